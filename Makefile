@@ -1,0 +1,38 @@
+# Two commands set everything up on a fresh machine: `make repro` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# DVC and the stages find their programs on the path, whichever shell calls them
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint requirements
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded default needs no download)
+	dvc repro
+
+test: $(BIN)/.installed  ## run all tests
+	python -m pytest
+
+lint: $(BIN)/.installed-dev  ## ruff and pyright
+	ruff check .
+	ruff format --check .
+	pyright
+
+requirements:  ## compile the pinned requirements from the .in files (needs uv)
+	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements.in -o requirements.txt
+	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements-dev.in -o requirements-dev.txt
+
+# Installed again only when the requirements or the package's metadata changed
+$(BIN)/.installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@

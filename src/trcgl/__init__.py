@@ -1,0 +1,1 @@
+"""TRCGL-Net: rare findings in chest X-rays, generated and classified."""

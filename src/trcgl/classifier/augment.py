@@ -1,0 +1,67 @@
+"""Light augmentation of a whole batch at once, every image with its own draw."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trcgl.config import TrainingParams
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random changes; all draws are uniform and zeros change nothing.
+
+    Attributes:
+        flip: chance of a horizontal flip (it turns dextrocardia into its opposite, so 0 where the side matters).
+        rotate_degrees: largest angle either way.
+        shift: largest shift either way along each axis, as a share of the side.
+        scale: largest change of size, as a share.
+        contrast: largest change of contrast about the image's own mean, as a share.
+        noise: largest standard deviation of Gaussian noise, in units of the full grey range.
+    """
+
+    flip: float
+    rotate_degrees: float
+    shift: float
+    scale: float
+    contrast: float
+    noise: float
+
+    @classmethod
+    def from_params(cls, params: TrainingParams) -> "Augmentation":
+        return cls(params.flip, params.rotate_degrees, params.shift, params.scale, params.contrast, params.noise)
+
+    def __call__(self, images: Tensor, seed: int) -> Tensor:
+        """Augment a batch.
+
+        Args:
+            images: float [B, 1, S, S] in 0..1.
+            seed: the only source of randomness; the draws are the same on every device but for the noise.
+
+        Returns:
+            [B, 1, S, S] in 0..1; what comes in from outside the frame is black.
+        """
+        batch, device = len(images), images.device
+        draws = torch.rand(7, batch, generator=torch.Generator().manual_seed(seed)).to(device)
+        symmetric = 2.0 * draws - 1.0
+        angle = symmetric[0] * math.radians(self.rotate_degrees)
+        # grid_sample looks up sources: a larger object needs a smaller step
+        step = 1.0 / (1.0 + symmetric[1] * self.scale)
+        mirror = torch.where(draws[6] < self.flip, -1.0, 1.0)
+        cosine, sine = angle.cos() * step, angle.sin() * step
+        # The frame runs from -1 to 1, so a share of the side is twice as many units
+        move_x, move_y = 2.0 * self.shift * symmetric[2], 2.0 * self.shift * symmetric[3]
+        rows = (cosine * mirror, -sine, move_x, sine * mirror, cosine, move_y)
+        affine = torch.stack(rows, dim=1).view(batch, 2, 3)
+        grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = mean + (images - mean) * (1.0 + self.contrast * symmetric[4]).view(-1, 1, 1, 1)
+        if self.noise:
+            generator = torch.Generator(device=device).manual_seed(seed)
+            noise = torch.randn(images.shape, generator=generator, device=device)
+            images = images + noise * (self.noise * draws[5]).view(-1, 1, 1, 1)
+        return images.clamp(0.0, 1.0)

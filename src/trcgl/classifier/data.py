@@ -1,0 +1,189 @@
+"""What the trainer reads: pixels by row, targets with unknowns, and which rows are training, validation, synthetic."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from trcgl.images.shards import ShardedImages
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("data")
+
+Job = TypeVar("Job")
+Batch = TypeVar("Batch")
+
+
+class Pixels(Protocol):
+    """Images by row number; a uint8 array [N, S, S] is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """int [n] -> uint8 [n, S, S]."""
+        ...
+
+
+class StoredPixels:
+    """Rows from shards on disk, read when asked for, then rows of an array in memory (the few synthetic images)."""
+
+    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray):
+        self._shards = shards
+        self._names = np.array(names, dtype=object)
+        self._appended = appended
+
+    def __len__(self) -> int:
+        return len(self._names) + len(self._appended)
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        pixels = np.empty((len(rows), self._shards.size, self._shards.size), dtype=np.uint8)
+        stored = rows < len(self._names)
+        pixels[stored] = self._shards.read(self._names[rows[stored]].tolist())
+        pixels[~stored] = self._appended[rows[~stored] - len(self._names)]
+        return pixels
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images and labels of one training run. Test images are not in it.
+
+    Attributes:
+        images: N images by row; see Pixels.
+        targets: float32 [N, C] of 1, 0 and NaN (unknown).
+        names: N image ids, for messages.
+        train, val: row numbers of real images.
+        class_names: C findings.
+        class_groups: head, medium or tail for each.
+        synthetic: row numbers of generated images; they are only ever trained on, and counted nowhere.
+    """
+
+    images: Pixels
+    targets: np.ndarray
+    names: Sequence[str]
+    train: np.ndarray
+    val: np.ndarray
+    class_names: tuple[str, ...]
+    class_groups: tuple[str, ...]
+    synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def image_size(self) -> int:
+        return self.images[np.array([0])].shape[-1]
+
+    def positives(self) -> dict[str, int]:
+        """Real training positives by class name."""
+        counts = (self.targets[self.train] == 1).sum(axis=0)
+        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+
+    def __repr__(self) -> str:
+        return (
+            f"TrainingData({len(self.train)} training, {len(self.val)} validation and {len(self.synthetic)} synthetic "
+            f"images of {self.image_size} px, {len(self.class_names)} findings)"
+        )
+
+
+def load_training_data(
+    images: str | Path,
+    labels: str | Path,
+    classes: str | Path,
+    *,
+    synthetic: str | Path | None = None,
+    audit: str | Path | None = None,
+) -> TrainingData:
+    """Join cached images with their labels, training and validation only.
+
+    Args:
+        images: folder of shards.
+        labels: labels.parquet; a labelled image without pixels is left out and reported.
+        classes: classes.json, the order of the findings.
+        synthetic: folder of generated shards with samples.parquet; only samples the audit accepted are taken.
+        audit: synthetic_audit.parquet; needed with `synthetic`.
+
+    Raises:
+        InputError: a finding without its column, no training image left, or a sample that names an unknown finding.
+    """
+    listed = read_json(classes)["classes"]
+    class_names = tuple(entry["name"] for entry in listed)
+    frame = pd.read_parquet(labels)
+    missing = [name for name in class_names if name not in frame]
+    if missing:
+        raise InputError(f"{labels}: no column '{missing[0]}', which {classes} lists")
+    shards = ShardedImages(images)
+    frame = frame.loc[frame["split"].isin(["train", "val"])]
+    cached = np.array([image in shards for image in frame["image"]], dtype=bool)
+    if not cached.all():
+        lost = frame.loc[~cached, "image"].tolist()
+        log.warning("%d of %d labelled images have no pixels, such as %s", len(lost), len(frame), ", ".join(lost[:3]))
+        frame = frame.loc[cached]
+    targets = frame[list(class_names)].to_numpy(dtype=np.float32, na_value=np.nan)
+    names = frame["image"].tolist()
+    train = np.flatnonzero(frame["split"] == "train")
+    val = np.flatnonzero(frame["split"] == "val")
+    if not len(train):
+        raise InputError(f"{labels}: no training image has pixels in {images}")
+    samples, sample_pixels, sample_targets = [], np.empty((0, shards.size, shards.size), np.uint8), targets[:0]
+    if synthetic is not None and audit is not None:
+        samples, sample_pixels, sample_targets = _accepted(Path(synthetic), Path(audit), class_names, shards.size)
+    data = TrainingData(
+        images=StoredPixels(shards, names, sample_pixels),
+        targets=np.concatenate([targets, sample_targets]),
+        names=names + samples,
+        train=train,
+        val=val,
+        class_names=class_names,
+        class_groups=tuple(entry["group"] for entry in listed),
+        synthetic=np.arange(len(names), len(names) + len(samples)),
+    )
+    log.info("%r", data)
+    return data
+
+
+def _accepted(
+    folder: Path, audit: Path, class_names: tuple[str, ...], size: int
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names, uint8 [n, size, size] pixels and [n, C] targets of the accepted samples, in the order of the samples.
+
+    A sample was drawn to show its findings and no other, so the rest is 0.
+    """
+    samples = pd.read_parquet(folder / "samples.parquet")
+    verdicts = pd.read_parquet(audit)
+    accepted = verdicts.loc[verdicts["accepted"].astype(bool), "sample"]
+    samples = samples[samples["sample"].isin(accepted)]
+    targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
+    column = {name: c for c, name in enumerate(class_names)}
+    for row, (sample, findings) in enumerate(zip(samples["sample"], samples["findings"], strict=True)):
+        for finding in findings:
+            if finding not in column:
+                raise InputError(f"{folder / 'samples.parquet'}: sample {sample} shows '{finding}', which is no class")
+            targets[row, column[finding]] = 1.0
+    names = samples["sample"].tolist()
+    if not names:
+        return names, np.empty((0, size, size), np.uint8), targets
+    return names, resized(ShardedImages(folder).read(names), size), targets
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [n, S, S] -> [n, size, size]: area averages down, bilinear up."""
+    if images.shape[-1] == size:
+        return images
+    method = cv2.INTER_AREA if images.shape[-1] > size else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (size, size), interpolation=method) for image in images])
+
+
+def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:
+    """`read` every job in order, one job ahead of the consumer, in a thread (reading is copying: no lock is held)."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(read, jobs[0]) if jobs else None
+        for following in [*jobs[1:], None]:
+            if ahead is None:
+                return
+            batch = ahead.result()
+            ahead = pool.submit(read, following) if following is not None else None
+            yield batch

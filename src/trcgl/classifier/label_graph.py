@@ -1,0 +1,71 @@
+"""Label graph: class prototypes that exchange information along co-occurrence, compared with the image.
+
+ML-GCN, https://arxiv.org/abs/1904.03582, section 3.2, for the idea; TRCGL-Net, https://arxiv.org/abs/2607.00975, for
+learned embeddings in place of word vectors and for the cosine.
+"""
+
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # torch-geometric scripts its own helpers with torch.jit
+    from torch_geometric.nn import GCNConv
+
+
+def edges_of(adjacency: Tensor) -> tuple[Tensor, Tensor]:
+    """A dense matrix as torch-geometric's edges, so that a convolution computes out_i = sum_j A_ij x_j.
+
+    torch-geometric sends messages from edge_index[0] to edge_index[1]: the entry A_ij is an edge from j to i.
+
+    Returns:
+        edge_index: int64 [2, E]; edge_weight: [E], the E entries that are not zero.
+    """
+    target, source = adjacency.nonzero(as_tuple=True)
+    return torch.stack((source, target)), adjacency[target, source]
+
+
+def graph_convolution(features_in: int, features_out: int) -> GCNConv:
+    """A x W for a matrix A given as edges: the layer adds neither self-loops nor a normalisation to it."""
+    return GCNConv(features_in, features_out, add_self_loops=False, normalize=False, bias=False)
+
+
+class LabelGraph(nn.Module):
+    """Logit term of class c: cos(W image, prototype_c) + b_c, the prototypes from two graph convolutions.
+
+    Args:
+        features: width F of the image vector and of the prototypes.
+        adjacency: float32 [C, C], normalised; out_i = sum_j A_ij x_j.
+        embedding: width of the learned label embeddings.
+        dropout: between the two convolutions, in training.
+    """
+
+    adjacency: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor
+
+    def __init__(self, features: int, adjacency: Tensor, embedding: int, dropout: float):
+        super().__init__()
+        edge_index, edge_weight = edges_of(adjacency)
+        self.register_buffer("adjacency", adjacency.clone())
+        # Follow from the adjacency, so they are not saved with it
+        self.register_buffer("edge_index", edge_index, persistent=False)
+        self.register_buffer("edge_weight", edge_weight, persistent=False)
+        self.embedding = nn.Parameter(torch.randn(len(adjacency), embedding) * 0.02)
+        self.first = graph_convolution(embedding, embedding)
+        self.second = graph_convolution(embedding, features)
+        self.dropout = nn.Dropout(dropout)
+        self.image = nn.Linear(features, features, bias=False)
+        self.bias = nn.Parameter(torch.zeros(len(adjacency)))
+
+    def prototypes(self) -> Tensor:
+        """[C, F]."""
+        hidden = self.first(self.embedding, self.edge_index, self.edge_weight).relu()
+        return self.second(self.dropout(hidden), self.edge_index, self.edge_weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[B, F] -> [B, C]."""
+        similarity = F.normalize(self.image(image), dim=1) @ F.normalize(self.prototypes(), dim=1).T
+        return similarity + self.bias

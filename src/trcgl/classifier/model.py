@@ -1,0 +1,136 @@
+"""The classifier: uint8 picture in, one logit and one class map a finding out; saved as plain, comparable files."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape
+from trcgl.classifier.heads.build import build_head
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import directory_beside, read_json, write_json
+
+WEIGHTS = "model.safetensors"
+ADJACENCY = "head.graph.adjacency"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build the network again, but for its tensors.
+
+    Attributes:
+        backbone, backbone_options: timm's name and keyword arguments.
+        head, head_options: see heads/build.py.
+        image_size: side in pixels of the pictures it reads.
+        pixel_mean, pixel_std: of grey values in 0..1; the model itself normalises with them.
+        class_names: order of logits and maps.
+        class_groups: head, medium or tail for each class.
+    """
+
+    backbone: str
+    backbone_options: dict[str, Any]
+    head: str
+    head_options: dict[str, Any]
+    image_size: int
+    pixel_mean: float
+    pixel_std: float
+    class_names: tuple[str, ...]
+    class_groups: tuple[str, ...]
+
+
+class Classifier(nn.Module):
+    """Backbone and head.
+
+    Args:
+        config: what to build.
+        adjacency: float32 [C, C] for a head with a label graph; kept as a buffer.
+        initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see backbone.py.
+
+    Attributes:
+        config: as given.
+        thresholds: probability by class name from which a finding counts as present; 0.5 until tuned.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(self, config: ModelConfig, adjacency: Tensor | None = None, initial_weights: str | None = None):
+        super().__init__()
+        self.config = config
+        self.thresholds = dict.fromkeys(config.class_names, 0.5)
+        self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean, dtype=torch.float32))
+        self.register_buffer("pixel_std", torch.tensor(config.pixel_std, dtype=torch.float32))
+        imagenet = initial_weights == "imagenet"
+        self.backbone = create_backbone(config.backbone, config.backbone_options, pretrained=imagenet)
+        if initial_weights is not None and not imagenet:
+            load_weights(self.backbone, initial_weights)
+        features, *_ = map_shape(self.backbone, config.image_size)
+        self.head = build_head(config.head, features, len(config.class_names), config.head_options, adjacency)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify a batch.
+
+        Args:
+            images: [B, 1, S, S], uint8 or float in 0..1, S = config.image_size.
+
+        Returns:
+            logits [B, C] and class maps [B, C, h, w], float32.
+        """
+        size = self.config.image_size
+        if images.shape[1:] != (1, size, size):
+            raise ValueError(f"images of shape {tuple(images.shape)}; the model reads [B, 1, {size}, {size}]")
+        if images.dtype == torch.uint8:
+            images = images.float() / 255.0
+        features = feature_maps(self.backbone, (images - self.pixel_mean) / self.pixel_std)
+        # The head is small: float32 costs nothing there and keeps softmax and cosine exact
+        with torch.autocast(images.device.type, enabled=False):
+            return self.head(features.float())
+
+    def save(self, folder: str | Path) -> None:
+        """Replace `folder` by model.safetensors, config.json, classes.json and thresholds.json.
+
+        Same weights, same bytes: the tensors go without metadata, whose order would differ between processes.
+        """
+        config = dataclasses.asdict(self.config)
+        names, groups = config.pop("class_names"), config.pop("class_groups")
+        with directory_beside(folder) as beside:
+            save_file({key: value.contiguous().cpu() for key, value in self.state_dict().items()}, beside / WEIGHTS)
+            write_json(beside / "config.json", config)
+            classes = [{"name": name, "group": group} for name, group in zip(names, groups, strict=True)]
+            write_json(beside / "classes.json", {"classes": classes})
+            write_json(beside / "thresholds.json", self.thresholds)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Classifier":
+        """Read a saved classifier, in evaluation mode on the CPU.
+
+        Raises:
+            InputError: a file is missing or unreadable, or files and tensors do not belong together.
+        """
+        folder = Path(folder)
+        try:
+            tensors = load_file(folder / WEIGHTS)
+            classes = read_json(folder / "classes.json")["classes"]
+            config = ModelConfig(
+                **read_json(folder / "config.json"),
+                class_names=tuple(entry["name"] for entry in classes),
+                class_groups=tuple(entry["group"] for entry in classes),
+            )
+            thresholds = read_json(folder / "thresholds.json")
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
+        if set(thresholds) != set(config.class_names):
+            raise InputError(f"{folder}: thresholds.json and classes.json name different findings")
+        try:
+            model = cls(config, tensors.get(ADJACENCY))
+            model.load_state_dict(tensors)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder}: model.safetensors and config.json do not fit ({reason})") from None
+        model.thresholds = {name: float(thresholds[name]) for name in config.class_names}
+        return model.eval()

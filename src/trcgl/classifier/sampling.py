@@ -1,0 +1,44 @@
+"""Repeat-factor sampling: images with rare findings come several times an epoch.
+
+LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), f_c the share of training images
+with class c. (TRCGL-Net's repository divides by the sum of all label counts and counts synthetic rows; both make the
+threshold mean something else with every data set.)
+"""
+
+import numpy as np
+
+from trcgl.runtime.seeding import rng
+
+
+def repeat_factors(targets: np.ndarray, threshold: float, maximum: float) -> np.ndarray:
+    """How often each image should come in an epoch, on average.
+
+    Args:
+        targets: [N, C] of 1, 0 and NaN for real training images only.
+        threshold: t; findings in a larger share of the images are not repeated. 0 turns repetition off.
+        maximum: cap on the factor.
+
+    Returns:
+        float64 [N] in [1, maximum]: the largest r_c over an image's positives, 1 for an image without any.
+    """
+    positive = targets == 1
+    share = positive.mean(axis=0)
+    per_class = np.sqrt(np.divide(threshold, share, out=np.zeros(len(share)), where=share > 0)).clip(1.0, maximum)
+    return np.where(positive, per_class, 1.0).max(axis=1, initial=1.0)
+
+
+def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The rows of one epoch in random order, each repeated floor(factor) times or once more.
+
+    The fraction is the chance of the extra time, drawn anew every epoch: over epochs an image comes `factor` times.
+
+    Args:
+        rows: int [N].
+        factors: float [N], at least 1.
+
+    Returns:
+        int [M], depending on nothing but the arguments.
+    """
+    generator = rng("epoch order", seed, epoch)
+    repeats = (factors + generator.random(len(factors))).astype(np.int64)
+    return generator.permutation(np.repeat(rows, repeats))

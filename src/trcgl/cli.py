@@ -1,0 +1,48 @@
+"""The `trcgl` command: one function per subcommand, each importing what it needs only when it runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trcgl.runtime.errors import exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; 0 on success, 1 with one line on stderr on bad input, 2 on a usage error."""
+    options = _parser().parse_args(arguments)
+    return exit_code(lambda: options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trcgl", description="Rare findings in chest X-rays.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_labels(commands)
+    return parser
+
+
+def _add_labels(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    labels = commands.add_parser(
+        "labels",
+        help="look at a label table without its images",
+        description="Rows, kept, rejected by reason, labels and patients of a label table, before any filter.",
+    )
+    labels.add_argument("--dataset", required=True, choices=("padchest", "nih", "cxrlt"))
+    labels.add_argument("--csv", required=True, type=Path, metavar="FILE", help="the label file (.csv or .csv.gz)")
+    labels.add_argument("--out", type=Path, metavar="COUNTS.csv", help="write images per label and projection")
+    labels.set_defaults(run=_labels)
+
+
+def _labels(options: argparse.Namespace) -> None:
+    from trcgl.labels.adapters import read_table
+    from trcgl.labels.report import label_counts, summary
+    from trcgl.runtime.files import write_csv
+
+    table = read_table(options.dataset, options.csv)
+    print(summary(table))
+    if options.out is not None:
+        write_csv(options.out, label_counts(table))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,334 @@
+"""The project's parameters: one frozen, typed section per section of params.yaml, checked as a whole when read.
+
+A params file is complete: every knob is named in it, so a file says what was run. An unknown key, a wrong type or an
+impossible value stops with one line that names the key. The file is read with ruamel.yaml because PyYAML reads the
+`1e-05` that `dvc exp run -S` writes as a string.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, dataclass_transform
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from trcgl.runtime.errors import InputError
+
+
+def knob(*, low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None) -> Any:
+    """A field with bounds (both inclusive) or a closed set of choices."""
+    return dataclasses.field(metadata={"low": low, "high": high, "choices": choices})
+
+
+Section = TypeVar("Section")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(knob,))
+def section(kind: type[Section]) -> type[Section]:
+    """A frozen dataclass whose bounded fields are written with `knob`."""
+    return dataclass(frozen=True)(kind)
+
+
+class Range(TypedDict):
+    low: float
+    high: float
+
+
+DATASETS = ("phantom", "padchest", "nih", "cxrlt")
+PROBABILITY: Range = {"low": 0.0, "high": 1.0}
+
+
+@section
+class PhantomParams:
+    """The embedded data set drawn by `make_phantom` (unused by other data sets)."""
+
+    size: int = knob(low=256, high=2048)
+    train_images: int = knob(low=40)
+    validation_images: int = knob(low=20)
+    test_images: int = knob(low=20)
+    validation_tail_positives: int = knob(low=1)
+    test_tail_positives: int = knob(low=1)
+
+
+@section
+class DatasetParams:
+    name: str = knob(choices=DATASETS)
+    images: str
+    labels: str
+    split_file: str | None
+    revision: int = knob(low=0)
+    seed: int = knob(low=0)
+    phantom: PhantomParams
+
+
+@section
+class LabelsParams:
+    projections: tuple[str, ...] | None
+    methods: tuple[str, ...] | None
+    vocabulary: str | None
+    not_findings: tuple[str, ...]
+    exclude_images_with: tuple[str, ...]
+    findings: tuple[str, ...] | None
+    min_positives: int = knob(low=1)
+    head_above: float = knob(**PROBABILITY)
+    tail_below: float = knob(**PROBABILITY)
+    tail_findings: tuple[str, ...] | None
+    split_seed: int = knob(low=0)
+    validation_fraction: float = knob(**PROBABILITY)
+    test_fraction: float = knob(**PROBABILITY)
+
+
+@section
+class ImagesParams:
+    classifier_size: int = knob(low=16, high=4096)
+    diffusion_size: int = knob(low=16, high=4096)
+    resize: str = knob(choices=("pad", "crop"))
+    window_low: float = knob(low=0.0, high=50.0)
+    window_high: float = knob(low=50.0, high=100.0)
+    shard_images: int = knob(low=1)
+
+
+@section
+class GraphParams:
+    smoothing: float = knob(low=0.0)
+
+
+@section
+class ScratchParams:
+    """Sizes and schedule of the small base generator trained inside the stage (`diffusion.base: scratch`)."""
+
+    autoencoder_channels: tuple[int, ...]
+    autoencoder_steps: int = knob(low=1)
+    autoencoder_batch: int = knob(low=1)
+    autoencoder_lr: float = knob(low=0.0)
+    text_width: int = knob(low=8)
+    text_layers: int = knob(low=1)
+    unet_channels: tuple[int, ...]
+    unet_steps: int = knob(low=1)
+    unet_batch: int = knob(low=1)
+    unet_lr: float = knob(low=0.0)
+
+
+@section
+class DiffusionParams:
+    seed: int = knob(low=0)
+    base: str
+    base_revision: str | None
+    prompt_template: str
+    prompt_tokens: int = knob(low=0, high=64)
+    lora_rank: int = knob(low=1)
+    steps: int = knob(low=0)
+    batch_size: int = knob(low=1)
+    lr: float = knob(low=0.0)
+    prompt_lr: float = knob(low=0.0)
+    warmup_steps: int = knob(low=0)
+    weight_decay: float = knob(low=0.0)
+    clip_norm: float = knob(low=0.0)
+    prompt_dropout: float = knob(**PROBABILITY)
+    tail_fraction: float = knob(**PROBABILITY)
+    scratch: ScratchParams
+
+
+@section
+class SamplingParams:
+    seed: int = knob(low=0)
+    images_per_finding: int = knob(low=0)
+    steps: int = knob(low=1, high=1000)
+    guidance_scale: float = knob(low=0.0)
+    micro_batch: int = knob(low=1)
+
+
+@section
+class AuditParams:
+    min_percentile: float = knob(low=0.0, high=100.0)
+    duplicate_percentile: float = knob(low=0.0, high=100.0)
+
+
+@section
+class TrainingParams:
+    """What the baseline and the classifier share: one trainer, two sections."""
+
+    seed: int = knob(low=0)
+    backbone: str
+    backbone_options: dict[str, Any]
+    initial_weights: str | None
+    weights_have_seen: tuple[str, ...]
+    pixel_mean: float = knob(**PROBABILITY)
+    pixel_std: float = knob(low=1e-3, high=1.0)
+    loss: str = knob(choices=("bce", "asl", "effective_number_margin"))
+    frozen_epochs: int = knob(low=0)
+    epochs: int = knob(low=0)
+    batch_size: int = knob(low=1)
+    lr: float = knob(low=0.0)
+    head_lr: float = knob(low=0.0)
+    weight_decay: float = knob(low=0.0)
+    warmup_epochs: float = knob(low=0.0)
+    clip_norm: float = knob(low=0.0)
+    ema_decay: float = knob(**PROBABILITY)
+    repeat_threshold: float = knob(**PROBABILITY)
+    repeat_max: float = knob(low=1.0)
+    flip: float = knob(**PROBABILITY)
+    rotate_degrees: float = knob(low=0.0, high=180.0)
+    shift: float = knob(low=0.0, high=0.5)
+    scale: float = knob(low=0.0, high=0.9)
+    contrast: float = knob(low=0.0, high=0.9)
+    noise: float = knob(**PROBABILITY)
+
+
+@section
+class ClassifierParams(TrainingParams):
+    head: str = knob(choices=("linear", "trcgl"))
+    gate_strength: float = knob(low=0.0)
+    gate_reduction: int = knob(low=1)
+    attention_strength: float = knob(low=0.0)
+    graph_strength: float = knob(low=0.0)
+    adjacency: str = knob(choices=("paper", "mlgcn", "identity"))
+    adjacency_threshold: float = knob(**PROBABILITY)
+    adjacency_reweight: float = knob(**PROBABILITY)
+    label_embedding: int = knob(low=1)
+    graph_dropout: float = knob(**PROBABILITY)
+    synthetic_weight: float = knob(low=0.0)
+    synthetic_warmup_weight: float = knob(low=0.0)
+
+
+@section
+class EvaluationParams:
+    seed: int = knob(low=0)
+    bootstrap_samples: int = knob(low=10)
+    ece_bins: int = knob(low=2)
+    fixed_threshold: float = knob(**PROBABILITY)
+    overlays_per_finding: int = knob(low=0)
+
+
+@section
+class ComputeParams:
+    threads: int = knob(low=1)
+    device: str
+    precision: str = knob(choices=("fp32", "bf16", "fp16"))
+    workers: int | None = knob(low=1)
+
+
+@section
+class Params:
+    """Everything in a params file."""
+
+    dataset: DatasetParams
+    labels: LabelsParams
+    images: ImagesParams
+    graph: GraphParams
+    diffusion: DiffusionParams
+    sampling: SamplingParams
+    audit: AuditParams
+    baseline: TrainingParams
+    classifier: ClassifierParams
+    evaluation: EvaluationParams
+    compute: ComputeParams
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check a params file.
+
+    Raises:
+        InputError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or lies
+            outside its range. The message names file and key.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
+        ) from None
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    params = _section(Params, values, str(path), "")
+    _check_relations(params, str(path))
+    return params
+
+
+def _section(kind: type, values: Any, file: str, prefix: str) -> Any:
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{file}: '{prefix.rstrip('.') or 'the file'}' is {_shown(values)}; it must be a section of keys"
+        )
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            known = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
+            raise InputError(f"{file}: unknown key '{prefix}{key}'; {known}")
+    read = {}
+    for name, field in fields.items():
+        key = f"{prefix}{name}"
+        if name not in values:
+            raise InputError(f"{file}: key '{key}' is missing; a params file names every knob (see params.yaml)")
+        if dataclasses.is_dataclass(hints[name]):
+            read[name] = _section(typing.cast(type, hints[name]), values[name], file, f"{key}.")
+        else:
+            read[name] = _value(hints[name], values[name], field.metadata, file, key)
+    return kind(**read)
+
+
+def _value(kind: Any, value: Any, bounds: Any, file: str, key: str) -> Any:
+    """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None."""
+    optional = isinstance(kind, types.UnionType)
+    if optional:
+        if value is None:
+            return None
+        (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        item = typing.get_args(kind)[0]
+        if not isinstance(value, list):
+            raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a list")
+        return tuple(_value(item, part, {}, file, f"{key}[{i}]") for i, part in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
+            raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a section of names and values")
+        return dict(value)
+    wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be {wanted}{' or null' if optional else ''}")
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
+    low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
+    if choices is not None and value not in choices:
+        raise InputError(f"{file}: '{key}' is '{value}'; it must be one of: {', '.join(choices)}")
+    if (low is not None and value < low) or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise InputError(f"{file}: '{key}' is {value}; it must be {allowed}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else repr(value)
+
+
+def _check_relations(params: Params, file: str) -> None:
+    """What one key alone cannot tell."""
+    labels = params.labels
+    if labels.tail_below > labels.head_above:
+        raise InputError(
+            f"{file}: 'labels.tail_below' ({labels.tail_below}) is above 'labels.head_above' ({labels.head_above}); "
+            "a finding would be head and tail at once"
+        )
+    if labels.validation_fraction + labels.test_fraction >= 1:
+        raise InputError(
+            f"{file}: 'labels.validation_fraction' + 'labels.test_fraction' is "
+            f"{labels.validation_fraction + labels.test_fraction:g}; it must leave patients for training (below 1)"
+        )
+    for name, section in (("baseline", params.baseline), ("classifier", params.classifier)):
+        if section.frozen_epochs + section.epochs == 0:
+            raise InputError(f"{file}: '{name}.frozen_epochs' + '{name}.epochs' is 0; at least one epoch is needed")

@@ -1,0 +1,123 @@
+"""Metrics per finding and their means. A finding without a positive (or without a negative) has no AP, AUC or F1: NaN.
+
+Unknown labels (NaN) are left out, finding by finding. Everything is float64; AP and AUC are scikit-learn's.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+GROUPS = ("head", "medium", "tail")
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """AP of one finding; labels [N] of 1, 0 or NaN. NaN without a positive or without a negative."""
+    known, labels, scores = _known(labels, scores)
+    return float(average_precision_score(labels, scores)) if known else float("nan")
+
+
+def area_under_roc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """ROC AUC of one finding; NaN without a positive or without a negative."""
+    known, labels, scores = _known(labels, scores)
+    return float(roc_auc_score(labels, scores)) if known else float("nan")
+
+
+def f1_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
+    """F1 of `score >= threshold`; NaN without a positive or without a negative."""
+    known, labels, scores = _known(labels, scores)
+    return float(f1_score(labels, scores >= threshold)) if known else float("nan")
+
+
+def brier_score(labels: np.ndarray, scores: np.ndarray, prevalence: float) -> float:
+    """Mean squared error of the probability, weighted back to `prevalence` (see `prevalence_weights`)."""
+    known, labels, scores = _known(labels, scores)
+    if not known:
+        return float("nan")
+    return float(np.average((scores - labels) ** 2, weights=prevalence_weights(labels, prevalence)))
+
+
+def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, prevalence: float, bins: int) -> float:
+    """ECE of one finding in equal-width bins, weighted back to `prevalence`.
+
+    sum over bins of (weight in bin / total weight) * |weighted mean label - weighted mean probability|
+    (Guo et al., 2017, arXiv 1706.04599, eq. 3), so a set enriched in rare findings is judged at the prevalence where
+    the model will be used.
+    """
+    known, labels, scores = _known(labels, scores)
+    if not known:
+        return float("nan")
+    weights = prevalence_weights(labels, prevalence)
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    gap = np.bincount(place, weights * (labels - scores), minlength=bins)
+    return float(np.abs(gap).sum() / weights.sum())
+
+
+def prevalence_weights(labels: np.ndarray, prevalence: float) -> np.ndarray:
+    """Weights that give known labels [N] the share `prevalence` of positives."""
+    share = labels.mean()
+    return np.where(labels == 1, prevalence / share, (1 - prevalence) / (1 - share))
+
+
+def per_class_table(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    classes: Sequence[str],
+    groups: Sequence[str],
+    thresholds: Sequence[float],
+    prevalence: Sequence[float],
+    *,
+    fixed_threshold: float,
+    ece_bins: int,
+) -> pd.DataFrame:
+    """One row a finding.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN.
+        scores: [N, C] probabilities.
+        classes, groups, thresholds, prevalence: per finding; thresholds tuned on validation data, prevalence in the
+            training set.
+
+    Returns:
+        class, group, positives, AP, AUC, F1 (at its threshold), threshold, F1_fixed, ECE, Brier.
+    """
+    rows = []
+    for c, name in enumerate(classes):
+        y, p = labels[:, c], scores[:, c]
+        rows.append(
+            {
+                "class": name,
+                "group": groups[c],
+                "positives": int(np.nansum(y)),
+                "AP": average_precision(y, p),
+                "AUC": area_under_roc(y, p),
+                "F1": f1_at(y, p, thresholds[c]),
+                "threshold": thresholds[c],
+                "F1_fixed": f1_at(y, p, fixed_threshold),
+                "ECE": expected_calibration_error(y, p, prevalence[c], ece_bins),
+                "Brier": brier_score(y, p, prevalence[c]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(table: pd.DataFrame) -> dict[str, float]:
+    """Means over the findings that have a value: the block of one model in metrics/metrics.json."""
+    block = {"mAP": nan_mean(table["AP"])}
+    for group in GROUPS:
+        block[f"{group}_mAP"] = nan_mean(table.loc[table["group"] == group, "AP"])
+    return block | {"mAUC": nan_mean(table["AUC"]), "mF1": nan_mean(table["F1"]), "ECE": nan_mean(table["ECE"])}
+
+
+def nan_mean(values: "pd.Series[float]") -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    return float(values.mean(skipna=True)) if values.notna().any() else float("nan")
+
+
+def _known(labels: np.ndarray, scores: np.ndarray) -> tuple[bool, np.ndarray, np.ndarray]:
+    """Whether both labels occur among the known ones, and the known part in float64."""
+    known = ~np.isnan(labels)
+    labels = labels[known].astype(np.float64)
+    scores = scores[known].astype(np.float64)
+    return bool(len(labels)) and 0 < labels.sum() < len(labels), labels, scores

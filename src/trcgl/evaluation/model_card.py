@@ -1,0 +1,86 @@
+"""The model card that `evaluate` writes: what was trained on what, what it reaches with which certainty, its limits."""
+
+from typing import Any
+
+import pandas as pd
+
+from trcgl.classifier.model import ModelConfig
+
+
+def model_card(
+    metrics: dict[str, Any],
+    per_class: pd.DataFrame,
+    config: ModelConfig,
+    *,
+    dataset: str,
+    test_images: int,
+    test_patients: int,
+) -> str:
+    """Markdown text.
+
+    Args:
+        metrics: content of metrics/metrics.json.
+        per_class: content of metrics/per_class.csv.
+        config: of the classifier.
+        dataset: `dataset.name`.
+    """
+    gain = metrics["gain"]
+    keys = ["mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"]
+    lines = [
+        "# Model card: TRCGL-Net classifier",
+        "",
+        f"Multi-label classifier of {len(config.class_names)} findings in chest X-rays, trained on the data set "
+        f"`{dataset}` with accepted synthetic images of rare findings. Research use only: **not for diagnosis**.",
+        "",
+        "## Model",
+        "",
+        f"- Backbone `{config.backbone}`, head `{config.head}`, {config.image_size} px.",
+        "- Input: one grey image, percentile-windowed to 8 bit. Output: a probability and a threshold per finding, "
+        "and a map per finding.",
+        "",
+        "## Data",
+        "",
+        "Train, validation and test are disjoint by patient. Thresholds and the epoch were chosen on validation "
+        f"images; the numbers below are from {test_images} test images of {test_patients} patients, on which nothing "
+        "was chosen.",
+        "",
+        "## Results on the test split",
+        "",
+        f"| | {' | '.join(keys)} |",
+        f"|---|{'---|' * len(keys)}",
+        *(
+            f"| {model} | {' | '.join(_number(metrics[model][key]) for key in keys)} |"
+            for model in ("baseline", "trcgl")
+        ),
+        "",
+        f"Paired difference to the baseline: mAP {_number(gain['mAP'], signed=True)}, tail mAP "
+        f"{_number(gain['tail_mAP'], signed=True)} "
+        f"(95 % interval over patients {_number(gain['tail_mAP_low'], signed=True)} to "
+        f"{_number(gain['tail_mAP_high'], signed=True)}); one training seed, so the interval does not cover the "
+        "variation between trainings.",
+        "",
+        f"{metrics['scored_classes']} of {len(config.class_names)} findings have positives and negatives in the test "
+        "split; the others have no AP and are left out of the means. ECE is weighted back to the training prevalence.",
+        "",
+        "| finding | group | positives | AP | AUC | F1 | threshold |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in per_class[per_class["model"] == "trcgl"].to_dict("records"):
+        numbers = " | ".join(_number(row[key]) for key in ("AP", "AUC", "F1", "threshold"))
+        lines.append(f"| {row['class']} | {row['group']} | {row['positives']} | {numbers} |")
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "- Probabilities hold for the prevalence and devices of the training data; check them elsewhere.",
+        "- Labels may come from reports by text mining; errors in them are learned.",
+        "- Synthetic images are in the training part only; their audit is in metrics/synthetic_card.md.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float, *, signed: bool = False) -> str:
+    if pd.isna(value):
+        return "n/a"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"

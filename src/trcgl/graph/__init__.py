@@ -1,0 +1,1 @@
+"""Which findings come together: counts from real training labels, and the matrices a graph network reads."""

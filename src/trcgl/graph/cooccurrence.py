@@ -1,0 +1,65 @@
+"""How often findings come together in the real training images, and how often one comes given another.
+
+Only training rows are counted (validation and test must not shape the model), and no synthetic row ever is (the
+generator's prompts would otherwise write their own prior into the graph).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+
+
+@dataclass(frozen=True)
+class Cooccurrence:
+    """Counts and conditional probabilities over one list of findings.
+
+    Attributes:
+        names: C findings; they name the rows and columns of both matrices.
+        counts: int64 [C, C]; counts[i, j] images with i and j, counts[i, i] images with i.
+        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (counts[i, i] + smoothing).
+    """
+
+    names: tuple[str, ...]
+    counts: np.ndarray
+    conditional: np.ndarray
+
+    def conditional_for(self, names: tuple[str, ...]) -> np.ndarray:
+        """P(j given i) with rows and columns in the order of `names`, looked up by name and never by position."""
+        missing = [name for name in names if name not in self.names]
+        if missing:
+            raise InputError(f"co-occurrence counts lack '{missing[0]}'; build them from the labels of this run")
+        order = [self.names.index(name) for name in names]
+        return self.conditional[np.ix_(order, order)]
+
+    def save(self, path: str | Path) -> None:
+        """Write the three arrays as .npz. Same content, same bytes: numpy stamps its members with a constant date."""
+        with written_beside(path) as beside:
+            np.savez(beside, names=np.array(self.names), counts=self.counts, conditional=self.conditional)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Cooccurrence":
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(tuple(arrays["names"].tolist()), arrays["counts"], arrays["conditional"])
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: not a co-occurrence file ({error}); build_cooccurrence writes it") from None
+
+
+def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: float) -> Cooccurrence:
+    """Count pairs of findings.
+
+    Args:
+        targets: [N, C] of 1, 0 and NaN (unknown) for real training images; an unknown counts for nothing.
+        names: the C findings.
+        smoothing: added to the positives a probability is divided by, so that a finding seen once does not give a
+            certainty. With 0, a finding never seen has probabilities 0.
+    """
+    present = (targets == 1).astype(np.int64)
+    counts = present.T @ present
+    divisor = counts.diagonal()[:, None] + float(smoothing)
+    conditional = np.divide(counts, divisor, out=np.zeros(counts.shape), where=divisor > 0)
+    return Cooccurrence(tuple(names), counts, conditional)

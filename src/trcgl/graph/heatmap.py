@@ -1,0 +1,39 @@
+"""A picture of which findings come together."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from trcgl.graph.cooccurrence import Cooccurrence
+from trcgl.runtime.files import written_beside
+
+NUMBERS_UP_TO = 20  # findings; beyond, numbers in the cells could not be read
+
+
+def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
+    """Draw P(column given row) as a PNG; up to 20 findings also get numbers. The diagonal is left blank."""
+    names, shown = cooccurrence.names, cooccurrence.conditional.copy()
+    np.fill_diagonal(shown, np.nan)
+    positives = cooccurrence.counts.diagonal()
+    side = 2.5 + 0.5 * min(len(names), 40)
+    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    axes = figure.add_subplot()
+    # A root scale: most pairs are rare, and a linear one would show them all as the same white
+    image = axes.imshow(shown, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0))
+    size = 9 if len(names) <= NUMBERS_UP_TO else 5
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+    rows = [f"{name} ({count})" for name, count in zip(names, positives, strict=True)]
+    axes.set_yticks(range(len(names)), rows, fontsize=size)
+    axes.set_ylabel("given (training images)")
+    axes.set_title("Share of the images with the row's finding that also show the column's", fontsize=10, loc="left")
+    if len(names) <= NUMBERS_UP_TO:
+        for i, j in np.ndindex(shown.shape):
+            if i != j and cooccurrence.counts[i, j]:
+                colour = "white" if shown[i, j] > 0.4 else "black"
+                axes.text(j, i, f"{shown[i, j]:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(image, shrink=0.6)
+    with written_beside(path) as beside:
+        # Without the version stamp the bytes depend on the picture alone
+        figure.savefig(beside, dpi=110, metadata={"Software": None})

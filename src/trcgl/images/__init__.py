@@ -1,0 +1,1 @@
+"""From files of any common kind to memory-mapped shards of small grey images."""

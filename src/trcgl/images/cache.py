@@ -1,0 +1,110 @@
+"""Decode every selected image once and keep it small: two sizes of uint8 shards from one decode."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from trcgl.config import ImagesParams
+from trcgl.images.decode import UnreadableImage, decode
+from trcgl.images.resize import resize_square, window_to_uint8
+from trcgl.images.shards import ShardWriter
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import directory_beside, write_parquet
+from trcgl.runtime.logging import get_logger, progress
+
+log = get_logger("cache")
+
+
+@dataclass(frozen=True)
+class _Task:
+    image: str
+    path: str
+    file: Path
+    inverted: bool
+
+
+def cache_images(selected: pd.DataFrame, source: str | Path, params: ImagesParams, out: Path, workers: int) -> None:
+    """Write `out/classifier/`, `out/diffusion/` (shards and index) and `out/unreadable.parquet` (path, reason).
+
+    Args:
+        selected: image, path (relative to `source`), photometric (MONOCHROME1 is inverted), in the order to store.
+        source: folder the paths start from.
+        params: sizes, window, resize mode, shard length.
+        out: replaced as a whole.
+        workers: processes that decode; the result does not depend on their number.
+
+    Raises:
+        InputError: not one image could be read.
+    """
+    source = Path(source)
+    tasks = [
+        _Task(image, path, source / path, photometric == "MONOCHROME1")
+        for image, path, photometric in zip(selected["image"], selected["path"], selected["photometric"], strict=True)
+    ]
+    unreadable: list[tuple[str, str]] = []
+    with directory_beside(out) as beside:
+        writers = {}
+        for name, size in (("classifier", params.classifier_size), ("diffusion", params.diffusion_size)):
+            (beside / name).mkdir()
+            writers[name] = ShardWriter(beside / name, size, params.shard_images)
+        for task, result in progress(_results(tasks, params, workers), total=len(tasks), what="cache images"):
+            if isinstance(result, str):
+                unreadable.append((task.path, result))
+                continue
+            for writer, pixels in zip(writers.values(), result, strict=True):
+                writer.add(task.image, pixels)
+        if len(unreadable) == len(tasks):
+            first = f"{source / unreadable[0][0]}: {unreadable[0][1]}" if unreadable else "no image was selected"
+            raise InputError(f"{source}: none of {len(tasks)} images could be read; the first: {first}")
+        for writer in writers.values():
+            writer.close()
+        write_parquet(beside / "unreadable.parquet", pd.DataFrame(unreadable, columns=["path", "reason"], dtype="str"))
+    log.info("%d images cached, %d unreadable", len(tasks) - len(unreadable), len(unreadable))
+    for path, reason in unreadable[:10]:
+        log.info("unreadable: %s: %s", path, reason)
+
+
+def _results(
+    tasks: list[_Task], params: ImagesParams, workers: int
+) -> Iterator[tuple[_Task, tuple[np.ndarray, np.ndarray] | str]]:
+    """Results in the order of the tasks, with a bounded number in flight, so memory does not grow with the set."""
+    if workers == 1:
+        for task in tasks:
+            yield task, _decode_one(task, params)
+        return
+    # Forking after libraries started threads can deadlock; fresh interpreters cannot
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        waiting = iter(tasks)
+        chunk = 16
+        in_flight = []
+        while True:
+            while len(in_flight) < 4 * workers and (part := list(islice(waiting, chunk))):
+                in_flight.append((part, pool.submit(_decode_many, part, params)))
+            if not in_flight:
+                return
+            part, future = in_flight.pop(0)
+            yield from zip(part, future.result(), strict=True)
+
+
+def _decode_many(tasks: list[_Task], params: ImagesParams) -> list[tuple[np.ndarray, np.ndarray] | str]:
+    return [_decode_one(task, params) for task in tasks]
+
+
+def _decode_one(task: _Task, params: ImagesParams) -> tuple[np.ndarray, np.ndarray] | str:
+    """Both sizes of one image, or the reason why not."""
+    try:
+        pixels = window_to_uint8(decode(task.file, inverted=task.inverted), params.window_low, params.window_high)
+    except UnreadableImage as error:
+        return str(error)
+    return (
+        resize_square(pixels, params.classifier_size, params.resize),
+        resize_square(pixels, params.diffusion_size, params.resize),
+    )

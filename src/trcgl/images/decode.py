@@ -1,0 +1,130 @@
+"""One image file of any common kind -> one grey array in the file's own depth, or one line why not.
+
+PNG and TIFF (8 and 16 bit) and JPEG are decoded by OpenCV, the fastest reader of 16-bit PNG at hand; DICOM by pydicom.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
+MAX_PIXELS = 200_000_000
+"""More than any radiograph (a 17 x 17 inch plate at 50 um has 75 million): beyond it, a file is a bomb."""
+
+
+class UnreadableImage(Exception):
+    """A file that holds no usable picture; the message is a short reason."""
+
+
+def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
+    """Read an image file as grey.
+
+    Args:
+        path: PNG, JPEG, TIFF or DICOM.
+        inverted: the label table calls the image MONOCHROME1 (bright means dense air); it is inverted. A DICOM file
+            says so itself and is inverted by its own tag.
+
+    Returns:
+        [H, W] uint8 or uint16 in the file's own depth (DICOM: float32 after its modality and VOI look-up).
+
+    Raises:
+        UnreadableImage: missing, empty, truncated, not an image, without contrast, or larger than `MAX_PIXELS`.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"cannot be read: {error.strerror}") from None
+    if not data:
+        raise UnreadableImage("empty file")
+    if data[128:132] == b"DICM" or path.suffix.lower() in {".dcm", ".dicom"}:
+        return _decode_dicom(path)
+    width, height = header_size(path)
+    if width is None or height is None:
+        raise UnreadableImage("not a PNG, JPEG, TIFF or DICOM file")
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(f"{width} x {height} pixels; more than {MAX_PIXELS} are refused")
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]:
+        # OpenCV fills the missing rows of a truncated PNG with zeros and reports success
+        raise UnreadableImage("truncated PNG (no end marker)")
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
+        raise UnreadableImage("truncated JPEG (no end marker)")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise UnreadableImage("damaged image data")
+    if pixels.ndim == 3:
+        pixels = _grey(pixels)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UnreadableImage(f"pixels of type {pixels.dtype}; 8 or 16 bit unsigned are read")
+    return _checked(np.iinfo(pixels.dtype).max - pixels if inverted else pixels)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """Colour or alpha to grey; alpha is dropped, not blended: radiographs saved as RGBA carry a constant alpha."""
+    if pixels.shape[2] == 2:
+        return pixels[:, :, 0]
+    return cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2GRAY)
+
+
+def _decode_dicom(path: Path) -> np.ndarray:
+    try:
+        dataset = pydicom.dcmread(path)
+        rows, columns = int(dataset.Rows), int(dataset.Columns)
+        if rows * columns > MAX_PIXELS:
+            raise UnreadableImage(f"{columns} x {rows} pixels; more than {MAX_PIXELS} are refused")
+        stored = dataset.pixel_array
+        if stored.ndim == 3:
+            stored = stored[..., 0] if stored.shape[-1] in (3, 4) else stored[0]
+        pixels = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float32)
+        inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
+    except UnreadableImage:
+        raise
+    except InvalidDicomError:
+        raise UnreadableImage("not a DICOM file") from None
+    except (AttributeError, NotImplementedError, RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
+        raise UnreadableImage(f"DICOM pixels cannot be decoded: {str(error).splitlines()[0][:120]}") from None
+    return _checked(pixels.max() - pixels if inverted else pixels)
+
+
+def _checked(pixels: np.ndarray) -> np.ndarray:
+    if pixels.shape[0] < 16 or pixels.shape[1] < 16:
+        raise UnreadableImage(f"{pixels.shape[1]} x {pixels.shape[0]} pixels; at least 16 x 16 are needed")
+    if pixels.min() == pixels.max():
+        raise UnreadableImage("a single grey level everywhere")
+    return pixels
+
+
+def header_size(path: str | Path) -> tuple[int | None, int | None]:
+    """Width and height from the first kilobytes of a PNG, JPEG, TIFF or DICOM file; (None, None) if untold."""
+    path = Path(path)
+    with path.open("rb") as handle:
+        start = handle.read(132)
+    if start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) >= 24:
+        return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
+    if start[128:132] == b"DICM" or path.suffix.lower() in {".dcm", ".dicom"}:
+        try:
+            tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
+            return int(tags.Columns), int(tags.Rows)
+        except (InvalidDicomError, AttributeError, ValueError, TypeError, OSError, EOFError, KeyError):
+            return None, None
+    if start[:2] == b"\xff\xd8" or start[:4] in (b"II*\x00", b"MM\x00*"):
+        return _pillow_size(path)
+    return None, None
+
+
+def _pillow_size(path: Path) -> tuple[int | None, int | None]:
+    """Pillow reads headers lazily: no pixel is decoded."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None, None

@@ -1,0 +1,53 @@
+"""The list of image files of a data set: relative path, bytes, header size. No hashes of a terabyte, no times."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from trcgl.images.decode import IMAGE_SUFFIXES, header_size
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import progress
+
+
+def scan_images(folder: str | Path) -> pd.DataFrame:
+    """List every image file under `folder`, hidden files and folders left out.
+
+    Returns:
+        One row an image file, sorted by path: path (relative, with forward slashes), bytes, width, height (from the
+        header; missing where it does not tell).
+
+    Raises:
+        InputError: the folder is missing or holds no image file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; set 'dataset.images' to the folder that holds the images")
+    paths: list[str] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(root).relative_to(folder)
+        paths.extend(
+            (inside / name).as_posix()
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        )
+    if not paths:
+        raise InputError(f"{folder}: no image file inside; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+    paths.sort()
+
+    def look(path: str) -> tuple[int, int | None, int | None]:
+        return ((folder / path).stat().st_size, *header_size(folder / path))
+
+    # Threads, not processes: the work is waiting for the disk
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        looks = list(progress(pool.map(look, paths), total=len(paths), what="scan"))
+    return pd.DataFrame(
+        {
+            "path": pd.Series(paths, dtype="str"),
+            "bytes": pd.Series([size for size, _, _ in looks], dtype="int64"),
+            "width": pd.Series([width for _, width, _ in looks], dtype="Int64"),
+            "height": pd.Series([height for _, _, height in looks], dtype="Int64"),
+        }
+    )

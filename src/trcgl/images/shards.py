@@ -1,0 +1,111 @@
+"""Grey images in a few large files: `shard-00000.npy` (uint8 [n, S, S], memory-mapped) and `index.parquet`.
+
+Few large files because a tracked folder of 160,000 small ones costs minutes at every checkout; raw arrays because a
+memory-mapped read is hundreds of times cheaper than decoding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import write_parquet
+
+
+def _shard_path(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05d}.npy"
+
+
+class ShardWriter:
+    """Appends images to shards in a folder; `close` writes the index.
+
+    Args:
+        folder: an existing folder.
+        size: side of the square images in pixels.
+        shard_images: images in a full shard; the last one may be shorter.
+    """
+
+    def __init__(self, folder: str | Path, size: int, shard_images: int):
+        self.folder = Path(folder)
+        self.size = size
+        self.shard_images = shard_images
+        self._names: list[str] = []
+        self._pending: list[np.ndarray] = []
+
+    def add(self, image: str, pixels: np.ndarray) -> None:
+        """Append one image: uint8 [S, S]."""
+        if pixels.shape != (self.size, self.size) or pixels.dtype != np.uint8:
+            raise ValueError(f"{image}: {pixels.dtype} {pixels.shape}; expected uint8 ({self.size}, {self.size})")
+        self._names.append(image)
+        self._pending.append(pixels)
+        if len(self._pending) == self.shard_images:
+            self._flush()
+
+    def _flush(self) -> None:
+        shard = (len(self._names) - 1) // self.shard_images
+        np.save(_shard_path(self.folder, shard), np.stack(self._pending))
+        self._pending = []
+
+    def close(self) -> None:
+        """Write the last shard and the index [image, shard, row]."""
+        if self._pending:
+            self._flush()
+        position = np.arange(len(self._names))
+        index = pd.DataFrame(
+            {
+                "image": pd.Series(self._names, dtype="str"),
+                "shard": position // self.shard_images,
+                "row": position % self.shard_images,
+            }
+        )
+        write_parquet(self.folder / "index.parquet", index)
+
+
+class ShardedImages:
+    """Read access to a folder of shards by image name.
+
+    Attributes:
+        index: DataFrame [image, shard, row], in storage order.
+        size: side of the images in pixels; 0 for an empty folder.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        index_path = self.folder / "index.parquet"
+        if not index_path.exists():
+            raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
+        self.index = pd.read_parquet(index_path)
+        shards = range(int(self.index["shard"].max()) + 1 if len(self.index) else 0)
+        self._shards = [open_memmap(_shard_path(self.folder, shard), mode="r") for shard in shards]
+        self.size = int(self._shards[0].shape[1]) if self._shards else 0
+        self._place = {
+            name: (int(shard), int(row))
+            for name, shard, row in zip(self.index["image"], self.index["shard"], self.index["row"], strict=True)
+        }
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._place
+
+    def __repr__(self) -> str:
+        return f"ShardedImages({len(self)} images of {self.size} px in {len(self._shards)} shards, {self.folder})"
+
+    def read(self, images: Sequence[str]) -> np.ndarray:
+        """The named images in the given order.
+
+        Returns:
+            uint8 [n, S, S], a copy.
+
+        Raises:
+            KeyError: an image is not in the folder.
+        """
+        pixels = np.empty((len(images), self.size, self.size), dtype=np.uint8)
+        for i, image in enumerate(images):
+            shard, row = self._place[image]
+            pixels[i] = self._shards[shard][row]
+        return pixels

@@ -1,0 +1,154 @@
+"""From a label table and the list of image files to what the other stages read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trcgl.config import LabelsParams
+from trcgl.labels.classes import candidate_findings, choose_classes
+from trcgl.labels.groups import GROUPS
+from trcgl.labels.merging import merge_labels
+from trcgl.labels.selection import select_images
+from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits
+from trcgl.labels.table import UNKNOWN, LabelTable
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import write_json, write_parquet
+
+ABOUT_COLUMNS = ["image", "patient", "study", "projection", "sex", "split"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The products of the stage.
+
+    Attributes:
+        selected: image, path, photometric, sorted by image; depends on the table, the files and the filters only.
+        labels: image, patient, study, projection, sex, split, then one Int8 column per class (1, 0, missing =
+            unknown), sorted by image.
+        classes: {"classes": [{"name", "group", "positives": {split: n}, "prevalence"}], "not_findings": [name],
+            "dropped": {name: training positives}}.
+        rejected: row, image, reason, sorted by row.
+        metrics: counts, for metrics/labels.json.
+    """
+
+    selected: pd.DataFrame
+    labels: pd.DataFrame
+    classes: dict[str, Any]
+    rejected: pd.DataFrame
+    metrics: dict[str, Any]
+
+    def write(self, folder: str | Path) -> None:
+        """Write selected.parquet, labels.parquet, classes.json and rejected.parquet into `folder`."""
+        folder = Path(folder)
+        write_parquet(folder / "selected.parquet", self.selected)
+        write_parquet(folder / "labels.parquet", self.labels)
+        write_json(folder / "classes.json", self.classes)
+        write_parquet(folder / "rejected.parquet", self.rejected)
+
+
+def build_labels(
+    table: LabelTable, manifest: pd.DataFrame, params: LabelsParams, split_file: str | Path | None = None
+) -> Labels:
+    """Select images, assign patients to splits and choose classes.
+
+    A normal label beside a finding: the finding stays and the image is not normal (normal is no class unless
+    `labels.findings` or the class table make it one; then its column says what the source says). Counted in
+    `normal_beside_finding`.
+
+    Args:
+        table: as an adapter returned it.
+        manifest: the image files; column path, relative to the image folder.
+        split_file: overrides the seeded split; rows of patients it does not list are rejected.
+
+    Raises:
+        InputError: no image is left; a split is empty or has no positive of any class; a listed finding is unknown; a
+            finding has the name of another column.
+    """
+    table, selected = select_images(table, manifest, params)
+    table, split = _split(table, params, split_file)
+    contradicting = table.having([table.normal]) & table.having(
+        [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]
+    )
+    if params.vocabulary is not None:
+        table = merge_labels(table, params.vocabulary)
+    findings = candidate_findings(table, params)
+    matrix = table.matrix(findings)
+    classes, dropped = choose_classes(findings, matrix, split, params)
+    names = [entry["name"] for entry in classes]
+    matrix = matrix[:, [findings.index(name) for name in names]]
+    _check_splits(split, matrix)
+    return Labels(
+        selected=selected,
+        labels=_frame(table.rows, split, names, matrix),
+        classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
+        rejected=table.rejected,
+        metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum())),
+    )
+
+
+def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> tuple[LabelTable, np.ndarray]:
+    if split_file is None:
+        splits = seeded_splits(
+            table.rows["patient"].unique(),
+            seed=params.split_seed,
+            validation_fraction=params.validation_fraction,
+            test_fraction=params.test_fraction,
+        )
+    else:
+        splits = read_split_file(split_file)
+        listed = table.rows["patient"].isin(list(splits)).to_numpy(bool)
+        if not listed.any():
+            raise InputError(f"{split_file}: lists no patient of the label table (first: {table.rows['patient'][0]})")
+        table = table.reject(np.where(listed, "", "patient not in split file").astype(object))
+    split = table.rows["patient"].map(splits).to_numpy(object)
+    patients = pd.DataFrame({"patient": table.rows["patient"], "split": split}).drop_duplicates()
+    assert not patients["patient"].duplicated().any(), "a patient is in two splits"
+    return table, split
+
+
+def _check_splits(split: np.ndarray, matrix: np.ndarray) -> None:
+    for name in SPLITS:
+        rows = matrix[split == name]
+        if len(rows) == 0:
+            raise InputError(f"the {name} split has no image; change the split's fractions or seed, or the split file")
+        if not (rows == 1).any():
+            raise InputError(
+                f"the {name} split ({len(rows)} images) has no positive of any class; give it more patients"
+            )
+
+
+def _frame(rows: pd.DataFrame, split: np.ndarray, names: list[str], matrix: np.ndarray) -> pd.DataFrame:
+    for name in names:
+        if name in ABOUT_COLUMNS:
+            raise InputError(
+                f"a finding is called '{name}', as a column of labels.parquet is; rename it in the label table"
+            )
+    order = np.argsort(rows["image"].to_numpy(object))
+    matrix, unknown = np.asfortranarray(matrix[order]), np.asfortranarray(matrix[order] == UNKNOWN)
+    about = rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS].iloc[order].reset_index(drop=True)
+    columns = {name: pd.arrays.IntegerArray(matrix[:, i], unknown[:, i]) for i, name in enumerate(names)}
+    return pd.concat([about, pd.DataFrame(columns)], axis=1)
+
+
+def _metrics(
+    table: LabelTable, split: np.ndarray, classes: list[dict[str, Any]], dropped: int, contradicting: int
+) -> dict[str, Any]:
+    reasons = table.rejected["reason"].value_counts().sort_index()
+    return {
+        "rows": table.source_rows,
+        "kept": len(table.rows),
+        "rejected": {"total": len(table.rejected)} | {_slug(reason): int(n) for reason, n in reasons.items()},
+        "images": {name: int((split == name).sum()) for name in SPLITS},
+        "patients": {name: int(table.rows["patient"][split == name].nunique()) for name in SPLITS},
+        "findings": {name: sum(entry["group"] == name for entry in classes) for name in GROUPS},
+        "dropped_findings": dropped,
+        "normal_beside_finding": contradicting,
+    }
+
+
+def _slug(reason: object) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", str(reason).lower()).strip("_")

@@ -1,0 +1,81 @@
+"""Which findings are classes, in which order and group: decided by training rows alone."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trcgl.config import LabelsParams
+from trcgl.labels.groups import group_of
+from trcgl.labels.splits import SPLITS
+from trcgl.labels.table import UNKNOWN, LabelTable
+from trcgl.runtime.errors import InputError
+
+
+def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
+    """The labels that may become classes: `labels.findings` if given, else all but `labels.not_findings`.
+
+    Raises:
+        InputError: a listed finding, or tail finding, that the data set does not know.
+    """
+    vocabulary = table.vocabulary
+    for key, listed in (("findings", params.findings), ("tail_findings", params.tail_findings)):
+        for name in listed or ():
+            if name not in vocabulary:
+                near = difflib.get_close_matches(name, vocabulary, n=3, cutoff=0.5)
+                hint = (
+                    f"did you mean {' or '.join(repr(match) for match in near)}?" if near else "it has no similar one"
+                )
+                raise InputError(f"'labels.{key}': the label table has no label '{name}'; {hint}")
+    if params.findings is not None:
+        return list(dict.fromkeys(params.findings))
+    return [name for name in vocabulary if name not in params.not_findings]
+
+
+def choose_classes(
+    findings: Sequence[str], matrix: np.ndarray, split: np.ndarray, params: LabelsParams
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The classes in descending order of training positives (then by name), and what was too rare to be one.
+
+    Args:
+        findings: candidates.
+        matrix: int8, images x findings: 1, 0 or -1 (unknown).
+        split: 'train', 'val' or 'test' per image.
+
+    Returns:
+        Per class: name, group, positives (per split) and prevalence (positives per training image for which the
+        source tells); and training positives per finding below `labels.min_positives`.
+
+    Raises:
+        InputError: no finding has enough training positives.
+    """
+    positives = {name: (matrix[split == name] == 1).sum(axis=0) for name in SPLITS}
+    known = (matrix[split == "train"] != UNKNOWN).sum(axis=0)
+    trained = positives["train"]
+    order = sorted(range(len(findings)), key=lambda i: (-trained[i], findings[i]))
+    kept = [i for i in order if trained[i] >= params.min_positives]
+    if not kept:
+        raise InputError(
+            f"no finding has {params.min_positives} positives among {int((split == 'train').sum())} training images; "
+            "lower 'labels.min_positives' or give more images"
+        )
+    classes = []
+    for i in kept:
+        prevalence = float(trained[i] / known[i])
+        group = group_of(
+            findings[i],
+            prevalence,
+            head_above=params.head_above,
+            tail_below=params.tail_below,
+            tail_findings=params.tail_findings,
+        )
+        classes.append(
+            {
+                "name": findings[i],
+                "group": group,
+                "positives": {name: int(positives[name][i]) for name in SPLITS},
+                "prevalence": prevalence,
+            }
+        )
+    return classes, {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}

@@ -1,0 +1,49 @@
+"""Fine labels merged into the classes of a class table, such as data/assets/cxrlt_classes.csv."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from trcgl.labels.read import read_columns
+from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
+
+
+def read_class_table(path: str | Path) -> pd.DataFrame:
+    """A class table (columns class, padchest_labels separated by '|') as pairs: class, label.
+
+    Raises:
+        InputError: not such a table, a class without labels, or a class listed twice.
+    """
+    path = Path(path)
+    table = read_columns(path, ("class", "padchest_labels"), what="a class table")
+    for row, (name, labels) in enumerate(zip(table["class"], table["padchest_labels"], strict=True), start=1):
+        if not name or not labels:
+            raise InputError(f"{path}: row {row}: a class needs a name and at least one label")
+    if table["class"].duplicated().any():
+        raise InputError(f"{path}: class '{table['class'][table['class'].duplicated()].iloc[0]}' is listed twice")
+    pairs = table.assign(label=table["padchest_labels"].str.split("|")).explode("label")[["class", "label"]]
+    return pairs.assign(label=pairs["label"].str.strip()).reset_index(drop=True)
+
+
+def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
+    """The table with the classes of a class table for labels.
+
+    A class is present where one of its labels is, else unknown where one of them is, else absent. Labels in no class
+    leave their rows as negatives; a class none of whose labels the data set knows is left out.
+
+    Raises:
+        InputError: see `read_class_table`; the data set knows none of the labels.
+    """
+    pairs = read_class_table(path)
+    pairs = pairs[pairs["label"].isin(table.vocabulary)]
+    if pairs.empty:
+        raise InputError(f"{path}: none of its labels occurs in the label table; 'labels.vocabulary' may be of another")
+    classes = pairs["class"].drop_duplicates().to_list()
+
+    def merged(frame: pd.DataFrame) -> pd.DataFrame:
+        found = frame.astype({"label": "str"}).merge(pairs, on="label").drop_duplicates(["row", "class"])
+        return pd.DataFrame({"row": found["row"], "label": pd.Categorical(found["class"], categories=classes)})
+
+    return replace(table, positives=merged(table.positives), unknowns=merged(table.unknowns))

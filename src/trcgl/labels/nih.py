@@ -1,0 +1,64 @@
+"""NIH ChestX-ray14's label file (Data_Entry_2017.csv and Data_Entry_2017_v2020.csv) as a canonical table.
+
+https://nihcc.app.box.com/v/ChestXray-NIHCC (Wang et al., CVPR 2017).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.read import read_columns
+from trcgl.labels.table import LabelTable, assemble, check_patient_ids, first_reason, label_pairs, no_pairs
+
+REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
+OPTIONAL = ("Follow-up #", "Patient Age", "Patient Gender", "Patient Sex")
+YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
+
+
+def read_nih(path: str | Path) -> LabelTable:
+    """Read an NIH label file of either edition.
+
+    Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
+
+    Raises:
+        InputError: not a readable CSV file with NIH's columns, or its patient ids are rounded numbers.
+    """
+    path = Path(path)
+    source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")
+    check_patient_ids(path, "Patient ID", source["Patient ID"])
+    codes, texts = pd.factorize(source["Finding Labels"])
+    lists = [list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip())) for text in texts]
+    numbers = np.arange(1, len(source) + 1)
+    pairs = label_pairs(numbers, codes, lists)
+    empty = np.array([not labels for labels in lists])[codes]
+    rows = pd.DataFrame(
+        {
+            "row": numbers,
+            "image": source["Image Index"],
+            "folder": "",
+            "patient": source["Patient ID"],
+            # A follow-up is a visit of the patient
+            "study": source["Patient ID"] + "_" + source["Follow-up #"],
+            "projection": source["View Position"],
+            "sex": source["Patient Gender"] + source["Patient Sex"],
+            "age": _age(source["Patient Age"]),
+            "photometric": "",
+            "method": "",
+        }
+    )
+    return assemble(
+        rows,
+        pairs,
+        no_pairs(pairs),
+        normal="No Finding",
+        label_reasons=first_reason(("labels missing", empty)),
+        content=source["Finding Labels"],
+    )
+
+
+def _age(text: pd.Series) -> pd.Series:
+    """Whole years from '58' (v2020) or '058Y', '011M', '003D' (2017); missing outside 0 to 120 (the file has a 414)."""
+    parts = text.str.extract(r"^(\d+)([YMWD]?)$")
+    years = pd.to_numeric(parts[0], errors="coerce") * parts[1].map(YEARS_PER_UNIT).astype("float64")
+    return np.floor(years.where(years.between(0, 120))).astype("Int64")

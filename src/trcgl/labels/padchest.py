@@ -1,0 +1,87 @@
+"""PadChest's label file (160,861 rows, 36 columns, CSV or CSV.gz) as a canonical table.
+
+https://bimcv.cipf.es/bimcv-projects/padchest/ ; the phantom's label file has the same columns and the same dirt.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.read import read_columns
+from trcgl.labels.table import LabelTable, assemble, check_patient_ids, first_reason, label_pairs, no_pairs
+
+REQUIRED = ("ImageID", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
+OPTIONAL = ("ImageDir", "StudyDate_DICOM", "PatientBirth", "PatientSex_DICOM", "PhotometricInterpretation_DICOM")
+# What Python writes for a list of plain texts; everything else goes to Python's own parser, which takes ten times as
+# long. Tests hold that both read the same.
+PLAIN_LIST = re.compile(r"\[(?:'[^'\\\r\n\x00]*'(?:, ?'[^'\\\r\n\x00]*')*)?\]")
+PLAIN_TEXT = re.compile(r"'([^']*)'")
+
+
+def parse_list(text: str) -> list[str] | None:
+    """A label list written as Python text: stripped, no empty one, no repetition, in order; None if it is not one."""
+    if PLAIN_LIST.fullmatch(text):
+        labels = PLAIN_TEXT.findall(text)
+    else:
+        try:
+            labels = ast.literal_eval(text)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return None
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            return None
+    return list(dict.fromkeys(stripped for label in labels if (stripped := label.strip())))
+
+
+def read_padchest(path: str | Path) -> LabelTable:
+    """Read a PadChest label file.
+
+    Rejected rows: image name missing, image name is a path, patient id missing, labels missing ('nan'), labels not a
+    list of texts, no label (an empty list says nothing about the image, not that it is normal), duplicate image name.
+
+    Raises:
+        InputError: not a readable CSV file with PadChest's columns, or its patient ids are rounded numbers.
+    """
+    path = Path(path)
+    source = read_columns(path, REQUIRED, OPTIONAL, what="a PadChest label table")
+    check_patient_ids(path, "PatientID", source["PatientID"])
+    # 160,861 rows hold 28,809 different texts
+    codes, texts = pd.factorize(source["Labels"])
+    lists = [parse_list(text) for text in texts]
+    numbers = np.arange(1, len(source) + 1)
+    pairs = label_pairs(numbers, codes, [labels or [] for labels in lists])
+    missing = source["Labels"].isin(["", "nan"])
+    unreadable = np.array([labels is None for labels in lists])[codes]
+    empty = np.array([labels == [] for labels in lists])[codes]
+    rows = pd.DataFrame(
+        {
+            "row": numbers,
+            "image": source["ImageID"],
+            "folder": source["ImageDir"],
+            "patient": source["PatientID"],
+            "study": source["StudyID"],
+            "projection": source["Projection"],
+            "sex": source["PatientSex_DICOM"].replace("nan", ""),
+            "age": _age(source["StudyDate_DICOM"], source["PatientBirth"]),
+            "photometric": source["PhotometricInterpretation_DICOM"].replace("nan", ""),
+            "method": source["MethodLabel"],
+        }
+    )
+    return assemble(
+        rows,
+        pairs,
+        no_pairs(pairs),
+        normal="normal",
+        label_reasons=first_reason(
+            ("labels missing", missing), ("labels are not a list of texts", unreadable), ("no label", empty)
+        ),
+        content=source["Labels"],
+    )
+
+
+def _age(date: pd.Series, birth: pd.Series) -> pd.Series:
+    """Years from the year of birth to the study's date (yyyymmdd); missing outside 0 to 120."""
+    age = pd.to_numeric(date.str[:4], errors="coerce") - pd.to_numeric(birth, errors="coerce")
+    return age.where(age.between(0, 120)).round().astype("Int64")

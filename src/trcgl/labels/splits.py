@@ -1,0 +1,61 @@
+"""Which patient is in which split: by a hash of the patient id, or by a given table.
+
+A patient's split depends on the seed and on that patient's id alone, so adding rows moves nobody, and a patient is
+never in two splits.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from trcgl.labels.read import read_columns
+from trcgl.labels.table import check_patient_ids
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.seeding import unit_interval
+
+SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+
+
+def seeded_splits(
+    patients: Iterable[str], *, seed: int, validation_fraction: float, test_fraction: float
+) -> dict[str, str]:
+    """The split of every patient: 'train', 'val' or 'test'; the fractions are of patients, and approximate.
+
+    Test is cut first: another validation fraction moves no patient into or out of it.
+    """
+
+    def split(patient: str) -> str:
+        place = unit_interval("split", seed, patient)
+        if place < test_fraction:
+            return "test"
+        return "val" if place < test_fraction + validation_fraction else "train"
+
+    return {patient: split(patient) for patient in patients}
+
+
+def read_split_file(path: str | Path) -> dict[str, str]:
+    """The splits of a CSV table with columns patient and split (train, val or validation, test); others are ignored.
+
+    Raises:
+        InputError: not such a table, another split name, or a patient listed with two different splits.
+    """
+    path = Path(path)
+    table = read_columns(path, ("patient", "split"), what="a split table")
+    check_patient_ids(path, "patient", table["patient"])
+    unknown = ~table["split"].isin(list(SPLIT_NAMES))
+    if unknown.any():
+        row = int(unknown.to_numpy().argmax())
+        raise InputError(
+            f"{path}: row {row + 1}: split '{table['split'].iloc[row]}' is unknown; it must be train, val or test"
+        )
+    table["split"] = table["split"].map(SPLIT_NAMES)
+    table = table.drop_duplicates(["patient", "split"])
+    twice = table["patient"].duplicated(keep=False)
+    if twice.any():
+        patient = table.loc[twice, "patient"].iloc[0]
+        listed = ", ".join(sorted(table.loc[table["patient"] == patient, "split"]))
+        raise InputError(
+            f"{path}: patient '{patient}' is listed in several splits ({listed}); "
+            "a patient belongs to one, or the test set leaks"
+        )
+    return dict(zip(table["patient"], table["split"], strict=True))

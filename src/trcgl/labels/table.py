@@ -1,0 +1,175 @@
+"""The canonical label table: what every adapter makes of its data set's file, and all that later steps know of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from trcgl.runtime.errors import InputError
+
+ROW_COLUMNS = (
+    "row", "image", "folder", "patient", "study", "projection", "sex", "age", "photometric", "method"
+)  # fmt: skip
+UNKNOWN = -1
+# A separator, a drive letter, '.' or '..': the name would lead out of the image folder
+NAME_IS_A_PATH = r"[/\\\x00]|^[A-Za-z]:|^\.{1,2}$"
+ROUNDED_NUMBER = r"[0-9]*\.?[0-9]+[eE]\+?[0-9]+"
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Kept rows with their labels, and rejected rows with the reason; every data row of the file is one or the other.
+
+    Attributes:
+        rows: one row a kept image: row (1-based data row of the source), image (file name), folder ("" if the source
+            names none), patient, study, projection, sex, photometric, method (text, "" where the source does not
+            tell), age (years, Int64, may be missing).
+        positives: one row a label that is present: row, label (categorical; its categories are the vocabulary, in the
+            order of the first row that has them, or of the source's columns).
+        unknowns: like `positives`, for labels of which the source does not tell. Any other pair is negative.
+        rejected: row, image, reason.
+        normal: the label by which the source says "nothing found".
+    """
+
+    rows: pd.DataFrame
+    positives: pd.DataFrame
+    unknowns: pd.DataFrame
+    rejected: pd.DataFrame
+    normal: str
+
+    def __post_init__(self) -> None:
+        assert tuple(self.rows.columns) == ROW_COLUMNS, self.rows.columns
+        numbers = np.concatenate([self.rows["row"].to_numpy(), self.rejected["row"].to_numpy()])
+        assert np.array_equal(np.sort(numbers), np.arange(1, self.source_rows + 1)), "rows in = kept + rejected"
+
+    def __repr__(self) -> str:
+        return (
+            f"LabelTable({len(self.rows)} images of {self.rows['patient'].nunique()} patients, "
+            f"{len(self.vocabulary)} labels, {len(self.rejected)} rows rejected)"
+        )
+
+    @property
+    def source_rows(self) -> int:
+        """Data rows of the source: kept + rejected."""
+        return len(self.rows) + len(self.rejected)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every label name the source knows, also where all its rows were rejected."""
+        return self.positives["label"].cat.categories.to_list()
+
+    def reject(self, reasons: np.ndarray) -> "LabelTable":
+        """The table without the rows that have a reason.
+
+        Args:
+            reasons: text per kept row, in the order of `rows`; "" keeps it.
+        """
+        out = reasons != ""
+        refused = self.rows.loc[out, ["row", "image"]].assign(reason=pd.Series(reasons[out], dtype="str").to_numpy())
+        rows = self.rows[~out].reset_index(drop=True)
+        kept = np.zeros(self.source_rows + 1, bool)
+        kept[rows["row"]] = True
+        rejected = pd.concat([self.rejected, refused]).sort_values("row", ignore_index=True)
+        return replace(
+            self,
+            rows=rows,
+            positives=self.positives[kept[self.positives["row"]]],
+            unknowns=self.unknowns[kept[self.unknowns["row"]]],
+            rejected=rejected,
+        )
+
+    def having(self, labels: Sequence[str]) -> np.ndarray:
+        """Which kept rows carry one of `labels`: bool, in the order of `rows`."""
+        carriers = self.positives["row"][self.positives["label"].isin(labels)]
+        found = np.zeros(self.source_rows + 1, bool)
+        found[carriers] = True
+        return found[self.rows["row"]]
+
+    def matrix(self, labels: Sequence[str]) -> np.ndarray:
+        """int8, kept rows x `labels`: 1 present, 0 absent, -1 unknown."""
+        place = np.zeros(self.source_rows + 1, np.int64)
+        place[self.rows["row"]] = np.arange(len(self.rows))
+        # The spare last column takes labels that were not asked for
+        column = pd.Index(labels).get_indexer(pd.Index(self.vocabulary))
+        matrix = np.zeros((len(self.rows), len(labels) + 1), np.int8)
+        for pairs, value in ((self.unknowns, UNKNOWN), (self.positives, 1)):
+            matrix[place[pairs["row"]], column[pairs["label"].cat.codes]] = value
+        return matrix[:, :-1]
+
+
+def label_pairs(rows: np.ndarray, codes: np.ndarray, lists: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """The pairs (row, label) of rows whose label lists are repeated from few different ones.
+
+    Args:
+        rows: row numbers.
+        codes: per row, the index into `lists`.
+        lists: label lists.
+    """
+    flat, names = pd.factorize(pd.Series([label for labels in lists for label in labels], dtype="str"))
+    lengths = np.array([len(labels) for labels in lists], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    repeats = lengths[codes]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    labels = pd.Categorical.from_codes(flat[np.repeat(starts[codes], repeats) + within], categories=names)
+    return pd.DataFrame({"row": np.repeat(rows, repeats), "label": labels})
+
+
+def no_pairs(like: pd.DataFrame) -> pd.DataFrame:
+    """An empty frame of pairs with the vocabulary of `like`."""
+    return like.iloc[:0]
+
+
+def first_reason(*checks: tuple[str, "pd.Series | np.ndarray"]) -> np.ndarray:
+    """Per row, the reason of the first check that holds, "" if none does."""
+    reasons = np.full(len(checks[0][1]), "", dtype=object)
+    for reason, holds in reversed(checks):
+        reasons[np.asarray(holds, bool)] = reason
+    return reasons
+
+
+def assemble(
+    rows: pd.DataFrame,
+    positives: pd.DataFrame,
+    unknowns: pd.DataFrame,
+    *,
+    normal: str,
+    label_reasons: np.ndarray,
+    content: pd.Series,
+) -> LabelTable:
+    """The table of all data rows, less those that no data set may hold.
+
+    Args:
+        rows: every data row of the source, with ROW_COLUMNS.
+        label_reasons: per row, why its labels cannot be used, "" if they can.
+        content: per row, its labels as one text: two rows of one image that differ here, or in the patient,
+            contradict each other, and both are rejected; of equal rows the first is kept.
+    """
+    reasons = first_reason(
+        ("image name missing", rows["image"] == ""),
+        ("image name is a path", rows["image"].str.contains(NAME_IS_A_PATH, regex=True)),
+        ("patient id missing", rows["patient"].isin(["", "nan"])),
+    )
+    reasons = np.where(reasons == "", label_reasons, reasons)
+    live = pd.DataFrame({"image": rows["image"], "patient": rows["patient"], "content": content})[reasons == ""]
+    twice = live[live["image"].duplicated(keep=False)]
+    if len(twice):
+        per_image = twice.groupby("image")[["patient", "content"]].transform("nunique").max(axis=1)
+        reasons[per_image.index[per_image > 1]] = "image listed with contradicting rows"
+        again = twice["image"].duplicated() & (per_image == 1)
+        reasons[again.index[again]] = "duplicate image name"
+    none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
+        {"row": "int64", "image": "str", "reason": "str"}
+    )
+    return LabelTable(rows[list(ROW_COLUMNS)], positives, unknowns, none, normal).reject(reasons)
+
+
+def check_patient_ids(path: object, column: str, patients: pd.Series) -> None:
+    """Stop on ids that a spreadsheet or a float column has rounded (3.24e+38): they merge different patients."""
+    rounded = patients.str.fullmatch(ROUNDED_NUMBER).to_numpy(bool)
+    if rounded.any():
+        first = int(np.argmax(rounded))
+        raise InputError(
+            f"{path}: row {first + 1}: {column} '{patients.iloc[first]}' is a rounded number (so are "
+            f"{int(rounded.sum()) - 1} more), which merges patients; give the file with ids written out as text"
+        )

@@ -1,0 +1,1 @@
+"""What every stage needs to run: errors a person can read, atomic files, resumable state, seeds, logs."""

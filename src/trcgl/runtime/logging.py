@@ -1,0 +1,25 @@
+"""One plain line per event (queues and CI mangle bars) and a progress bar where a person is watching."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+
+def get_logger(name: str) -> logging.Logger:
+    """A logger that prints `HH:MM:SS name: message` to stderr."""
+    root = logging.getLogger("trcgl")
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        root.propagate = False
+    return root.getChild(name)
+
+
+def progress(items: Iterable[Any], *, total: int | None = None, what: str) -> "tqdm[Any]":
+    """Iterate with a progress bar on a terminal, silently elsewhere."""
+    return tqdm(items, total=total, desc=what, disable=None, leave=False, dynamic_ncols=True)

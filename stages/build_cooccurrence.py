@@ -1,0 +1,31 @@
+"""Stage build_cooccurrence: which findings come together in the real training images."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from trcgl.config import load_params
+from trcgl.graph.cooccurrence import count_cooccurrence
+from trcgl.graph.heatmap import draw_heatmap
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import read_json
+
+LABELS = Path("data/labels/labels.parquet")
+CLASSES = Path("data/labels/classes.json")
+OUTPUT = Path("data/graph/cooccurrence.npz")
+PICTURE = Path("metrics/plots/build_cooccurrence/cooccurrence.png")
+
+
+def main() -> None:
+    params = load_params().graph
+    names = tuple(entry["name"] for entry in read_json(CLASSES)["classes"])
+    frame = pd.read_parquet(LABELS, columns=["split", *names])
+    training = frame.loc[frame["split"] == "train", list(names)]
+    cooccurrence = count_cooccurrence(training.to_numpy(dtype=float, na_value=float("nan")), names, params.smoothing)
+    cooccurrence.save(OUTPUT)
+    draw_heatmap(cooccurrence, PICTURE)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,52 @@
+"""Both models on the test split: metrics/metrics.json, per_class.csv, the model card, predictions and pictures."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from trcgl.classifier.model import Classifier
+from trcgl.config import load_params
+from trcgl.evaluation.evaluate import compare, draw_pictures, load_split, predict_all, predictions_table
+from trcgl.evaluation.model_card import model_card
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json, write_parquet, written_beside
+
+
+def main() -> None:
+    params = load_params()
+    torch.set_num_threads(params.compute.threads)
+    classes = read_json("data/labels/classes.json")
+    data = load_split(
+        "test", pd.read_parquet("data/labels/labels.parquet"), classes["classes"], Path("data/images/classifier")
+    )
+    models = {
+        name: Classifier.load(f"data/models/{folder}")
+        for name, folder in (("baseline", "baseline"), ("trcgl", "classifier"))
+    }
+
+    scores = predict_all(models, data)
+    metrics, per_class = compare(models, data, scores, params.evaluation)
+    lesions_file = Path("data/phantom/lesions.parquet")
+    lesions = pd.read_parquet(lesions_file) if lesions_file.exists() else None
+    with directory_beside("metrics/plots/evaluate") as folder:
+        draw_pictures(folder, models, data, scores, lesions, params.evaluation)
+
+    write_parquet("data/predictions.parquet", predictions_table(data, scores))
+    write_csv("metrics/per_class.csv", per_class)
+    card = model_card(
+        metrics,
+        per_class,
+        models["trcgl"].config,
+        dataset=params.dataset.name,
+        test_images=len(data.names),
+        test_patients=len(set(data.patients)),
+    )
+    with written_beside("metrics/model_card.md") as beside:
+        beside.write_text(card, encoding="utf-8")
+    write_json("metrics/metrics.json", metrics)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

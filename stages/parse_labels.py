@@ -1,0 +1,31 @@
+"""Read the label table, choose images, splits and classes: data/labels/ and metrics/labels.json."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from trcgl.config import load_params
+from trcgl.labels.adapters import read_table
+from trcgl.labels.build import build_labels
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import read_json, write_json
+
+RENDERER = Path("data/phantom/renderer.json")
+
+
+def main() -> None:
+    params = load_params()
+    table = read_table(params.dataset.name, params.dataset.labels)
+    manifest = pd.read_parquet("data/manifest.parquet", columns=["path"])
+    labels = build_labels(table, manifest, params.labels, params.dataset.split_file)
+    labels.write("data/labels")
+    metrics = labels.metrics
+    if params.dataset.name == "phantom" and RENDERER.exists():
+        # Figures of two renderers must not be compared as if they were of one data set
+        metrics["phantom_renderer_version"] = read_json(RENDERER)["version"]
+    write_json("metrics/labels.json", metrics)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,95 @@
+"""The params file: complete, typed, and one line when something is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from trcgl.config import load_params
+from trcgl.runtime.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def changed(tmp_path: Path, edit: dict[str, object], remove: str | None = None) -> Path:
+    """params.yaml with some dotted keys set or one removed."""
+    yaml = YAML()
+    values = yaml.load(ROOT / "params.yaml")
+    for key, value in edit.items():
+        *parents, last = key.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    if remove:
+        section, last = remove.split(".")
+        del values[section][last]
+    path = tmp_path / "params.yaml"
+    yaml.dump(values, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_shipped_params_are_valid(path: Path):
+    params = load_params(path)
+    assert params.compute.threads >= 1
+
+
+def test_every_knob_says_why():
+    for file in [ROOT / "params.yaml"]:
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            bare = line.strip()
+            if bare and not bare.startswith("#") and not bare.endswith(":"):
+                assert "#" in line, f"{file.name}:{number}: a knob without a word of why: {bare}"
+
+
+def test_small_learning_rate_stays_a_number(tmp_path: Path):
+    path = changed(tmp_path, {})
+    path.write_text(path.read_text().replace("lr: 0.002", "lr: 1e-05"))
+    assert load_params(path).classifier.lr == 1e-05
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"classifier.lrr": 1}, "unknown key 'classifier.lrr'; did you mean 'lr'?"),
+        ({"classifier.epochs": "ten"}, "'classifier.epochs' is 'ten'; it must be a whole number"),
+        ({"classifier.epochs": True}, "'classifier.epochs' is True; it must be a whole number"),
+        ({"classifier.epochs": None}, "'classifier.epochs' is empty; it must be a whole number"),
+        ({"classifier.lr": -0.1}, "'classifier.lr' is -0.1; it must be at least 0.0"),
+        ({"classifier.lr": float("nan")}, "'classifier.lr' is nan; it must be a finite number"),
+        ({"classifier.loss": "cross"}, "'classifier.loss' is 'cross'; it must be one of: bce, "),
+        ({"labels.projections": "PA"}, "'labels.projections' is 'PA'; it must be a list"),
+        ({"labels.projections": [1]}, "'labels.projections[0]' is 1; it must be a text"),
+        ({"labels.tail_below": 0.5}, "a finding would be head and tail at once"),
+        ({"labels.test_fraction": 0.95}, "it must leave patients for training"),
+        ({"classifier.epochs": 0, "classifier.frozen_epochs": 0}, "at least one epoch is needed"),
+        ({"dataset.phantom": 3}, "'dataset.phantom' is 3; it must be a section of keys"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_key(tmp_path: Path, edit: dict[str, object], message: str):
+    path = changed(tmp_path, edit)
+    with pytest.raises(InputError) as caught:
+        load_params(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"key 'sampling\.guidance_scale' is missing"):
+        load_params(changed(tmp_path, {}, remove="sampling.guidance_scale"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no_such\.yaml: cannot be read"):
+        load_params(tmp_path / "no_such.yaml")
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text("dataset:\n  name: [phantom\nlabels: 3\n")
+    with pytest.raises(InputError, match=r"params.yaml line \d: not valid YAML"):
+        load_params(path)

@@ -1,0 +1,211 @@
+"""Decoding, windowing, resizing and the cache, against Pillow and NumPy."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from trcgl.config import ImagesParams
+from trcgl.images.cache import cache_images
+from trcgl.images.decode import UnreadableImage, decode, header_size
+from trcgl.images.manifest import scan_images
+from trcgl.images.resize import resize_square, window_to_uint8
+from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.runtime.errors import InputError
+
+PARAMS = ImagesParams(
+    classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5, shard_images=4
+)
+
+
+def picture(height: int = 60, width: int = 40, *, top: int = 65535, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).integers(0, top + 1, (height, width))
+    return values.astype(np.uint16 if top > 255 else np.uint8)
+
+
+@pytest.mark.parametrize("top", [255, 65535])
+def test_png_equals_pillow(tmp_path: Path, top: int):
+    path = tmp_path / "a.png"
+    Image.fromarray(picture(top=top)).save(path)
+    with Image.open(path) as image:
+        expected = np.asarray(image)
+    decoded = decode(path)
+    assert decoded.dtype == (np.uint16 if top > 255 else np.uint8)
+    np.testing.assert_array_equal(decoded, expected)
+    assert header_size(path) == (40, 60)
+
+
+def test_monochrome1_is_inverted(tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.fromarray(picture()).save(path)
+    np.testing.assert_array_equal(decode(path, inverted=True), 65535 - decode(path))
+
+
+def test_rgba_and_jpeg_become_grey(tmp_path: Path):
+    grey = picture(top=255)
+    rgba = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), grey)
+    smooth = cv2.GaussianBlur(grey, (0, 0), 3)
+    Image.fromarray(smooth).save(tmp_path / "b.jpg", quality=98)
+    assert np.abs(decode(tmp_path / "b.jpg").astype(int) - smooth).max() <= 4
+    assert header_size(tmp_path / "b.jpg") == (40, 60)
+
+
+def _damaged(kind: str, path: Path) -> None:
+    Image.fromarray(picture()).save(path)
+    data = path.read_bytes()
+    contents = {
+        "empty": b"",
+        "truncated": data[: len(data) // 2],
+        "text": b"this is no picture",
+        "flipped": data[:60] + bytes(b ^ 255 for b in data[60:90]) + data[90:],
+    }
+    path.write_bytes(contents[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("empty", "empty file"), ("truncated", "truncated PNG"), ("text", "not a PNG"), ("flipped", "damaged")],
+)
+def test_a_damaged_file_has_a_reason(tmp_path: Path, kind: str, reason: str):
+    _damaged(kind, tmp_path / "a.png")
+    with pytest.raises(UnreadableImage, match=reason):
+        decode(tmp_path / "a.png")
+
+
+def test_other_unusable_files_have_a_reason(tmp_path: Path):
+    with pytest.raises(UnreadableImage, match="cannot be read"):
+        decode(tmp_path / "missing.png")
+    Image.fromarray(np.full((40, 40), 7, np.uint8)).save(tmp_path / "flat.png")
+    with pytest.raises(UnreadableImage, match="single grey level"):
+        decode(tmp_path / "flat.png")
+    bomb = bytearray(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00")
+    (tmp_path / "bomb.png").write_bytes(bytes(bomb))
+    with pytest.raises(UnreadableImage, match="60000 x 60000 pixels"):
+        decode(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "693_UNCR.dcm"])
+def test_dicom_equals_pydicom(name: str):
+    """Against pydicom's own display pipeline on the files it ships."""
+    import pydicom
+    from pydicom.data import get_testdata_file
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip(f"{name} is not among the files of the installed pydicom")
+    dataset = pydicom.dcmread(str(path))
+    expected = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset).astype(np.float32)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        expected = expected.max() - expected
+    np.testing.assert_array_equal(decode(str(path)), expected)
+    assert header_size(str(path)) == (dataset.Columns, dataset.Rows)
+
+
+@pytest.mark.parametrize("top", [255, 4095, 65535])
+def test_window_is_the_percentile_window(top: int):
+    pixels = picture(200, 300, top=top)
+    low, high = np.percentile(pixels, (0.5, 99.5), method="nearest")
+    expected = np.clip((pixels.astype(float) - low) / (high - low) * 255, 0, 255)
+    # One grey level of the input is at most 1/(high - low) of the range
+    assert np.abs(window_to_uint8(pixels, 0.5, 99.5) - expected).max() <= 0.5 + 255 / (high - low) + 1e-6
+
+
+def test_window_of_an_almost_flat_image_keeps_what_is_there():
+    pixels = np.zeros((100, 100), np.uint16)
+    pixels[50, 50] = 1000
+    assert window_to_uint8(pixels, 0.5, 99.5)[50, 50] == 255
+
+
+def test_resize_keeps_the_aspect_ratio():
+    pixels = np.full((200, 100), 200, np.uint8)
+    padded = resize_square(pixels, 64, "pad")
+    assert padded.shape == (64, 64)
+    assert (padded[:, 16:48] == 200).all()
+    assert (padded[:, :16] == 0).all()
+    assert (padded[:, 48:] == 0).all()
+    assert (resize_square(pixels, 64, "crop") == 200).all()
+
+
+def test_shards_round_trip_in_any_order(tmp_path: Path):
+    images = {f"i{k}": picture(32, 32, top=255, seed=k) for k in range(10)}
+    writer = ShardWriter(tmp_path, 32, 4)
+    for name, pixels in images.items():
+        writer.add(name, pixels)
+    writer.close()
+    shards = ShardedImages(tmp_path)
+    assert len(shards) == 10
+    assert sorted(p.name for p in tmp_path.glob("*.npy")) == [f"shard-{k:05d}.npy" for k in range(3)]
+    names = list(images)[::-1]
+    np.testing.assert_array_equal(shards.read(names), np.stack([images[n] for n in names]))
+
+
+def test_an_empty_folder_of_shards_can_be_read(tmp_path: Path):
+    ShardWriter(tmp_path, 32, 4).close()
+    assert len(ShardedImages(tmp_path)) == 0
+
+
+def _image_set(folder: Path) -> pd.DataFrame:
+    folder.mkdir()
+    for k in range(9):
+        Image.fromarray(picture(50 + k, 40, seed=k)).save(folder / f"{k}.png")
+    _damaged("truncated", folder / "3.png")
+    _damaged("empty", folder / "7.png")
+    names = [f"{k}.png" for k in range(9)]
+    return pd.DataFrame({"image": names, "path": names, "photometric": ["MONOCHROME1"] + ["MONOCHROME2"] * 8})
+
+
+def test_cache_counts_every_image_and_does_not_depend_on_the_workers(tmp_path: Path):
+    selected = _image_set(tmp_path / "source")
+    for workers in (1, 2):
+        cache_images(selected, tmp_path / "source", PARAMS, tmp_path / f"cache{workers}", workers)
+    one, two = tmp_path / "cache1", tmp_path / "cache2"
+    files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(two) for p in two.rglob("*") if p.is_file())
+    assert all((one / f).read_bytes() == (two / f).read_bytes() for f in files)
+
+    unreadable = pd.read_parquet(one / "unreadable.parquet")
+    small, large = ShardedImages(one / "classifier"), ShardedImages(one / "diffusion")
+    assert set(unreadable["path"]) == {"3.png", "7.png"}
+    assert len(small) + len(unreadable) == len(selected)
+    assert (small.size, large.size) == (32, 48)
+    expected = resize_square(window_to_uint8(decode(tmp_path / "source/5.png"), 0.5, 99.5), 48, "pad")
+    np.testing.assert_array_equal(large.read(["5.png"])[0], expected)
+    inverted = decode(tmp_path / "source/0.png", inverted=True)
+    expected = resize_square(window_to_uint8(inverted, 0.5, 99.5), 32, "pad")
+    np.testing.assert_array_equal(small.read(["0.png"])[0], expected)
+
+
+def test_a_set_without_one_readable_image_stops_and_keeps_the_old_cache(tmp_path: Path):
+    selected = _image_set(tmp_path / "source")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "old").touch()
+    with pytest.raises(InputError, match="none of 2 images could be read"):
+        cache_images(selected.iloc[[3, 7]], tmp_path / "source", PARAMS, tmp_path / "cache", 1)
+    assert [p.name for p in tmp_path.iterdir() if p.name != "source"] == ["cache"]
+    assert (tmp_path / "cache" / "old").exists()
+
+
+def test_scan_lists_images_only(tmp_path: Path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    Image.fromarray(picture()).save(tmp_path / "b" / "2.png")
+    Image.fromarray(picture()).save(tmp_path / ".hidden" / "3.png")
+    (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "labels.csv").write_text("a,b\n")
+    manifest = scan_images(tmp_path)
+    assert list(manifest["path"]) == ["1.png", "b/2.png"]
+    assert list(manifest["bytes"]) == [0, (tmp_path / "b" / "2.png").stat().st_size]
+    assert manifest["width"].isna().tolist() == [True, False]
+
+
+def test_scan_of_a_missing_or_empty_folder_is_one_line(tmp_path: Path):
+    with pytest.raises(InputError, match="no such folder"):
+        scan_images(tmp_path / "none")
+    with pytest.raises(InputError, match="no image file inside"):
+        scan_images(tmp_path)
