@@ -23,7 +23,7 @@ def main() -> None:
     metrics = labels.metrics
     if params.dataset.name == "phantom" and RENDERER.exists():
         # Figures of two renderers must not be compared as if they were of one data set
-        metrics["phantom_renderer_version"] = read_json(RENDERER)["version"]
+        metrics["phantom_renderer_version"] = read_json(RENDERER)["renderer_version"]
     write_json("metrics/labels.json", metrics)
 
 

@@ -1,17 +1,23 @@
 """The `trcgl` command: one function per subcommand, each importing what it needs only when it runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.errors import InputError, exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; 0 on success, 1 with one line on stderr on bad input, 2 on a usage error."""
     options = _parser().parse_args(arguments)
-    return exit_code(lambda: options.run(options))
+    try:
+        return exit_code(lambda: options.run(options))
+    except BrokenPipeError:
+        # Whoever reads the output (head, less) has seen enough; nothing must be flushed to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,9 +45,14 @@ def _labels(options: argparse.Namespace) -> None:
     from trcgl.runtime.files import write_csv
 
     table = read_table(options.dataset, options.csv)
-    print(summary(table))
     if options.out is not None:
-        write_csv(options.out, label_counts(table))
+        try:
+            write_csv(options.out, label_counts(table))
+        except OSError as error:
+            raise InputError(
+                f"{options.out}: cannot be written ({error.strerror}); give a file name for --out"
+            ) from None
+    print(summary(table))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ class DatasetParams:
 class LabelsParams:
     projections: tuple[str, ...] | None
     methods: tuple[str, ...] | None
-    vocabulary: str | None
+    vocabulary: str
+    class_table: str | None
     not_findings: tuple[str, ...]
     exclude_images_with: tuple[str, ...]
     findings: tuple[str, ...] | None

@@ -51,9 +51,12 @@ class Labels:
 
 
 def build_labels(
-    table: LabelTable, manifest: pd.DataFrame, params: LabelsParams, split_file: str | Path | None = None
+    table: LabelTable,
+    manifest: pd.DataFrame,
+    params: LabelsParams,
+    split_file: str | Path | None = None,
 ) -> Labels:
-    """Select images, assign patients to splits and choose classes.
+    """Select images, assign patients to splits, merge labels if a class table is given, and choose classes.
 
     A normal label beside a finding: the finding stays and the image is not normal (normal is no class unless
     `labels.findings` or the class table make it one; then its column says what the source says). Counted in
@@ -73,8 +76,8 @@ def build_labels(
     contradicting = table.having([table.normal]) & table.having(
         [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]
     )
-    if params.vocabulary is not None:
-        table = merge_labels(table, params.vocabulary)
+    if params.class_table is not None:
+        table = merge_labels(table, params.class_table)
     findings = candidate_findings(table, params)
     matrix = table.matrix(findings)
     classes, dropped = choose_classes(findings, matrix, split, params)
@@ -93,7 +96,7 @@ def build_labels(
 def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> tuple[LabelTable, np.ndarray]:
     if split_file is None:
         splits = seeded_splits(
-            table.rows["patient"].unique(),
+            table.rows["patient"].unique().tolist(),
             seed=params.split_seed,
             validation_fraction=params.validation_fraction,
             test_fraction=params.test_fraction,
@@ -104,9 +107,9 @@ def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | Non
         if not listed.any():
             raise InputError(f"{split_file}: lists no patient of the label table (first: {table.rows['patient'][0]})")
         table = table.reject(np.where(listed, "", "patient not in split file").astype(object))
-    split = table.rows["patient"].map(splits).to_numpy(object)
-    patients = pd.DataFrame({"patient": table.rows["patient"], "split": split}).drop_duplicates()
-    assert not patients["patient"].duplicated().any(), "a patient is in two splits"
+    codes, patients = pd.factorize(table.rows["patient"])
+    split = np.array([splits[patient] for patient in patients.tolist()], dtype=object)[codes]
+    assert sum(len(np.unique(codes[split == name])) for name in SPLITS) == len(patients), "a patient is in two splits"
     return table, split
 
 
@@ -127,9 +130,9 @@ def _frame(rows: pd.DataFrame, split: np.ndarray, names: list[str], matrix: np.n
             raise InputError(
                 f"a finding is called '{name}', as a column of labels.parquet is; rename it in the label table"
             )
-    order = np.argsort(rows["image"].to_numpy(object))
-    matrix, unknown = np.asfortranarray(matrix[order]), np.asfortranarray(matrix[order] == UNKNOWN)
-    about = rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS].iloc[order].reset_index(drop=True)
+    matrix = np.asfortranarray(matrix)
+    unknown = matrix == UNKNOWN
+    about = rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS]
     columns = {name: pd.arrays.IntegerArray(matrix[:, i], unknown[:, i]) for i, name in enumerate(names)}
     return pd.concat([about, pd.DataFrame(columns)], axis=1)
 

@@ -83,7 +83,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
 
 def _pairs(numbers: np.ndarray, holds: np.ndarray, classes: list[str]) -> pd.DataFrame:
     row, column = np.nonzero(holds)
-    return pd.DataFrame({"row": numbers[row], "label": pd.Categorical.from_codes(column, categories=classes)})
+    return pd.DataFrame({"row": numbers[row], "label": pd.Categorical.from_codes(column, categories=pd.Index(classes))})
 
 
 def _listed(path: Path) -> pd.Series:

@@ -1,4 +1,10 @@
-"""Fine labels merged into the classes of a class table, such as data/assets/cxrlt_classes.csv."""
+"""Fine labels merged into the classes of a class table, such as data/assets/cxrlt_classes.csv.
+
+That table brings PadChest's 193 labels to the 30 classes of CXR-LT 2026. The challenge published no mapping: it is
+ours, each class being its label with the descendants in PadChest's own label tree
+(https://github.com/auriml/Rx-thorax-automatic-captioning, manual_review/trees_code.txt); where it is not, the table's
+column `note` says why.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +45,7 @@ def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
     pairs = read_class_table(path)
     pairs = pairs[pairs["label"].isin(table.vocabulary)]
     if pairs.empty:
-        raise InputError(f"{path}: none of its labels occurs in the label table; 'labels.vocabulary' may be of another")
+        raise InputError(f"{path}: none of its labels occurs in the label table; give the class table of this data set")
     classes = pairs["class"].drop_duplicates().to_list()
 
     def merged(frame: pd.DataFrame) -> pd.DataFrame:

@@ -61,4 +61,4 @@ def _age(text: pd.Series) -> pd.Series:
     """Whole years from '58' (v2020) or '058Y', '011M', '003D' (2017); missing outside 0 to 120 (the file has a 414)."""
     parts = text.str.extract(r"^(\d+)([YMWD]?)$")
     years = pd.to_numeric(parts[0], errors="coerce") * parts[1].map(YEARS_PER_UNIT).astype("float64")
-    return np.floor(years.where(years.between(0, 120))).astype("Int64")
+    return (years.where(years.between(0, 120)) // 1).astype("Int64")

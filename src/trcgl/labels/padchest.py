@@ -83,5 +83,11 @@ def read_padchest(path: str | Path) -> LabelTable:
 
 def _age(date: pd.Series, birth: pd.Series) -> pd.Series:
     """Years from the year of birth to the study's date (yyyymmdd); missing outside 0 to 120."""
-    age = pd.to_numeric(date.str[:4], errors="coerce") - pd.to_numeric(birth, errors="coerce")
+    age = pd.Series(_numbers(date.str[:4]) - _numbers(birth))
     return age.where(age.between(0, 120)).round().astype("Int64")
+
+
+def _numbers(text: pd.Series) -> np.ndarray:
+    """float64, NaN where the text is no number; each different text is read once."""
+    codes, texts = pd.factorize(text)
+    return pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)[codes]

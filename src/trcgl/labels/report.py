@@ -11,8 +11,8 @@ def label_counts(table: LabelTable) -> pd.DataFrame:
     counts = pd.crosstab(
         table.positives["label"].to_numpy(), projection.loc[table.positives["row"]].to_numpy()
     ).reindex(index=sorted(table.vocabulary), columns=sorted(projection.unique()), fill_value=0)
-    counts.index.name, counts.columns.name = "label", "projection"
-    return counts.stack().rename("count").reset_index()
+    counts = counts.rename_axis("label").reset_index()
+    return counts.melt("label", var_name="projection", value_name="count").sort_values(["label", "projection"])
 
 
 def summary(table: LabelTable) -> str:

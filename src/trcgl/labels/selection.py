@@ -3,8 +3,12 @@
 The result depends on nothing else, so another split, class list or threshold never decodes an image again.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from trcgl.config import LabelsParams
 from trcgl.labels.table import LabelTable, first_reason
@@ -20,7 +24,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
         manifest: the image files; column path, relative to the image folder.
 
     Returns:
-        The table, and image, path, photometric sorted by image. Both hold the same images.
+        The table with its rows sorted by image, and image, path, photometric of the same rows in the same order.
 
     Raises:
         InputError: a filter leaves no row; the message says what the data set has.
@@ -46,14 +50,9 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
             "check 'dataset.images' and the filters in 'labels'"
         )
     used = reasons == ""
-    selected = pd.DataFrame(
-        {
-            "image": rows["image"][used],
-            "path": pd.Series(paths[used], index=rows.index[used], dtype="str"),
-            "photometric": rows["photometric"][used],
-        }
-    )
-    return kept, selected.sort_values("image", ignore_index=True)[SELECTED_COLUMNS]
+    rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str")).sort_values("image", ignore_index=True)
+    kept, selected = replace(kept, rows=rows.drop(columns="path")), rows[SELECTED_COLUMNS]
+    return kept, selected
 
 
 def _chosen(rows: pd.DataFrame, column: str, wanted: tuple[str, ...] | None) -> np.ndarray:
@@ -80,15 +79,20 @@ def match_files(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tupl
     """
     names = paths.str.replace(r"^.*/", "", regex=True)
     repeated = names.duplicated(keep=False).to_numpy(bool)
-    unique = ~repeated
-    place = pd.Index(names[unique]).get_indexer(pd.Index(images))
-    found = np.where(place >= 0, paths[unique].to_numpy(object)[place] if unique.any() else "", "")
+    found = _look_up(images, names[~repeated], paths[~repeated])
     ambiguous = images.isin(names[repeated]).to_numpy(bool)
     if ambiguous.any():
         in_folder = paths[repeated].str.extract(r"([^/]+/[^/]+)$")[0]
-        single = ~in_folder.duplicated(keep=False) & in_folder.notna()
-        place = pd.Index(in_folder[single]).get_indexer(pd.Index(folders + "/" + images))
-        by_folder = ambiguous & (place >= 0) & (folders != "").to_numpy(bool)
-        found[by_folder] = paths[repeated][single].to_numpy(object)[place[by_folder]]
-        ambiguous = ambiguous & ~by_folder
+        single = in_folder.notna() & ~in_folder.duplicated(keep=False)
+        by_folder = _look_up(folders + "/" + images, in_folder[single], paths[repeated][single])
+        resolved = ambiguous & (by_folder != "")
+        found = np.where(resolved, by_folder, found)
+        ambiguous = ambiguous & ~resolved
     return found, ambiguous
+
+
+def _look_up(keys: pd.Series, known: pd.Series, values: pd.Series) -> np.ndarray:
+    """The value beside each key among the known ones, which differ; "" for a key that is not known."""
+    # Arrow's hash lookup takes a third of the time of pandas' index
+    place = pc.index_in(pa.array(keys), value_set=pa.array(known))  # pyright: ignore[reportAttributeAccessIssue]
+    return np.append(values.to_numpy(object), "")[place.fill_null(len(values)).to_numpy()]

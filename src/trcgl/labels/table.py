@@ -120,9 +120,9 @@ def no_pairs(like: pd.DataFrame) -> pd.DataFrame:
     return like.iloc[:0]
 
 
-def first_reason(*checks: tuple[str, "pd.Series | np.ndarray"]) -> np.ndarray:
+def first_reason(*checks: tuple[str, "pd.Series | np.ndarray | np.bool"]) -> np.ndarray:
     """Per row, the reason of the first check that holds, "" if none does."""
-    reasons = np.full(len(checks[0][1]), "", dtype=object)
+    reasons = np.full(np.shape(checks[0][1]), "", dtype=object)
     for reason, holds in reversed(checks):
         reasons[np.asarray(holds, bool)] = reason
     return reasons

@@ -1,25 +1,21 @@
 """What labels are called in a radiologist's English: the text that a text-to-image model is prompted with."""
 
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from trcgl.labels.read import read_columns
 
-ASSETS = Path(__file__).parents[3] / "data" / "assets"
-PHRASE_FILES = (ASSETS / "padchest_vocabulary.csv", ASSETS / "nih_cxrlt_vocabulary.csv")
 
+def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
+    """The phrase of each label; a label without an entry speaks for itself, with spaces for underscores.
 
-@cache
-def _vocabulary() -> dict[str, str]:
-    phrases: dict[str, str] = {}
-    for file in PHRASE_FILES:
-        table = read_columns(file, ("label", "phrase"), what="a vocabulary")
-        phrases.update(zip(table["label"], table["phrase"], strict=True))
-    return phrases
+    Args:
+        vocabulary: a CSV table with columns label and phrase, such as data/assets/padchest_vocabulary.csv (PadChest's
+            193 labels, then those of NIH ChestX-ray14 and of CXR-LT that PadChest does not have).
 
-
-def phrases(labels: Iterable[str]) -> dict[str, str]:
-    """The phrase of each label; a label without an entry speaks for itself, with spaces for underscores."""
-    known = _vocabulary()
+    Raises:
+        InputError: not such a table.
+    """
+    table = read_columns(Path(vocabulary), ("label", "phrase"), what="a vocabulary")
+    known = dict(zip(table["label"], table["phrase"], strict=True))
     return {label: known.get(label, label.replace("_", " ")) for label in labels}

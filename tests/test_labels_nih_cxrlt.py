@@ -1,0 +1,116 @@
+"""NIH's and CXR-LT's label files."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.labels_files import NIH_2017_COLUMNS, NIH_2020_COLUMNS, write_rows
+from trcgl.labels.cxrlt import read_cxrlt
+from trcgl.labels.nih import read_nih
+from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
+
+
+def nih_row(name: str, labels: str, age: str = "58", patient: str = "1", sex: str = "M") -> dict[str, str]:
+    return {
+        "Image Index": name,
+        "Finding Labels": labels,
+        "Follow-up #": "3",
+        "Patient ID": patient,
+        "Patient Age": age,
+        "Patient Gender": sex,
+        "View Position": "AP",
+    }
+
+
+def pairs(table: LabelTable) -> list[tuple[int, str]]:
+    return list(zip(table.positives["row"], table.positives["label"].astype(str), strict=True))
+
+
+def reasons(table: LabelTable) -> dict[int, str]:
+    return dict(zip(table.rejected["row"], table.rejected["reason"], strict=True))
+
+
+@pytest.mark.parametrize("columns", [NIH_2017_COLUMNS, NIH_2020_COLUMNS])
+def test_nih_both_editions(tmp_path: Path, columns: list[str]) -> None:
+    rows = [
+        nih_row("a.png", "Mass| Pleural_Thickening|Mass", age="058Y"),
+        nih_row("b.png", "No Finding", age="011M", patient="007"),
+        nih_row("c.png", "", age="60"),
+        nih_row("d.png", "Mass", age="414"),
+        nih_row("d.png", "Mass", age="414"),
+        nih_row("x/e.png", "Mass"),
+    ]
+    table = read_nih(write_rows(tmp_path / "nih.csv", columns, rows))
+    assert pairs(table) == [(1, "Mass"), (1, "Pleural_Thickening"), (2, "No Finding"), (4, "Mass")]
+    assert reasons(table) == {3: "labels missing", 5: "duplicate image name", 6: "image name is a path"}
+    assert table.rows["patient"].to_list() == ["1", "007", "1"]
+    assert table.rows["study"].to_list() == ["1_3", "007_3", "1_3"]
+    assert table.rows["age"].astype(object).fillna(-1).to_list() == [58, 0, -1]
+    assert set(table.rows["projection"]) == {"AP"}
+    assert set(table.rows["sex"]) == {"M"}
+
+
+def test_nih_missing_column(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "nih.csv", ["Image Index", "Patient ID"], [nih_row("a.png", "Mass")])
+    with pytest.raises(InputError, match=r"nih\.csv: column 'Finding Labels' is missing; an NIH ChestX-ray14 label"):
+        read_nih(file)
+
+
+CXRLT_COLUMNS = ["ImageID", "StudyDate_DICOM", "PatientID", "Normal", "Mass", "azygos lobe"]
+
+
+def cxrlt_row(name: str, *values: str, patient: str = "12345678901234567890123456789012345678") -> dict[str, str]:
+    about = {"ImageID": name, "StudyDate_DICOM": "20140915", "PatientID": patient}
+    return about | dict(zip(CXRLT_COLUMNS[3:], values, strict=True))
+
+
+def test_cxrlt_package(tmp_path: Path) -> None:
+    rows = [
+        cxrlt_row("a.png", "0", "1.0", "0"),
+        cxrlt_row("b.png", "1", "", "-1"),
+        cxrlt_row("c.png", "1", "0", "0"),
+        cxrlt_row("d.png", "1", "0", "0"),
+        cxrlt_row("e.png", "2", "0", "0"),
+        cxrlt_row("f.png", "", "", "nan"),
+        cxrlt_row("g.png", "0", "0", "0.0"),
+        cxrlt_row("g.png", "0", "", "0"),
+    ]
+    write_rows(tmp_path / "train.csv", CXRLT_COLUMNS, rows)
+    write_rows(tmp_path / "corrupted_images.csv", ["ImageID"], [{"ImageID": "c.png"}])
+    write_rows(tmp_path / "Removal.csv", ["n", "ImageID"], [{"ImageID": "d.png"}, {"ImageID": "elsewhere.png"}])
+    table = read_cxrlt(tmp_path)
+    assert reasons(table) == {
+        3: "listed in corrupted_images.csv",
+        4: "listed in Removal.csv",
+        5: "label value is not 1, 0, -1 or blank",
+        6: "no label",
+        7: "image listed with contradicting rows",
+        8: "image listed with contradicting rows",
+    }
+    assert table.vocabulary == ["Normal", "Mass", "azygos lobe"]
+    assert table.matrix(table.vocabulary).tolist() == [[0, 1, 0], [1, -1, -1]]
+    assert table.rows["patient"].to_list() == ["12345678901234567890123456789012345678"] * 2
+    assert read_cxrlt(tmp_path / "train.csv").rows.equals(table.rows)
+
+
+def test_cxrlt_bad_files(tmp_path: Path) -> None:
+    names = (tmp_path / f"{number}.csv" for number in itertools.count())
+    rounded = write_rows(next(names), CXRLT_COLUMNS, [cxrlt_row("a.png", "0", "1", "0", patient="3.24e+38")])
+    with pytest.raises(InputError, match=r"row 1: PatientID '3\.24e\+38' is a rounded number .* merges patients"):
+        read_cxrlt(rounded)
+    wordy = write_rows(
+        next(names), [*CXRLT_COLUMNS, "Hospital"], [cxrlt_row("a.png", "0", "1", "0") | {"Hospital": "x"}]
+    )
+    with pytest.raises(InputError, match="column 'Hospital' holds no 0 or 1"):
+        read_cxrlt(wordy)
+    bare = write_rows(next(names), CXRLT_COLUMNS[:3], [cxrlt_row("a.png", "0", "1", "0")])
+    with pytest.raises(InputError, match="has no class column"):
+        read_cxrlt(bare)
+    with pytest.raises(InputError, match=r"train\.csv: cannot be read"):
+        read_cxrlt(tmp_path)
+    write_rows(tmp_path / "train.csv", CXRLT_COLUMNS, [cxrlt_row("a.png", "0", "1", "0")])
+    write_rows(tmp_path / "Removal.csv", ["image"], [{"image": "a.png"}])
+    with pytest.raises(InputError, match=r"Removal\.csv: column 'ImageID' is missing"):
+        read_cxrlt(tmp_path)

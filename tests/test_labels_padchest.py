@@ -1,0 +1,191 @@
+"""PadChest's label file: the list parser, the dirt of its rows, and files that are none."""
+
+import ast
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.labels_files import PADCHEST_COLUMNS, padchest_row, write_padchest, write_rows
+from trcgl.cli import main
+from trcgl.labels.padchest import parse_list, read_padchest
+from trcgl.runtime.errors import InputError
+
+text = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ["", " ", "normal", " normal", "a'b", "x, y"]
+)
+
+
+@given(st.lists(text, max_size=6))
+def test_a_written_list_reads_back_stripped_without_empty_ones_and_repetitions(labels: list[str]) -> None:
+    expected: list[str] = []
+    for label in labels:
+        if label.strip() and label.strip() not in expected:
+            expected.append(label.strip())
+    assert parse_list(repr(labels)) == expected
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@given(
+    st.text("[]'\", \\ab\n()1{}", max_size=14) | st.from_regex(r"\[('[ab\\\n, ]*'[ ,]{0,2}){0,3}\]?", fullmatch=True)
+)
+def test_any_text_reads_as_python_reads_it(written: str) -> None:
+    try:
+        value = ast.literal_eval(written)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if isinstance(value, list) and all(isinstance(label, str) for label in value):
+        assert parse_list(written) == list(dict.fromkeys(part.strip() for part in value if part.strip()))
+    else:
+        assert parse_list(written) is None
+
+
+@pytest.mark.parametrize("written", ["nan", "", "[", "['a'", "'a'", "[1]", "[nan]", "['a', None]", "[" * 5000, "{'a'}"])
+def test_what_is_no_list_of_texts_is_none(written: str) -> None:
+    assert parse_list(written) is None
+
+
+def test_rows_with_dirt_are_rejected_with_their_reason_and_none_is_lost(tmp_path: Path) -> None:
+    rows = [
+        padchest_row(1, "[' nodule', '', 'nodule', 'COPD signs']", PatientID="9" * 39),
+        padchest_row(2, "nan"),
+        padchest_row(3, "['', ' ']"),
+        padchest_row(4, "['nodule"),
+        padchest_row(5, "['nodule']", ImageID=""),
+        padchest_row(6, "['nodule']", ImageID="../im.png"),
+        padchest_row(7, "['nodule']", ImageID="/etc/im.png"),
+        padchest_row(8, "['nodule']", ImageID="a\\im.png"),
+        padchest_row(9, "['nodule']", ImageID=".."),
+        padchest_row(10, "['nodule']", PatientID="nan"),
+        padchest_row(11, "['mass']", PatientBirth="", PatientSex_DICOM="nan"),
+        padchest_row(11, "['mass']"),
+        padchest_row(12, "['mass']"),
+        padchest_row(12, "['nodule']"),
+        padchest_row(13, "nan", ImageID="im0011.png"),
+        padchest_row(14, "['normal', 'nodules']"),
+    ]
+    table = read_padchest(write_padchest(tmp_path / "labels.csv", rows))
+    assert table.source_rows == len(rows) == len(table.rows) + len(table.rejected)
+    assert dict(zip(table.rejected["row"], table.rejected["reason"], strict=True)) == {
+        2: "labels missing",
+        3: "no label",
+        4: "labels are not a list of texts",
+        5: "image name missing",
+        6: "image name is a path",
+        7: "image name is a path",
+        8: "image name is a path",
+        9: "image name is a path",
+        10: "patient id missing",
+        12: "duplicate image name",
+        13: "image listed with contradicting rows",
+        14: "image listed with contradicting rows",
+        15: "labels missing",
+    }
+    assert table.rows["row"].to_list() == [1, 11, 16]
+    assert table.rows["patient"].to_list() == ["9" * 39, "p11", "p14"]
+    assert table.rows["age"].astype(object).fillna(-1).to_list() == [65, -1, 65]
+    assert table.rows["sex"].to_list() == ["F", "", "F"]
+    pairs = list(zip(table.positives["row"], table.positives["label"].astype(str), strict=True))
+    assert pairs == [(1, "nodule"), (1, "COPD signs"), (11, "mass"), (16, "normal"), (16, "nodules")]
+    # 'nodules' holds the text 'nodule' and is another label
+    assert table.matrix(["mass", "nodule"]).tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert table.having(["nodule"]).tolist() == [True, False, False]
+
+
+def test_gzip_is_told_by_content(tmp_path: Path) -> None:
+    plain = write_padchest(tmp_path / "labels.csv", [padchest_row(1, "['mass']")])
+    packed = tmp_path / "packed.csv"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_padchest(packed).rows.equals(read_padchest(plain).rows)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    plain = write_rows(tmp_path / "plain.csv", PADCHEST_COLUMNS[1:], [padchest_row(1, "['mass']")])
+    marked = tmp_path / "marked.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+    assert read_padchest(marked).rows["image"].to_list() == ["im0001.png"]
+
+
+def one_line(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_padchest(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message
+
+
+def test_files_that_are_no_label_table(tmp_path: Path) -> None:
+    def file(name: str, content: bytes) -> Path:
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    good = write_padchest(
+        tmp_path / "good.csv", [padchest_row(1, "['mass']"), padchest_row(2, "['mass']")]
+    ).read_bytes()
+    assert "cannot be read (No such file" in one_line(tmp_path / "none.csv")
+    assert "is a folder" in one_line(tmp_path)
+    assert "is empty" in one_line(file("empty.csv", b""))
+    assert "not a CSV text file" in one_line(file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
+    assert "not a CSV text file" in one_line(file("latin.csv", b"Im\xe1genes,b\n1,2\n"))
+    assert "damaged or cut short" in one_line(file("cut.csv.gz", gzip.compress(good)[:40]))
+    assert "damaged, cut short" in one_line(file("cut.csv", good[: good.rindex(b"Physician")]))
+    assert "damaged, cut short" in one_line(file("bytes.csv", good.replace(b"p2", b"\xff\xfe")))
+    assert "has a header but no rows" in one_line(file("header.csv", good[: good.index(b"\n") + 1]))
+    assert "column 'ImageID' is missing; a PadChest label table" in one_line(file("other.csv", b"a,b\n1,2\n"))
+    assert "column 'Labels' is missing" in one_line(file("columns.csv", good.replace(b",Labels,", b",labels,", 1)))
+    assert "column 'Labels' appears 2 times" in one_line(file("twice.csv", good.replace(b",Report,", b",Labels,", 1)))
+
+
+def test_a_damaged_gzip_tail_is_an_error(tmp_path: Path) -> None:
+    rows = [padchest_row(number, f"['mass', 'x{number}']") for number in range(3000)]
+    packed = gzip.compress(write_padchest(tmp_path / "all.csv", rows).read_bytes())
+    (tmp_path / "cut.csv.gz").write_bytes(packed[: len(packed) // 2])
+    assert "cut short" in one_line(tmp_path / "cut.csv.gz")
+
+
+def test_rounded_patient_ids_stop_the_run(tmp_path: Path) -> None:
+    rows = [padchest_row(1, "['mass']"), padchest_row(2, "['mass']", PatientID="3.24E+38")]
+    message = one_line(write_padchest(tmp_path / "labels.csv", rows))
+    assert "row 2: PatientID '3.24E+38' is a rounded number" in message
+
+
+def test_the_command_prints_counts_and_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        padchest_row(1, "['normal']"),
+        padchest_row(2, "['mass', 'nodule']", Projection="L"),
+        padchest_row(3, "['mass']", Projection="L"),
+        padchest_row(4, "nan"),
+    ]
+    file = write_padchest(tmp_path / "labels.csv", rows)
+    out = tmp_path / "out" / "counts.csv"
+    assert main(["labels", "--dataset", "padchest", "--csv", str(file), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:6] == ["rows 4", "kept 3", "rejected 1", "  labels missing 1", "labels 3", "patients 3"]
+    assert printed[-2:] == [f"{'L':<16}{2:>9}{2:>10}", f"{'PA':<16}{1:>9}{1:>10}"]
+    assert out.read_text().splitlines() == [
+        "label,projection,count",
+        "mass,L,2",
+        "mass,PA,0",
+        "nodule,L,1",
+        "nodule,PA,0",
+        "normal,L,0",
+        "normal,PA,1",
+    ]
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["labels", "--dataset", "padchest", "--csv", str(tmp_path / "none.csv")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    file = write_padchest(tmp_path / "labels.csv", [padchest_row(1, "['normal']")])
+    assert main(["labels", "--dataset", "padchest", "--csv", str(file), "--out", str(tmp_path)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_labels_room_starts_without_torch() -> None:
+    code = "import sys, trcgl.cli, trcgl.labels.build, trcgl.labels.report; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="src")

@@ -1,0 +1,201 @@
+"""The whole pipeline as DVC runs it, at a tiny scale: what it leaves, what reruns, what never mixes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tests.import_graph import ROOT
+from tests.tiny_project import commit, copy_project, run, set_params
+
+STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished, committed run."""
+    folder = copy_project(tmp_path_factory.mktemp("pipeline") / "project")
+    run(folder, "dvc", "repro", "--quiet")
+    commit(folder, "run")
+    return folder
+
+
+def would_run(folder: Path, *arguments: str) -> set[str]:
+    """Stages that `dvc repro` would run now."""
+    output = run(folder, "dvc", "repro", "--dry", *arguments)
+    return {name for name in STAGES if f"Running stage '{name}'" in output}
+
+
+def with_params(folder: Path, **sections: dict[str, object]) -> set[str]:
+    """Stages that would run with some knobs changed; the change is taken back."""
+    before = (folder / "params.yaml").read_text()
+    set_params(folder / "params.yaml", {f"{s}.{k}": v for s, knobs in sections.items() for k, v in knobs.items()})
+    try:
+        return would_run(folder)
+    finally:
+        (folder / "params.yaml").write_text(before)
+
+
+def test_every_out_of_the_contract_is_there(project: Path):
+    for path in (
+        "data/phantom/labels.csv",
+        "data/manifest.parquet",
+        "data/labels/selected.parquet",
+        "data/labels/labels.parquet",
+        "data/labels/classes.json",
+        "data/labels/rejected.parquet",
+        "data/images/classifier/index.parquet",
+        "data/images/diffusion/index.parquet",
+        "data/images/unreadable.parquet",
+        "data/graph/cooccurrence.npz",
+        "data/models/diffusion/model_index.json",
+        "data/synthetic/samples.parquet",
+        "data/synthetic_audit.parquet",
+        "data/models/baseline/model.safetensors",
+        "data/models/classifier/model.safetensors",
+        "data/models/classifier/config.json",
+        "data/models/classifier/classes.json",
+        "data/models/classifier/thresholds.json",
+        "data/predictions.parquet",
+        "metrics/labels.json",
+        "metrics/synthetic.json",
+        "metrics/synthetic_card.md",
+        "metrics/model_card.md",
+        "metrics/per_class.csv",
+    ):
+        assert (project / path).stat().st_size > 0, path
+
+
+def test_metrics_have_the_contract_keys(project: Path):
+    metrics = json.loads((project / "metrics/metrics.json").read_text())
+    block = ["mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"]
+    assert list(metrics["trcgl"]) == block
+    assert list(metrics["baseline"]) == block
+    assert list(metrics["gain"]) == ["mAP", "tail_mAP", "tail_mAP_low", "tail_mAP_high"]
+    assert metrics["scored_classes"] >= 1
+    assert sum(len(v) if isinstance(v, dict) else 1 for v in metrics.values()) <= 20
+    assert all(np.isfinite(v) for v in metrics["trcgl"].values())
+    per_class = pd.read_csv(project / "metrics/per_class.csv")
+    assert list(per_class.columns[:8]) == ["model", "class", "group", "positives", "AP", "AUC", "F1", "threshold"]
+    predictions = pd.read_parquet(project / "data/predictions.parquet")
+    assert list(predictions.columns) == ["model", "image", "finding", "label", "probability"]
+
+
+def test_metrics_follow_from_the_predictions(project: Path):
+    """AP recomputed by scikit-learn from the predictions that were written."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    per_class = pd.read_csv(project / "metrics/per_class.csv").set_index(["model", "class"])
+    predictions = pd.read_parquet(project / "data/predictions.parquet").dropna(subset=["label"])
+    for key, part in predictions.groupby(["model", "finding"]):
+        label = part["label"].to_numpy(dtype=int)
+        if 0 < label.sum() < len(label):
+            row = per_class.loc[key]
+            assert row["AP"] == pytest.approx(average_precision_score(label, part["probability"]), abs=1e-9)
+            assert row["AUC"] == pytest.approx(roc_auc_score(label, part["probability"]), abs=1e-9)
+            assert row["positives"] == label.sum()
+
+
+def test_no_patient_is_in_two_splits(project: Path):
+    labels = pd.read_parquet(project / "data/labels/labels.parquet")
+    assert labels.groupby("patient")["split"].nunique().max() == 1
+    assert set(labels["split"]) == {"train", "val", "test"}
+
+
+def test_rows_and_images_add_up(project: Path):
+    raw = pd.read_csv(project / "data/phantom/labels.csv", dtype=str)
+    labels = pd.read_parquet(project / "data/labels/labels.parquet")
+    rejected = pd.read_parquet(project / "data/labels/rejected.parquet")
+    assert len(raw) == len(labels) + len(rejected)
+    assert (rejected["reason"] != "").all()
+    selected = pd.read_parquet(project / "data/labels/selected.parquet")
+    unreadable = pd.read_parquet(project / "data/images/unreadable.parquet")
+    for size in ("classifier", "diffusion"):
+        index = pd.read_parquet(project / f"data/images/{size}/index.parquet")
+        assert len(selected) == len(index) + len(unreadable)
+
+
+def test_no_synthetic_image_outside_training(project: Path):
+    samples = set(pd.read_parquet(project / "data/synthetic/samples.parquet")["sample"])
+    assert samples
+    assert not samples & set(pd.read_parquet(project / "data/labels/labels.parquet")["image"])
+    assert not samples & set(pd.read_parquet(project / "data/predictions.parquet")["image"])
+
+
+def test_nothing_runs_again_and_status_is_clean(project: Path):
+    assert would_run(project) == set()
+    assert "up to date" in run(project, "dvc", "status", "dvc.yaml")
+
+
+@pytest.mark.parametrize("knob", [{"lr": 0.01}, {"loss": "asl"}, {"graph_strength": 1.0}, {"adjacency": "identity"}])
+def test_a_classifier_knob_reruns_training_and_evaluation_only(project: Path, knob: dict[str, object]):
+    assert with_params(project, classifier=knob) == {"train_classifier", "evaluate"}
+
+
+def test_a_sampling_knob_reruns_nothing_upstream(project: Path):
+    assert with_params(project, sampling={"guidance_scale": 5.0}) == {
+        "sample_tail", "audit_synthetic", "train_classifier", "evaluate",
+    }  # fmt: skip
+
+
+def test_other_knobs_rerun_what_depends_on_them(project: Path):
+    assert with_params(project, evaluation={"ece_bins": 10}) == {"evaluate"}
+    assert with_params(project, compute={"workers": 2, "device": "cpu"}) == set()
+    assert with_params(project, baseline={"lr": 0.01}) == {
+        "train_baseline", "audit_synthetic", "train_classifier", "evaluate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("knob", [{"min_positives": 2}, {"tail_below": 0.04}, {"split_seed": 5}])
+def test_new_classes_or_splits_never_decode_an_image(project: Path, tmp_path: Path, knob: dict[str, object]):
+    """The label stage runs; the images selected come out byte for byte the same, so the cache stays."""
+    set_params(project / "params.yaml", {f"labels.{key}": value for key, value in knob.items()})
+    if "split_seed" in knob:
+        set_params(project / "params.yaml", {"dataset.split_file": None})
+    try:
+        run(project, "dvc", "repro", "--quiet", "parse_labels")
+        assert "up to date" in run(project, "dvc", "status", "cache_images")
+    finally:
+        run(project, "git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
+        run(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def test_experiments_run_and_compare(project: Path):
+    """`dvc exp run -S` on a knob, shown beside the commit it started from; a queued one runs the code of its queueing."""
+    run(project, "dvc", "exp", "run", "--quiet", "--name", "bins", "-S", "evaluation.ece_bins=5")
+    shown = pd.read_csv(_saved(project, "shown.csv", run(project, "dvc", "exp", "show", "--csv")))
+    bins = shown.loc[shown["Experiment"] == "bins"].iloc[0]
+    assert bins["evaluation.ece_bins"] == 5
+    assert np.isfinite(bins["trcgl.ECE"])
+    diff = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
+    assert "trcgl.ECE" in str(diff).replace("'trcgl': {", "trcgl.") or diff
+    run(project, "git", "checkout", "-q", ".")
+    run(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def _saved(folder: Path, name: str, text: str) -> Path:
+    path = folder.parent / name
+    path.write_text(text[text.index("Experiment") :])
+    return path
+
+
+def test_a_queued_experiment_runs_the_code_it_was_queued_with(project: Path):
+    source = project / "stages" / "evaluate.py"
+    original = source.read_text()
+    marked = original.replace("def main() -> None:\n", 'def main() -> None:\n    print("queued code")\n')
+    source.write_text(marked)
+    run(project, "dvc", "exp", "run", "--quiet", "--queue", "--name", "queued", "-S", "evaluation.ece_bins=6")
+    source.write_text(original.replace("def main() -> None:\n", 'def main() -> None:\n    raise SystemExit("edited")\n'))
+    try:
+        run(project, "dvc", "exp", "run", "--run-all")
+    finally:
+        source.write_text(original)
+    shown = run(project, "dvc", "exp", "show", "--csv")
+    assert "queued" in shown
+    run(project, "dvc", "exp", "apply", "queued")
+    assert json.loads((project / "metrics/metrics.json").read_text())["scored_classes"] >= 1
+    assert 'print("queued code")' in source.read_text()
+    run(project, "git", "checkout", "-q", ".")
