@@ -210,7 +210,7 @@ class EvaluationParams:
 class ComputeParams:
     threads: int = knob(low=1)
     device: str
-    precision: str = knob(choices=("fp32", "bf16", "fp16"))
+    precision: str = knob(choices=("auto", "fp32", "bf16", "fp16"))
     workers: int | None = knob(low=1)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape
-from trcgl.classifier.heads.build import build_head
+from trcgl.classifier.heads.build import Head, build_head
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, write_json
 
@@ -70,7 +70,7 @@ class Classifier(nn.Module):
         if initial_weights is not None and not imagenet:
             load_weights(self.backbone, initial_weights)
         features, *_ = map_shape(self.backbone, config.image_size)
-        self.head = build_head(config.head, features, len(config.class_names), config.head_options, adjacency)
+        self.head: Head = build_head(config.head, features, len(config.class_names), config.head_options, adjacency)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Classify a batch.

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from trcgl.classifier.data import Pixels, prefetched
-from trcgl.classifier.device import autocast
 from trcgl.classifier.model import Classifier
+from trcgl.runtime.device import autocast
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
         images: uint8 [N, S, S] or anything that gives such rows.
         rows: which rows, in which order; all of them if None.
         batch_size: images at once.
-        precision: fp32, bf16 or fp16, used on CUDA only.
+        precision: as compute.precision; float32 unless asked otherwise, so that scores do not tie.
 
     Returns:
         float32 [N, C] in 0..1.

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from trcgl.classifier.augment import Augmentation
 from trcgl.classifier.data import TrainingData, prefetched
-from trcgl.classifier.device import autocast, pick_device
 from trcgl.classifier.losses.build import build_loss
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict
@@ -28,6 +27,7 @@ from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 from trcgl.graph.adjacency import build_adjacency
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.seeding import seed_of
@@ -78,12 +78,14 @@ def train(
     Raises:
         InputError: the loss stopped being a number; the message names step and images.
     """
+    if params.frozen_epochs and params.initial_weights is None:
+        log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
     model = build_model(params, data, conditional).to(device).to(memory_format=torch.channels_last)
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
     optimizer = torch.optim.AdamW(parameter_groups(model, params.weight_decay))
-    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda" and compute.precision == "fp16")
+    scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
     loss_function = build_loss(params.loss, data.class_names, data.positives()).to(device)
     augment = Augmentation.from_params(params)
     factors = repeat_factors(data.targets[data.train], params.repeat_threshold, params.repeat_max)
@@ -185,9 +187,7 @@ def train(
 
     trained: Classifier = average.module
     trained.load_state_dict(best["weights"])
-    probabilities = predict(
-        trained, data.images, rows=data.val, batch_size=params.batch_size, precision=compute.precision
-    )
+    probabilities = predict(trained, data.images, rows=data.val, batch_size=params.batch_size)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities)
@@ -226,7 +226,21 @@ def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndar
         class_names=data.class_names,
         class_groups=data.class_groups,
     )
-    return Classifier(config, adjacency, params.initial_weights)
+    model = Classifier(config, adjacency, params.initial_weights)
+    start_from_prevalence(model, data)
+    return model
+
+
+@torch.no_grad()
+def start_from_prevalence(model: Classifier, data: TrainingData) -> None:
+    """Set the classifier's bias to the classes' log-odds in training, a start that short runs cannot reach by steps.
+
+    Focal Loss, https://arxiv.org/abs/1708.02002, section 3.3. Half a positive and half a negative are added, so that
+    a class without either has odds.
+    """
+    known = data.targets[data.train]
+    positive, negative = (known == 1).sum(axis=0) + 0.5, (known == 0).sum(axis=0) + 0.5
+    model.head.classifier.bias.copy_(torch.from_numpy(np.log(positive / negative)))
 
 
 def parameter_groups(model: Classifier, weight_decay: float) -> list[dict[str, Any]]:
@@ -283,10 +297,10 @@ def stop_unless_finite(losses: Tensor, batches: list[np.ndarray], epoch: int, da
 
 
 def mean_average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over classes with a known positive of average precision over known targets; NaN without such a class."""
+    """Mean of average precision over classes with a known positive and a known negative; NaN without such a class."""
     scores = []
     for target, probability in zip(targets.T, probabilities.T, strict=True):
         known = ~np.isnan(target)
-        if (target[known] == 1).any():
+        if len(np.unique(target[known])) == 2:
             scores.append(average_precision_score(target[known], probability[known]))
     return float(np.mean(scores)) if scores else math.nan

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from trcgl.classifier.heads.linear import LinearHead
 from trcgl.classifier.heads.trcgl import TrcglHead
 
+Head = LinearHead | TrcglHead
 
-def build_head(name: str, features: int, classes: int, options: dict[str, Any], adjacency: Tensor | None) -> nn.Module:
+
+def build_head(name: str, features: int, classes: int, options: dict[str, Any], adjacency: Tensor | None) -> Head:
     """The head called `name`.
 
     Args:

@@ -10,8 +10,7 @@ from trcgl.classifier.losses.reduction import split_unknown, sum_classes_mean_ba
 class AsymmetricLoss(nn.Module):
     """-(1 - p)^gamma_positive log p for positives, -m^gamma_negative log(1 - m) for negatives, m = max(p - clip, 0).
 
-    The focusing factors are constants to the gradient's log term only in the authors' optional mode; here, as in the
-    paper's equations, they are differentiated too.
+    The focusing factors are differentiated like the rest; the authors' code can also treat them as constants.
 
     Args:
         gamma_negative, gamma_positive, clip: the paper's defaults (section 3.1).

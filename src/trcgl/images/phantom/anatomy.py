@@ -35,6 +35,7 @@ class Anatomy:
     """How far the descending aorta bows to its side."""
     arch_side: int
     stomach_side: int
+    stomach_gas: bool
     spine_bend: float
     spine_phase: float
     spine_turns: float
@@ -116,6 +117,7 @@ def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anato
         aorta_bulge=float(np.clip(rng.normal(0.014 + 0.014 * old, 0.009), 0.0, 0.05)),
         arch_side=LEFT,
         stomach_side=LEFT,
+        stomach_gas=bool(rng.random() < 0.8),
         spine_bend=float(np.clip(rng.normal(0.0, 0.007), -0.018, 0.018)),
         spine_phase=float(rng.uniform(0, 2 * np.pi)),
         spine_turns=float(rng.uniform(0.8, 1.8)),

@@ -4,16 +4,18 @@ Structures are drawn as 8-bit coverage layers with OpenCV and added to a map of 
 integrals, mu times thickness). One affine map from chest to pixels carries the patient's size, roll and shift.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Layer = NDArray[np.uint8]
-Map = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Points = NDArray[np.floating] | Iterable[tuple[float, float]]
+# All size x size: coverage 0 to 255 as uint8, any quantity as float32, and bool
+Layer = np.ndarray
+Map = np.ndarray
+Mask = np.ndarray
+Points = NDArray[np.floating] | Sequence[tuple[float, float]]
 
 _SUBPIXEL_BITS = 4
 
@@ -25,11 +27,14 @@ class Canvas:
         self.size = size
         self.zoom = zoom
         cos, sin = np.cos(roll) * zoom * size, np.sin(roll) * zoom * size
-        self._matrix = np.array([[cos, -sin], [sin, cos]])
-        self._offset = np.array([0.5 + shift[0], 0.5 + shift[1]]) * size
-        inverse = np.linalg.inv(self._matrix)
+        matrix = np.array([[cos, -sin], [sin, cos]])
+        offset = np.array([0.5 + shift[0], 0.5 + shift[1]]) * size
+        # From chest to OpenCV's fixed-point pixels, whose centres are whole numbers
+        self._matrix = matrix.T * (1 << _SUBPIXEL_BITS)
+        self._offset = (offset - matrix @ (0.0, 0.5) - 0.5) * (1 << _SUBPIXEL_BITS)
+        inverse = np.linalg.inv(matrix)
         column = np.arange(size, dtype=np.float32) + 0.5
-        dx, dy = column - self._offset[0], column - self._offset[1]
+        dx, dy = column - offset[0], column - offset[1]
         # The chest coordinates of every pixel's centre; y is measured from the chest's middle, 0.5
         self.x: Map = (inverse[0, 0] * dx[None, :] + inverse[0, 1] * dy[:, None]).astype(np.float32)
         self.y: Map = (inverse[1, 0] * dx[None, :] + inverse[1, 1] * dy[:, None] + 0.5).astype(np.float32)
@@ -45,17 +50,14 @@ class Canvas:
         return length * self.zoom * self.size
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
-        array = np.asarray(points if isinstance(points, np.ndarray) else list(points), np.float64)
-        placed = (array - (0.0, 0.5)) @ self._matrix.T + self._offset - 0.5
-        return np.round(placed * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+        array = points if isinstance(points, np.ndarray) else np.array(points)
+        return np.rint(array @ self._matrix + self._offset).astype(np.int32)
 
     def line(self, layer: Layer, points: Points, width: float, level: float = 1.0) -> None:
         """An open smooth line, `width` in chest units; widths under a pixel get fainter instead of thinner."""
         wide = self.pixels(width)
         color = 255 * level * min(1.0, max(wide, 0.25))
-        cv2.polylines(
-            layer, [self._fixed(points)], False, (color,), max(1, round(wide)), cv2.LINE_AA, _SUBPIXEL_BITS
-        )
+        cv2.polylines(layer, [self._fixed(points)], False, (color,), max(1, round(wide)), cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def fill(self, layer: Layer, points: Points, level: float = 1.0) -> None:
         cv2.fillPoly(layer, [self._fixed(points)], (255 * level,), cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -83,11 +85,18 @@ class Canvas:
 
     def ellipsoid(self, cx: float, cy: float, rx: float, ry: float, angle: float = 0.0, hardness: float = 0.5) -> Map:
         """Thickness of an ellipsoid, 0 to 1 at its middle. A `hardness` below 0.5 is flatter with a sharper edge."""
+        thickness = np.zeros_like(self.attenuation)
+        # Only the rows and columns that it can touch
+        centre = self._fixed([(cx, cy)])[0] >> _SUBPIXEL_BITS
+        reach = int(self.pixels(max(rx, ry))) + 2
+        left, top = (max(int(value) - reach, 0) for value in centre)
+        window = np.s_[top : max(int(centre[1]) + reach + 1, 0), left : max(int(centre[0]) + reach + 1, 0)]
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        dx, dy = self.x - np.float32(cx), self.y - np.float32(cy)
+        dx, dy = self.x[window] - np.float32(cx), self.y[window] - np.float32(cy)
         u, v = (dx * cos + dy * sin) * np.float32(1 / rx), (dy * cos - dx * sin) * np.float32(1 / ry)
         inside = np.maximum(1 - u * u - v * v, 0)
-        return np.sqrt(inside) if hardness == 0.5 else np.power(inside, np.float32(hardness))
+        thickness[window] = np.sqrt(inside) if hardness == 0.5 else np.power(inside, np.float32(hardness))
+        return thickness
 
     def cloud(self, rng: np.random.Generator, cells: int) -> Map:
         """Smooth noise, mean 0 and deviation about 1, with `cells` bumps along a side."""
@@ -96,11 +105,28 @@ class Canvas:
 
 
 def curve(points: Points, count: int = 24) -> NDArray[np.float64]:
-    """A Catmull-Rom curve through `points`, about `count` samples."""
-    given = np.asarray(points if isinstance(points, np.ndarray) else list(points), np.float64)
-    padded = np.vstack([2 * given[0] - given[1], given, 2 * given[-1] - given[-2]])
-    position = np.linspace(0, len(given) - 1 - 1e-9, count)
+    """A Catmull-Rom curve through `points`: count x 2."""
+    return _curve_weights(len(points), count) @ np.asarray(points, np.float64)
+
+
+@cache
+def _curve_weights(given: int, count: int) -> NDArray[np.float64]:
+    """What each of `given` points adds to each of `count` samples of the curve (count x given)."""
+    extended = np.zeros((given + 2, given))
+    extended[1:-1] = np.eye(given)
+    extended[0, :2], extended[-1, -2:] = (2, -1), (-1, 2)
+    position = np.linspace(0, given - 1 - 1e-9, count)
     index = position.astype(int)
     t = (position - index)[:, None]
-    a, b, c, d = (padded[index + i] for i in range(4))
+    a, b, c, d = (extended[index + k] for k in range(4))
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+
+
+def ring(x: float, y: float, rx: float, ry: float, count: int = 40) -> NDArray[np.float64]:
+    """The outline of an ellipse: count x 2."""
+    turn = np.linspace(0, 2 * np.pi, count)
+    return np.stack([x + rx * np.cos(turn), y + ry * np.sin(turn)], 1)
+
+
+def moved(points: NDArray[np.float64], x: float, y: float) -> NDArray[np.float64]:
+    return points + np.array((x, y))

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 
 from trcgl.images.phantom.anatomy import LEFT, RIGHT, Anatomy
-from trcgl.images.phantom.canvas import Canvas, Layer, Map, curve
+from trcgl.images.phantom.canvas import Canvas, Layer, Map, curve, moved, ring
+
+_STEPS = np.linspace(0, 1, 5)
 
 
 @dataclass
@@ -40,8 +42,9 @@ def _body(canvas: Canvas, anatomy: Anatomy) -> Map:
     wide = anatomy.half_width + 0.05 + 0.035 * anatomy.girth
     top = anatomy.apex
     right = [
-        (-0.085, -0.5), (-0.09, top - 0.08), (-0.16, top - 0.03), (-wide - 0.02, top + 0.035), (-wide - 0.12, top + 0.10),
-        (-wide - 0.12, top + 0.26), (-wide - 0.012, top + 0.33), (-wide, 0.62), (-wide - 0.005, 0.9), (-wide, 1.5),
+        (-0.085, -0.5), (-0.09, top - 0.08), (-0.16, top - 0.03), (-wide - 0.02, top + 0.035),
+        (-wide - 0.12, top + 0.10), (-wide - 0.12, top + 0.26), (-wide - 0.012, top + 0.33),
+        (-wide, 0.62), (-wide - 0.005, 0.9), (-wide, 1.5),
     ]  # fmt: skip
     half = curve(right, 40)
     layer = canvas.layer()
@@ -75,29 +78,30 @@ def _mediastinum(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     # The heart: an ellipse leaning to its apex, the right atrium, and the vascular pedicle above
     layer = canvas.layer()
     turn = np.linspace(0, 2 * np.pi, 48)
-    ring = np.stack([0.5 * width * np.cos(turn), 0.35 * width * np.sin(turn) * (1 + 0.12 * np.cos(turn))], 1)
+    outline = np.stack([0.5 * np.cos(turn), 0.41 * np.sin(turn) * (1 + 0.12 * np.cos(turn))], 1) * width
     tilt = anatomy.heart_tilt
-    ring = ring @ np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
-    ring[:, 0] *= 0.5 * width / np.abs(ring[:, 0]).max()
-    canvas.fill(layer, ring * (apex_side, 1) + (cx, cy))
-    atrium = np.stack([0.22 * width * np.cos(turn), 0.27 * width * np.sin(turn)], 1)
-    canvas.fill(layer, atrium + (cx - apex_side * 0.27 * width, cy - 0.02 * width))
+    outline = outline @ np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
+    outline[:, 0] *= 0.5 * width / np.abs(outline[:, 0]).max()
+    canvas.fill(layer, moved(outline * (apex_side, 1), cx, cy))
+    canvas.fill(layer, ring(cx - apex_side * 0.27 * width, cy - 0.05 * width, 0.22 * width, 0.32 * width))
     heart = canvas.coverage(layer, 0.0045)
     thick = canvas.ellipsoid(cx, cy, 0.62 * width, 0.5 * width, 0.0)
-    canvas.attenuation += heart * (0.75 + 0.75 * thick) * np.float32(rng.uniform(0.85, 1.1))
+    # It displaces lung; under the dome there is none to displace
+    floor = np.float32(0.5 * (anatomy.dome[LEFT] + anatomy.dome[RIGHT]) + 0.01)
+    displaced = np.clip((floor - canvas.y) * np.float32(22), 0.12, 1)
+    canvas.attenuation += heart * (0.6 + 0.65 * thick) * displaced * np.float32(rng.uniform(0.85, 1.1))
 
     pedicle = canvas.layer()
-    half = 0.05 + 0.012 * (anatomy.girth - 1) + (0.012 if anatomy.supine else 0.0)
-    side = curve([(half - 0.012, anatomy.apex - 0.02), (half, 0.27), (half + 0.012, 0.4), (half + 0.02, 0.52)], 14)
-    canvas.fill(pedicle, np.vstack([side + (front, 0), (side * (-1, 1))[::-1] + (front, 0)]))
+    half = 0.054 + 0.012 * (anatomy.girth - 1) + (0.012 if anatomy.supine else 0.0)
+    side = curve([(half - 0.012, anatomy.apex - 0.02), (half, 0.27), (half + 0.012, 0.4), (half + 0.035, 0.52)], 14)
+    canvas.fill(pedicle, moved(np.vstack([side, (side * (-1, 1))[::-1]]), front, 0))
     canvas.add(pedicle, 0.55, 0.006)
 
     aorta_layer = canvas.layer()
     arch = anatomy.arch_side
     knob_y = 0.295 - 0.7 * (anatomy.knob - 0.038)
     knob_x = arch * (0.048 + 0.5 * (anatomy.knob - 0.03)) + 0.6 * front
-    ring = np.stack([anatomy.knob * np.cos(turn), 1.1 * anatomy.knob * np.sin(turn)], 1)
-    canvas.fill(aorta_layer, ring + (knob_x, knob_y))
+    canvas.fill(aorta_layer, ring(knob_x, knob_y, anatomy.knob, 1.1 * anatomy.knob))
     y = np.linspace(knob_y, 0.86, 12)
     bow = anatomy.aorta_bulge * np.sin(np.clip((y - knob_y) / 0.4, 0, 1) * np.pi)
     middle = spine(y) + arch * (0.045 + bow - 0.03 * np.clip((y - 0.5) / 0.3, 0, 1))
@@ -121,8 +125,8 @@ def _abdomen(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None
     below = np.clip((canvas.y - np.float32(anatomy.dome[liver])) * np.float32(5), 0, 1)
     canvas.attenuation += 0.30 * below
     stomach = anatomy.stomach_side
-    if rng.random() < 0.75:
-        size = rng.uniform(0.012, 0.06)
+    if anatomy.stomach_gas:
+        size = rng.uniform(0.015, 0.06)
         x = stomach * rng.uniform(0.11, 0.22)
         y = anatomy.dome[stomach] + 0.02 + size * rng.uniform(0.55, 1.3)
         bubble = canvas.ellipsoid(x, y, size * rng.uniform(1.0, 1.7), size, rng.uniform(-0.3, 0.3))
@@ -139,12 +143,13 @@ def _abdomen(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None
 def _bones(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
     outer, marrow = canvas.layer(), canvas.layer()
     width = 0.027
+    ribs = np.arange(10)
+    roots_y = anatomy.apex - 0.005 + anatomy.rib_gap * ribs * 1.02
+    walls_y = roots_y + anatomy.rib_slope * (0.45 + 0.075 * ribs) + 0.035
+    roots_x, walls_x = anatomy.spine_x(roots_y), anatomy.wall(walls_y) + 0.008
     for side in (RIGHT, LEFT):
-        for k in range(10):
-            root_y = anatomy.apex - 0.005 + anatomy.rib_gap * k * 1.02
-            root_x = float(anatomy.spine_x(root_y)) + side * 0.028
-            wall_y = root_y + anatomy.rib_slope * (0.45 + 0.075 * k) + 0.035
-            edge = side * (float(anatomy.wall(wall_y)) + 0.008)
+        for k, root_x, root_y, wall_x, wall_y in zip(ribs, roots_x, roots_y, walls_x, walls_y, strict=True):
+            root_x, edge = root_x + side * 0.028, side * wall_x
             path = curve(
                 [
                     (root_x, root_y),
@@ -174,38 +179,31 @@ def _bones(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
     for side in (RIGHT, LEFT):
         inner = (side * 0.028 + 1.3 * anatomy.front, anatomy.apex + 0.075 + rng.normal(0, 0.008))
         lift = rng.uniform(-0.03, 0.03) - (0.03 if anatomy.supine else 0)
-        path = curve(
-            [inner, (side * 0.13, inner[1] - 0.022), (side * 0.26, inner[1] - 0.04 + lift), (side * 0.40, inner[1] - 0.05 + lift)],
-            16,
-        )  # fmt: skip
+        outer_y = inner[1] - 0.045 + lift
+        path = curve([inner, (side * 0.13, inner[1] - 0.022), (side * 0.26, outer_y), (side * 0.40, outer_y)], 16)
         canvas.line(shoulder, path, 0.026, 0.9)
         # The scapula lies over the lung when the arms are down
         inset = rng.uniform(0.0, 0.075) if anatomy.supine else rng.uniform(-0.06, 0.02)
         x = anatomy.half_width - inset
         y = anatomy.apex + 0.08
-        blade = curve([(x, y), (x - 0.02, y + 0.12), (x + 0.025, y + 0.26), (x + 0.07, y + 0.25), (x + 0.13, y + 0.02)], 18)
+        tip = [(x + 0.025, y + 0.26), (x + 0.07, y + 0.25)]
+        blade = curve([(x, y), (x - 0.02, y + 0.12), *tip, (x + 0.13, y + 0.02)], 18)
         canvas.fill(shoulder, blade * (side, 1), 0.32)
         canvas.line(shoulder, blade[:12] * (side, 1), 0.005, 0.5)
-        head = np.stack([0.055 * np.cos(np.linspace(0, 6.3, 20)), 0.055 * np.sin(np.linspace(0, 6.3, 20))], 1)
-        canvas.fill(shoulder, head + (side * (anatomy.half_width + 0.115), y - 0.005), 0.85)
-    canvas.add(shoulder, 0.36 * (0.6 + 0.4 * anatomy.rib_gain), 0.003)
+        canvas.fill(shoulder, ring(side * (anatomy.half_width + 0.115), y - 0.005, 0.055, 0.055, 20), 0.85)
+    canvas.add(shoulder, 0.38 * (0.6 + 0.4 * anatomy.rib_gain), 0.003)
 
     column = canvas.layer()
-    y = np.linspace(-0.1, 1.1, 30)
-    for k in range(-2, 16):
-        top = 0.02 + 0.067 * k
-        for sample, level, half in ((0.5, 0.8, 0.034), (0.5, 0.45, 0.028)):
-            yy = np.array([top + 0.004, top + 0.060])
-            x = anatomy.spine_x(yy)
-            box = np.array([(x[0] - half, yy[0]), (x[0] + half, yy[0]), (x[1] + half, yy[1]), (x[1] - half, yy[1])])
-            shrink = 1.0 if level == 0.8 else 0.82
-            middle = box.mean(0)
-            canvas.fill(column, (box - middle) * shrink + middle, level if sample else 0)
-        for side in (RIGHT, LEFT):
-            x = float(anatomy.spine_x(top + 0.02)) + side * 0.018 - 0.006 * anatomy.yaw
-            canvas.line(column, [(x, top + 0.014), (x, top + 0.024)], 0.008, 1.0)
-        x = float(anatomy.spine_x(top + 0.045)) - 0.010 * anatomy.yaw
-        canvas.line(column, [(x, top + 0.035), (x, top + 0.055)], 0.006, 0.9)
+    top = 0.02 + 0.067 * np.arange(-2, 16)
+    upper, lower = anatomy.spine_x(top + 0.004), anatomy.spine_x(top + 0.060)
+    for y, x0, x1 in zip(top, upper, lower, strict=True):
+        for half, inset, level in ((0.034, 0.004, 0.8), (0.026, 0.010, 0.45)):
+            y0, y1 = y + inset, y + 0.064 - inset
+            canvas.fill(column, [(x0 - half, y0), (x0 + half, y0), (x1 + half, y1), (x1 - half, y1)], level)
+        # Pedicles look out of each vertebra like two eyes; the spinous process lies between them
+        for offset, y0, y1 in ((-0.018, 0.016, 0.026), (0.018, 0.016, 0.026), (-0.006 * anatomy.yaw, 0.036, 0.054)):
+            x = x0 + offset - 0.006 * anatomy.yaw
+            canvas.line(column, [(x, y + y0), (x, y + y1)], 0.007)
     canvas.add(column, 0.42 * (0.5 + 0.5 * anatomy.rib_gain), 0.003)
 
 
@@ -237,10 +235,10 @@ def _vessels(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Gene
     for side in (RIGHT, LEFT):
         y = 0.43 if side == RIGHT else 0.405
         swell = rng.uniform(0.85, 1.2)
-        path = curve([(side * 0.06, y - 0.03), (side * 0.092, y), (side * 0.098, y + 0.055), (side * 0.082, y + 0.11)], 10)
-        canvas.line(hila, path + (0.7 * anatomy.front, 0), 0.03 * swell)
+        path = curve([(0.06, y - 0.03), (0.092, y), (0.098, y + 0.055), (0.082, y + 0.11)], 10) * (side, 1)
+        canvas.line(hila, moved(path, 0.7 * anatomy.front, 0), 0.03 * swell)
     lungs = canvas.smooth(parts.both_lungs, 0.004)
-    canvas.vessels += np.float32(0.34 * anatomy.vessel_gain) * canvas.coverage(layer, 0.0022) * lungs
+    canvas.vessels += np.float32(0.24 * anatomy.vessel_gain) * canvas.coverage(layer, 0.0022) * lungs
     canvas.attenuation += np.float32(0.26) * canvas.coverage(hila, 0.008)
 
 
@@ -256,11 +254,11 @@ def _branch(
     depth: int,
 ) -> None:
     """One vessel and its children; `angle` 0 points to the wall, positive downwards."""
-    bend = rng.normal(0, 0.22)
-    steps = np.linspace(0, 1, 5)
-    headings = angle + bend * steps
-    moves = np.stack([side * np.cos(headings), np.sin(headings)], 1) * (length / 4)
-    points = start + np.vstack([[0, 0], np.cumsum(moves[:-1], 0)])
+    headings = angle + rng.normal(0, 0.22) * _STEPS
+    points = np.empty((5, 2))
+    points[0] = start
+    points[1:, 0] = start[0] + (side * length / 4) * np.cos(headings[:4]).cumsum()
+    points[1:, 1] = start[1] + (length / 4) * np.sin(headings[:4]).cumsum()
     level = 0.35 + 0.65 * min(1.0, width / 0.0135)
     canvas.line(layer, points[:3], width, level)
     canvas.line(layer, points[2:], width * 0.72, level * 0.85)

@@ -3,59 +3,60 @@
 import numpy as np
 
 from trcgl.images.phantom.anatomy import LEFT, RIGHT, Anatomy
-from trcgl.images.phantom.canvas import Canvas, Map, curve
+from trcgl.images.phantom.canvas import Canvas, Map, curve, ring
 from trcgl.images.phantom.chest import Parts
 
 
 def draw_distractors(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator) -> None:
     supine = anatomy.supine
     _dots(canvas, parts, rng)
-    for _ in range(rng.poisson(0.75 if supine else 0.3)):
+    for _ in range(rng.poisson(0.4 if supine else 0.15)):
         _skin_fold(canvas, anatomy, rng)
-    for _ in range(rng.poisson(0.9)):
+    for _ in range(rng.poisson(0.4)):
         _thin_arc(canvas, rng)
-    if rng.random() < 0.30:
-        _minor_fissure(canvas, anatomy, rng)
-    if rng.random() < 0.12:
-        _apical_arc(canvas, anatomy, rng)
-    if rng.random() < 0.10:
-        _bulla(canvas, anatomy, parts, rng)
-    if rng.random() < 0.16:
-        _gas_under_dome(canvas, anatomy, rng)
     if rng.random() < 0.25:
+        _minor_fissure(canvas, anatomy, rng)
+    if rng.random() < 0.06:
+        _apical_arc(canvas, anatomy, rng)
+    if rng.random() < 0.04:
+        _bulla(canvas, anatomy, parts, rng)
+    if rng.random() < 0.06:
+        _gas_under_dome(canvas, anatomy, rng)
+    if rng.random() < 0.12:
         _fat_planes(canvas, anatomy, rng)
-    if rng.random() < 0.22:
-        _clutter(canvas, anatomy, parts, rng)
-    if rng.random() < (0.55 if supine else 0.05):
-        _electrodes(canvas, rng)
-    if rng.random() < (0.40 if supine else 0.03):
-        _central_line(canvas, anatomy, rng)
-    if rng.random() < 0.05:
-        _port(canvas, rng)
-    if rng.random() < 0.07:
-        _buttons(canvas, anatomy, rng)
     if rng.random() < 0.10:
+        _clutter(canvas, anatomy, parts, rng)
+    if rng.random() < (0.45 if supine else 0.03):
+        _electrodes(canvas, rng)
+    if rng.random() < (0.30 if supine else 0.02):
+        _central_line(canvas, anatomy, rng)
+    if rng.random() < 0.025:
+        _port(canvas, rng)
+    if rng.random() < 0.03:
+        _buttons(canvas, anatomy, rng)
+    if rng.random() < 0.06:
         _blunt_angle(canvas, anatomy, rng)
 
 
 def _dots(canvas: Canvas, parts: Parts, rng: np.random.Generator) -> None:
     """Vessels end-on, nipples, calcified granulomas, rib ends: nodules that are none."""
-    count = int(rng.poisson(3.0))
+    count = int(rng.poisson(1.6))
     for _ in range(count):
         x, y = rng.choice((-1, 1)) * rng.uniform(0.07, 0.30), rng.uniform(0.2, 0.68)
         radius = rng.uniform(0.006, 0.014)
         spot = canvas.ellipsoid(x, y, radius, radius * rng.uniform(0.8, 1.2))
-        canvas.attenuation += np.float32(rng.uniform(0.08, 0.36)) * spot * parts.both_lungs
+        canvas.attenuation += np.float32(rng.uniform(0.08, 0.30)) * spot * parts.both_lungs
     if rng.random() < 0.16:
         y = rng.uniform(0.60, 0.66)
         sides = (RIGHT, LEFT) if rng.random() < 0.5 else (int(rng.choice((RIGHT, LEFT))),)
         for side in sides:
             nipple = canvas.ellipsoid(side * rng.uniform(0.19, 0.25), y, 0.014, 0.012, 0.0, 0.3)
             canvas.attenuation += np.float32(rng.uniform(0.1, 0.3)) * nipple
-    if rng.random() < 0.18:
+    if rng.random() < 0.09:
         # Callus of a healed rib or a dense first rib end
         x, y = rng.choice((-1, 1)) * rng.uniform(0.1, 0.31), rng.uniform(0.22, 0.6)
-        callus = canvas.ellipsoid(x, y, rng.uniform(0.014, 0.028), rng.uniform(0.011, 0.02), rng.uniform(-0.5, 0.5), 0.4)
+        rx, ry = rng.uniform(0.014, 0.028), rng.uniform(0.011, 0.02)
+        callus = canvas.ellipsoid(x, y, rx, ry, rng.uniform(-0.5, 0.5), 0.4)
         canvas.attenuation += np.float32(rng.uniform(0.1, 0.4)) * callus
 
 
@@ -101,7 +102,9 @@ def _apical_arc(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> N
     side = int(rng.choice((RIGHT, LEFT)))
     top = anatomy.apex + rng.uniform(0.02, 0.07)
     x = side * rng.uniform(0.08, 0.22)
-    path = curve([(x, top), (x + side * rng.uniform(-0.02, 0.04), top + 0.08), (x - side * rng.uniform(-0.02, 0.08), top + rng.uniform(0.13, 0.22))], 12)  # fmt: skip
+    middle = (x + side * rng.uniform(-0.02, 0.04), top + 0.08)
+    end = (x - side * rng.uniform(-0.02, 0.08), top + rng.uniform(0.13, 0.22))
+    path = curve([(x, top), middle, end], 12)
     layer = canvas.layer()
     canvas.line(layer, path, rng.uniform(0.003, 0.006))
     canvas.add(layer, rng.uniform(0.08, 0.28), 0.001)
@@ -182,7 +185,8 @@ def _port(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.attenuation += np.float32(rng.uniform(0.4, 1.9)) * body
     if rng.random() < 0.7:
         layer = canvas.layer()
-        canvas.line(layer, curve([(x, y), (side * 0.1, y - 0.06), (-0.03, 0.27), (-0.035, rng.uniform(0.36, 0.5))], 16), 0.005)
+        end = (-0.035, rng.uniform(0.36, 0.5))
+        canvas.line(layer, curve([(x, y), (side * 0.1, y - 0.06), (-0.03, 0.27), end], 16), 0.005)
         canvas.add(layer, rng.uniform(0.15, 0.5), 0.001)
 
 
@@ -193,8 +197,7 @@ def _buttons(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None
     top = rng.uniform(0.12, 0.3)
     radius = rng.uniform(0.005, 0.012)
     for k in range(rng.integers(3, 7)):
-        ring = np.stack([np.cos(np.linspace(0, 6.3, 12)), np.sin(np.linspace(0, 6.3, 12))], 1) * radius
-        canvas.line(layer, ring + (x + rng.normal(0, 0.003), top + gap * k), 0.004)
+        canvas.line(layer, ring(x + rng.normal(0, 0.003), top + gap * k, radius, radius, 12), 0.004)
     canvas.add(layer, rng.uniform(0.12, 0.6), 0.001)
 
 
@@ -206,7 +209,8 @@ def _blunt_angle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     wall = float(anatomy.wall(y - high))
     layer = canvas.layer()
     inner_y = float(anatomy.dome_y(side, 0.75))
-    canvas.fill(layer, [(side * (wall + 0.02), y - high), (side * 0.72 * wall, inner_y), (side * 0.8 * wall, y), (side * (wall + 0.02), y + 0.02)])  # fmt: skip
+    corners = np.array([(wall + 0.02, y - high), (0.72 * wall, inner_y), (0.8 * wall, y), (wall + 0.02, y + 0.02)])
+    canvas.fill(layer, corners * (side, 1))
     canvas.add(layer, rng.uniform(0.15, 0.6), 0.005)
 
 

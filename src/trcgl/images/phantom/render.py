@@ -38,9 +38,9 @@ def render(view: View, size: int = 256) -> tuple[NDArray[np.uint16], dict[str, M
     image_rng = rng(view.seed, "image", view.image)
     canvas = Canvas(
         size,
-        zoom=float(np.clip(image_rng.normal(0.97, 0.035), 0.86, 1.08)),
-        roll=float(image_rng.normal(0, 0.035)),
-        shift=(float(image_rng.normal(0, 0.018)), float(image_rng.normal(0, 0.018))),
+        zoom=float(np.clip(image_rng.normal(1.1, 0.025), 1.02, 1.18)),
+        roll=float(image_rng.normal(0, 0.02)),
+        shift=(float(image_rng.normal(0, 0.011)), float(image_rng.normal(0, 0.011))),
     )
     if view.projection == "L":
         lateral.draw(canvas, image_rng)
@@ -66,7 +66,7 @@ def expose(attenuation: Map, generator: np.random.Generator, *, supine: bool) ->
     """Beer-Lambert, scatter, focal blur, quantum noise, logarithm, detector curve, quantisation."""
     size = attenuation.shape[0]
     clutter = sum(
-        np.float32(gain) * _cloud(generator, size, cells) for gain, cells in ((0.05, 5), (0.03, 14), (0.018, 40))
+        np.float32(gain) * _cloud(generator, size, cells) for gain, cells in ((0.03, 5), (0.018, 14), (0.010, 40))
     )
     primary = cv2.exp(-(np.maximum(attenuation, 0) + clutter))
     small = cv2.resize(primary, (size // 8, size // 8), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,49 @@
+"""Latents of real images, computed once: an epoch then costs no autoencoder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trcgl.diffusion.base import as_rgb
+from trcgl.images.shards import ShardedImages
+
+
+class LatentCache:
+    """Scaled latents by image name, in memory.
+
+    The mean of the posterior is kept, not a draw: its spread is far below the latents' own.
+    Images are encoded in batches filled up to a fixed size, so that a latent does not depend on its batch.
+    """
+
+    def __init__(self, vae: Any, images: ShardedImages, *, batch: int = 16):
+        self.vae = vae
+        self.images = images
+        self.batch = batch
+        self._place: dict[str, int] = {}
+        self._latents: list[Tensor] = []
+
+    @torch.no_grad()
+    def add(self, names: Sequence[str]) -> None:
+        """Encode the named images that are not there yet."""
+        new = [name for name in dict.fromkeys(names) if name not in self._place]
+        device, dtype = self.vae.device, self.vae.dtype
+        shift = self.vae.config.shift_factor or 0.0
+        for start in range(0, len(new), self.batch):
+            chunk = new[start : start + self.batch]
+            filled = chunk + [chunk[0]] * (self.batch - len(chunk))
+            pixels = as_rgb(torch.from_numpy(self.images.read(filled))).to(device, dtype)
+            means = self.vae.encode(pixels).latent_dist.mode()
+            scaled = ((means.float() - shift) * self.vae.config.scaling_factor).cpu()
+            for name, latent in zip(chunk, scaled, strict=False):
+                self._place[name] = len(self._latents)
+                self._latents.append(latent.clone())
+
+    def read(self, names: Sequence[str]) -> Tensor:
+        """float32 [n, C, h, w] on the CPU."""
+        return torch.stack([self._latents[self._place[name]] for name in names])
+
+    def rescale(self, factor: float) -> None:
+        """Apply a scaling factor that became known after latents were cached with a factor of 1."""
+        self._latents = [latent * factor for latent in self._latents]

@@ -1,0 +1,234 @@
+"""One training loop for the autoencoder, the base U-Net and the prompt fine-tuning: steps, not epochs, and resumable.
+
+A step depends on (seed, phase, step) alone, so a killed run that starts again from its last kept state ends in the
+same bits as one that was never killed.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.seeding import Part, seed_of
+
+Batch = TypeVar("Batch")
+log = get_logger("diffusion")
+
+CURVE_ROWS = 60
+"""Rows a phase leaves in the loss curve: enough for a picture, few enough for git."""
+KEEP_EVERY_SECONDS = 30.0
+"""A state is kept at the first flush after this time: writing an optimiser often would cost more than a step."""
+
+
+def generator(*parts: Part) -> torch.Generator:
+    """A CPU generator seeded by `seed_of(*parts)`: the same numbers whatever the device of the model."""
+    return torch.Generator().manual_seed(seed_of(*parts))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear warm-up, then a cosine down to zero; `lr` of each parameter group is its peak."""
+
+    steps: int
+    warmup: int
+
+    def factor(self, step: int) -> float:
+        """Fraction of the peak learning rate at `step` (from 0)."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+class Journal:
+    """What the stage has done so far, kept in a ResumePoint.
+
+    Saved: trainable weights of each finished phase and of the running one, its optimiser and gradient scaler, the next
+    step, the loss curve. Not saved: generators (derived from the step), latents and text embeddings (computed anew).
+    """
+
+    def __init__(self, resume: ResumePoint | None = None):
+        self._resume = resume
+        state = resume.load() if resume else None
+        self.finished: dict[str, dict[str, Tensor]] = state["finished"] if state else {}
+        self.running: dict[str, Any] | None = state["running"] if state else None
+        self._curve: list[list[Any]] = state["curve"] if state else []
+
+    def record(self, phase: str, step: int, loss: float) -> None:
+        self._curve.append([phase, step, loss])
+
+    def keep(self, running: dict[str, Any] | None) -> None:
+        """Replace the kept state; `running` is None between phases."""
+        self.running = running
+        if self._resume:
+            self._resume.save({"finished": self.finished, "running": running, "curve": self._curve})
+
+    def curve(self) -> pd.DataFrame:
+        """The loss curve [phase, step, loss], each row a mean over the steps since the row before."""
+        return pd.DataFrame(self._curve, columns=pd.Index(["phase", "step", "loss"]))
+
+
+def trainable(modules: Sequence[nn.Module]) -> dict[str, nn.Parameter]:
+    """Parameters that get gradients, by a name that is unique over `modules`."""
+    return {
+        f"{i}.{name}": parameter
+        for i, module in enumerate(modules)
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad and parameter.numel()
+    }
+
+
+def _restore(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], clip_norm: float) -> None:
+    """Scale the gradients down to a total norm of `clip_norm`; 0 leaves them alone.
+
+    A sequence on purpose: an iterator that the optimiser has already consumed clips nothing.
+    """
+    if clip_norm > 0:
+        torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+
+
+def train(
+    phase: str,
+    modules: Sequence[nn.Module],
+    groups: list[dict[str, Any]],
+    batch_of: Callable[[int], Batch],
+    loss_of: Callable[[Batch, torch.Generator], Tensor],
+    *,
+    seed: int,
+    schedule: Schedule,
+    clip_norm: float,
+    journal: Journal,
+    batch_size: int,
+    epoch_images: int,
+    half: bool = False,
+) -> None:
+    """Train `modules` in place.
+
+    Args:
+        phase: name in logs, curve and journal.
+        groups: AdamW parameter groups; each `lr` is a peak that `schedule` scales.
+        batch_of: step -> batch; its time is reported as data wait.
+        loss_of: batch and the step's generator -> scalar loss.
+        batch_size: images of a step, for the log.
+        epoch_images: images between two log lines.
+        half: scale the loss because gradients are computed in float16.
+
+    Raises:
+        InputError: the loss is not finite; the message names phase and step.
+    """
+    parameters = trainable(modules)
+    if phase in journal.finished:
+        _restore(parameters, journal.finished[phase])
+        log.info("%s: already finished, taken from the kept state", phase)
+        return
+    flat = list(parameters.values())
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    scaler = torch.amp.GradScaler(flat[0].device.type, enabled=half)
+    first = 0
+    if journal.running and journal.running["phase"] == phase:
+        _restore(parameters, journal.running["weights"])
+        optimizer.load_state_dict(journal.running["optimizer"])
+        scaler.load_state_dict(journal.running["scaler"])
+        first = journal.running["step"]
+        log.info("%s: continues at step %d of %d", phase, first, schedule.steps)
+    flush_every = max(1, math.ceil(schedule.steps / CURVE_ROWS))
+    losses: list[Tensor] = []
+    meter = _Meter(phase, schedule.steps, batch_size, epoch_images)
+    kept_at = time.monotonic()
+    for step in _steps(phase, first, schedule.steps):
+        started = time.monotonic()
+        batch = batch_of(step)
+        waited = time.monotonic() - started
+        factor = schedule.factor(step)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        loss = loss_of(batch, generator(seed, phase, "noise", step))
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        clip_gradients(flat, clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        # Kept on the device: reading a number at every step would make the host wait for it
+        losses.append(loss.detach())
+        meter.add(time.monotonic() - started, waited)
+        if (step + 1) % flush_every == 0 or step + 1 == schedule.steps:
+            mean = _mean_finite(phase, losses, step)
+            losses = []
+            journal.record(phase, step + 1, mean)
+            meter.report(step + 1, mean)
+            if step + 1 < schedule.steps and time.monotonic() - kept_at > KEEP_EVERY_SECONDS:
+                journal.keep(_state(phase, step + 1, parameters, optimizer, scaler))
+                kept_at = time.monotonic()
+    journal.finished[phase] = _weights(parameters)
+    journal.keep(None)
+
+
+def _steps(phase: str, first: int, steps: int) -> Iterator[int]:
+    with progress(range(first, steps), total=steps - first, what=phase) as bar:
+        yield from bar
+
+
+def _weights(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
+
+
+def _state(phase: str, step: int, parameters: dict[str, nn.Parameter], optimizer: Any, scaler: Any) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "step": step,
+        "weights": _weights(parameters),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
+    }
+
+
+def _mean_finite(phase: str, losses: list[Tensor], last_step: int) -> float:
+    values = torch.stack(losses).float().cpu()
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        step = last_step + 1 - len(losses) + int(bad[0])
+        raise InputError(
+            f"diffusion: the loss of phase '{phase}' is {float(values[int(bad[0])])} at step {step}; "
+            "lower its learning rate or set a smaller diffusion.clip_norm"
+        )
+    return round(float(values.mean()), 6)
+
+
+class _Meter:
+    """One log line an epoch-equivalent: loss, images a second, and the share of time spent waiting for data."""
+
+    def __init__(self, phase: str, steps: int, batch_size: int, epoch_images: int):
+        self.phase, self.steps, self.batch_size, self.epoch_images = phase, steps, batch_size, epoch_images
+        self._clear()
+
+    def _clear(self) -> None:
+        self.images, self.seconds, self.waited = 0, 0.0, 0.0
+
+    def add(self, seconds: float, waited: float) -> None:
+        self.images += self.batch_size
+        self.seconds += seconds
+        self.waited += waited
+
+    def report(self, step: int, loss: float) -> None:
+        if self.images < self.epoch_images and step < self.steps:
+            return
+        log.info(
+            "%s: step %d/%d, loss %.4f, %.0f images/s, data wait %.0f %%",
+            self.phase, step, self.steps, loss, self.images / self.seconds, 100 * self.waited / self.seconds,
+        )  # fmt: skip
+        self._clear()

@@ -1,0 +1,254 @@
+"""A small base generator from nothing: autoencoder, text encoder and U-Net trained on the training images alone.
+
+Latent diffusion (Rombach et al., arXiv 2112.10752) at the size that a CPU trains in about a minute. The result is a
+stock Stable Diffusion folder: grey images are three equal channels, prompts are words.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from trcgl.config import ScratchParams
+from trcgl.diffusion.base import as_rgb, noise_schedule
+from trcgl.diffusion.denoising import denoising_loss
+from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.loop import Journal, Schedule, train
+from trcgl.diffusion.prompts import token_ids
+from trcgl.diffusion.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.words import word_tokenizer
+from trcgl.images.shards import ShardedImages
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.seeding import rng, seed_of
+
+LATENT_CHANNELS = 4
+KL_WEIGHT = 1e-6
+"""As small as in latent diffusion: it only keeps the latents from drifting."""
+CLIP_NORM = 1.0
+WARMUP = 0.05
+"""Fraction of a phase's steps."""
+
+
+def seeded(build: Callable[[], nn.Module], *parts: str | int) -> Any:
+    """`build()` with initial weights that depend on `parts` alone; the global generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(*parts))
+        return build()
+
+
+def _groups(channels: Sequence[int]) -> int:
+    return math.gcd(8, *channels)
+
+
+def build_autoencoder(size: int, channels: Sequence[int]) -> Any:
+    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide and has 4 channels.
+
+    No attention in the middle, so that it can be trained on crops; residual branches start at zero, so that the first
+    steps learn the near-linear part.
+    """
+    levels = len(channels)
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=_groups(channels),
+        sample_size=size,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+    )
+    for name, parameter in vae.named_parameters():
+        if ".conv2." in name:
+            nn.init.zeros_(parameter)
+    return vae
+
+
+def build_text_encoder(tokenizer: Any, width: int, layers: int) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, width // 32),
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def build_unet(latent_side: int, channels: Sequence[int], width: int) -> Any:
+    """Attention to the text on every level but the finest, where it would cost more than everything else."""
+    deeper = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=latent_side,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deeper),
+        up_block_types=(*("CrossAttnUpBlock2D",) * deeper, "UpBlock2D"),
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        cross_attention_dim=width,
+        attention_head_dim=4,
+        norm_num_groups=_groups(channels),
+    )
+
+
+def check_sizes(params: ScratchParams, size: int) -> None:
+    """Raise an InputError unless image and latent sizes divide as the levels need."""
+    for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
+        if len(channels) < 2 or min(channels) < 1:
+            raise InputError(f"diffusion.scratch.{key}_channels: {list(channels)}; two or more positive numbers needed")
+    deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
+    if size % deepest:
+        raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
+    if params.text_width > 32 and params.text_width % 32:
+        raise InputError(f"diffusion.scratch.text_width: {params.text_width}; above 32 it must be a multiple of 32")
+
+
+def train_scratch(
+    params: ScratchParams,
+    *,
+    seed: int,
+    images: ShardedImages,
+    names: Sequence[str],
+    prompts: Sequence[str],
+    prompt_dropout: float,
+    phrases: Sequence[str],
+    journal: Journal,
+    device: torch.device,
+) -> tuple[Any, LatentCache]:
+    """Train the three networks.
+
+    Args:
+        names: training images.
+        prompts: their prompts.
+        phrases: texts of every finding and view, so that no word that sampling may need is missing.
+
+    Returns:
+        The pipeline, and the latents of the training images in it.
+    """
+    check_sizes(params, images.size)
+    vae = seeded(lambda: build_autoencoder(images.size, params.autoencoder_channels), seed, "autoencoder")
+    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), params, seed, images, names, journal)
+    cache = LatentCache(vae, images)
+    cache.add(names)
+    _set_scale(vae, cache, names)
+
+    tokenizer = word_tokenizer([*prompts, *phrases])
+    text_encoder = seeded(lambda: build_text_encoder(tokenizer, params.text_width, params.text_layers), seed, "text")
+    side = images.size // 2 ** (len(params.autoencoder_channels) - 1)
+    unet = seeded(lambda: build_unet(side, params.unet_channels, params.text_width), seed, "unet")
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder.to(device),
+        tokenizer=tokenizer,
+        unet=unet.to(device, memory_format=torch.channels_last),
+        scheduler=DDPMScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
+            prediction_type="v_prediction", clip_sample=False, steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    _train_unet(pipeline, params, seed, cache, names, prompts, prompt_dropout, journal)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline, cache
+
+
+def _train_autoencoder(
+    vae: Any, params: ScratchParams, seed: int, images: ShardedImages, names: Sequence[str], journal: Journal
+) -> None:
+    """On crops of half the side: four times the steps for the same pixels, and steps are what it lacks."""
+    batch = params.autoencoder_batch
+    factor = 2 ** (len(params.autoencoder_channels) - 1)
+    crop = max(factor, images.size // (2 * factor) * factor)
+
+    def crops(step: int) -> Tensor:
+        draw = rng(seed, "autoencoder", step)
+        pixels = images.read([names[int(i)] for i in draw.integers(len(names), size=batch)])
+        top, left = draw.integers(0, (images.size - crop) // factor + 1, size=2) * factor
+        return as_rgb(torch.from_numpy(pixels[:, top : top + crop, left : left + crop])).to(vae.device)
+
+    def loss(pixels: Tensor, noise: torch.Generator) -> Tensor:
+        # pixels are a broadcast view of one channel; convolutions want them laid out
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        posterior = vae.encode(pixels).latent_dist
+        latents = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=noise).to(vae.device)
+        decoded = vae.decode(latents).sample
+        return (decoded - pixels).abs().mean() + KL_WEIGHT * posterior.kl().mean()
+
+    steps = params.autoencoder_steps
+    train(
+        "autoencoder",
+        [vae],
+        [{"params": list(vae.parameters()), "lr": params.autoencoder_lr, "weight_decay": 0.0}],
+        crops,
+        loss,
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
+        journal=journal,
+        batch_size=batch,
+        epoch_images=len(names),
+    )
+    vae.requires_grad_(False)
+
+
+def _set_scale(vae: Any, cache: LatentCache, names: Sequence[str]) -> None:
+    """Give the latents unit spread, and the pipeline the number to undo it."""
+    factor = 1.0 / max(float(cache.read(names).std()), 1e-6)
+    vae.register_to_config(scaling_factor=factor)
+    cache.rescale(factor)
+
+
+def _train_unet(
+    pipeline: Any,
+    params: ScratchParams,
+    seed: int,
+    cache: LatentCache,
+    names: Sequence[str],
+    prompts: Sequence[str],
+    prompt_dropout: float,
+    journal: Journal,
+) -> None:
+    unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    schedule = noise_schedule(pipeline)
+    ids = token_ids(pipeline.tokenizer, [*prompts, ""])
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        draw = rng(seed, "unet", step)
+        places = draw.integers(len(names), size=params.unet_batch)
+        latents = cache.read([names[int(i)] for i in places])
+        places[draw.random(len(places)) < prompt_dropout] = len(prompts)
+        return latents.to(unet.device), ids[places].to(unet.device)
+
+    def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
+        latents, tokens = batch
+        # The same prompt many times in a batch is encoded once
+        unique, where = tokens.unique(dim=0, return_inverse=True)
+        return denoising_loss(unet, schedule, latents, text_encoder(unique)[0][where], noise)
+
+    steps = params.unet_steps
+    modules = [unet, text_encoder]
+    train(
+        "base",
+        modules,
+        [{"params": [p for m in modules for p in m.parameters()], "lr": params.unet_lr, "weight_decay": 0.01}],
+        batch,
+        loss,
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
+        journal=journal,
+        batch_size=params.unet_batch,
+        epoch_images=len(names),
+    )
+    for module in modules:
+        module.requires_grad_(False)

@@ -1,0 +1,48 @@
+"""Which device a run computes on, and in which precision."""
+
+import torch
+
+from trcgl.runtime.errors import InputError
+
+
+def pick_device(name: str) -> torch.device:
+    """`compute.device` as a torch device; `auto` is the first CUDA device, else the CPU.
+
+    Raises:
+        InputError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"compute.device '{name}' cannot be used here ({reason}); use auto, cpu or cuda") from None
+    return device
+
+
+def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """`compute.precision` as the type that matrix products and convolutions are computed in.
+
+    `auto` is bfloat16 where the device has instructions for it (half the time), else float32. float16 is for CUDA
+    only: on the CPU it is not faster, and float32 is taken.
+    """
+    if precision == "auto":
+        precision = "bf16" if _has_bfloat16(device) else "fp32"
+    if precision == "fp16" and device.type == "cpu":
+        precision = "fp32"
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Mixed precision in `pick_dtype`; weights, losses and optimiser stay float32."""
+    dtype = pick_dtype(device, precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

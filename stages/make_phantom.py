@@ -1,0 +1,19 @@
+"""Stage make_phantom: draw the embedded data set into data/phantom (left empty for any other data set)."""
+
+import sys
+from pathlib import Path
+
+from trcgl.config import load_params
+from trcgl.images.phantom import make_phantom
+from trcgl.runtime.errors import exit_code
+
+FOLDER = Path("data/phantom")
+
+
+def main() -> None:
+    params = load_params("params.yaml")
+    make_phantom(params.dataset, FOLDER, params.compute.workers)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,37 @@
+"""Repeat factors by counting, orders by seed."""
+
+import numpy as np
+import pytest
+
+from trcgl.classifier.sampling import epoch_order, repeat_factors
+
+TARGETS = np.zeros((100, 3))
+TARGETS[:40, 0] = 1
+TARGETS[39:43, 1] = 1
+TARGETS[99, 2] = 1
+TARGETS[50:, 1] = np.nan
+
+
+def test_factor_is_that_of_the_rarest_finding():
+    factors = repeat_factors(TARGETS, threshold=0.16, maximum=10)
+    assert factors[:39] == pytest.approx(1)
+    assert factors[39:43] == pytest.approx(2)  # sqrt(0.16 / 0.04), of 100 images
+    assert factors[43:99] == pytest.approx(1)
+    assert factors[99] == pytest.approx(4)  # sqrt(0.16 / 0.01)
+
+
+def test_cap_and_off():
+    assert repeat_factors(TARGETS, threshold=0.16, maximum=3)[99] == 3
+    assert (repeat_factors(TARGETS, threshold=0.0, maximum=3) == 1).all()
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    rows, factors = np.arange(100), repeat_factors(TARGETS, 0.16, 10)
+    assert (epoch_order(rows, factors, 1, 0) == epoch_order(rows, factors, 1, 0)).all()
+    assert sorted(epoch_order(rows, np.ones(100), 1, 0)) == rows.tolist()
+    assert epoch_order(rows, factors, 1, 0).tolist() != epoch_order(rows, factors, 1, 1).tolist()
+
+
+def test_fractions_are_kept_on_average():
+    counts = sum(np.bincount(epoch_order(np.arange(2), np.array([1.25, 2.5]), 0, e), minlength=2) for e in range(2000))
+    assert counts / 2000 == pytest.approx([1.25, 2.5], abs=0.04)

@@ -1,0 +1,464 @@
+"""The generator on tiny pipelines of the stock classes: loading, training, drawing, resuming."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors import safe_open
+
+from trcgl.config import DiffusionParams, SamplingParams, ScratchParams
+from trcgl.diffusion import loop
+from trcgl.diffusion.base import load_pipeline, no_library_bars
+from trcgl.diffusion.finetune import adapt, finetune
+from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.loop import Journal, Schedule, clip_gradients, generator, train
+from trcgl.diffusion.prompts import PromptTokens, check_template, guided_embeddings, prompt_text, text_embeddings
+from trcgl.diffusion.rows import TrainingRows, mixed_batch, training_rows
+from trcgl.diffusion.sample import draw_all, plan_samples, write_samples
+from trcgl.diffusion.saved import load_generator
+from trcgl.diffusion.scratch import build_autoencoder, build_text_encoder, build_unet, seeded
+from trcgl.diffusion.stock import DDPMScheduler, StableDiffusionPipeline
+from trcgl.diffusion.words import word_tokenizer
+from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.errors import InputError
+
+stock: Any = diffusers
+SIZE = 16
+CLASSES = {"classes": [{"name": "effusion", "group": "head"}, {"name": "azygos lobe", "group": "tail"}]}
+PHRASES = {"effusion": "pleural effusion", "azygos lobe": "azygos lobe"}
+CPU = torch.device("cpu")
+PARAMS = DiffusionParams(
+    seed=1,
+    base="scratch",
+    base_revision=None,
+    prompt_template="chest X-ray, {view} view, {findings}",
+    prompt_tokens=3,
+    lora_rank=2,
+    steps=4,
+    batch_size=4,
+    lr=1e-2,
+    prompt_lr=1e-2,
+    warmup_steps=1,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    prompt_dropout=0.3,
+    tail_fraction=0.5,
+    scratch=ScratchParams(
+        autoencoder_channels=(8, 8),
+        autoencoder_steps=3,
+        autoencoder_batch=2,
+        autoencoder_lr=1e-3,
+        text_width=16,
+        text_layers=1,
+        unet_channels=(8, 8),
+        unet_steps=3,
+        unet_batch=4,
+        unet_lr=1e-3,
+    ),
+)
+SAMPLING = SamplingParams(seed=5, images_per_finding=3, steps=2, guidance_scale=2.0, micro_batch=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ShardedImages:
+    folder = tmp_path_factory.mktemp("images")
+    writer = ShardWriter(folder, SIZE, 8)
+    draw = np.random.default_rng(0)
+    for i in range(12):
+        writer.add(f"{i}.png", draw.integers(0, 255, (SIZE, SIZE), dtype=np.uint8))
+    writer.close()
+    return ShardedImages(folder)
+
+
+def label_table() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": [f"{i}.png" for i in range(13)],
+            "projection": ["PA", "L"] * 6 + [None],
+            "split": ["train"] * 9 + ["val", "test", "test", "train"],
+            "effusion": pd.array([1, 0, None] * 4 + [1], dtype="Int8"),
+            "azygos lobe": pd.array([1, 1, 0, 0] * 3 + [1], dtype="Int8"),
+        }
+    )
+
+
+@pytest.fixture
+def rows(images: ShardedImages) -> TrainingRows:
+    return training_rows(label_table(), CLASSES, list(images.index["image"]))
+
+
+def tiny_base(folder: Path, kind: str) -> Path:
+    """A Stable Diffusion 1.5 (noise, PNDM) or 2.1 (velocity, DDPM) folder with tiny parts."""
+    tokenizer = word_tokenizer(["chest x-ray, pa view, l view, unknown, pleural effusion, azygos lobe, no finding"], 77)
+    common = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
+    scheduler = (
+        stock.PNDMScheduler(skip_prk_steps=True, prediction_type="epsilon", **common)
+        if kind == "epsilon"
+        else DDPMScheduler(prediction_type="v_prediction", clip_sample=False, **common)
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=seeded(lambda: build_autoencoder(SIZE, (8, 8)), "vae"),
+        text_encoder=seeded(lambda: build_text_encoder(tokenizer, 16, 1), "text"),
+        tokenizer=tokenizer,
+        unet=seeded(lambda: build_unet(SIZE // 2, (8, 8), 16), "unet"),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    with no_library_bars():
+        pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_base(tmp_path_factory.mktemp("base") / request.param, request.param)
+
+
+def load(base: Path) -> Any:
+    return load_pipeline(str(base), None, size=SIZE, dtype=torch.float32)
+
+
+def prompts_of(rows: TrainingRows) -> list[str]:
+    both = zip(rows.projections, rows.findings, strict=True)
+    return [prompt_text(PARAMS.prompt_template, view, findings, PHRASES) for view, findings in both]
+
+
+def run(
+    folder: Path, rows: TrainingRows, images: ShardedImages, journal: Journal | None = None, **changes: Any
+) -> Path:
+    folder.mkdir(parents=True)
+    finetune(
+        replace(PARAMS, **changes), rows, images, PHRASES, folder,
+        journal=journal or Journal(), device=CPU, precision="fp32",
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(images: ShardedImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = training_rows(label_table(), CLASSES, list(images.index["image"]))
+    return run(tmp_path_factory.mktemp("model") / "diffusion", rows, images)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+# Rows and prompts
+
+
+def test_rows_are_real_training_images_with_pixels(rows: TrainingRows) -> None:
+    assert rows.images == tuple(f"{i}.png" for i in range(9))  # 12.png has no pixels, 9 to 11 are held out
+    assert rows.findings[0] == ("effusion", "azygos lobe")
+    assert rows.findings[2] == ()  # unknown is not named
+    assert rows.carriers["azygos lobe"].tolist() == [0, 1, 4, 5, 8]
+
+
+def test_half_of_a_batch_carries_a_tail_finding(rows: TrainingRows) -> None:
+    batch = mixed_batch(rows, 10, 0.5, "seed", 3)
+    assert set(batch[:5]) <= set(rows.carriers["azygos lobe"])
+    assert np.array_equal(batch, mixed_batch(rows, 10, 0.5, "seed", 3))
+    assert len(mixed_batch(replace(rows, carriers={}), 10, 0.5, 0)) == 10
+
+
+def test_prompt_names_view_and_findings() -> None:
+    template = PARAMS.prompt_template
+    assert prompt_text(template, "PA", ["effusion"], PHRASES) == "chest X-ray, PA view, pleural effusion"
+    assert prompt_text(template, "", [], PHRASES) == "chest X-ray, unknown view, no finding"
+    with pytest.raises(InputError, match=r"unknown field '\{age\}'"):
+        check_template("{age} {findings}")
+    with pytest.raises(InputError, match="findings"):
+        check_template("a chest X-ray")
+
+
+def test_every_word_is_one_token() -> None:
+    tokenizer = word_tokenizer(["azygos lobe", "lobe, obese zygoma"])
+    assert len(tokenizer("azygos lobe").input_ids) == 4
+    assert tokenizer.decode(tokenizer("obese lobe").input_ids, skip_special_tokens=True) == "obese lobe"
+
+
+def test_prompt_tokens_follow_both_texts(base: Path) -> None:
+    pipeline = load(base)
+    tokens = PromptTokens(torch.randn(8, 16))
+    positive, negative = guided_embeddings(pipeline, tokens, ["pleural effusion", "azygos lobe"])
+    assert positive.shape == negative.shape == (2, 77 + 8, 16)
+    for half in (positive, negative):
+        assert torch.equal(half[:, 77:], tokens.tokens.detach().expand(2, -1, -1))
+    assert torch.equal(negative[0], negative[1])
+    assert not torch.equal(positive[0, :77], positive[1, :77])
+    drawn = pipeline(
+        prompt_embeds=positive, negative_prompt_embeds=negative, num_inference_steps=2, output_type="np"
+    ).images  # fmt: skip
+    assert drawn.shape == (2, SIZE, SIZE, 3)
+
+
+def test_text_embedding_does_not_depend_on_its_batch(base: Path) -> None:
+    pipeline = load(base)
+    alone = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, ["azygos lobe"])
+    among = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, ["effusion"] * 20 + ["azygos lobe"])
+    assert torch.equal(alone[0], among[-1])
+
+
+def test_latent_does_not_depend_on_its_batch(base: Path, images: ShardedImages) -> None:
+    vae = load(base).vae
+    alone, among = LatentCache(vae, images, batch=4), LatentCache(vae, images, batch=4)
+    alone.add(["7.png"])
+    among.add([f"{i}.png" for i in range(9)])
+    assert torch.equal(alone.read(["7.png"]), among.read(["7.png"]))
+
+
+# Bases that cannot be used
+
+
+def test_missing_folder_and_wrong_folders(tmp_path: Path, base: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        load(tmp_path / "absent")
+    with pytest.raises(InputError, match="no diffusers pipeline"):
+        load(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline"}))
+    with pytest.raises(InputError, match="DDPMPipeline"):
+        load(tmp_path)
+    with pytest.raises(InputError, match=r"draws 16 px but images\.diffusion_size is 32"):
+        load_pipeline(str(base), None, size=32, dtype=torch.float32)
+
+
+def test_hub_id_that_is_neither_cached_nor_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="hub id") as error:
+        load_pipeline("nobody/nothing", "abc", size=SIZE, dtype=torch.float32)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_outside_safetensors_are_refused(tmp_path: Path) -> None:
+    folder = tiny_base(tmp_path / "base", "epsilon")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(InputError, match="safetensors"):
+        load(folder)
+
+
+# Training
+
+
+def test_gradients_are_clipped() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(4))
+    parameter.grad = torch.full((4,), 10.0)
+    clip_gradients([parameter], 1.0)
+    assert torch.linalg.vector_norm(parameter.grad) == pytest.approx(1.0, rel=1e-4)
+    parameter.grad = torch.full((4,), 10.0)
+    clip_gradients([parameter], 0.0)
+    assert torch.linalg.vector_norm(parameter.grad) == 20.0
+
+
+def fit(loss_scale: float, clip_norm: float) -> torch.Tensor:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(layer.weight)
+    seen = []
+    optimizer_step = torch.optim.AdamW.step
+
+    def spy(self: Any, *args: Any) -> Any:
+        seen.append(torch.linalg.vector_norm(layer.weight.grad))
+        return optimizer_step(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", spy)
+        train(
+            "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], lambda step: torch.ones(1, 1),
+            lambda x, noise: loss_scale * (layer(x) - 1).sum(), seed=0, schedule=Schedule(2, 0), clip_norm=clip_norm,
+            journal=Journal(), batch_size=1, epoch_images=1,
+        )  # fmt: skip
+    return torch.stack(seen)
+
+
+def test_the_loop_clips_what_the_optimiser_uses() -> None:
+    assert (fit(100.0, 0.5) <= 0.5001).all()
+    assert (fit(100.0, 0.0) == 100.0).all()
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
+    with pytest.raises(InputError, match="phase 'toy' is nan at step 0"):
+        fit(float("nan"), 1.0)
+
+
+def test_schedule_warms_up_and_ends_near_zero() -> None:
+    factors = [Schedule(10, 2).factor(step) for step in range(10)]
+    assert factors[:3] == [0.5, 1.0, 1.0]
+    assert factors[2:] == sorted(factors[2:], reverse=True)
+    assert 0 < factors[-1] < 0.1
+
+
+def test_only_prompt_tokens_and_lora_change(base: Path, rows: TrainingRows, images: ShardedImages) -> None:
+    pipeline = load(base)
+    parts = {"vae": pipeline.vae, "text": pipeline.text_encoder, "unet": pipeline.unet}
+    before = {f"{k}.{n}": p.clone() for k, part in parts.items() for n, p in part.named_parameters()}
+    tokens = adapt(pipeline, LatentCache(pipeline.vae, images), PARAMS, rows, prompts_of(rows), Journal())
+    empty = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [""])[0]
+    assert not torch.equal(tokens.tokens, PromptTokens.beside(empty, 3, generator(PARAMS.seed, "tokens")).tokens)
+    moved = 0
+    for kind, part in parts.items():
+        for name, parameter in part.named_parameters():
+            if "lora_" in name:
+                moved += int("lora_B" in name and bool(parameter.abs().sum() > 0))
+            else:
+                assert torch.equal(before[f"{kind}.{name.replace('.base_layer', '')}"], parameter), name
+    assert moved > 0
+
+
+def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:
+    again = run(tmp_path / "again", rows, images)
+    assert hashes(again) == hashes(model)
+    for file in model.rglob("*.safetensors"):
+        with safe_open(file, framework="pt") as opened:
+            assert len(opened.metadata() or {}) <= 1, file
+    assert not any(str(model.parent).encode() in file.read_bytes() for file in model.rglob("*.json"))
+
+
+@pytest.mark.parametrize("phase", ["autoencoder", "base", "prompt"])
+def test_killed_and_continued_ends_in_the_same_bits(
+    phase: str, model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def die_in_step_2(name: str, first: int, steps: int) -> Any:
+        for step in range(first, steps):
+            if name == phase and first == 0 and step == 2:
+                raise Killed
+            yield step
+
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(loop, "KEEP_EVERY_SECONDS", -1.0)
+    resume = ResumePoint("finetune_diffusion", params=PARAMS)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_steps", die_in_step_2)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", rows, images, Journal(resume))
+    journal = Journal(resume)
+    assert journal.running is not None
+    assert (journal.running["phase"], journal.running["step"]) == (phase, 2)
+    continued = run(tmp_path / "continued", rows, images, journal)
+    assert hashes(continued) == hashes(model)
+    counts = journal.curve().groupby("phase")["step"].agg(list).to_dict()
+    assert counts == {"autoencoder": [1, 2, 3], "base": [1, 2, 3], "prompt": [1, 2, 3, 4]}
+
+
+# What is left behind
+
+
+def test_plain_diffusers_loads_and_draws(model: Path) -> None:
+    pipeline = stock.DiffusionPipeline.from_pretrained(model, use_safetensors=True)
+    pipeline.set_progress_bar_config(disable=True)
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    prompt = "chest X-ray, PA view, azygos lobe"
+    plain = pipeline(prompt, latents=noise.clone(), num_inference_steps=2, output_type="np").images
+    assert plain.shape == (1, SIZE, SIZE, 3)
+    pipeline.load_lora_weights(model, weight_name="pytorch_lora_weights.safetensors")
+    adapted = pipeline(prompt, latents=noise.clone(), num_inference_steps=2, output_type="np").images
+    assert not np.array_equal(plain, adapted)
+
+
+def test_another_base_is_referenced_not_copied(
+    base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    folder = run(tmp_path / "diffusion", rows, images, base=str(base))
+    assert sorted(hashes(folder)) == ["prompt_tokens.safetensors", "pytorch_lora_weights.safetensors", "trcgl.json"]
+    generator = load_generator(folder, CPU)
+    assert generator.card.base == str(base)
+    plan = plan_samples(rows, generator.card, SAMPLING)
+    assert draw_all(generator, plan, SAMPLING, None).shape == (3, SIZE, SIZE)
+
+
+def test_no_step_no_token_and_no_tail_finding_still_work(
+    base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    common = replace(rows, carriers={})
+    run(tmp_path / "untrained", common, images, base=str(base), steps=0)
+    folder = run(tmp_path / "tokenless", common, images, base=str(base), prompt_tokens=0)
+    assert load_generator(folder, CPU).tokens.tokens.shape == (0, 16)
+
+
+# Drawing
+
+
+def draw_plan(model: Path, plan: Sequence[Any], kept: Path | None = None) -> np.ndarray:
+    return draw_all(load_generator(model, CPU), plan, SAMPLING, kept)
+
+
+def test_an_image_does_not_depend_on_its_company(model: Path, rows: TrainingRows) -> None:
+    plan = plan_samples(rows, load_generator(model, CPU).card, SAMPLING)
+    assert [sample.sample for sample in plan] == [f"synth-azygos_lobe-{i:05d}" for i in range(3)]
+    assert len({sample.seed for sample in plan}) == 3
+    for sample in plan:
+        assert sample.findings in {rows.findings[i] for i in rows.carriers["azygos lobe"]}
+    forward, backward = draw_plan(model, plan), draw_plan(model, plan[::-1])
+    assert np.array_equal(forward, backward[::-1])
+    assert np.array_equal(forward[1:2], draw_plan(model, plan[1:2]))
+    assert not np.array_equal(forward[0], forward[1])
+
+
+def test_a_killed_drawing_continues(
+    model: Path, rows: TrainingRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_samples(rows, load_generator(model, CPU).card, SAMPLING)
+    whole = draw_plan(model, plan)
+    assert np.array_equal(draw_plan(model, plan, tmp_path), whole)
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "from-000002.npy").unlink()
+    drawn = []
+    from trcgl.diffusion import sample
+
+    original = sample.draw
+    monkeypatch.setattr(sample, "draw", lambda g, s, p: drawn.append(len(s)) or original(g, s, p))
+    assert np.array_equal(draw_plan(model, plan, tmp_path), whole)
+    assert drawn == [1]
+
+
+def test_samples_are_written_with_their_story(model: Path, rows: TrainingRows, tmp_path: Path) -> None:
+    plan = plan_samples(rows, load_generator(model, CPU).card, SAMPLING)
+    pixels = draw_plan(model, plan)
+    write_samples(tmp_path / "synthetic", plan, pixels, SIZE, 2)
+    table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
+    assert list(table.columns) == ["sample", "target", "findings", "prompt", "seed"]
+    assert table["seed"].dtype == np.int64
+    assert list(table["findings"][0]) == list(plan[0].findings)
+    assert np.array_equal(ShardedImages(tmp_path / "synthetic").read(list(table["sample"])), pixels)
+
+
+def test_no_tail_finding_leaves_an_empty_set(model: Path, rows: TrainingRows, tmp_path: Path) -> None:
+    generator = load_generator(model, CPU)
+    plan = plan_samples(replace(rows, carriers={}), generator.card, SAMPLING)
+    write_samples(tmp_path / "synthetic", plan, draw_all(generator, plan, SAMPLING, None), SIZE, 2)
+    schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
+    assert schema.names == ["sample", "target", "findings", "prompt", "seed"]
+    assert str(schema.field("findings").type).startswith("list<")
+    assert len(ShardedImages(tmp_path / "synthetic")) == 0
+
+
+def test_picture_shows_training_images(model: Path, rows: TrainingRows, images: ShardedImages, tmp_path: Path) -> None:
+    from trcgl.diffusion.contact import real_beside_synthetic
+
+    plan = plan_samples(rows, load_generator(model, CPU).card, SAMPLING)
+    for name, shown in (("some", rows), ("none", replace(rows, carriers={}))):
+        real_beside_synthetic(tmp_path / f"{name}.png", shown, images, plan, draw_plan(model, plan))
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000

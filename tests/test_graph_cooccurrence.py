@@ -1,0 +1,74 @@
+"""Counts and conditional probabilities of findings."""
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+
+from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
+from trcgl.graph.heatmap import draw_heatmap
+from trcgl.runtime.errors import InputError
+
+NAMES = ("effusion", "nodule", "mass")
+TARGETS = np.array(
+    [
+        [1, 1, 0],
+        [1, 0, np.nan],
+        [1, 1, 1],
+        [0, 1, np.nan],
+        [np.nan, 1, 0],
+    ]
+)
+
+
+def test_counts_are_pairs_of_positives():
+    found = count_cooccurrence(TARGETS, NAMES, 0.0)
+    assert found.counts.tolist() == [[3, 2, 1], [2, 4, 1], [1, 1, 1]]
+    assert found.counts.dtype == np.int64
+    assert found.conditional == pytest.approx(np.array([[1, 2 / 3, 1 / 3], [1 / 2, 1, 1 / 4], [1, 1, 1]]))
+
+
+def test_row_is_the_condition_and_smoothing_enters_the_divisor():
+    found = count_cooccurrence(TARGETS, NAMES, 1.0)
+    assert found.conditional[0, 1] == 2 / 4
+    assert found.conditional[1, 0] == 2 / 5
+
+
+def test_a_finding_never_seen_has_no_probabilities():
+    found = count_cooccurrence(np.array([[1.0, 0.0], [0.0, np.nan]]), ("a", "b"), 0.0)
+    assert found.conditional.tolist() == [[1, 0], [0, 0]]
+
+
+def test_saved_bytes_depend_on_the_content_alone(tmp_path: Path):
+    found = count_cooccurrence(TARGETS, NAMES, 1.0)
+    found.save(tmp_path / "a.npz")
+    found.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with ZipFile(tmp_path / "a.npz") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    again = Cooccurrence.load(tmp_path / "a.npz")
+    assert again.names == NAMES
+    assert (again.counts == found.counts).all()
+    assert (again.conditional == found.conditional).all()
+
+
+def test_order_is_by_name():
+    found = count_cooccurrence(TARGETS, NAMES, 1.0)
+    turned = found.conditional_for(("mass", "effusion"))
+    assert turned[0, 1] == found.conditional[2, 0]
+    with pytest.raises(InputError, match="lack 'azygos lobe'"):
+        found.conditional_for(("azygos lobe",))
+
+
+def test_unreadable_file_is_one_line(tmp_path: Path):
+    (tmp_path / "x.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"x\.npz: not a co-occurrence file"):
+        Cooccurrence.load(tmp_path / "x.npz")
+
+
+def test_the_picture_is_the_same_every_time(tmp_path: Path):
+    found = count_cooccurrence(TARGETS, NAMES, 1.0)
+    for name in ("a.png", "b.png"):
+        draw_heatmap(found, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

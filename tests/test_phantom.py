@@ -1,0 +1,202 @@
+"""The phantom data set: the same bytes from the same params, the real table's shape and dirt, exact tail counts."""
+
+import ast
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from trcgl.config import DatasetParams, PhantomParams
+from trcgl.images.phantom import FINDINGS, View, make_phantom, render
+from trcgl.images.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
+from trcgl.images.phantom.population import SPOILED, Image, draw_population, joint_table
+from trcgl.images.phantom.table import COLUMNS, label_table, shares, split_table
+
+TINY = DatasetParams(
+    name="phantom",
+    images="data/phantom/images",
+    labels="data/phantom/labels.csv",
+    split_file="data/phantom/splits.csv",
+    revision=0,
+    seed=0,
+    phantom=PhantomParams(
+        size=256,
+        train_images=40,
+        validation_images=20,
+        test_images=20,
+        validation_tail_positives=1,
+        test_tail_positives=1,
+    ),
+)
+DEFAULT = PhantomParams(
+    size=256,
+    train_images=2400,
+    validation_images=400,
+    test_images=700,
+    validation_tail_positives=30,
+    test_tail_positives=100,
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom") / "one"
+    make_phantom(TINY, folder, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def population() -> list[Image]:
+    return draw_population(0, DEFAULT)
+
+
+@pytest.fixture(scope="module")
+def table(population: list[Image]) -> pd.DataFrame:
+    return label_table(population, 256)
+
+
+def test_two_workers_write_the_same_bytes_as_one(tiny: Path, tmp_path: Path) -> None:
+    make_phantom(TINY, tmp_path / "two", workers=2)
+    assert contents(tmp_path / "two") == contents(tiny)
+
+
+def test_another_seed_is_another_hospital() -> None:
+    view = View(0, "patient", "image", "PA", female=True, age=50, findings=("nodule",))
+    first, _ = render(view)
+    again, _ = render(view)
+    other, _ = render(replace(view, seed=1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    ours = {image.view.patient for image in draw_population(0, TINY.phantom)}
+    assert ours.isdisjoint(image.view.patient for image in draw_population(1, TINY.phantom))
+
+
+def test_another_data_set_leaves_the_folder_empty(tmp_path: Path) -> None:
+    make_phantom(replace(TINY, name="nih"), tmp_path / "phantom", workers=1)
+    assert list((tmp_path / "phantom").iterdir()) == []
+
+
+def test_images_are_16_bit_and_12_of_them_count(tiny: Path) -> None:
+    table = pd.read_csv(tiny / "labels.csv", dtype=str)
+    read = [cv2.imread(str(tiny / "images" / name), cv2.IMREAD_UNCHANGED) for name in table["ImageID"][:20]]
+    films = [film for film in read if film is not None]
+    assert len(films) >= 10
+    for film in films:
+        assert film.dtype == np.uint16
+        assert film.shape == (256, 256)
+        assert film.max() > 20_000
+        assert not np.bitwise_and(film, 15).any()
+
+
+def test_some_files_cannot_be_read_and_one_is_missing(tiny: Path) -> None:
+    table = pd.read_csv(tiny / "labels.csv", dtype=str)
+    there = {path.name for path in (tiny / "images").iterdir()}
+    assert len(set(table["ImageID"]) - there) == 1
+    assert there <= set(table["ImageID"])
+    broken = [name for name in there if (tiny / "images" / name).stat().st_size < 20]
+    assert len(broken) == 2
+    heads = [(tiny / "images" / name).read_bytes()[:8] for name in broken]
+    assert sorted(len(head) for head in heads) == [0, 8]
+
+
+def test_masks_lie_inside_the_image_and_name_a_shown_finding(tiny: Path) -> None:
+    table = pd.read_csv(tiny / "labels.csv", dtype=str)
+    labels = dict(zip(table["ImageID"].tolist(), table["Labels"].tolist(), strict=True))
+    lesions = pd.read_parquet(tiny / "lesions.parquet")
+    assert set(TAIL_NAMES) <= set(lesions["finding"])
+    for image, finding, png in lesions[["image", "finding", "mask"]].to_numpy().tolist():
+        mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert mask is not None
+        assert mask.shape == (256, 256)
+        assert set(np.unique(mask)) == {0, 255}
+        assert finding in [label.strip() for label in ast.literal_eval(labels[image])]
+
+
+@pytest.mark.parametrize("finding", [finding.name for finding in FINDINGS])
+def test_every_finding_changes_the_film_and_shows_its_place(finding: str) -> None:
+    has_place = next(f.has_place for f in FINDINGS if f.name == finding)
+    for k in range(3):
+        view = View(3, f"p{k}", f"i{k}", "PA", female=False, age=60, findings=(finding,))
+        film, masks = render(view)
+        plain, none = render(replace(view, findings=()))
+        assert none == {}
+        assert (film != plain).any()
+        assert (finding in masks) == has_place
+        assert all(mask.any() and not mask.all() for mask in masks.values())
+
+
+def test_the_table_has_the_real_columns_in_their_order(tiny: Path) -> None:
+    table = pd.read_csv(tiny / "labels.csv", dtype=str)
+    assert list(table.columns) == ["Unnamed: 0", *COLUMNS[1:]]
+    assert len(table.columns) == 36
+    assert table["ImageID"].is_unique
+
+
+def test_the_dirt_of_the_real_table_is_there(table: pd.DataFrame) -> None:
+    raw = [ast.literal_eval(text) for text in table["Labels"] if text]
+    stripped = [[label.strip() for label in labels] for labels in raw]
+    assert (table["Labels"] == "").any()
+    assert any(label != label.strip() for labels in raw for label in labels)
+    assert any("" in labels for labels in raw)
+    assert any(len(set(labels)) < len(labels) for labels in stripped)
+    assert any("normal" in labels and set(labels) & {f.name for f in FINDINGS} for labels in stripped)
+    for word in ("unchanged", "exclude", "suboptimal study", "normal"):
+        assert any(word in labels for labels in stripped), word
+    assert set(table["PhotometricInterpretation_DICOM"]) == {"MONOCHROME1", "MONOCHROME2"}
+    assert set(table["Projection"]) == {"PA", "AP", "AP_horizontal", "L"}
+    assert table["PatientID"].str.len().max() == 39
+    assert table["PatientID"].str.fullmatch(r"\d+").all()
+    assert table["ImageID"].str.contains("-2_").any()
+    assert table["MethodLabel"].nunique() == 2
+
+
+def test_training_shares_fall_in_their_groups(population: list[Image]) -> None:
+    training = [image for image in population if image.split == "train"]
+    found = shares(training)
+    for finding in FINDINGS:
+        share = found[finding.name]
+        group = HEAD if share > 0.10 else TAIL if share < 0.01 else MEDIUM
+        assert group == finding.group, (finding.name, share)
+    for name in TAIL_NAMES:
+        assert 8 <= sum(name in image.view.findings for image in training) <= 25, name
+    usable = [image for image in training if image.spoiled is None]
+    assert len(usable) == DEFAULT.train_images
+    assert 1.3 <= len(usable) / len({image.view.patient for image in usable}) <= 1.7
+
+
+def test_common_pairs_follow_the_real_counts() -> None:
+    states, table = joint_table()
+    both = table[states[:, 1] & states[:, 2]].sum()
+    assert both / (table[states[:, 1]].sum() * table[states[:, 2]].sum()) == pytest.approx(4.11, rel=0.05)
+
+
+def test_validation_and_test_hold_enough_of_every_tail_finding(population: list[Image]) -> None:
+    counts = Counter((image.split, image.sampling, name) for image in population for name in image.view.findings)
+    for name in TAIL_NAMES:
+        assert counts["val", "enriched", name] == DEFAULT.validation_tail_positives
+        assert counts["test", "enriched", name] == DEFAULT.test_tail_positives
+        assert counts["train", "enriched", name] == 0
+    natural = Counter((image.split, image.sampling) for image in population)
+    assert natural["val", "natural"] == DEFAULT.validation_images
+    assert natural["test", "natural"] == DEFAULT.test_images
+
+
+def test_no_patient_is_in_two_splits(population: list[Image]) -> None:
+    table = split_table(population)
+    assert list(table.columns) == ["patient", "split", "sampling"]
+    assert table["patient"].is_unique
+    assert set(table["patient"]) == {image.view.patient for image in population}
+
+
+def test_spoiled_rows_come_on_top_and_show_no_tail_finding(population: list[Image]) -> None:
+    spoiled = [image for image in population if image.spoiled]
+    assert {image.spoiled for image in spoiled} == set(SPOILED)
+    assert not any(set(image.view.findings) & set(TAIL_NAMES) for image in spoiled)
