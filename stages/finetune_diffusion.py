@@ -6,13 +6,13 @@ import pandas as pd
 import torch
 
 from trcgl.config import load_params
-from trcgl.diffusion.base import pick_device
 from trcgl.diffusion.finetune import finetune
 from trcgl.diffusion.loop import Journal
 from trcgl.diffusion.rows import class_names, training_rows
 from trcgl.images.shards import ShardedImages
 from trcgl.labels.vocabulary import phrases
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_csv
 

@@ -7,13 +7,13 @@ import pandas as pd
 import torch
 
 from trcgl.config import load_params
-from trcgl.diffusion.base import DTYPES, pick_device
 from trcgl.diffusion.contact import real_beside_synthetic
 from trcgl.diffusion.rows import training_rows
 from trcgl.diffusion.sample import draw_all, plan_samples, write_samples
 from trcgl.diffusion.saved import load_generator
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.device import pick_device, pick_dtype
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json
 
@@ -27,7 +27,7 @@ def main() -> None:
     device = pick_device(params.compute.device)
     images = ShardedImages(IMAGES)
     rows = training_rows(pd.read_parquet(LABELS), read_json(CLASSES), list(images.index["image"]))
-    dtype = torch.float32 if device.type == "cpu" else DTYPES[params.compute.precision]
+    dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
     generator = load_generator(MODEL, device, dtype)
     plan = plan_samples(rows, generator.card, params.sampling)
     resume = ResumePoint(

@@ -88,12 +88,11 @@ def test_metrics_follow_from_the_predictions(project: Path):
     """AP recomputed by scikit-learn from the predictions that were written."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    per_class = pd.read_csv(project / "metrics/per_class.csv").set_index(["model", "class"])
     predictions = pd.read_parquet(project / "data/predictions.parquet").dropna(subset=["label"])
-    for key, part in predictions.groupby(["model", "finding"]):
+    for row in pd.read_csv(project / "metrics/per_class.csv").to_dict(orient="records"):
+        part = predictions[(predictions["model"] == row["model"]) & (predictions["finding"] == row["class"])]
         label = part["label"].to_numpy(dtype=int)
         if 0 < label.sum() < len(label):
-            row = per_class.loc[key]
             assert row["AP"] == pytest.approx(average_precision_score(label, part["probability"]), abs=1e-9)
             assert row["AUC"] == pytest.approx(roc_auc_score(label, part["probability"]), abs=1e-9)
             assert row["positives"] == label.sum()
@@ -170,8 +169,9 @@ def test_experiments_run_and_compare(project: Path):
     bins = shown.loc[shown["Experiment"] == "bins"].iloc[0]
     assert bins["evaluation.ece_bins"] == 5
     assert np.isfinite(bins["trcgl.ECE"])
-    diff = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
-    assert "trcgl.ECE" in str(diff).replace("'trcgl': {", "trcgl.") or diff
+    changed = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
+    assert "trcgl.ECE" in changed["diff"]["metrics/metrics.json"]
+    assert "trcgl.tail_mAP" not in changed["diff"]["metrics/metrics.json"]
     run(project, "git", "checkout", "-q", ".")
     run(project, "dvc", "checkout", "--quiet", "--force")
 
@@ -188,7 +188,9 @@ def test_a_queued_experiment_runs_the_code_it_was_queued_with(project: Path):
     marked = original.replace("def main() -> None:\n", 'def main() -> None:\n    print("queued code")\n')
     source.write_text(marked)
     run(project, "dvc", "exp", "run", "--quiet", "--queue", "--name", "queued", "-S", "evaluation.ece_bins=6")
-    source.write_text(original.replace("def main() -> None:\n", 'def main() -> None:\n    raise SystemExit("edited")\n'))
+    source.write_text(
+        original.replace("def main() -> None:\n", 'def main() -> None:\n    raise SystemExit("edited")\n')
+    )
     try:
         run(project, "dvc", "exp", "run", "--run-all")
     finally:

@@ -11,7 +11,17 @@ from ruamel.yaml import YAML
 
 from tests.import_graph import ROOT
 
-COPIED = ("src", "stages", "presets", "data/assets", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
+COPIED = (
+    "src",
+    "stages",
+    "presets",
+    "data/assets",
+    ".dvc/config",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
 
 TINY: dict[str, Any] = {
     "dataset.phantom.train_images": 60,

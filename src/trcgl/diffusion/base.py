@@ -23,23 +23,6 @@ from trcgl.runtime.errors import InputError
 SCRATCH = "scratch"
 COMPONENTS = {"vae": AutoencoderKL, "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel}
 PREDICTIONS = ("epsilon", "v_prediction")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_device(name: str) -> torch.device:
-    """`compute.device` as a torch device; `auto` is CUDA where there is one.
-
-    Raises:
-        InputError: no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise InputError(f"compute.device: '{name}' is not usable here; use auto, cpu or cuda") from None
-    return device
 
 
 @contextmanager

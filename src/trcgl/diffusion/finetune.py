@@ -18,7 +18,7 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from trcgl.config import DiffusionParams
-from trcgl.diffusion.base import DTYPES, SCRATCH, load_pipeline, no_library_bars, noise_schedule
+from trcgl.diffusion.base import SCRATCH, load_pipeline, no_library_bars, noise_schedule
 from trcgl.diffusion.denoising import denoising_loss
 from trcgl.diffusion.latents import LatentCache
 from trcgl.diffusion.loop import Journal, Schedule, generator, train
@@ -28,6 +28,7 @@ from trcgl.diffusion.saved import GeneratorCard
 from trcgl.diffusion.scratch import train_scratch
 from trcgl.diffusion.stock import StableDiffusionPipeline
 from trcgl.images.shards import ShardedImages
+from trcgl.runtime.device import pick_dtype
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.seeding import rng, seed_of
 
@@ -51,8 +52,9 @@ def finetune(
     Args:
         phrases: English phrase of every finding.
         folder: an empty folder; `saved.load_generator` and, for a scratch base, plain diffusers read it.
-        precision: of the frozen weights on an accelerator: fp32, bf16 or fp16. P and LoRA are always float32.
+        precision: as compute.precision. P and LoRA are always float32; on an accelerator the frozen weights are not.
     """
+    dtype = pick_dtype(device, precision)
     check_template(params.prompt_template)
     prompts = [
         prompt_text(params.prompt_template, view, findings, phrases)
@@ -62,15 +64,15 @@ def finetune(
         words = [prompt_text(params.prompt_template, "", [], {}), *phrases.values()]
         pipeline, cache = train_scratch(
             params.scratch, seed=params.seed, images=images, names=rows.images, prompts=prompts,
-            prompt_dropout=params.prompt_dropout, phrases=words, journal=journal, device=device,
+            prompt_dropout=params.prompt_dropout, phrases=words, journal=journal, device=device, dtype=dtype,
         )  # fmt: skip
         with no_library_bars():
             pipeline.save_pretrained(folder)
     else:
-        dtype = DTYPES[precision] if device.type != "cpu" else torch.float32
-        pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
+        stored = torch.float32 if device.type == "cpu" else dtype
+        pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=stored).to(device)
         cache = LatentCache(pipeline.vae, images)
-    tokens = adapt(pipeline, cache, params, rows, prompts, journal)
+    tokens = adapt(pipeline, cache, params, rows, prompts, journal, dtype)
     GeneratorCard(
         base=params.base,
         base_revision=params.base_revision,
@@ -92,6 +94,7 @@ def adapt(
     rows: TrainingRows,
     prompts: Sequence[str],
     journal: Journal,
+    dtype: torch.dtype = torch.float32,
 ) -> PromptTokens:
     """Add LoRA to the pipeline's U-Net and train it with new prompt tokens; nothing else changes.
 
@@ -110,7 +113,6 @@ def adapt(
         )
     # Half precision adapters lose small updates
     cast_training_params(unet, torch.float32)
-    half = next(unet.parameters()).dtype == torch.float16
 
     drawn = [
         mixed_batch(rows, params.batch_size, params.tail_fraction, params.seed, "prompt", step)
@@ -133,8 +135,7 @@ def adapt(
 
     def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
         latents, embedded = batch
-        with torch.autocast(unet.device.type, unet.dtype, enabled=unet.dtype != torch.float32):
-            return denoising_loss(unet, schedule, latents, tokens.append(embedded), noise)
+        return denoising_loss(unet, schedule, latents, tokens.append(embedded), noise)
 
     groups: list[dict[str, Any]] = [{"params": lora, "lr": params.lr, "weight_decay": params.weight_decay}]
     if params.prompt_tokens:
@@ -154,6 +155,6 @@ def adapt(
         journal=journal,
         batch_size=params.batch_size,
         epoch_images=len(rows),
-        half=half,
+        dtype=dtype,
     )
     return tokens

@@ -113,7 +113,7 @@ def train(
     journal: Journal,
     batch_size: int,
     epoch_images: int,
-    half: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Train `modules` in place.
 
@@ -124,7 +124,7 @@ def train(
         loss_of: batch and the step's generator -> scalar loss.
         batch_size: images of a step, for the log.
         epoch_images: images between two log lines.
-        half: scale the loss because gradients are computed in float16.
+        dtype: of matrix products and convolutions in the loss (see runtime.device.pick_dtype); weights keep their own.
 
     Raises:
         InputError: the loss is not finite; the message names phase and step.
@@ -137,7 +137,8 @@ def train(
     flat = list(parameters.values())
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
     peaks = [group["lr"] for group in optimizer.param_groups]
-    scaler = torch.amp.GradScaler(flat[0].device.type, enabled=half)
+    device = flat[0].device.type
+    scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
     first = 0
     if journal.running and journal.running["phase"] == phase:
         _restore(parameters, journal.running["weights"])
@@ -156,7 +157,8 @@ def train(
         factor = schedule.factor(step)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
-        loss = loss_of(batch, generator(seed, phase, "noise", step))
+        with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+            loss = loss_of(batch, generator(seed, phase, "noise", step))
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)

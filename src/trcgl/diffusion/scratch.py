@@ -122,12 +122,14 @@ def train_scratch(
     phrases: Sequence[str],
     journal: Journal,
     device: torch.device,
+    dtype: torch.dtype,
 ) -> tuple[Any, LatentCache]:
     """Train the three networks.
 
     Args:
         names: training images.
         prompts: their prompts.
+        dtype: that the training steps compute in; the networks are float32.
         phrases: texts of every finding and view, so that no word that sampling may need is missing.
 
     Returns:
@@ -135,7 +137,7 @@ def train_scratch(
     """
     check_sizes(params, images.size)
     vae = seeded(lambda: build_autoencoder(images.size, params.autoencoder_channels), seed, "autoencoder")
-    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), params, seed, images, names, journal)
+    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), params, seed, images, names, journal, dtype)
     cache = LatentCache(vae, images)
     cache.add(names)
     _set_scale(vae, cache, names)
@@ -157,13 +159,19 @@ def train_scratch(
         feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    _train_unet(pipeline, params, seed, cache, names, prompts, prompt_dropout, journal)
+    _train_unet(pipeline, params, seed, cache, names, prompts, prompt_dropout, journal, dtype)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, cache
 
 
 def _train_autoencoder(
-    vae: Any, params: ScratchParams, seed: int, images: ShardedImages, names: Sequence[str], journal: Journal
+    vae: Any,
+    params: ScratchParams,
+    seed: int,
+    images: ShardedImages,
+    names: Sequence[str],
+    journal: Journal,
+    dtype: torch.dtype,
 ) -> None:
     """On crops of half the side: four times the steps for the same pixels, and steps are what it lacks."""
     batch = params.autoencoder_batch
@@ -197,6 +205,7 @@ def _train_autoencoder(
         journal=journal,
         batch_size=batch,
         epoch_images=len(names),
+        dtype=dtype,
     )
     vae.requires_grad_(False)
 
@@ -217,6 +226,7 @@ def _train_unet(
     prompts: Sequence[str],
     prompt_dropout: float,
     journal: Journal,
+    dtype: torch.dtype,
 ) -> None:
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
     schedule = noise_schedule(pipeline)
@@ -249,6 +259,7 @@ def _train_unet(
         journal=journal,
         batch_size=params.unet_batch,
         epoch_images=len(names),
+        dtype=dtype,
     )
     for module in modules:
         module.requires_grad_(False)
