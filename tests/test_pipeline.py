@@ -163,7 +163,7 @@ def test_new_classes_or_splits_never_decode_an_image(project: Path, tmp_path: Pa
 
 
 def test_experiments_run_and_compare(project: Path):
-    """`dvc exp run -S` on a knob, shown beside the commit it started from; a queued one runs the code of its queueing."""
+    """`dvc exp run -S` on a knob, shown beside the commit it started from."""
     run(project, "dvc", "exp", "run", "--quiet", "--name", "bins", "-S", "evaluation.ece_bins=5")
     shown = pd.read_csv(_saved(project, "shown.csv", run(project, "dvc", "exp", "show", "--csv")))
     bins = shown.loc[shown["Experiment"] == "bins"].iloc[0]
