@@ -16,22 +16,18 @@ import torch
 
 from trcgl.runtime.files import written_beside
 
+PACKAGE = Path(__file__).parents[1]
 
-def _tree_hash(paths: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of files and folders."""
+
+def _tree_hash(path: Path, pattern: str = "*") -> bytes:
+    """SHA-256 over contents and names, relative to `path`, of a file or of the files in a folder."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in files:
-            digest.update(str(file).encode())
-            with file.open("rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
-
-
-def code_files() -> list[Path]:
-    """Every source file of the package: what a resumed run must agree on."""
-    return sorted(Path(__file__).parents[1].rglob("*.py"))
+    files = sorted(file for file in path.rglob(pattern) if file.is_file()) if path.is_dir() else [path]
+    for file in files:
+        digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.digest()
 
 
 class ResumePoint:
@@ -45,8 +41,10 @@ class ResumePoint:
     def __init__(self, stage: str, *, params: Any, inputs: Iterable[str | Path] = ()):
         key = hashlib.sha256()
         key.update(repr(params).encode())
-        key.update(_tree_hash(Path(p) for p in inputs).encode())
-        key.update(_tree_hash(code_files()).encode())
+        for path in inputs:
+            key.update(_tree_hash(Path(path)))
+        # The whole package: a resumed run must agree with itself, and which modules matter is easily missed
+        key.update(_tree_hash(PACKAGE, "*.py"))
         root = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / stage
         self.folder = root / key.hexdigest()[:24]
         self._file = self.folder / "state.pt"

@@ -37,12 +37,12 @@ FINDINGS = (
     Finding("pacemaker", MEDIUM, 0.045, True, "C0030163", "marcapas", "loc hemithorax"),
     Finding("hiatal hernia", MEDIUM, 0.042, True, "C3489393", "herni hiat", "loc retrocardiac"),
     Finding("pulmonary mass", MEDIUM, 0.035, True, "C0149726", "mas pulmon", "loc lobar"),
-    Finding("pneumothorax", TAIL, 0.0092, True, "C0032326", "neumotorax", "loc apical"),
-    Finding("azygos lobe", TAIL, 0.0084, True, "C0265797", "lobul acig", "loc right upper lobe"),
-    Finding("subcutaneous emphysema", TAIL, 0.0080, True, "C0038536", "enfisem subcutane", "loc soft tissue"),
-    Finding("pneumoperitoneo", TAIL, 0.0075, True, "C0032320", "neumoperitone", "loc subdiaphragm"),
-    Finding("hydropneumothorax", TAIL, 0.0067, True, "C0020299", "hidroneumotorax", "loc pleural"),
-    Finding("dextrocardia", TAIL, 0.0050, True, "C0011813", "dextrocardi", "loc cardiac"),
+    Finding("pneumothorax", TAIL, 0.0076, True, "C0032326", "neumotorax", "loc apical"),
+    Finding("azygos lobe", TAIL, 0.0066, True, "C0265797", "lobul acig", "loc right upper lobe"),
+    Finding("subcutaneous emphysema", TAIL, 0.0060, True, "C0038536", "enfisem subcutane", "loc soft tissue"),
+    Finding("pneumoperitoneo", TAIL, 0.0056, True, "C0032320", "neumoperitone", "loc subdiaphragm"),
+    Finding("hydropneumothorax", TAIL, 0.0048, True, "C0020299", "hidroneumotorax", "loc pleural"),
+    Finding("dextrocardia", TAIL, 0.0042, True, "C0011813", "dextrocardi", "loc cardiac"),
 )
 
 BY_NAME = {finding.name: finding for finding in FINDINGS}

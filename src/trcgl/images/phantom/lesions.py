@@ -50,7 +50,7 @@ def bend_aorta(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> N
 
 
 def bend_scoliosis(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> None:
-    anatomy.spine_bend = float(rng.choice((-1, 1))) * between(0.036, 0.082, severity)
+    anatomy.spine_bend = float(rng.choice((-1, 1))) * between(0.045, 0.095, severity)
     anatomy.spine_turns = float(rng.uniform(1.0, 2.4))
 
 
@@ -60,8 +60,8 @@ def bend_hernia(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> 
 
 
 def bend_dextrocardia(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> None:
-    anatomy.heart_left = 0.39 - between(0.03, 0.15, severity)
-    if rng.random() < 0.6:
+    anatomy.heart_left = 0.43 - between(0.02, 0.12, severity)
+    if rng.random() < 0.35:
         # Situs inversus: arch and stomach change sides as well
         anatomy.arch_side, anatomy.stomach_side = RIGHT, RIGHT
         anatomy.dome[RIGHT], anatomy.dome[LEFT] = anatomy.dome[LEFT], anatomy.dome[RIGHT]
@@ -204,12 +204,12 @@ def draw_pneumothorax(
     canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator, severity: float
 ) -> Mask:
     side = _some_side(rng)
-    gap = between(0.065, 0.17, severity) * rng.uniform(0.85, 1.2)
+    gap = between(0.055, 0.16, severity) * rng.uniform(0.85, 1.2)
     low = rng.uniform(0.42, 0.68)
     edge = _outer_strip(canvas, anatomy, side, gap, low, gap * rng.uniform(0.8, 1.5))
     air = _pleural_air(canvas, side, edge, parts)
     hide_vessels(canvas, 0.95 * air)
-    canvas.attenuation -= np.float32(between(0.50, 0.95, severity)) * air
+    canvas.attenuation -= np.float32(between(0.42, 0.88, severity)) * air
     line = canvas.layer()
     canvas.line(line, edge, 0.0045)
     canvas.attenuation += np.float32(between(0.15, 0.40, rng.random())) * canvas.coverage(line) * parts.lungs[side]
@@ -220,12 +220,12 @@ def draw_hydropneumothorax(
     canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator, severity: float
 ) -> Mask:
     side = _some_side(rng)
-    gap = between(0.06, 0.17, severity) * rng.uniform(0.9, 1.2)
+    gap = between(0.045, 0.14, severity) * rng.uniform(0.9, 1.2)
     level = anatomy.dome[side] - rng.uniform(0.03, 0.19)
     edge = _outer_strip(canvas, anatomy, side, gap, level, gap * rng.uniform(0.4, 1.2))
     air = _pleural_air(canvas, side, edge, parts)
     hide_vessels(canvas, 0.95 * air)
-    canvas.attenuation -= np.float32(between(0.45, 0.9, severity)) * air
+    canvas.attenuation -= np.float32(between(0.32, 0.70, severity)) * air
     line = canvas.layer()
     canvas.line(line, edge, 0.0045)
     canvas.attenuation += np.float32(between(0.15, 0.40, rng.random())) * canvas.coverage(line) * parts.lungs[side]
@@ -235,7 +235,7 @@ def draw_hydropneumothorax(
     canvas.fill(layer, [(0.0, level), (side * 0.5, level), (side * 0.5, bottom), (0.0, bottom)])
     deeper_outside = np.clip(0.25 + 0.75 * np.abs(canvas.x) * np.float32(1 / anatomy.half_width), 0, 1)
     fluid = canvas.coverage(layer, 0.001) * parts.lungs[side] * deeper_outside
-    canvas.attenuation += np.float32(between(0.8, 1.7, severity)) * fluid
+    canvas.attenuation += np.float32(between(0.45, 1.2, severity)) * fluid
     hide_vessels(canvas, 0.7 * fluid)
     return (air > 0.5) | (fluid > 0.5)
 
@@ -267,7 +267,7 @@ def draw_free_air(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random
     both = rng.random() < 0.35
     place = np.zeros(canvas.attenuation.shape, bool)
     for side in (RIGHT, LEFT) if both else (RIGHT if rng.random() < 0.85 else LEFT,):
-        deep = between(0.028, 0.068, severity)
+        deep = between(0.024, 0.062, severity)
         first, last = rng.uniform(0.15, 0.3), rng.uniform(0.7, 0.95)
         u = np.linspace(first, last, 14)
         top = anatomy.dome_y(side, u) + 0.007
@@ -276,16 +276,16 @@ def draw_free_air(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random
         upper, lower = np.stack([side * u * wall, top], 1), np.stack([side * u * wall, top + sickle], 1)
         layer = canvas.layer()
         canvas.fill(layer, np.vstack([upper, lower[::-1]]))
-        air = canvas.add(layer, -between(0.8, 1.9, severity), 0.0015)
+        air = canvas.add(layer, -between(0.65, 1.7, severity), 0.0015)
         place |= air > 0.4
     return place
 
 
 def draw_emphysema(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator, severity: float) -> Mask:
     layer = canvas.layer()
-    sides = (RIGHT, LEFT) if rng.random() < 0.55 else (_some_side(rng),)
+    sides = (RIGHT, LEFT) if rng.random() < 0.4 else (_some_side(rng),)
     for side in sides:
-        for _ in range(int(between(22, 55, severity))):
+        for _ in range(int(between(14, 42, severity))):
             # Streaks between the layers of the flank, and the fan of the pectoral muscle
             if rng.random() < 0.65:
                 y = rng.uniform(0.25, 0.75)
@@ -296,21 +296,21 @@ def draw_emphysema(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.rando
                 dx, dy = rng.uniform(0.02, 0.06), rng.uniform(-0.045, 0.0)
             path = curve([(x, y), (x + dx / 2 + rng.normal(0, 0.003), y + dy / 2), (x + dx, y + dy)], 6) * (side, 1)
             canvas.line(layer, path, rng.uniform(0.006, 0.013), rng.uniform(0.5, 1.0))
-    air = canvas.add(layer, -between(0.5, 1.3, severity), 0.0015) * parts.body
+    air = canvas.add(layer, -between(0.35, 1.0, severity), 0.0015) * parts.body
     return cv2.dilate((air > 0.25).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def draw_hernia(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator, severity: float) -> Mask:
-    radius = rng.uniform(0.06, 0.10)
-    x = anatomy.stomach_side * rng.uniform(0.01, 0.08)
-    y = 0.5 * (anatomy.dome[LEFT] + anatomy.dome[RIGHT]) - radius * rng.uniform(0.2, 0.9)
+    radius = rng.uniform(0.07, 0.115)
+    x = anatomy.stomach_side * rng.uniform(0.03, 0.11)
+    y = 0.5 * (anatomy.dome[LEFT] + anatomy.dome[RIGHT]) - radius * rng.uniform(0.5, 1.2)
     shape = canvas.ellipsoid(x, y, radius * rng.uniform(1.0, 1.35), radius, 0.0, 0.35)
     canvas.attenuation += np.float32(between(0.6, 1.5, severity)) * shape
     if rng.random() < 0.8:
         gas = canvas.ellipsoid(x, y - 0.15 * radius, radius * 0.85, radius * 0.7, 0.0, 0.35)
         if not anatomy.supine:
             gas = gas * (canvas.y < np.float32(y + radius * rng.uniform(-0.2, 0.3)))
-        canvas.attenuation -= np.float32(between(1.2, 2.6, severity)) * canvas.smooth(gas, 0.002)
+        canvas.attenuation -= np.float32(between(1.6, 3.2, severity)) * canvas.smooth(gas, 0.002)
     return shape > 0.2
 
 
@@ -343,8 +343,8 @@ def draw_pacemaker(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.rando
     x, y = side * rng.uniform(0.18, 0.29), anatomy.apex + rng.uniform(0.09, 0.2)
     if rng.random() < 0.88:
         # The others carry the generator in the abdomen, or only leads are left
-        box = canvas.ellipsoid(x, y, rng.uniform(0.040, 0.058), rng.uniform(0.034, 0.048), rng.uniform(-0.8, 0.8), 0.15)
-        canvas.attenuation += np.float32(between(1.2, 3.5, severity)) * box
+        box = canvas.ellipsoid(x, y, rng.uniform(0.034, 0.054), rng.uniform(0.029, 0.044), rng.uniform(-0.8, 0.8), 0.15)
+        canvas.attenuation += np.float32(between(0.9, 3.0, severity)) * box
     apex = (cx + anatomy.apex_side() * 0.2 * anatomy.heart_width, cy + 0.12 * anatomy.heart_width)
     ends = [apex] if rng.random() < 0.5 else [apex, (anatomy.front - 0.045, cy - 0.03)]
     for end in ends:

@@ -1,0 +1,131 @@
+"""Is the phantom hard enough, and hard for want of data? The plain baseline, then with 30 times the tail images.
+
+    PYTHONPATH=src python benchmarks/phantom_difficulty.py [--seeds 0 1] [--times 30]
+
+Each seed draws its own data set, in memory, with the sizes of params.yaml, and trains the baseline of params.yaml
+twice. Prints AP per finding on the enriched test set and writes benchmarks/results/phantom_difficulty.json.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from trcgl.classifier.data import TrainingData
+from trcgl.classifier.predict import predict
+from trcgl.classifier.train import train
+from trcgl.config import Params, load_params
+from trcgl.evaluation.metrics import average_precision
+from trcgl.images.phantom.catalogue import BY_NAME, FINDINGS, HEAD, MEDIUM, NAMES, TAIL
+from trcgl.images.phantom.population import TEST, TRAIN, VALIDATION, Image, draw_population, more_tail_images
+from trcgl.images.phantom.render import render
+from trcgl.images.resize import resize_square, window_to_uint8
+from trcgl.runtime.files import write_json
+
+RESULT = Path("benchmarks/results/phantom_difficulty.json")
+COMMAND = "PYTHONPATH=src python benchmarks/phantom_difficulty.py"
+
+
+def pixels(image: Image, params: Params) -> np.ndarray:
+    """What the cache would hold: uint8 [S, S]."""
+    cv2.setNumThreads(1)
+    film, _ = render(image.view, params.dataset.phantom.size)
+    window = window_to_uint8(film, params.images.window_low, params.images.window_high)
+    return resize_square(window, params.images.classifier_size, params.images.resize)
+
+
+def measured_ap(images: list[Image], drawn: np.ndarray, params: Params) -> np.ndarray:
+    """AP of every finding on the test images of `images`: float [C]."""
+    targets = np.array([[name in image.view.findings for name in NAMES] for image in images], np.float32)
+    rows = {split: np.flatnonzero([image.split == split for image in images]) for split in (TRAIN, VALIDATION, TEST)}
+    data = TrainingData(
+        images=drawn,
+        targets=targets,
+        names=[image.view.image for image in images],
+        train=rows[TRAIN],
+        val=rows[VALIDATION],
+        class_names=NAMES,
+        class_groups=tuple(finding.group for finding in FINDINGS),
+    )
+    model = train(params.baseline, data, params.compute).model
+    scores = predict(model, drawn, rows=rows[TEST])
+    return np.array([average_precision(targets[rows[TEST], k], scores[:, k]) for k in range(len(NAMES))])
+
+
+def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
+    """AP with the training set as it is and with `times` the tail images: one row a finding."""
+    phantom = params.dataset.phantom
+    images = [image for image in draw_population(seed, phantom) if image.spoiled is None]
+    more = more_tail_images(seed, phantom.train_images, times)
+    training = sum(image.split == TRAIN for image in images)
+    with ProcessPoolExecutor(params.compute.workers or os.cpu_count()) as pool:
+        drawn = np.stack(list(pool.map(partial(pixels, params=params), images + more, chunksize=16)))
+    params = replace(params, baseline=replace(params.baseline, seed=seed))
+    baseline = measured_ap(images, drawn[: len(images)], params)
+    # As many steps on more images: what is gained is gained by data, not by longer training
+    epochs = max(1, round(params.baseline.epochs * training / (training + len(more))))
+    params = replace(params, baseline=replace(params.baseline, epochs=epochs))
+    enriched = measured_ap(images + more, drawn, params)
+    groups = [BY_NAME[name].group for name in NAMES]
+    return pd.DataFrame({"seed": seed, "finding": NAMES, "group": groups, "baseline": baseline, "more": enriched})
+
+
+def result_row(question: str, value: float, low: float, high: float, unit: str) -> dict[str, object]:
+    return {
+        "question": question,
+        "ours": round(value, 4),
+        "peer": None,
+        "floor": None,
+        "unit": unit,
+        "ratio": None,
+        "target": f"{low:g} to {high:g}",
+        "better": "higher" if high >= 1 else "lower",
+        "holds": low <= value <= high,
+        "command": COMMAND,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--times", type=int, default=30, help="how many times the tail's training images")
+    parser.add_argument("--params", default="params.yaml")
+    options = parser.parse_args()
+    params = load_params(options.params)
+    torch.set_num_threads(params.compute.threads)
+
+    table = pd.concat([one_seed(seed, options.times, params) for seed in options.seeds])
+    table["gain"] = table["more"] - table["baseline"]
+    findings = table.groupby(["group", "finding"], sort=False)[["baseline", "more", "gain"]].mean()
+    groups = table.groupby(["seed", "group"], sort=False)[["baseline", "more", "gain"]].mean()
+    print(f"AP on the enriched test set, mean of seeds {options.seeds}; more = {options.times} x the tail images")
+    print(findings.round(3).to_string())
+    print(groups.round(3).to_string())
+
+    tail = groups.xs(TAIL, level="group")
+    rows = []
+    for seed, values in tail.iterrows():
+        rows.append(result_row(f"tail mAP of the baseline, seed {seed}", float(values["baseline"]), 0.25, 0.5, "mAP"))
+        gain = float(values["gain"])
+        rows.append(result_row(f"gain of {options.times} x tail images, seed {seed}", gain, 0.3, 1.0, "mAP"))
+    easiest = float(table["baseline"].max())
+    rows.append(result_row("AP of the easiest finding, any seed", easiest, 0.0, 0.97, "AP"))
+    for group in (HEAD, MEDIUM):
+        value = float(groups.xs(group, level="group")["baseline"].mean())
+        rows.append(result_row(f"{group} mAP of the baseline", value, 0.4, 0.93, "mAP"))
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    write_json(RESULT, {"machine": machine, "commit": commit, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
