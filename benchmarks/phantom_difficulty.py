@@ -1,6 +1,6 @@
 """Is the phantom hard enough, and hard for want of data? The plain baseline, then with 30 times the tail images.
 
-    PYTHONPATH=src python benchmarks/phantom_difficulty.py [--seeds 0 1] [--times 30]
+    PYTHONPATH=src python benchmarks/phantom_difficulty.py [--seeds 0 1 ...] [--times 30]
 
 Each seed draws its own data set, in memory, with the sizes of params.yaml, and trains the baseline of params.yaml
 twice. Prints AP per finding on the enriched test set and writes benchmarks/results/phantom_difficulty.json.
@@ -96,7 +96,7 @@ def result_row(question: str, value: float, low: float, high: float, unit: str) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--times", type=int, default=30, help="how many times the tail's training images")
     parser.add_argument("--params", default="params.yaml")
     options = parser.parse_args()

@@ -150,7 +150,7 @@ def train_scratch(
         vae=vae,
         text_encoder=text_encoder.to(device),
         tokenizer=tokenizer,
-        unet=unet.to(device, memory_format=torch.channels_last),
+        unet=unet.to(device),
         scheduler=DDPMScheduler(
             beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
             prediction_type="v_prediction", clip_sample=False, steps_offset=1,
