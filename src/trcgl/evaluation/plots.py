@@ -50,7 +50,7 @@ def ap_bars(
     axes.set_yticks(place, [f"{name} ({group})" for name, group in zip(classes, groups, strict=True)])
     axes.invert_yaxis()
     axes.set(xlabel="average precision, 95 % interval over patients", xlim=(0, 1))
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=len(ap) + 1, fontsize=8, frameon=False)
     return figure
 
 
@@ -93,7 +93,7 @@ def attention_overlays(
 
     Args:
         images: uint8 [S, S] each.
-        maps: float [h, w] each, any scale; shown from its minimum to its maximum.
+        maps: float [h, w] each, evidence per place at any scale; what speaks against the finding is not coloured.
         titles: one a pair.
         masks: bool [H, W] each at any size, or None.
     """
@@ -104,8 +104,9 @@ def attention_overlays(
     for axes, image, attention, title, mask in zip(panels.ravel(), images, maps, titles, masks, strict=False):
         size = image.shape[0]
         axes.imshow(np.hstack([image, image]), cmap="gray", vmin=0, vmax=255)
-        axes.imshow(attention, cmap="inferno", alpha=0.45, extent=(size - 0.5, 2 * size - 0.5, size - 0.5, -0.5),
-                    interpolation="bilinear")  # fmt: skip
+        evidence = np.maximum(attention, 0)
+        axes.imshow(evidence, cmap="inferno", alpha=0.45, vmin=0, vmax=max(float(evidence.max()), 1e-6),
+                    extent=(size - 0.5, 2 * size - 0.5, size - 0.5, -0.5), interpolation="bilinear")  # fmt: skip
         if mask is not None and mask.any():
             scale = size / mask.shape[0]
             grid = (np.arange(mask.shape[0]) + 0.5) * scale - 0.5
