@@ -89,7 +89,7 @@ def test_other_unusable_files_have_a_reason(tmp_path: Path):
         decode(tmp_path / "bomb.png")
 
 
-@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "693_UNCR.dcm"])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "image_dfl.dcm"])
 def test_dicom_equals_pydicom(name: str):
     """Against pydicom's own display pipeline on the files it ships."""
     import pydicom
@@ -97,14 +97,31 @@ def test_dicom_equals_pydicom(name: str):
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     path = get_testdata_file(name, download=False)
-    if path is None:
-        pytest.skip(f"{name} is not among the files of the installed pydicom")
+    assert path is not None
     dataset = pydicom.dcmread(str(path))
     expected = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset).astype(np.float32)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         expected = expected.max() - expected
     np.testing.assert_array_equal(decode(str(path)), expected)
     assert header_size(str(path)) == (dataset.Columns, dataset.Rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("examples_ybr_color.dcm", "30 frames"),
+        ("MR_truncated.dcm", "DICOM pixels cannot be decoded"),
+        ("rtplan.dcm", "DICOM pixels cannot be decoded"),
+        ("no_meta.dcm", "not a DICOM file"),
+    ],
+)
+def test_a_dicom_file_without_a_radiograph_has_a_reason(name: str, reason: str):
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file(name, download=False)
+    assert path is not None
+    with pytest.raises(UnreadableImage, match=reason):
+        decode(str(path))
 
 
 @pytest.mark.parametrize("top", [255, 4095, 65535])

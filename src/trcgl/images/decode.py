@@ -79,9 +79,12 @@ def _decode_dicom(path: Path) -> np.ndarray:
         rows, columns = int(dataset.Rows), int(dataset.Columns)
         if rows * columns > MAX_PIXELS:
             raise UnreadableImage(f"{columns} x {rows} pixels; more than {MAX_PIXELS} are refused")
+        if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
+            raise UnreadableImage(f"{frames} frames; a radiograph has one")
         stored = dataset.pixel_array
         if stored.ndim == 3:
-            stored = stored[..., 0] if stored.shape[-1] in (3, 4) else stored[0]
+            # Grey saved as colour: three equal channels
+            stored = stored[..., 0]
         pixels = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float32)
         inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     except UnreadableImage:
