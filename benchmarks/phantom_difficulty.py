@@ -10,12 +10,10 @@ import argparse
 import os
 import platform
 import subprocess
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -29,6 +27,7 @@ from trcgl.images.phantom.catalogue import BY_NAME, FINDINGS, HEAD, MEDIUM, NAME
 from trcgl.images.phantom.population import TEST, TRAIN, VALIDATION, Image, draw_population, more_tail_images
 from trcgl.images.phantom.render import render
 from trcgl.images.resize import resize_square, window_to_uint8
+from trcgl.images.workers import pixel_workers
 from trcgl.runtime.files import write_json
 
 RESULT = Path("benchmarks/results/phantom_difficulty.json")
@@ -37,7 +36,6 @@ COMMAND = "PYTHONPATH=src python benchmarks/phantom_difficulty.py"
 
 def pixels(image: Image, params: Params) -> np.ndarray:
     """What the cache would hold: uint8 [S, S]."""
-    cv2.setNumThreads(1)
     film, _ = render(image.view, params.dataset.phantom.size)
     window = window_to_uint8(film, params.images.window_low, params.images.window_high)
     return resize_square(window, params.images.classifier_size, params.images.resize)
@@ -67,7 +65,7 @@ def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
     images = [image for image in draw_population(seed, phantom) if image.spoiled is None]
     more = more_tail_images(seed, phantom.train_images, times)
     training = sum(image.split == TRAIN for image in images)
-    with ProcessPoolExecutor(params.compute.workers or os.cpu_count()) as pool:
+    with pixel_workers(params.compute.workers or os.cpu_count() or 1) as pool:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images + more, chunksize=16)))
     params = replace(params, baseline=replace(params.baseline, seed=seed))
     baseline = measured_ap(images, drawn[: len(images)], params)

@@ -1,13 +1,10 @@
 """Decode every selected image once and keep it small: two sizes of uint8 shards from one decode."""
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -15,6 +12,7 @@ from trcgl.config import ImagesParams
 from trcgl.images.decode import UnreadableImage, decode
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.images.shards import ShardWriter
+from trcgl.images.workers import pixel_workers
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, write_parquet
 from trcgl.runtime.logging import get_logger, progress
@@ -79,9 +77,7 @@ def _results(
         for task in tasks:
             yield task, _decode_one(task, params)
         return
-    # Forking after libraries started threads can deadlock; fresh interpreters cannot
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with pixel_workers(workers) as pool:
         waiting = iter(tasks)
         chunk = 16
         in_flight = []

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from trcgl.images.phantom.catalogue import FINDINGS
 from trcgl.images.phantom.population import Image, draw_population
 from trcgl.images.phantom.render import render
 from trcgl.images.phantom.table import is_inverted, label_table, split_table
+from trcgl.images.workers import pixel_workers
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
 
@@ -77,7 +77,7 @@ def _write_images(images: list[Image], folder: Path, size: int, workers: int) ->
     draw = partial(_write_image, folder=folder, size=size)
     if workers == 1:
         return _gathered(map(draw, images), len(images))
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with pixel_workers(workers) as pool:
         return _gathered(pool.map(draw, images, chunksize=16), len(images))
 
 
