@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trcgl", description="Rare findings in chest X-rays.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_labels(commands)
+    _add_pretrain(commands)
     return parser
 
 
@@ -53,6 +54,26 @@ def _labels(options: argparse.Namespace) -> None:
                 f"{options.out}: cannot be written ({error.strerror}); give a file name for --out"
             ) from None
     print(summary(table))
+
+
+def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pretrain = commands.add_parser(
+        "pretrain",
+        help="train a small base generator from nothing",
+        description="Train autoencoder, text encoder and U-Net on the cached training images of the current folder "
+        "(data/images/diffusion and data/labels, as cache_images and parse_labels leave them), as `diffusion` in the "
+        "params file says, and write a diffusers folder in half precision. Continues where a killed run stopped.",
+    )
+    pretrain.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="replaced as a whole when done")
+    pretrain.add_argument("--params", default="params.yaml", type=Path, metavar="FILE")
+    pretrain.set_defaults(run=_pretrain)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from trcgl.config import load_params
+    from trcgl.diffusion.base_folder import pretrain_folder
+
+    pretrain_folder(load_params(options.params), options.out)
 
 
 if __name__ == "__main__":

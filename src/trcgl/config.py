@@ -100,9 +100,10 @@ class GraphParams:
 
 
 @section
-class ScratchParams:
-    """Sizes and schedule of the small base generator trained inside the stage (`diffusion.base: scratch`)."""
+class PretrainParams:
+    """A small base generator from nothing: by `trcgl pretrain`, or inside the stage (`diffusion.base: scratch`)."""
 
+    latent_channels: int = knob(low=1)
     autoencoder_channels: tuple[int, ...]
     autoencoder_steps: int = knob(low=1)
     autoencoder_batch: int = knob(low=1)
@@ -113,6 +114,7 @@ class ScratchParams:
     unet_steps: int = knob(low=1)
     unet_batch: int = knob(low=1)
     unet_lr: float = knob(low=0.0)
+    unet_ema: float = knob(**PROBABILITY)
 
 
 @section
@@ -132,7 +134,8 @@ class DiffusionParams:
     clip_norm: float = knob(low=0.0)
     prompt_dropout: float = knob(**PROBABILITY)
     tail_fraction: float = knob(**PROBABILITY)
-    scratch: ScratchParams
+    min_snr_gamma: float = knob(low=0.0)
+    pretrain: PretrainParams
 
 
 @section

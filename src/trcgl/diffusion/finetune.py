@@ -22,10 +22,10 @@ from trcgl.diffusion.base import SCRATCH, load_pipeline, no_library_bars, noise_
 from trcgl.diffusion.denoising import denoising_loss
 from trcgl.diffusion.latents import LatentCache
 from trcgl.diffusion.loop import Journal, Schedule, generator, train
+from trcgl.diffusion.pretrain import pretrain
 from trcgl.diffusion.prompts import PromptTokens, check_template, prompt_text, text_embeddings
 from trcgl.diffusion.rows import TrainingRows, mixed_batch
 from trcgl.diffusion.saved import GeneratorCard
-from trcgl.diffusion.scratch import train_scratch
 from trcgl.diffusion.stock import StableDiffusionPipeline
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.device import pick_dtype
@@ -63,9 +63,9 @@ def finetune(
     ]
     if params.base == SCRATCH:
         words = [prompt_text(params.prompt_template, "", [], {}), *phrases.values()]
-        pipeline, cache = train_scratch(
-            params.scratch, seed=params.seed, images=images, names=rows.images, prompts=prompts,
-            prompt_dropout=params.prompt_dropout, phrases=words, journal=journal, device=device, dtype=dtype,
+        pipeline, cache = pretrain(
+            params, images=images, names=rows.images, prompts=prompts, phrases=words, journal=journal,
+            device=device, dtype=dtype,
         )  # fmt: skip
         with no_library_bars():
             pipeline.save_pretrained(folder)

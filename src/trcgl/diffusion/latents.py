@@ -44,6 +44,11 @@ class LatentCache:
         """float32 [n, C, h, w] on the CPU."""
         return torch.stack([self._latents[self._place[name]] for name in names])
 
-    def rescale(self, factor: float) -> None:
-        """Apply a scaling factor that became known after latents were cached with a factor of 1."""
-        self._latents = [latent * factor for latent in self._latents]
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel over all cached latents: float32 [C] each."""
+        latents = torch.stack(self._latents).transpose(0, 1).flatten(1)
+        return latents.mean(dim=1), latents.std(dim=1).clamp(min=1e-6)
+
+    def standardise(self, mean: Tensor, std: Tensor) -> None:
+        """Follow an autoencoder whose channels were standardised after latents had been cached."""
+        self._latents = [(latent - mean[:, None, None]) / std[:, None, None] for latent in self._latents]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import torch
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from trcgl.runtime.checkpoint import ResumePoint
@@ -50,8 +51,9 @@ class Schedule:
 class Journal:
     """What the stage has done so far, kept in a ResumePoint.
 
-    Saved: trainable weights of each finished phase and of the running one, its optimiser and gradient scaler, the next
-    step, the loss curve. Not saved: generators (derived from the step), latents and text embeddings (computed anew).
+    Saved: trainable weights of each finished phase and of the running one, its optimiser, gradient scaler and weight
+    average, the next step, the loss curve. Not saved: generators (derived from the step), latents and text
+    embeddings (computed anew).
     """
 
     def __init__(self, resume: ResumePoint | None = None):
@@ -114,6 +116,7 @@ def train(
     batch_size: int,
     epoch_images: int,
     dtype: torch.dtype = torch.float32,
+    ema_decay: float = 0.0,
 ) -> None:
     """Train `modules` in place.
 
@@ -125,6 +128,7 @@ def train(
         batch_size: images of a step, for the log.
         epoch_images: images between two log lines.
         dtype: of matrix products and convolutions in the loss (see runtime.device.pick_dtype); weights keep their own.
+        ema_decay: above 0, the modules end with the exponential moving average of their weights over the steps.
 
     Raises:
         InputError: the loss is not finite; the message names phase and step.
@@ -139,11 +143,14 @@ def train(
     peaks = [group["lr"] for group in optimizer.param_groups]
     device = flat[0].device.type
     scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
+    average = EMAModel(flat, decay=ema_decay, foreach=True) if ema_decay else None
     first = 0
     if journal.running and journal.running["phase"] == phase:
         _restore(parameters, journal.running["weights"])
         optimizer.load_state_dict(journal.running["optimizer"])
         scaler.load_state_dict(journal.running["scaler"])
+        if average:
+            average.load_state_dict(journal.running["average"])
         first = journal.running["step"]
         log.info("%s: continues at step %d of %d", phase, first, schedule.steps)
     flush_every = max(1, math.ceil(schedule.steps / CURVE_ROWS))
@@ -165,6 +172,8 @@ def train(
         clip_gradients(flat, clip_norm)
         scaler.step(optimizer)
         scaler.update()
+        if average:
+            average.step(flat)
         # Kept on the device: reading a number at every step would make the host wait for it
         losses.append(loss.detach())
         meter.add(time.monotonic() - started, waited)
@@ -174,8 +183,10 @@ def train(
             journal.record(phase, step + 1, mean)
             meter.report(step + 1, mean)
             if step + 1 < schedule.steps and time.monotonic() - kept_at > KEEP_EVERY_SECONDS:
-                journal.keep(_state(phase, step + 1, parameters, optimizer, scaler))
+                journal.keep(_state(phase, step + 1, parameters, optimizer, scaler, average))
                 kept_at = time.monotonic()
+    if average:
+        average.copy_to(flat)
     journal.finished[phase] = _weights(parameters)
     journal.keep(None)
 
@@ -189,13 +200,16 @@ def _weights(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
     return {name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}
 
 
-def _state(phase: str, step: int, parameters: dict[str, nn.Parameter], optimizer: Any, scaler: Any) -> dict[str, Any]:
+def _state(
+    phase: str, step: int, parameters: dict[str, nn.Parameter], optimizer: Any, scaler: Any, average: EMAModel | None
+) -> dict[str, Any]:
     return {
         "phase": phase,
         "step": step,
         "weights": _weights(parameters),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
+        "average": average.state_dict() if average else None,
     }
 
 

@@ -19,7 +19,7 @@ log = get_logger("diffusion")
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Training images with what is known of them.
+    """Images of one split with what is known of them.
 
     Attributes:
         images: names, in label-table order.
@@ -43,7 +43,19 @@ def class_names(classes: dict[str, Any], group: str | None = None) -> list[str]:
 
 
 def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequence[str]) -> TrainingRows:
-    """Rows of the training split whose image is available.
+    """Rows of the training split whose image is available; see `labelled_rows`.
+
+    Raises:
+        InputError: a finding of classes.json is no column of the labels, or no training image is left.
+    """
+    rows = labelled_rows(labels, classes, available, "train")
+    if not len(rows):
+        raise InputError("data/labels/labels.parquet: no training image with pixels; the generator needs at least one")
+    return rows
+
+
+def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequence[str], split: str) -> TrainingRows:
+    """Rows of one split whose image is available, possibly none.
 
     Args:
         labels: data/labels/labels.parquet.
@@ -51,7 +63,7 @@ def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         available: image names in the diffusion cache; unreadable images are not there.
 
     Raises:
-        InputError: a finding of classes.json is no column of the labels, or no training image is left.
+        InputError: a finding of classes.json is no column of the labels.
     """
     names = class_names(classes)
     missing = [name for name in names if name not in labels.columns]
@@ -59,14 +71,11 @@ def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         raise InputError(
             f"data/labels/labels.parquet: no column '{missing[0]}', which classes.json names; run parse_labels"
         )
-    train = labels[labels["split"] == "train"]
-    kept = train[train["image"].isin(set(available))].reset_index(drop=True)
-    if len(kept) < len(train):
-        log.info(
-            "%d of %d training images have no pixels (unreadable) and are left out", len(train) - len(kept), len(train)
-        )
-    if kept.empty:
-        raise InputError("data/labels/labels.parquet: no training image with pixels; the generator needs at least one")
+    chosen = labels[labels["split"] == split]
+    kept = chosen[chosen["image"].isin(set(available))].reset_index(drop=True)
+    if len(kept) < len(chosen):
+        lost = len(chosen) - len(kept)
+        log.info("%d of %d %s images have no pixels (unreadable) and are left out", lost, len(chosen), split)
     present = kept[names].eq(1).fillna(False).to_numpy(dtype=bool)
     findings = tuple(tuple(name for name, there in zip(names, row, strict=True) if there) for row in present)
     columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}

@@ -19,3 +19,8 @@ def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
     table = read_columns(Path(vocabulary), ("label", "phrase"), what="a vocabulary")
     known = dict(zip(table["label"], table["phrase"], strict=True))
     return {label: known.get(label, label.replace("_", " ")) for label in labels}
+
+
+def all_phrases(vocabulary: str | Path) -> list[str]:
+    """Every phrase of a vocabulary file, in its order."""
+    return read_columns(Path(vocabulary), ("label", "phrase"), what="a vocabulary")["phrase"].tolist()

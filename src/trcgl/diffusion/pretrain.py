@@ -1,7 +1,7 @@
-"""A small base generator from nothing: autoencoder, text encoder and U-Net trained on the training images alone.
+"""A small base generator from nothing: autoencoder, text encoder and U-Net trained on one set of images.
 
-Latent diffusion (Rombach et al., arXiv 2112.10752) at the size that a CPU trains in about a minute. The result is a
-stock Stable Diffusion folder: grey images are three equal channels, prompts are words.
+Latent diffusion (Rombach et al., arXiv 2112.10752) at a size that a CPU can train. The result is a stock Stable
+Diffusion pipeline: grey images are three equal channels, prompts are words.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from trcgl.config import ScratchParams
+from trcgl.config import DiffusionParams, PretrainParams
 from trcgl.diffusion.base import as_rgb, noise_schedule
 from trcgl.diffusion.denoising import denoising_loss
 from trcgl.diffusion.latents import LatentCache
@@ -24,9 +24,9 @@ from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.seeding import rng, seed_of
 
-LATENT_CHANNELS = 4
 KL_WEIGHT = 1e-6
-"""As small as in latent diffusion: it only keeps the latents from drifting."""
+"""Of the divergence summed over a latent against the error summed over its pixels, as in latent diffusion. Against the
+mean error it would be ten thousand times as strong, and weak channels would fade to noise."""
 CLIP_NORM = 1.0
 WARMUP = 0.05
 """Fraction of a phase's steps."""
@@ -43,8 +43,8 @@ def _groups(channels: Sequence[int]) -> int:
     return math.gcd(8, *channels)
 
 
-def build_autoencoder(size: int, channels: Sequence[int]) -> Any:
-    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide and has 4 channels.
+def build_autoencoder(size: int, channels: Sequence[int], latent_channels: int) -> Any:
+    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide.
 
     No attention in the middle, so that it can be trained on crops; residual branches start at zero, so that the first
     steps learn the near-linear part.
@@ -55,7 +55,7 @@ def build_autoencoder(size: int, channels: Sequence[int]) -> Any:
         up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=tuple(channels),
         layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=latent_channels,
         norm_num_groups=_groups(channels),
         sample_size=size,
         scaling_factor=1.0,
@@ -82,13 +82,13 @@ def build_text_encoder(tokenizer: Any, width: int, layers: int) -> CLIPTextModel
     return CLIPTextModel(config)
 
 
-def build_unet(latent_side: int, channels: Sequence[int], width: int) -> Any:
+def build_unet(latent_side: int, latent_channels: int, channels: Sequence[int], width: int) -> Any:
     """Attention to the text on every level but the finest, where it would cost more than everything else."""
     deeper = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=latent_side,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
         down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deeper),
         up_block_types=(*("CrossAttnUpBlock2D",) * deeper, "UpBlock2D"),
         block_out_channels=tuple(channels),
@@ -99,53 +99,61 @@ def build_unet(latent_side: int, channels: Sequence[int], width: int) -> Any:
     )
 
 
-def check_sizes(params: ScratchParams, size: int) -> None:
+def check_sizes(params: PretrainParams, size: int) -> None:
     """Raise an InputError unless image and latent sizes divide as the levels need."""
     for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
         if len(channels) < 2 or min(channels) < 1:
-            raise InputError(f"diffusion.scratch.{key}_channels: {list(channels)}; two or more positive numbers needed")
+            raise InputError(
+                f"diffusion.pretrain.{key}_channels: {list(channels)}; two or more positive numbers needed"
+            )
     deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
     if size % deepest:
         raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
     if params.text_width > 32 and params.text_width % 32:
-        raise InputError(f"diffusion.scratch.text_width: {params.text_width}; above 32 it must be a multiple of 32")
+        raise InputError(f"diffusion.pretrain.text_width: {params.text_width}; above 32 it must be a multiple of 32")
 
 
-def train_scratch(
-    params: ScratchParams,
+def pretrain(
+    params: DiffusionParams,
     *,
-    seed: int,
     images: ShardedImages,
     names: Sequence[str],
     prompts: Sequence[str],
-    prompt_dropout: float,
     phrases: Sequence[str],
     journal: Journal,
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[Any, LatentCache]:
-    """Train the three networks.
+    """Train the three networks, as `params.pretrain` says.
 
     Args:
         names: training images.
         prompts: their prompts.
+        phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
         dtype: that the training steps compute in; the networks are float32.
-        phrases: texts of every finding and view, so that no word that sampling may need is missing.
 
     Returns:
         The pipeline, and the latents of the training images in it.
+
+    Raises:
+        InputError: image size and levels do not fit, or a loss is not finite.
     """
-    check_sizes(params, images.size)
-    vae = seeded(lambda: build_autoencoder(images.size, params.autoencoder_channels), seed, "autoencoder")
-    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), params, seed, images, names, journal, dtype)
+    sizes, seed = params.pretrain, params.seed
+    check_sizes(sizes, images.size)
+    vae = seeded(
+        lambda: build_autoencoder(images.size, sizes.autoencoder_channels, sizes.latent_channels), seed, "autoencoder"
+    )
+    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), sizes, seed, images, names, journal, dtype)
     cache = LatentCache(vae, images)
     cache.add(names)
-    _set_scale(vae, cache, names)
+    mean, std = cache.statistics()
+    standardise_latents(vae, mean, std)
+    cache.standardise(mean, std)
 
     tokenizer = word_tokenizer([*prompts, *phrases])
-    text_encoder = seeded(lambda: build_text_encoder(tokenizer, params.text_width, params.text_layers), seed, "text")
-    side = images.size // 2 ** (len(params.autoencoder_channels) - 1)
-    unet = seeded(lambda: build_unet(side, params.unet_channels, params.text_width), seed, "unet")
+    text_encoder = seeded(lambda: build_text_encoder(tokenizer, sizes.text_width, sizes.text_layers), seed, "text")
+    side = images.size // 2 ** (len(sizes.autoencoder_channels) - 1)
+    unet = seeded(lambda: build_unet(side, sizes.latent_channels, sizes.unet_channels, sizes.text_width), seed, "unet")
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder.to(device),
@@ -159,14 +167,14 @@ def train_scratch(
         feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    _train_unet(pipeline, params, seed, cache, names, prompts, prompt_dropout, journal, dtype)
+    _train_unet(pipeline, params, cache, names, prompts, journal, dtype)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, cache
 
 
 def _train_autoencoder(
     vae: Any,
-    params: ScratchParams,
+    params: PretrainParams,
     seed: int,
     images: ShardedImages,
     names: Sequence[str],
@@ -190,7 +198,7 @@ def _train_autoencoder(
         posterior = vae.encode(pixels).latent_dist
         latents = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=noise).to(vae.device)
         decoded = vae.decode(latents).sample
-        return (decoded - pixels).abs().mean() + KL_WEIGHT * posterior.kl().mean()
+        return (decoded - pixels).abs().mean() + KL_WEIGHT / pixels[0].numel() * posterior.kl().mean()
 
     steps = params.autoencoder_steps
     train(
@@ -210,56 +218,70 @@ def _train_autoencoder(
     vae.requires_grad_(False)
 
 
-def _set_scale(vae: Any, cache: LatentCache, names: Sequence[str]) -> None:
-    """Give the latents unit spread, and the pipeline the number to undo it."""
-    factor = 1.0 / max(float(cache.read(names).std()), 1e-6)
-    vae.register_to_config(scaling_factor=factor)
-    cache.rescale(factor)
+@torch.no_grad()
+def standardise_latents(vae: Any, mean: Tensor, std: Tensor) -> None:
+    """Give every latent channel mean 0 and spread 1 without changing what is decoded.
+
+    One number for all channels, as `scaling_factor`, would leave channels of fine detail far below the noise. The
+    1 x 1 convolutions at both sides of the latent take the factors up, so the autoencoder stays a stock one.
+
+    Args:
+        mean, std: [C] of the latents of the training images.
+    """
+    mean, std = mean.to(vae.device), std.to(vae.device)
+    count = len(mean)
+    to_moments, from_latent = vae.quant_conv, vae.post_quant_conv
+    to_moments.weight[:count] /= std[:, None, None, None]
+    to_moments.bias[:count] = (to_moments.bias[:count] - mean) / std
+    to_moments.bias[count:] -= 2 * std.log()
+    from_latent.bias += (from_latent.weight[:, :, 0, 0] * mean).sum(dim=1)
+    from_latent.weight *= std[None, :, None, None]
 
 
 def _train_unet(
     pipeline: Any,
-    params: ScratchParams,
-    seed: int,
+    params: DiffusionParams,
     cache: LatentCache,
     names: Sequence[str],
     prompts: Sequence[str],
-    prompt_dropout: float,
     journal: Journal,
     dtype: torch.dtype,
 ) -> None:
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    sizes, seed = params.pretrain, params.seed
     schedule = noise_schedule(pipeline)
     ids = token_ids(pipeline.tokenizer, [*prompts, ""])
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         draw = rng(seed, "unet", step)
-        places = draw.integers(len(names), size=params.unet_batch)
+        places = draw.integers(len(names), size=sizes.unet_batch)
         latents = cache.read([names[int(i)] for i in places])
-        places[draw.random(len(places)) < prompt_dropout] = len(prompts)
+        places[draw.random(len(places)) < params.prompt_dropout] = len(prompts)
         return latents.to(unet.device), ids[places].to(unet.device)
 
     def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
         latents, tokens = batch
         # The same prompt many times in a batch is encoded once
         unique, where = tokens.unique(dim=0, return_inverse=True)
-        return denoising_loss(unet, schedule, latents, text_encoder(unique)[0][where], noise)
+        embedded = text_encoder(unique)[0][where]
+        return denoising_loss(unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma)
 
-    steps = params.unet_steps
+    steps = sizes.unet_steps
     modules = [unet, text_encoder]
     train(
         "base",
         modules,
-        [{"params": [p for m in modules for p in m.parameters()], "lr": params.unet_lr, "weight_decay": 0.01}],
+        [{"params": [p for m in modules for p in m.parameters()], "lr": sizes.unet_lr, "weight_decay": 0.01}],
         batch,
         loss,
         seed=seed,
         schedule=Schedule(steps, math.ceil(WARMUP * steps)),
         clip_norm=CLIP_NORM,
         journal=journal,
-        batch_size=params.unet_batch,
+        batch_size=sizes.unet_batch,
         epoch_images=len(names),
         dtype=dtype,
+        ema_decay=sizes.unet_ema,
     )
     for module in modules:
         module.requires_grad_(False)
