@@ -1,6 +1,6 @@
 """Is the phantom hard enough, and hard for want of data? The plain baseline, then with 30 times the tail images.
 
-    PYTHONPATH=src python benchmarks/phantom_difficulty.py [--seeds 0 1 ...] [--times 30]
+    PYTHONPATH=src python -m benchmarks.phantom_difficulty [--seeds 0 1 ...] [--times 30]
 
 Each seed draws its own data set, in memory, with the sizes of params.yaml, and trains the baseline of params.yaml
 twice. Prints AP per finding on the enriched test set and writes benchmarks/results/phantom_difficulty.json.
@@ -31,7 +31,7 @@ from trcgl.images.workers import pixel_workers
 from trcgl.runtime.files import write_json
 
 RESULT = Path("benchmarks/results/phantom_difficulty.json")
-COMMAND = "PYTHONPATH=src python benchmarks/phantom_difficulty.py"
+COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_difficulty"
 
 
 def pixels(image: Image, params: Params) -> np.ndarray:
@@ -41,11 +41,11 @@ def pixels(image: Image, params: Params) -> np.ndarray:
     return resize_square(window, params.images.classifier_size, params.images.resize)
 
 
-def measured_ap(images: list[Image], drawn: np.ndarray, params: Params) -> np.ndarray:
-    """AP of every finding on the test images of `images`: float [C]."""
+def training_data(images: list[Image], drawn: np.ndarray) -> TrainingData:
+    """Images with their true findings, in the catalogue's order."""
     targets = np.array([[name in image.view.findings for name in NAMES] for image in images], np.float32)
     rows = {split: np.flatnonzero([image.split == split for image in images]) for split in (TRAIN, VALIDATION, TEST)}
-    data = TrainingData(
+    return TrainingData(
         images=drawn,
         targets=targets,
         names=[image.view.image for image in images],
@@ -54,9 +54,15 @@ def measured_ap(images: list[Image], drawn: np.ndarray, params: Params) -> np.nd
         class_names=NAMES,
         class_groups=tuple(finding.group for finding in FINDINGS),
     )
+
+
+def measured_ap(images: list[Image], drawn: np.ndarray, params: Params) -> np.ndarray:
+    """AP of every finding on the test images of `images`: float [C]."""
+    data = training_data(images, drawn)
     model = train(params.baseline, data, params.compute).model
-    scores = predict(model, drawn, rows=rows[TEST])
-    return np.array([average_precision(targets[rows[TEST], k], scores[:, k]) for k in range(len(NAMES))])
+    test = np.flatnonzero([image.split == TEST for image in images])
+    scores = predict(model, drawn, rows=test)
+    return np.array([average_precision(data.targets[test, k], scores[:, k]) for k in range(len(NAMES))])
 
 
 def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
