@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from benchmarks.phantom_difficulty import pixels, training_data
+
 from trcgl.classifier.predict import predict
 from trcgl.classifier.train import train
 from trcgl.config import load_params
 from trcgl.evaluation.metrics import area_under_roc
 from trcgl.images.phantom.catalogue import NAMES, TAIL_NAMES
 from trcgl.images.phantom.dataset import RENDERER_VERSION
-from trcgl.images.phantom.population import TEST, TRAIN, draw_population, more_tail_images
+from trcgl.images.phantom.population import TEST, draw_population, more_tail_images
 from trcgl.images.workers import pixel_workers
 from trcgl.runtime.provenance import commit_of_code
 
@@ -57,9 +57,9 @@ def main() -> None:
     lines = [
         "# Independent detector of phantom findings",
         "",
-        "Reports what can be seen in synthetic phantoms; it accepts and rejects nothing, and means nothing on patients.",
+        "Reports what can be seen in synthetic phantoms; it accepts and rejects nothing. Not for images of patients.",
         "",
-        f"- **Data:** {sum(i.split == TRAIN for i in images)} training phantoms of seed {options.seed} (renderer version "
+        f"- **Data:** {len(data.train)} training phantoms of seed {options.seed} (renderer version "
         f"{RENDERER_VERSION}), tail findings at {options.times} times their natural number.",
         f"- **Command:** `{COMMAND}`, {params.compute.threads} thread(s)",
         f"- **Commit:** {commit_of_code()}",

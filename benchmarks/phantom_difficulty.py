@@ -8,8 +8,6 @@ twice. Prints AP per finding on the enriched test set and writes benchmarks/resu
 
 import argparse
 import os
-import platform
-import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.report import result_row, write_results
 
 from trcgl.classifier.data import TrainingData
 from trcgl.classifier.predict import predict
@@ -28,7 +27,6 @@ from trcgl.images.phantom.population import TEST, TRAIN, VALIDATION, Image, draw
 from trcgl.images.phantom.render import render
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.images.workers import pixel_workers
-from trcgl.runtime.files import write_json
 
 RESULT = Path("benchmarks/results/phantom_difficulty.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_difficulty"
@@ -83,21 +81,6 @@ def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
     return pd.DataFrame({"seed": seed, "finding": NAMES, "group": groups, "baseline": baseline, "more": enriched})
 
 
-def result_row(question: str, value: float, low: float, high: float, unit: str) -> dict[str, object]:
-    return {
-        "question": question,
-        "ours": round(value, 4),
-        "peer": None,
-        "floor": None,
-        "unit": unit,
-        "ratio": None,
-        "target": f"{low:g} to {high:g}",
-        "better": "higher" if high >= 1 else "lower",
-        "holds": low <= value <= high,
-        "command": COMMAND,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -118,17 +101,17 @@ def main() -> None:
     tail = groups.xs(TAIL, level="group")
     rows = []
     for seed, values in tail.iterrows():
-        rows.append(result_row(f"tail mAP of the baseline, seed {seed}", float(values["baseline"]), 0.25, 0.5, "mAP"))
+        rows.append(
+            result_row(f"tail mAP of the baseline, seed {seed}", float(values["baseline"]), 0.25, 0.5, "mAP", COMMAND)
+        )
         gain = float(values["gain"])
-        rows.append(result_row(f"gain of {options.times} x tail images, seed {seed}", gain, 0.3, 1.0, "mAP"))
+        rows.append(result_row(f"gain of {options.times} x tail images, seed {seed}", gain, 0.3, 1.0, "mAP", COMMAND))
     easiest = float(table["baseline"].max())
-    rows.append(result_row("AP of the easiest finding, any seed", easiest, 0.0, 0.97, "AP"))
+    rows.append(result_row("AP of the easiest finding, any seed", easiest, 0.0, 0.97, "AP", COMMAND))
     for group in (HEAD, MEDIUM):
         value = float(groups.xs(group, level="group")["baseline"].mean())
-        rows.append(result_row(f"{group} mAP of the baseline", value, 0.4, 0.93, "mAP"))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
-    write_json(RESULT, {"machine": machine, "commit": commit, "rows": rows})
+        rows.append(result_row(f"{group} mAP of the baseline", value, 0.4, 0.93, "mAP", COMMAND))
+    write_results(RESULT, rows)
 
 
 if __name__ == "__main__":
