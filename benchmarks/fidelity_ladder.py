@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from benchmarks.report import row, write_report
+from benchmarks.report import ratio_row, write_results
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -166,29 +166,12 @@ def main() -> None:
     originals, rebuilt, _, drawn = (frame[name] for name in RUNGS)
     print(frame.round(3).to_string())
     rebuilt_share, drawn_share = rebuilt / originals, (drawn / originals).dropna()
-    rows = [
-        row(
-            f"reconstructions against originals, {name}",
-            float(share),
-            0.97,
-            "AUC ratio",
-            COMMAND,
-            peer=float(originals[name]),
-        )
-        for name, share in rebuilt_share[frame["group"] == "tail"].items()
-    ]
-    rows += [
-        row(
-            f"synthetic against real images, {name}",
-            float(share),
-            0.85,
-            "AUC ratio",
-            COMMAND,
-            peer=float(originals[name]),
-        )
-        for name, share in drawn_share.items()
-    ]
-    write_report(RESULT, rows)
+    rows = []
+    for what, share, least in (("reconstructions", rebuilt_share, 0.97), ("synthetic images", drawn_share, 0.85)):
+        for name, ratio in share.items():
+            peer = originals[name]
+            rows.append(ratio_row(f"{what} against originals, {name}", ratio * peer, peer, least, "AUC", COMMAND))
+    write_results(RESULT, rows)
     draw(frame, PICTURE)
     print(f"lowest reconstruction: {rebuilt_share.min():.3f} ({rebuilt_share.idxmin()}); goal 0.97")
     print(f"synthetic at 0.85 or more: {int((drawn_share >= 0.85).sum())} of {len(drawn_share)} tail findings")

@@ -1,6 +1,6 @@
 """Train the independent detector of phantom findings: data/assets/phantom_detector.
 
-    PYTHONPATH=src python -m benchmarks.phantom_detector [--seed 2000] [--times 30]
+    PYTHONPATH=src python -m benchmarks.phantom_detector [--seed 2000] [--images 3000] [--times 24]
 
 It learns from phantoms of a seed of its own (other patients than the default's and the base generator's), with the tail
 findings at `times` their natural number, so that each has at least 200 training images. It only ever reports what it
@@ -9,6 +9,7 @@ sees in synthetic images; nothing is accepted or rejected on its word. The card 
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,11 @@ from trcgl.classifier.predict import predict
 from trcgl.classifier.train import train
 from trcgl.config import load_params
 from trcgl.evaluation.metrics import area_under_roc
-from trcgl.images.phantom.catalogue import NAMES, TAIL_NAMES
+from trcgl.images.phantom.catalogue import NAMES
 from trcgl.images.phantom.dataset import RENDERER_VERSION
 from trcgl.images.phantom.population import TEST, draw_population, more_tail_images
 from trcgl.images.workers import pixel_workers
+from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.provenance import commit_of_code
 
 FOLDER = Path("data/assets/phantom_detector")
@@ -36,19 +38,21 @@ LEAST = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=2000)
-    parser.add_argument("--times", type=int, default=30, help="how many times the tail's training images")
+    parser.add_argument("--images", type=int, default=3000, help="training images at natural prevalence")
+    parser.add_argument("--times", type=int, default=24, help="how many times the tail's training images")
     options = parser.parse_args()
     params = load_params("params.yaml")
     torch.set_num_threads(params.compute.threads)
-    phantom = params.dataset.phantom
+    phantom = replace(params.dataset.phantom, train_images=options.images)
     images = [image for image in draw_population(options.seed, phantom) if image.spoiled is None]
     images += more_tail_images(options.seed, phantom.train_images, options.times)
     with pixel_workers(params.compute.workers or os.cpu_count() or 1) as pool:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images, chunksize=16)))
     data = training_data(images, drawn)
     counts = data.positives()
-    rare = [name for name in TAIL_NAMES if counts[name] < LEAST]
-    assert not rare, f"{rare[0]}: {counts[rare[0]]} training images; {LEAST} are needed, raise --times"
+    rare = [name for name in NAMES if counts[name] < LEAST]
+    if rare:
+        raise InputError(f"{rare[0]}: {counts[rare[0]]} training images; {LEAST} are needed, raise --images or --times")
     model = train(replace(params.baseline, seed=options.seed), data, params.compute).model
     test = np.flatnonzero([image.split == TEST for image in images])
     scores = predict(model, drawn, rows=test)
@@ -75,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))
