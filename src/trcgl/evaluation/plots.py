@@ -115,17 +115,3 @@ def attention_overlays(
         axes.set(xlim=(-0.5, 2 * size - 0.5), ylim=(size - 0.5, -0.5))
         axes.set_title(title, fontsize=7)
     return figure
-
-
-def sample_pairs(
-    left: Sequence[np.ndarray], right: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 4
-) -> Figure:
-    """Pairs of grey images side by side with a title each: synthetic left, its nearest training image right."""
-    rows = max(1, -(-len(left) // columns))
-    figure, panels = plt.subplots(rows, columns, figsize=(3.2 * columns, 1.9 * rows), squeeze=False)
-    for axes in panels.ravel():
-        axes.axis("off")
-    for axes, one, other, title in zip(panels.ravel(), left, right, titles, strict=False):
-        axes.imshow(np.hstack([one, other]), cmap="gray", vmin=0, vmax=255)
-        axes.set_title(title, fontsize=7)
-    return figure

@@ -1,0 +1,66 @@
+"""Nearest images by the judge's features, with pairs that must not be compared."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Barred = Callable[[np.ndarray], np.ndarray]
+"""Positions of n candidates -> bool [n, M]: which of the M references each must not be compared with."""
+CHUNK = 256
+"""Candidates at once: with 160,000 references 160 MB of distances."""
+
+
+def none_barred(references: int) -> Barred:
+    return lambda rows: np.zeros((len(rows), references), dtype=bool)
+
+
+def same_patient(candidates: np.ndarray, references: np.ndarray) -> Barred:
+    """Bars an image from itself and from its patient's others: follow-ups look alike and are no copies."""
+    return lambda rows: candidates[rows, None] == references[None, :]
+
+
+def not_earlier(count: int) -> Barred:
+    """For a set compared with itself: only what comes before a candidate counts, so the first of twins has none."""
+    return lambda rows: np.arange(count)[None, :] >= rows[:, None]
+
+
+def nearest_features(
+    candidates: np.ndarray, references: np.ndarray, count: int, barred: Barred
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest references by cosine distance.
+
+    By direction alone: the length of the features grows with contrast and with the number of findings, and would let
+    an image of no clear content pass as near to everything.
+
+    Args:
+        candidates: float [N, F].
+        references: float [M, F].
+        count: neighbours of each.
+
+    Returns:
+        distance float64 [N, count] (1 - cosine, 0..2), nearest first, and index int64 [N, count]; inf and -1 where
+        fewer may be compared.
+    """
+    distance = np.full((len(candidates), count), np.inf)
+    index = np.full((len(candidates), count), -1, dtype=np.int64)
+    found = min(count, len(references))
+    if not found or not len(candidates):
+        return distance, index
+    left, right = unit_vectors(candidates), unit_vectors(references)
+    for start in range(0, len(candidates), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(candidates)))
+        between = (1 - left[rows] @ right.T).astype(np.float64).clip(min=0)
+        between[barred(rows)] = np.inf
+        place = np.argpartition(between, found - 1, axis=1)[:, :found]
+        value = np.take_along_axis(between, place, axis=1)
+        # Ties in the order of the references, so that the answer does not depend on the partition
+        order = np.lexsort((place, value), axis=1)
+        distance[rows, :found] = np.take_along_axis(value, order, axis=1)
+        index[rows, :found] = np.take_along_axis(place, order, axis=1)
+    index[np.isinf(distance)] = -1
+    return distance, index
+
+
+def unit_vectors(values: np.ndarray) -> np.ndarray:
+    """Rows [N, D] at length 1; a row of zeros stays."""
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
