@@ -15,17 +15,26 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from trcgl.config import DiffusionParams, SamplingParams, ScratchParams
+from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
+from trcgl.diffusion import finetune as finetune_module
 from trcgl.diffusion import loop
 from trcgl.diffusion.base import load_pipeline, no_library_bars
 from trcgl.diffusion.finetune import adapt, finetune
-from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.latents import LatentCache, Shown, shifted
 from trcgl.diffusion.loop import Journal, Schedule, clip_gradients, generator, train
-from trcgl.diffusion.prompts import PromptTokens, check_template, guided_embeddings, prompt_text, text_embeddings
-from trcgl.diffusion.rows import TrainingRows, mixed_batch, training_rows
+from trcgl.diffusion.lora import UNET_LAYERS, save_lora
+from trcgl.diffusion.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded, standardise_latents
+from trcgl.diffusion.prompts import (
+    PromptTokens,
+    check_template,
+    guided_embeddings,
+    prompt_text,
+    prompts_of,
+    text_embeddings,
+)
+from trcgl.diffusion.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
 from trcgl.diffusion.sample import draw_all, plan_samples, write_samples
 from trcgl.diffusion.saved import load_generator
-from trcgl.diffusion.scratch import build_autoencoder, build_text_encoder, build_unet, seeded
 from trcgl.diffusion.stock import DDPMScheduler, StableDiffusionPipeline
 from trcgl.diffusion.words import word_tokenizer
 from trcgl.images.shards import ShardedImages, ShardWriter
@@ -43,7 +52,10 @@ PARAMS = DiffusionParams(
     base_revision=None,
     prompt_template="chest X-ray, {view} view, {findings}",
     prompt_tokens=3,
+    prompt_sharing="per_finding_with_shared",
     lora_rank=2,
+    lora_layers=("attention", "convolution"),
+    text_lora_rank=0,
     steps=4,
     batch_size=4,
     lr=1e-2,
@@ -53,7 +65,12 @@ PARAMS = DiffusionParams(
     clip_norm=1.0,
     prompt_dropout=0.3,
     tail_fraction=0.5,
-    scratch=ScratchParams(
+    shift=0.2,
+    shifted_copies=2,
+    ema_decay=0.5,
+    min_snr_gamma=5.0,
+    pretrain=PretrainParams(
+        latent_channels=4,
         autoencoder_channels=(8, 8),
         autoencoder_steps=3,
         autoencoder_batch=2,
@@ -64,6 +81,7 @@ PARAMS = DiffusionParams(
         unet_steps=3,
         unet_batch=4,
         unet_lr=1e-3,
+        unet_ema=0.5,
     ),
 )
 SAMPLING = SamplingParams(seed=5, images_per_finding=3, steps=2, guidance_scale=2.0, micro_batch=2)
@@ -115,10 +133,10 @@ def tiny_base(folder: Path, kind: str) -> Path:
         else DDPMScheduler(prediction_type="v_prediction", clip_sample=False, **common)
     )
     pipeline = StableDiffusionPipeline(
-        vae=seeded(lambda: build_autoencoder(SIZE, (8, 8)), "vae"),
+        vae=seeded(lambda: build_autoencoder(SIZE, (8, 8), 4), "vae"),
         text_encoder=seeded(lambda: build_text_encoder(tokenizer, 16, 1), "text"),
         tokenizer=tokenizer,
-        unet=seeded(lambda: build_unet(SIZE // 2, (8, 8), 16), "unet"),
+        unet=seeded(lambda: build_unet(SIZE // 2, 4, (8, 8), 16), "unet"),
         scheduler=scheduler,
         safety_checker=None,
         feature_extractor=None,
@@ -138,17 +156,18 @@ def load(base: Path) -> Any:
     return load_pipeline(str(base), None, size=SIZE, dtype=torch.float32)
 
 
-def prompts_of(rows: TrainingRows) -> list[str]:
-    both = zip(rows.projections, rows.findings, strict=True)
-    return [prompt_text(PARAMS.prompt_template, view, findings, PHRASES) for view, findings in both]
+@pytest.fixture
+def held_out(images: ShardedImages) -> TrainingRows:
+    return labelled_rows(label_table(), CLASSES, list(images.index["image"]), "val")
 
 
 def run(
     folder: Path, rows: TrainingRows, images: ShardedImages, journal: Journal | None = None, **changes: Any
 ) -> Path:
     folder.mkdir(parents=True)
+    held_out = labelled_rows(label_table(), CLASSES, list(images.index["image"]), "val")
     finetune(
-        replace(PARAMS, **changes), rows, images, PHRASES, folder,
+        replace(PARAMS, **changes), rows, held_out, images, PHRASES, folder,
         journal=journal or Journal(), device=CPU, precision="fp32",
     )  # fmt: skip
     return folder
@@ -200,12 +219,17 @@ def test_every_word_is_one_token() -> None:
 
 def test_prompt_tokens_follow_both_texts(base: Path) -> None:
     pipeline = load(base)
-    tokens = PromptTokens(torch.randn(8, 16))
-    positive, negative = guided_embeddings(pipeline, tokens, ["pleural effusion", "azygos lobe"])
+    tokens = PromptTokens(
+        torch.randn(5, 16), {name: torch.randn(3, 16) for name in ("effusion", "azygos lobe", "no finding")}
+    )
+    findings = [["effusion"], ["azygos lobe"]]
+    positive, negative = guided_embeddings(pipeline, tokens, ["pleural effusion", "azygos lobe"], findings)
     assert positive.shape == negative.shape == (2, 77 + 8, 16)
     for half in (positive, negative):
-        assert torch.equal(half[:, 77:], tokens.tokens.detach().expand(2, -1, -1))
-    assert torch.equal(negative[0], negative[1])
+        assert torch.equal(half[:, 77:82], tokens.shared.detach().expand(2, -1, -1))
+        assert torch.equal(half[0, 82:], tokens.by_finding[0])
+        assert torch.equal(half[1, 82:], tokens.by_finding[1])
+    assert torch.equal(negative[0, :82], negative[1, :82])
     assert not torch.equal(positive[0, :77], positive[1, :77])
     drawn = pipeline(
         prompt_embeds=positive, negative_prompt_embeds=negative, num_inference_steps=2, output_type="np"
@@ -223,9 +247,34 @@ def test_text_embedding_does_not_depend_on_its_batch(base: Path) -> None:
 def test_latent_does_not_depend_on_its_batch(base: Path, images: ShardedImages) -> None:
     vae = load(base).vae
     alone, among = LatentCache(vae, images, batch=4), LatentCache(vae, images, batch=4)
-    alone.add(["7.png"])
-    among.add([f"{i}.png" for i in range(9)])
-    assert torch.equal(alone.read(["7.png"]), among.read(["7.png"]))
+    alone.add([Shown("7.png")])
+    among.add([Shown(f"{i}.png", right, 0) for i in range(9) for right in (0, 1)])
+    assert torch.equal(alone.read([Shown("7.png")]), among.read([Shown("7.png")]))
+    assert not torch.equal(among.read([Shown("7.png")]), among.read([Shown("7.png", 1)]))
+
+
+def test_shift_moves_whole_pixels() -> None:
+    image = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    moved = shifted(image, 2, -1)
+    assert np.array_equal(moved[:-1, 2:], image[1:, :-2])
+    assert (moved[:, :2] == moved[:, 2:3]).all()  # the edge repeats
+    assert np.array_equal(shifted(image, 0, 0), image)
+
+
+def test_standardised_autoencoder_decodes_the_same() -> None:
+    vae = seeded(lambda: build_autoencoder(SIZE, (8, 8), 4), "vae")
+    pixels = torch.randn(6, 3, SIZE, SIZE)
+    with torch.no_grad():
+        before = vae.encode(pixels).latent_dist
+        mean, std = before.mean.mean(dim=(0, 2, 3)), before.mean.std(dim=(0, 2, 3))
+        decoded = vae.decode(before.mean).sample
+        standardise_latents(vae, mean, std)
+        after = vae.encode(pixels).latent_dist
+    assert after.mean.mean(dim=(0, 2, 3)) == pytest.approx(torch.zeros(4), abs=1e-4)
+    assert after.mean.std(dim=(0, 2, 3)) == pytest.approx(torch.ones(4), rel=1e-4)
+    torch.testing.assert_close(after.std * std[:, None, None], before.std, rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        torch.testing.assert_close(vae.decode(after.mean).sample, decoded, rtol=1e-3, atol=1e-4)
 
 
 # Bases that cannot be used
@@ -312,9 +361,15 @@ def test_only_prompt_tokens_and_lora_change(base: Path, rows: TrainingRows, imag
     pipeline = load(base)
     parts = {"vae": pipeline.vae, "text": pipeline.text_encoder, "unet": pipeline.unet}
     before = {f"{k}.{n}": p.clone() for k, part in parts.items() for n, p in part.named_parameters()}
-    tokens = adapt(pipeline, LatentCache(pipeline.vae, images), PARAMS, rows, prompts_of(rows), Journal())
+    prompts, names = prompts_of(rows, PARAMS.prompt_template, PHRASES), sorted(PHRASES)
+    tokens = adapt(pipeline, LatentCache(pipeline.vae, images), PARAMS, rows, prompts, names, Journal())
     empty = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [""])[0]
-    assert not torch.equal(tokens.tokens, PromptTokens.beside(empty, 3, generator(PARAMS.seed, "tokens")).tokens)
+    start = PromptTokens.beside(empty, 3, PARAMS.prompt_sharing, names, generator(PARAMS.seed, "tokens"))
+    assert start.shared.shape == (1, 16)
+    assert start.names == ["azygos lobe", "effusion", "no finding"]
+    for learned, first in zip(tokens.parameters(), start.parameters(), strict=True):
+        assert learned.shape == first.shape
+        assert not torch.equal(learned, first)
     moved = 0
     for kind, part in parts.items():
         for name, parameter in part.named_parameters():
@@ -323,6 +378,29 @@ def test_only_prompt_tokens_and_lora_change(base: Path, rows: TrainingRows, imag
             else:
                 assert torch.equal(before[f"{kind}.{name.replace('.base_layer', '')}"], parameter), name
     assert moved > 0
+
+
+@pytest.mark.parametrize("text_rank", [0, 2])
+def test_what_was_trained_is_what_is_loaded(
+    base: Path, rows: TrainingRows, images: ShardedImages, tmp_path: Path, text_rank: int
+) -> None:
+    trained: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetune_module, "save_lora", lambda *parts: (trained.extend(parts), save_lora(*parts)))
+        changes: dict[str, Any] = {"text_lora_rank": text_rank, "lora_layers": tuple(UNET_LAYERS), "lr": 0.1}
+        run(tmp_path / "model", rows, images, base=str(base), **changes)
+    _, unet, text_encoder = trained
+    loaded = load_generator(tmp_path / "model", CPU).pipeline
+    noisy, texts = torch.randn(2, 4, SIZE // 2, SIZE // 2), torch.randn(2, 9, 16)
+    with torch.no_grad():
+        question = (noisy, torch.tensor([3, 700]), texts)
+        assert torch.equal(unet.eval()(*question).sample, loaded.unet(*question).sample)
+        assert not torch.equal(load(base).unet(*question).sample, loaded.unet(*question).sample)
+        embedded = text_embeddings(loaded.tokenizer, loaded.text_encoder, ["azygos lobe"])
+        plain = text_embeddings(loaded.tokenizer, load(base).text_encoder, ["azygos lobe"])
+        assert torch.equal(embedded, plain) == (text_rank == 0)
+        if text_rank:
+            assert torch.equal(embedded, text_embeddings(loaded.tokenizer, text_encoder.eval(), ["azygos lobe"]))
 
 
 def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:
@@ -378,9 +456,10 @@ def test_plain_diffusers_loads_and_draws(model: Path) -> None:
     assert not np.array_equal(plain, adapted)
 
 
-def test_another_base_is_referenced_not_copied(
-    base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+def test_a_large_base_is_referenced_not_copied(
+    base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trcgl.diffusion.base.SMALL_BASE", 1000)
     folder = run(tmp_path / "diffusion", rows, images, base=str(base))
     assert sorted(hashes(folder)) == ["prompt_tokens.safetensors", "pytorch_lora_weights.safetensors", "trcgl.json"]
     generator = load_generator(folder, CPU)
@@ -389,13 +468,20 @@ def test_another_base_is_referenced_not_copied(
     assert draw_all(generator, plan, SAMPLING, None).shape == (3, SIZE, SIZE)
 
 
+def test_a_small_base_is_copied(base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:
+    folder = run(tmp_path / "diffusion", rows, images, base=str(base))
+    assert set(hashes(base)) < set(hashes(folder))
+    assert load_generator(folder, CPU).card.base_inside
+    assert stock.DiffusionPipeline.from_pretrained(folder, use_safetensors=True).unet is not None
+
+
 def test_no_step_no_token_and_no_tail_finding_still_work(
     base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
 ) -> None:
     common = replace(rows, carriers={})
     run(tmp_path / "untrained", common, images, base=str(base), steps=0)
     folder = run(tmp_path / "tokenless", common, images, base=str(base), prompt_tokens=0)
-    assert load_generator(folder, CPU).tokens.tokens.shape == (0, 16)
+    assert load_generator(folder, CPU).tokens.of([[]]).shape == (1, 0, 16)
 
 
 # Drawing

@@ -41,6 +41,7 @@ class Range(TypedDict):
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt")
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
+PERCENT: Range = {"low": 0.0, "high": 100.0}
 
 
 @section
@@ -124,7 +125,10 @@ class DiffusionParams:
     base_revision: str | None
     prompt_template: str
     prompt_tokens: int = knob(low=0, high=64)
+    prompt_sharing: str = knob(choices=("shared", "per_finding", "per_finding_with_shared"))
     lora_rank: int = knob(low=1)
+    lora_layers: tuple[str, ...]
+    text_lora_rank: int = knob(low=0)
     steps: int = knob(low=0)
     batch_size: int = knob(low=1)
     lr: float = knob(low=0.0)
@@ -134,6 +138,9 @@ class DiffusionParams:
     clip_norm: float = knob(low=0.0)
     prompt_dropout: float = knob(**PROBABILITY)
     tail_fraction: float = knob(**PROBABILITY)
+    shift: float = knob(low=0.0, high=0.5)
+    shifted_copies: int = knob(low=1)
+    ema_decay: float = knob(**PROBABILITY)
     min_snr_gamma: float = knob(low=0.0)
     pretrain: PretrainParams
 
@@ -149,8 +156,13 @@ class SamplingParams:
 
 @section
 class AuditParams:
-    min_percentile: float = knob(low=0.0, high=100.0)
-    duplicate_percentile: float = knob(low=0.0, high=100.0)
+    judge_min_auc: float = knob(**PROBABILITY)
+    target_percentile: float = knob(**PERCENT)
+    invented_percentile: float = knob(**PERCENT)
+    neighbours: int = knob(low=1)
+    outlier_percentile: float = knob(**PERCENT)
+    duplicate_percentile: float = knob(**PERCENT)
+    detector: str | None
 
 
 @section

@@ -22,6 +22,8 @@ from trcgl.runtime.errors import InputError
 
 SCRATCH = "scratch"
 COMPONENTS = {"vae": AutoencoderKL, "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel}
+SMALL_BASE = 64 * 2**20
+"""Bytes; Stable Diffusion has five thousand million."""
 PREDICTIONS = ("epsilon", "v_prediction")
 
 
@@ -74,6 +76,12 @@ def load_pipeline(base: str, revision: str | None, *, size: int, dtype: torch.dt
     check_fit(pipeline, base, size)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def is_small_folder(base: str) -> bool:
+    """Whether a base is a local folder small enough to be copied into every generator made from it."""
+    folder = Path(base).expanduser()
+    return folder.is_dir() and sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= SMALL_BASE
 
 
 def _is_local(base: str) -> bool:

@@ -9,10 +9,10 @@ import torch
 from trcgl.config import Params
 from trcgl.diffusion.base import as_rgb, no_library_bars
 from trcgl.diffusion.heldout import held_out_loss
-from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.latents import LatentCache, Shown
 from trcgl.diffusion.loop import Journal
 from trcgl.diffusion.pretrain import pretrain
-from trcgl.diffusion.prompts import check_template, prompt_text, text_embeddings
+from trcgl.diffusion.prompts import check_template, prompt_text, prompts_of, text_embeddings
 from trcgl.diffusion.rows import TrainingRows, class_names, labelled_rows
 from trcgl.images.shards import ShardedImages
 from trcgl.labels.vocabulary import all_phrases, phrases
@@ -53,10 +53,10 @@ def pretrain_folder(params: Params, folder: Path) -> None:
     journal = Journal(resume)
     words = [prompt_text(settings.prompt_template, "", [], {}), *all_phrases(params.labels.vocabulary)]
     pipeline, _ = pretrain(
-        settings, images=images, names=rows.images, prompts=_prompts(rows, settings.prompt_template, named),
+        settings, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
         phrases=words, journal=journal, device=device, dtype=dtype,
     )  # fmt: skip
-    error, loss = _check(pipeline, images, held_out, _prompts(held_out, settings.prompt_template, named))
+    error, loss = _check(pipeline, images, held_out, prompts_of(held_out, settings.prompt_template, named))
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
     with directory_beside(folder) as beside, no_library_bars():
         pipeline.to(dtype=torch.float16)
@@ -66,18 +66,14 @@ def pretrain_folder(params: Params, folder: Path) -> None:
     resume.clear()
 
 
-def _prompts(rows: TrainingRows, template: str, named: dict[str, str]) -> list[str]:
-    both = zip(rows.projections, rows.findings, strict=True)
-    return [prompt_text(template, view, findings, named) for view, findings in both]
-
-
 @torch.no_grad()
 def _check(pipeline: Any, images: ShardedImages, rows: TrainingRows, prompts: list[str]) -> tuple[float, float]:
     """Mean absolute error of reconstructions in grey levels, and denoising loss, on images not trained on."""
     names, prompts = list(rows.images[:CHECKED_IMAGES]), prompts[:CHECKED_IMAGES]
     cache = LatentCache(pipeline.vae, images)
-    cache.add(names)
-    latents = cache.read(names)
+    shown = [Shown(name) for name in names]
+    cache.add(shown)
+    latents = cache.read(shown)
     errors = []
     for start in range(0, len(names), 64):
         decoded = pipeline.vae.decode(latents[start : start + 64].to(pipeline.vae.device)).sample.cpu().clamp(-1, 1)

@@ -1,44 +1,66 @@
-"""Teach a base generator the rare findings: learned prompt tokens P beside the text, and LoRA on the U-Net's attention.
+"""Teach a base generator the rare findings: learned prompt tokens P beside the text, and LoRA on the U-Net.
 
-Everything else stays frozen. Latents and text embeddings are computed once, so that a step costs the U-Net alone.
-Prompt tokens: TRCGL-Net, figure 1b (arXiv 2607.00975). LoRA: Hu et al., arXiv 2106.09685. Empty text for
+Everything else stays frozen. Latents and text embeddings are computed once, so that a step costs the U-Net alone; half
+of a batch are images without a tail finding, so that the anatomy is not forgotten (prior preservation, Ruiz et al.,
+arXiv 2208.12242, with real images). Prompt tokens: TRCGL-Net, figure 1b (arXiv 2607.00975). Empty text for
 classifier-free guidance: Ho and Salimans, arXiv 2207.12598.
 """
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers.training_utils import cast_training_params
-from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
-from peft import LoraConfig
-from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from trcgl.config import DiffusionParams
-from trcgl.diffusion.base import SCRATCH, load_pipeline, no_library_bars, noise_schedule
+from trcgl.diffusion.base import SCRATCH, is_small_folder, load_pipeline, no_library_bars, noise_schedule
 from trcgl.diffusion.denoising import denoising_loss
-from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.heldout import held_out_loss
+from trcgl.diffusion.latents import LatentCache, Shown
 from trcgl.diffusion.loop import Journal, Schedule, generator, train
+from trcgl.diffusion.lora import TEXT_LAYERS, UNET_LAYERS, add_lora, check_layers, save_lora
 from trcgl.diffusion.pretrain import pretrain
-from trcgl.diffusion.prompts import PromptTokens, check_template, prompt_text, text_embeddings
+from trcgl.diffusion.prompts import (
+    PromptTokens,
+    check_template,
+    prompt_text,
+    prompts_of,
+    text_embeddings,
+    token_ids,
+)
 from trcgl.diffusion.rows import TrainingRows, mixed_batch
 from trcgl.diffusion.saved import GeneratorCard
-from trcgl.diffusion.stock import StableDiffusionPipeline
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.device import pick_dtype
 from trcgl.runtime.logging import get_logger
-from trcgl.runtime.seeding import rng, seed_of
+from trcgl.runtime.seeding import rng
 
-ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 log = get_logger("diffusion")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Denoising loss on validation images that carry a tail finding; NaN when there are none.
+
+    Attributes:
+        base: of the base, prompted with the text alone.
+        finetuned: of the adapted generator, with its prompt tokens.
+        images: how many.
+    """
+
+    base: float
+    finetuned: float
+    images: int
 
 
 def finetune(
     params: DiffusionParams,
     rows: TrainingRows,
+    held_out: TrainingRows,
     images: ShardedImages,
     phrases: Mapping[str, str],
     folder: Path,
@@ -46,21 +68,20 @@ def finetune(
     journal: Journal,
     device: torch.device,
     precision: str,
-) -> None:
+) -> HeldOut:
     """Train (a scratch base and) the adapter, and write the generator.
 
     Args:
+        held_out: validation rows; nothing is learned from them.
         phrases: English phrase of every finding.
-        folder: an empty folder; `saved.load_generator` and, for a scratch base, plain diffusers read it.
+        folder: an empty folder; `saved.load_generator` and, for a base that lies in it, plain diffusers read it.
         precision: as compute.precision, on an accelerator. P and LoRA are always float32, and on the CPU everything
             is: bfloat16 was no faster there for convolutions of so few channels (measured: 50 against 52 images/s).
     """
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
     check_template(params.prompt_template)
-    prompts = [
-        prompt_text(params.prompt_template, view, findings, phrases)
-        for view, findings in zip(rows.projections, rows.findings, strict=True)
-    ]
+    check_layers(params.lora_layers)
+    prompts = prompts_of(rows, params.prompt_template, phrases)
     if params.base == SCRATCH:
         words = [prompt_text(params.prompt_template, "", [], {}), *phrases.values()]
         pipeline, cache = pretrain(
@@ -69,22 +90,54 @@ def finetune(
         )  # fmt: skip
         with no_library_bars():
             pipeline.save_pretrained(folder)
+        inside = True
     else:
         pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
         cache = LatentCache(pipeline.vae, images)
-    tokens = adapt(pipeline, cache, params, rows, prompts, journal, dtype)
+        inside = is_small_folder(params.base)
+        if inside:
+            shutil.copytree(Path(params.base).expanduser(), folder, dirs_exist_ok=True)
+    carriers = sorted({int(row) for places in held_out.carriers.values() for row in places})
+    asked = _Questions(held_out, carriers, prompts_of(held_out, params.prompt_template, phrases), cache)
+    before = asked.loss(pipeline, None)
+    tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype)
+    after = asked.loss(pipeline, tokens)
+    log.info("denoising loss on %d validation images of tail findings: base %.4f, now %.4f", asked.count, before, after)
     GeneratorCard(
         base=params.base,
         base_revision=params.base_revision,
+        base_inside=inside,
         prompt_template=params.prompt_template,
         prompt_tokens=params.prompt_tokens,
         lora_rank=params.lora_rank,
+        text_lora_rank=params.text_lora_rank,
         size=images.size,
         phrases=dict(phrases),
     ).write(folder)
     tokens.save(folder / "prompt_tokens.safetensors")
-    adapter = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipeline.unet))
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=adapter)
+    save_lora(folder, pipeline.unet, pipeline.text_encoder if params.text_lora_rank else None)
+    return HeldOut(before, after, asked.count)
+
+
+class _Questions:
+    """The same timesteps and noise on the same held-out images, for the base and for what became of it."""
+
+    def __init__(self, rows: TrainingRows, places: Sequence[int], prompts: Sequence[str], cache: LatentCache):
+        self.count = len(places)
+        self._shown = [Shown(rows.images[place]) for place in places]
+        self._findings = [rows.findings[place] for place in places]
+        self._prompts = [prompts[place] for place in places]
+        self._cache = cache
+
+    def loss(self, pipeline: Any, tokens: PromptTokens | None) -> float:
+        if not self.count:
+            return float("nan")
+        self._cache.add(self._shown)
+        embedded = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, self._prompts)
+        if tokens is not None:
+            with torch.no_grad():
+                embedded = tokens.append(embedded, self._findings)
+        return held_out_loss(pipeline, self._cache.read(self._shown), embedded, "held out")
 
 
 def adapt(
@@ -93,59 +146,58 @@ def adapt(
     params: DiffusionParams,
     rows: TrainingRows,
     prompts: Sequence[str],
+    findings: Sequence[str],
     journal: Journal,
     dtype: torch.dtype = torch.float32,
 ) -> PromptTokens:
-    """Add LoRA to the pipeline's U-Net and train it with new prompt tokens; nothing else changes.
+    """Add LoRA to the pipeline and train it with new prompt tokens; nothing else changes.
+
+    Args:
+        findings: that may have prompt tokens of their own.
 
     Returns:
         The learned prompt tokens, on the pipeline's device.
     """
-    unet = pipeline.unet
-    for part in (pipeline.vae, pipeline.text_encoder, unet):
-        part.requires_grad_(False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(params.seed, "lora"))
-        unet.add_adapter(
-            LoraConfig(
-                r=params.lora_rank, lora_alpha=params.lora_rank, init_lora_weights="gaussian", target_modules=ATTENTION
-            )
-        )
-    # Half precision adapters lose small updates
-    cast_training_params(unet, torch.float32)
+    unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    pipeline.vae.requires_grad_(False)
+    text_encoder.requires_grad_(False)
+    targets = [layer for kind in params.lora_layers for layer in UNET_LAYERS[kind]]
+    adapters = add_lora(unet, params.lora_rank, targets, params.seed, "lora")
+    if params.text_lora_rank:
+        adapters += add_lora(text_encoder, params.text_lora_rank, TEXT_LAYERS, params.seed, "text lora")
 
     drawn = [
         mixed_batch(rows, params.batch_size, params.tail_fraction, params.seed, "prompt", step)
         for step in range(params.steps)
     ]
-    used = np.unique(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
-    cache.add([rows.images[int(i)] for i in used])
-    texts = list(dict.fromkeys(prompts[int(i)] for i in used))
-    embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [*texts, ""])
-    place = {text: i for i, text in enumerate(texts)}
-    tokens = PromptTokens.beside(embeddings[-1], params.prompt_tokens, generator(params.seed, "tokens")).to(unet.device)
+    shown = [_shown(params, rows, places, cache.images.size, step) for step, places in enumerate(drawn)]
+    cache.add([one for step in shown for one in step])
+    empty = text_embeddings(pipeline.tokenizer, text_encoder, [""])[0]
+    tokens = PromptTokens.beside(
+        empty, params.prompt_tokens, params.prompt_sharing, findings, generator(params.seed, "tokens")
+    ).to(unet.device)
+    embed = _embedder(pipeline, [prompts[int(i)] for step in drawn for i in step], trained=bool(params.text_lora_rank))
     schedule = noise_schedule(pipeline)
-    lora = [parameter for parameter in unet.parameters() if parameter.requires_grad]
 
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        texts_of = np.array([place[prompts[int(i)]] for i in drawn[step]])
-        texts_of[rng(params.seed, "dropout", step).random(len(texts_of)) < params.prompt_dropout] = len(texts)
-        latents = cache.read([rows.images[int(i)] for i in drawn[step]])
-        return latents.to(unet.device), embeddings[texts_of]
+    def batch(step: int) -> tuple[Tensor, list[str], list[tuple[str, ...]]]:
+        dropped = rng(params.seed, "dropout", step).random(params.batch_size) < params.prompt_dropout
+        texts = ["" if drop else prompts[int(i)] for i, drop in zip(drawn[step], dropped, strict=True)]
+        return cache.read(shown[step]).to(unet.device), texts, [rows.findings[int(i)] for i in drawn[step]]
 
-    def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
-        latents, embedded = batch
-        return denoising_loss(unet, schedule, latents, tokens.append(embedded), noise)
+    def loss(batch: tuple[Tensor, list[str], list[tuple[str, ...]]], noise: torch.Generator) -> Tensor:
+        latents, texts, present = batch
+        embedded = tokens.append(embed(texts), present)
+        return denoising_loss(unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma)
 
-    groups: list[dict[str, Any]] = [{"params": lora, "lr": params.lr, "weight_decay": params.weight_decay}]
+    groups: list[dict[str, Any]] = [{"params": adapters, "lr": params.lr, "weight_decay": params.weight_decay}]
     if params.prompt_tokens:
         # Decay would pull the tokens towards the origin, where no text embedding lies
-        groups.append({"params": [tokens.tokens], "lr": params.prompt_lr, "weight_decay": 0.0})
+        groups.append({"params": list(tokens.parameters()), "lr": params.prompt_lr, "weight_decay": 0.0})
     if not rows.carriers:
         log.info("no training image carries a tail finding: batches are drawn from all images")
     train(
         "prompt",
-        [unet, tokens],
+        [unet, text_encoder, tokens],
         groups,
         batch,
         loss,
@@ -156,5 +208,35 @@ def adapt(
         batch_size=params.batch_size,
         epoch_images=len(rows),
         dtype=dtype,
+        ema_decay=params.ema_decay,
     )
     return tokens
+
+
+def _shown(params: DiffusionParams, rows: TrainingRows, places: np.ndarray, size: int, step: int) -> list[Shown]:
+    """What a step shows: tail images in one of their shifted copies, others as they are (there are enough of them)."""
+    carriers = {int(row) for rows_of in rows.carriers.values() for row in rows_of}
+    reach = round(params.shift * size)
+    chosen = rng(params.seed, "copy", step).integers(params.shifted_copies, size=len(places))
+    shown = []
+    for place, copy in zip(places, chosen, strict=True):
+        image, right, down = rows.images[int(place)], 0, 0
+        if copy and int(place) in carriers:
+            right, down = rng("shift", image, int(copy)).integers(-reach, reach + 1, size=2)
+        shown.append(Shown(image, int(right), int(down)))
+    return shown
+
+
+def _embedder(pipeline: Any, texts: Sequence[str], *, trained: bool) -> Callable[[Sequence[str]], Tensor]:
+    """Texts -> embeddings [n, tokens, width]: looked up while the text encoder is frozen, computed while it learns."""
+    encoder, tokenizer = pipeline.text_encoder, pipeline.tokenizer
+    if trained:
+
+        def compute(asked: Sequence[str]) -> Tensor:
+            return encoder(token_ids(tokenizer, asked).to(encoder.device))[0].float()
+
+        return compute
+    known = [*dict.fromkeys(texts), ""]
+    embeddings = text_embeddings(tokenizer, encoder, known)
+    place = {text: i for i, text in enumerate(known)}
+    return lambda asked: embeddings[[place[text] for text in asked]]

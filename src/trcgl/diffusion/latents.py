@@ -1,8 +1,9 @@
 """Latents of real images, computed once: an epoch then costs no autoencoder."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,8 +11,16 @@ from trcgl.diffusion.base import as_rgb
 from trcgl.images.shards import ShardedImages
 
 
+class Shown(NamedTuple):
+    """An image, moved right and down by whole pixels (nothing is interpolated, so noise and thin lines stay)."""
+
+    image: str
+    right: int = 0
+    down: int = 0
+
+
 class LatentCache:
-    """Scaled latents by image name, in memory.
+    """Scaled latents of shown images, in memory.
 
     The mean of the posterior is kept, not a draw: its spread is far below the latents' own.
     Images are encoded in batches filled up to a fixed size, so that a latent does not depend on its batch.
@@ -21,28 +30,35 @@ class LatentCache:
         self.vae = vae
         self.images = images
         self.batch = batch
-        self._place: dict[str, int] = {}
+        self._place: dict[Shown, int] = {}
         self._latents: list[Tensor] = []
 
     @torch.no_grad()
-    def add(self, names: Sequence[str]) -> None:
-        """Encode the named images that are not there yet."""
-        new = [name for name in dict.fromkeys(names) if name not in self._place]
+    def add(self, shown: Sequence[Shown]) -> None:
+        """Encode those that are not there yet."""
+        new = [one for one in dict.fromkeys(shown) if one not in self._place]
         device, dtype = self.vae.device, self.vae.dtype
         shift = self.vae.config.shift_factor or 0.0
         for start in range(0, len(new), self.batch):
             chunk = new[start : start + self.batch]
             filled = chunk + [chunk[0]] * (self.batch - len(chunk))
-            pixels = as_rgb(torch.from_numpy(self.images.read(filled))).to(device, dtype)
+            pixels = as_rgb(torch.from_numpy(self._pixels(filled))).to(device, dtype)
             means = self.vae.encode(pixels).latent_dist.mode()
             scaled = ((means.float() - shift) * self.vae.config.scaling_factor).cpu()
-            for name, latent in zip(chunk, scaled, strict=False):
-                self._place[name] = len(self._latents)
+            for one, latent in zip(chunk, scaled, strict=False):
+                self._place[one] = len(self._latents)
                 self._latents.append(latent.clone())
 
-    def read(self, names: Sequence[str]) -> Tensor:
+    def _pixels(self, shown: Sequence[Shown]) -> np.ndarray:
+        pixels = self.images.read([one.image for one in shown])
+        for i, one in enumerate(shown):
+            if one.right or one.down:
+                pixels[i] = shifted(pixels[i], one.right, one.down)
+        return pixels
+
+    def read(self, shown: Sequence[Shown]) -> Tensor:
         """float32 [n, C, h, w] on the CPU."""
-        return torch.stack([self._latents[self._place[name]] for name in names])
+        return torch.stack([self._latents[self._place[one]] for one in shown])
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel over all cached latents: float32 [C] each."""
@@ -52,3 +68,10 @@ class LatentCache:
     def standardise(self, mean: Tensor, std: Tensor) -> None:
         """Follow an autoencoder whose channels were standardised after latents had been cached."""
         self._latents = [(latent - mean[:, None, None]) / std[:, None, None] for latent in self._latents]
+
+
+def shifted(image: np.ndarray, right: int, down: int) -> np.ndarray:
+    """The image [S, S] moved by whole pixels; the border that appears repeats the edge."""
+    size = len(image)
+    rows, columns = (np.arange(size) - down).clip(0, size - 1), (np.arange(size) - right).clip(0, size - 1)
+    return image[np.ix_(rows, columns)]

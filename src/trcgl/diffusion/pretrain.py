@@ -15,7 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from trcgl.config import DiffusionParams, PretrainParams
 from trcgl.diffusion.base import as_rgb, noise_schedule
 from trcgl.diffusion.denoising import denoising_loss
-from trcgl.diffusion.latents import LatentCache
+from trcgl.diffusion.latents import LatentCache, Shown
 from trcgl.diffusion.loop import Journal, Schedule, train
 from trcgl.diffusion.prompts import token_ids
 from trcgl.diffusion.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -145,7 +145,8 @@ def pretrain(
     )
     _train_autoencoder(vae.to(device, memory_format=torch.channels_last), sizes, seed, images, names, journal, dtype)
     cache = LatentCache(vae, images)
-    cache.add(names)
+    shown = [Shown(name) for name in names]
+    cache.add(shown)
     mean, std = cache.statistics()
     standardise_latents(vae, mean, std)
     cache.standardise(mean, std)
@@ -167,7 +168,7 @@ def pretrain(
         feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    _train_unet(pipeline, params, cache, names, prompts, journal, dtype)
+    _train_unet(pipeline, params, cache, shown, prompts, journal, dtype)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, cache
 
@@ -242,7 +243,7 @@ def _train_unet(
     pipeline: Any,
     params: DiffusionParams,
     cache: LatentCache,
-    names: Sequence[str],
+    shown: Sequence[Shown],
     prompts: Sequence[str],
     journal: Journal,
     dtype: torch.dtype,
@@ -254,8 +255,8 @@ def _train_unet(
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         draw = rng(seed, "unet", step)
-        places = draw.integers(len(names), size=sizes.unet_batch)
-        latents = cache.read([names[int(i)] for i in places])
+        places = draw.integers(len(shown), size=sizes.unet_batch)
+        latents = cache.read([shown[int(i)] for i in places])
         places[draw.random(len(places)) < params.prompt_dropout] = len(prompts)
         return latents.to(unet.device), ids[places].to(unet.device)
 
@@ -279,7 +280,7 @@ def _train_unet(
         clip_norm=CLIP_NORM,
         journal=journal,
         batch_size=sizes.unet_batch,
-        epoch_images=len(names),
+        epoch_images=len(shown),
         dtype=dtype,
         ema_decay=sizes.unet_ema,
     )

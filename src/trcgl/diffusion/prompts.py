@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trcgl.diffusion.rows import TrainingRows
 from trcgl.runtime.errors import InputError
 
 NO_FINDING = "no finding"
 UNKNOWN_VIEW = "unknown"
 FIELDS = ("view", "findings")
+OWN = "finding: "
 
 
 def check_template(template: str) -> None:
@@ -37,6 +39,12 @@ def prompt_text(template: str, projection: str, findings: Sequence[str], phrases
     """The prompt of one image, such as "chest X-ray, PA view, pleural effusion, cardiomegaly"."""
     named = ", ".join(phrases[finding] for finding in findings) or NO_FINDING
     return template.format(view=projection or UNKNOWN_VIEW, findings=named)
+
+
+def prompts_of(rows: TrainingRows, template: str, phrases: Mapping[str, str]) -> list[str]:
+    """The prompt of every row."""
+    both = zip(rows.projections, rows.findings, strict=True)
+    return [prompt_text(template, view, findings, phrases) for view, findings in both]
 
 
 @torch.no_grad()
@@ -64,45 +72,90 @@ def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:
     return encoded.input_ids
 
 
-class PromptTokens(nn.Module):
-    """The learned tokens P, float32 [count, width]."""
+SHARED, PER_FINDING, PER_FINDING_WITH_SHARED = "shared", "per_finding", "per_finding_with_shared"
 
-    def __init__(self, tokens: Tensor):
+
+class PromptTokens(nn.Module):
+    """The learned tokens P of an image: a part that all images share, a part that depends on its findings, or both.
+
+    The tokens of an image with several findings are the mean of theirs, so that their number never changes; an image
+    without any has tokens of its own.
+
+    Attributes:
+        shared: [shared count, width].
+        by_finding: one parameter [own count, width] a finding and one for "no finding"; empty without such a part.
+    """
+
+    def __init__(self, shared: Tensor, by_finding: Mapping[str, Tensor]):
         super().__init__()
-        self.tokens = nn.Parameter(tokens.detach().clone().float())
+        self.shared = nn.Parameter(shared)
+        self.names = list(by_finding)
+        self.by_finding = nn.ParameterList([nn.Parameter(by_finding[name]) for name in self.names])
 
     @classmethod
-    def beside(cls, empty: Tensor, count: int, generator: torch.Generator) -> "PromptTokens":
+    def beside(
+        cls, empty: Tensor, count: int, sharing: str, findings: Sequence[str], generator: torch.Generator
+    ) -> "PromptTokens":
         """Tokens that start where the base already understands them: the empty text's last tokens, slightly apart.
 
         Args:
             empty: E_empty, [tokens, width].
+            count: tokens of an image.
+            sharing: shared | per_finding | per_finding_with_shared (half of the tokens each, the odd one per finding).
+            findings: that an image may have.
         """
         empty = empty.float().cpu()
+        common = {SHARED: count, PER_FINDING: 0, PER_FINDING_WITH_SHARED: count // 2}[sharing]
         rows = empty[(torch.arange(count) - count) % len(empty)]
-        return cls(rows + 0.1 * empty.std() * torch.randn(rows.shape, generator=generator))
 
-    def append(self, embeddings: Tensor) -> Tensor:
+        def apart(part: Tensor) -> Tensor:
+            return part + 0.1 * empty.std() * torch.randn(part.shape, generator=generator)
+
+        names = [*findings, NO_FINDING] if common < count else []
+        return cls(apart(rows[:common]), {name: apart(rows[common:]) for name in names})
+
+    def of(self, findings: Sequence[Sequence[str]]) -> Tensor:
+        """[len(findings), count, width]: the tokens of images with these findings; unknown names count as none."""
+        shared = self.shared.expand(len(findings), -1, -1)
+        if not self.names:
+            return shared
+        weights = torch.zeros(len(findings), len(self.names))
+        for row, present in enumerate(findings):
+            known = [name for name in present if name in self.names] or [NO_FINDING]
+            for name in known:
+                weights[row, self.names.index(name)] = 1 / len(known)
+        own = torch.einsum("bf,fnw->bnw", weights.to(self.shared.device), torch.stack(list(self.by_finding)))
+        return torch.cat([shared, own], dim=1)
+
+    def append(self, embeddings: Tensor, findings: Sequence[Sequence[str]]) -> Tensor:
         """[B, tokens, width] -> [B, tokens + count, width] in the dtype of `embeddings`."""
-        tokens = self.tokens.to(embeddings.dtype).expand(len(embeddings), -1, -1)
-        return torch.cat([embeddings, tokens], dim=1)
+        return torch.cat([embeddings, self.of(findings).to(embeddings.dtype)], dim=1)
 
     def save(self, path: str | Path) -> None:
-        save_file({"prompt_tokens": self.tokens.detach().cpu().contiguous()}, path)
+        """Safetensors: `shared`, and `finding: <name>` for each finding."""
+        tensors = {f"{OWN}{name}": tensor for name, tensor in zip(self.names, self.by_finding, strict=True)}
+        save_file({name: t.detach().cpu().contiguous() for name, t in {"shared": self.shared, **tensors}.items()}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "PromptTokens":
-        return cls(load_file(path)["prompt_tokens"])
+        tensors = load_file(path)
+        return cls(tensors.pop("shared"), {name.removeprefix(OWN): tensor for name, tensor in sorted(tensors.items())})
 
 
-def guided_embeddings(pipeline: Any, tokens: PromptTokens, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+def guided_embeddings(
+    pipeline: Any, tokens: PromptTokens, prompts: Sequence[str], findings: Sequence[Sequence[str]]
+) -> tuple[Tensor, Tensor]:
     """`prompt_embeds` and `negative_prompt_embeds` for a stock StableDiffusionPipeline: [E_text, P] and [E_empty, P].
 
+    Args:
+        findings: that each prompt names; they choose P.
+
     Returns:
-        Two tensors [len(prompts), tokens + count, width] in the U-Net's dtype; the negative rows are all equal.
+        Two tensors [len(prompts), tokens + count, width] in the U-Net's dtype.
     """
     texts = list(dict.fromkeys(prompts))
     embedded = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [*texts, ""]).to(pipeline.unet.dtype)
     places = [texts.index(prompt) for prompt in prompts]
     with torch.no_grad():
-        return tokens.append(embedded[places]), tokens.append(embedded[-1:].expand(len(places), -1, -1))
+        positive = tokens.append(embedded[places], findings)
+        return positive, tokens.append(embedded[-1:].expand(len(places), -1, -1), findings)

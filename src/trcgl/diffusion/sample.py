@@ -86,7 +86,9 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
     filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
     shape = latent_size(pipeline)
     noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s.seed)) for s in filled])
-    positive, negative = guided_embeddings(pipeline, generator.tokens, [s.prompt for s in filled])
+    positive, negative = guided_embeddings(
+        pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
+    )
     drawn = pipeline(
         prompt_embeds=positive,
         negative_prompt_embeds=negative,

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from trcgl.diffusion.base import SCRATCH, load_pipeline
+from trcgl.diffusion.base import load_pipeline
+from trcgl.diffusion.lora import load_lora
 from trcgl.diffusion.prompts import PromptTokens
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, write_json
@@ -19,16 +20,19 @@ class GeneratorCard:
     """What a generator was made from and how it is spoken to.
 
     Attributes:
-        base: `scratch` (the base lies in the folder), or the folder or hub id that the adapter belongs to.
+        base: `scratch`, or the folder or hub id that the adapter belongs to.
+        base_inside: whether the base lies in the generator's own folder.
         size: side of its images in pixels.
         phrases: the English phrase of each finding, as it was trained.
     """
 
     base: str
     base_revision: str | None
+    base_inside: bool
     prompt_template: str
     prompt_tokens: int
     lora_rank: int
+    text_lora_rank: int
     size: int
     phrases: dict[str, str]
 
@@ -56,10 +60,7 @@ def load_generator(folder: str | Path, device: torch.device, dtype: torch.dtype 
     """Read what `finetune` wrote."""
     folder = Path(folder)
     card = GeneratorCard.read(folder)
-    inside = card.base == SCRATCH
-    pipeline = load_pipeline(
-        str(folder) if inside else card.base, None if inside else card.base_revision, size=card.size, dtype=dtype
-    )
-    # Not the pipeline's own loader: it also looks for a text encoder adapter and warns that there is none
-    pipeline.unet.load_lora_adapter(str(folder), weight_name="pytorch_lora_weights.safetensors", prefix="unet")
+    base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
+    pipeline = load_pipeline(base, revision, size=card.size, dtype=dtype)
+    load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)
     return Generator(pipeline.to(device), PromptTokens.load(folder / "prompt_tokens.safetensors").to(device), card)
