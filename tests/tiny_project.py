@@ -38,6 +38,7 @@ TINY: dict[str, Any] = {
     "baseline.batch_size": 16,
     "classifier.epochs": 1,
     "classifier.batch_size": 16,
+    "diffusion.base": "scratch",
     "diffusion.steps": 2,
     "diffusion.batch_size": 4,
     "diffusion.pretrain.autoencoder_steps": 3,

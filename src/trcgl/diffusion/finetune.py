@@ -182,7 +182,8 @@ def adapt(
     def batch(step: int) -> tuple[Tensor, list[str], list[tuple[str, ...]]]:
         dropped = rng(params.seed, "dropout", step).random(params.batch_size) < params.prompt_dropout
         texts = ["" if drop else prompts[int(i)] for i, drop in zip(drawn[step], dropped, strict=True)]
-        return cache.read(shown[step]).to(unet.device), texts, [rows.findings[int(i)] for i in drawn[step]]
+        present = [() if drop else rows.findings[int(i)] for i, drop in zip(drawn[step], dropped, strict=True)]
+        return cache.read(shown[step]).to(unet.device), texts, present
 
     def loss(batch: tuple[Tensor, list[str], list[tuple[str, ...]]], noise: torch.Generator) -> Tensor:
         latents, texts, present = batch
