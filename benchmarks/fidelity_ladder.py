@@ -26,7 +26,7 @@ from trcgl.config import Params, load_params
 from trcgl.diffusion.base import as_rgb, load_pipeline
 from trcgl.diffusion.prompts import prompts_of
 from trcgl.diffusion.rows import TrainingRows, class_names, labelled_rows
-from trcgl.diffusion.sample import use_solver
+from trcgl.diffusion.sample import as_uint8, denoise, initial_noise, use_solver
 from trcgl.evaluation.metrics import area_under_roc
 from trcgl.images.shards import ShardedImages
 from trcgl.labels.vocabulary import phrases
@@ -55,19 +55,12 @@ def reconstructions(pipeline: Any, pixels: np.ndarray) -> np.ndarray:
 def drawn_by_base(pipeline: Any, rows: TrainingRows, prompts: list[str], params: Params) -> np.ndarray:
     """One image a prompt, uint8 [N, S, S], with the sampler's own settings."""
     use_solver(pipeline)
-    side, parts = pipeline.unet.config.sample_size, []
-    shape = (pipeline.unet.config.in_channels, side, side)
+    parts = []
     for start in range(0, len(prompts), BATCH):
-        names = rows.images[start : start + BATCH]
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed_of("ladder", name))) for name in names]
-        images = pipeline(
-            prompts[start : start + BATCH],
-            latents=torch.stack(noise),
-            num_inference_steps=params.sampling.steps,
-            guidance_scale=params.sampling.guidance_scale,
-            output_type="np",
-        ).images
-        parts.append(np.rint(images.mean(axis=3) * 255).astype(np.uint8))
+        part = slice(start, start + BATCH)
+        embedded = pipeline.encode_prompt(prompts[part], pipeline.unet.device, 1, do_classifier_free_guidance=True)
+        noise = initial_noise(pipeline, [seed_of("ladder", name) for name in rows.images[part]])
+        parts.append(as_uint8(denoise(pipeline, *embedded, noise, params.sampling)))
     return np.concatenate(parts)
 
 

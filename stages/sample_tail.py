@@ -1,4 +1,7 @@
-"""Draw images of the tail findings: data/synthetic/ and metrics/plots/sample_tail/real_beside_synthetic.png."""
+"""Draw images of the tail findings: data/synthetic/ and metrics/plots/sample_tail/real_beside_synthetic.png.
+
+On several GPUs or machines that share the folder: PYTHONPATH=src accelerate launch ... stages/sample_tail.py
+"""
 
 import sys
 from pathlib import Path
@@ -8,23 +11,27 @@ import torch
 
 from trcgl.config import load_params
 from trcgl.diffusion.contact import real_beside_synthetic
+from trcgl.diffusion.micro_batches import draw_share, kept_images
+from trcgl.diffusion.plan import plan_samples
 from trcgl.diffusion.rows import training_rows
-from trcgl.diffusion.sample import draw_all, plan_samples, write_samples
+from trcgl.diffusion.samples_file import write_samples
 from trcgl.diffusion.saved import load_generator
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device, pick_dtype
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json
+from trcgl.runtime.processes import join_processes
 
-IMAGES, MODEL = "data/images/diffusion", "data/models/diffusion"
+IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
 
 
 def main() -> None:
     params = load_params()
-    torch.set_num_threads(params.compute.threads)
     device = pick_device(params.compute.device)
+    state = join_processes(device)
+    torch.set_num_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
     rows = training_rows(pd.read_parquet(LABELS), read_json(CLASSES), list(images.index["image"]))
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
@@ -33,11 +40,17 @@ def main() -> None:
     resume = ResumePoint(
         "sample_tail", params=(params.sampling, params.compute), inputs=[MODEL, IMAGES, LABELS, CLASSES]
     )
-    pixels = draw_all(generator, plan, params.sampling, resume.folder)
-    write_samples(Path("data/synthetic"), plan, pixels, generator.card.size, params.images.shard_images)
-    with directory_beside("metrics/plots/sample_tail") as folder:
-        real_beside_synthetic(folder / "real_beside_synthetic.png", rows, images, plan, pixels)
-    resume.clear()
+    kept = resume.folder
+    draw_share(generator, plan, params.sampling, kept, process=state.process_index, processes=state.num_processes)
+    state.wait_for_everyone()
+    if state.is_main_process:
+        drawn = kept_images(plan, params.sampling, kept)
+        write_samples(SYNTHETIC, plan, drawn, generator.card.size, params.images.shard_images)
+        with directory_beside("metrics/plots/sample_tail") as folder:
+            picture = folder / "real_beside_synthetic.png"
+            real_beside_synthetic(picture, rows, images, plan, ShardedImages(SYNTHETIC))
+        resume.clear()
+    state.destroy_process_group()
 
 
 if __name__ == "__main__":

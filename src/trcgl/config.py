@@ -148,9 +148,13 @@ class DiffusionParams:
 @section
 class SamplingParams:
     seed: int = knob(low=0)
-    images_per_finding: int = knob(low=0)
+    images_per_finding: int | None = knob(low=0)
+    images_per_real_image: float | None = knob(low=0.0)
+    label_sets: str = knob(choices=("real", "single"))
     steps: int = knob(low=1, high=1000)
-    guidance_scale: float = knob(low=0.0)
+    guidance_scale: float = knob(low=1.0)
+    guidance_start: float = knob(**PROBABILITY)
+    guidance_end: float = knob(**PROBABILITY)
     micro_batch: int = knob(low=1)
 
 
@@ -348,3 +352,16 @@ def _check_relations(params: Params, file: str) -> None:
     for name, section in (("baseline", params.baseline), ("classifier", params.classifier)):
         if section.frozen_epochs + section.epochs == 0:
             raise InputError(f"{file}: '{name}.frozen_epochs' + '{name}.epochs' is 0; at least one epoch is needed")
+    sampling = params.sampling
+    counts = (sampling.images_per_finding, sampling.images_per_real_image)
+    if counts.count(None) != 1:
+        both = "neither is" if counts == (None, None) else "both are"
+        raise InputError(
+            f"{file}: of 'sampling.images_per_finding' and 'sampling.images_per_real_image' {both} set; "
+            "one of them must be a number, the other null"
+        )
+    if sampling.guidance_start > sampling.guidance_end:
+        raise InputError(
+            f"{file}: 'sampling.guidance_start' ({sampling.guidance_start}) is above 'sampling.guidance_end' "
+            f"({sampling.guidance_end}); it must not be (equal: no guidance)"
+        )

@@ -3,42 +3,52 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from trcgl.diffusion.plan import Sample
 from trcgl.diffusion.rows import TrainingRows
-from trcgl.diffusion.sample import Sample
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.files import written_beside
 
-COLUMNS = 6
-"""Images of each kind in a row."""
+REAL, SYNTHETIC = 4, 8
+"""Images of each kind in a row, at most."""
+CELL = 1.1
+"""Side of an image in inches."""
 
 
 def real_beside_synthetic(
-    path: Path, rows: TrainingRows, images: ShardedImages, plan: Sequence[Sample], pixels: np.ndarray
+    path: Path, rows: TrainingRows, images: ShardedImages, plan: Sequence[Sample], synthetic: ShardedImages
 ) -> None:
     """Write the picture. Real images are of the training split: nobody tunes a generator on the test images.
 
     Args:
-        pixels: uint8 [len(plan), S, S].
+        images: hold the real images of `rows`.
+        synthetic: hold the samples of `plan`.
     """
     targets = sorted(rows.carriers)
-    figure = Figure(figsize=(2 * COLUMNS + 1, max(1, len(targets)) + 0.4), layout="constrained")
+    lines = max(1, len(targets))
+    figure = Figure(figsize=((REAL + SYNTHETIC + 0.3) * CELL, lines * (CELL + 0.25)), layout="constrained")
     FigureCanvasAgg(figure)
-    if not targets:
+    grid = figure.add_gridspec(lines, REAL + 1 + SYNTHETIC, width_ratios=[1] * REAL + [0.15] + [1] * SYNTHETIC)
+    divider = figure.add_subplot(grid[:, REAL])
+    divider.set_axis_off()
+    if targets:
+        divider.axvline(0.5, color="black", linewidth=2)
+    else:
         figure.text(0.5, 0.5, "no tail finding", ha="center", va="center")
-    axes = figure.subplots(max(1, len(targets)), 2 * COLUMNS, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for line, target in zip(axes, targets, strict=False):
-        carriers = rows.carriers[target][:COLUMNS]
-        real = images.read([rows.images[i] for i in carriers])
-        drawn = [pixels[i] for i, sample in enumerate(plan) if sample.target == target][:COLUMNS]
-        for axis, image in [*zip(line, real, strict=False), *zip(line[COLUMNS:], drawn, strict=False)]:
+    for line, target in enumerate(targets):
+        carriers = rows.carriers[target]
+        drawn = [sample.sample for sample in plan if sample.target == target]
+        shown = [*images.read([rows.images[i] for i in carriers[:REAL]])]
+        columns = [*range(len(shown)), *range(REAL + 1, REAL + 1 + min(len(drawn), SYNTHETIC))]
+        for column, image in zip(columns, [*shown, *synthetic.read(drawn[:SYNTHETIC])], strict=True):
+            axis = figure.add_subplot(grid[line, column])
             axis.imshow(image, cmap="gray", vmin=0, vmax=255)
-        line[0].set_title(f"{target}: real", loc="left", fontsize=8)
-        line[COLUMNS].set_title("synthetic", loc="left", fontsize=8)
+            axis.set_axis_off()
+            if column == 0:
+                axis.set_title(f"{target}: {len(carriers)} real training images", loc="left", fontsize=10)
+            if column == REAL + 1:
+                axis.set_title(f"{len(drawn)} synthetic", loc="left", fontsize=10)
     with written_beside(path) as beside:
         figure.savefig(beside, dpi=100, metadata={"Software": None})

@@ -1,104 +1,22 @@
-"""Draw images of the rare findings.
+"""Draw images: latent diffusion with classifier-free guidance, solved by DPM-Solver++ (Lu et al., arXiv 2211.01095).
 
-Latent diffusion with classifier-free guidance, solved by DPM-Solver++ (Lu et al., arXiv 2211.01095). Each image has
-its own seed, and batches have a fixed size, so that an image depends neither on its neighbours nor on when a killed run
-was continued.
+A denoising loop of its own around the stock scheduler, U-Net and autoencoder: the stock pipeline decides once whether
+it guides, and computes both branches in every step. Over the whole range the loop draws what the pipeline draws.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from trcgl.config import SamplingParams
 from trcgl.diffusion.base import latent_size
-from trcgl.diffusion.prompts import guided_embeddings, prompt_text
-from trcgl.diffusion.rows import TrainingRows
-from trcgl.diffusion.saved import Generator, GeneratorCard
+from trcgl.diffusion.plan import Sample
+from trcgl.diffusion.prompts import guided_embeddings
+from trcgl.diffusion.saved import Generator
 from trcgl.diffusion.stock import DPMSolverMultistepScheduler
-from trcgl.images.shards import ShardWriter
-from trcgl.runtime.files import directory_beside, written_beside
-from trcgl.runtime.logging import get_logger, progress
-from trcgl.runtime.seeding import rng, seed_of
-
-SAMPLE_SCHEMA = pa.schema(
-    [
-        ("sample", pa.string()),
-        ("target", pa.string()),
-        ("findings", pa.list_(pa.string())),
-        ("prompt", pa.string()),
-        ("seed", pa.int64()),
-    ]
-)
-log = get_logger("diffusion")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image to draw.
-
-    Attributes:
-        sample: unique name, such as synth-azygos_lobe-00003.
-        target: the tail finding it is drawn for.
-        findings: everything its prompt names: the label set of a real training image that has the target.
-        seed: of its initial noise.
-    """
-
-    sample: str
-    target: str
-    findings: tuple[str, ...]
-    prompt: str
-    seed: int
-
-
-def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams) -> list[Sample]:
-    """What to draw: `images_per_finding` for each tail finding, views and co-occurring findings as in real images."""
-    plan = []
-    for target, carriers in sorted(rows.carriers.items()):
-        for number in range(params.images_per_finding):
-            row = carriers[rng(params.seed, "row", target, number).integers(len(carriers))]
-            findings = rows.findings[row]
-            plan.append(
-                Sample(
-                    sample=f"synth-{'_'.join(target.replace('/', ' ').split())}-{number:05d}",
-                    target=target,
-                    findings=findings,
-                    prompt=prompt_text(card.prompt_template, rows.projections[row], findings, card.phrases),
-                    seed=seed_of(params.seed, "noise", target, number),
-                )
-            )
-    return plan
-
-
-@torch.no_grad()
-def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams) -> np.ndarray:
-    """Draw at most `params.micro_batch` images; a smaller number is filled up and cut.
-
-    Returns:
-        Grey uint8 [len(samples), size, size].
-    """
-    pipeline = generator.pipeline
-    filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
-    shape = latent_size(pipeline)
-    noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s.seed)) for s in filled])
-    positive, negative = guided_embeddings(
-        pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
-    )
-    drawn = pipeline(
-        prompt_embeds=positive,
-        negative_prompt_embeds=negative,
-        latents=noise.to(pipeline.unet.device, pipeline.unet.dtype),
-        num_inference_steps=params.steps,
-        guidance_scale=params.guidance_scale,
-        output_type="np",
-    ).images
-    grey = np.asarray(drawn, dtype=np.float32).mean(axis=3)
-    return np.rint(grey * 255).astype(np.uint8)[: len(samples)]
 
 
 def use_solver(pipeline: Any) -> None:
@@ -108,37 +26,71 @@ def use_solver(pipeline: Any) -> None:
     )
 
 
-def draw_all(generator: Generator, plan: Sequence[Sample], params: SamplingParams, kept: Path | None) -> np.ndarray:
-    """Draw the whole plan in micro-batches.
+def is_guided(step: int, params: SamplingParams) -> bool:
+    """Whether step 0 .. `params.steps` - 1 is guided: those that begin within [guidance_start, guidance_end).
+
+    Guidance in an interval only: Kynkäänniemi et al., arXiv 2404.07724. They bound noise levels; shares of the steps
+    mean the same for every base and number of steps.
+    """
+    return params.guidance_scale > 1 and params.guidance_start <= step / params.steps < params.guidance_end
+
+
+@torch.no_grad()
+def denoise(pipeline: Any, positive: Tensor, negative: Tensor, noise: Tensor, params: SamplingParams) -> Tensor:
+    """Solve from pure noise to images with the pipeline's scheduler.
 
     Args:
-        kept: folder where finished micro-batches wait for a run that continues; None keeps nothing.
+        positive: embeddings of the prompts, [B, tokens, width] in the U-Net's dtype.
+        negative: embeddings that guidance leads away from, likewise.
+        noise: standard normal, [B, C, h, w].
 
     Returns:
-        uint8 [len(plan), size, size].
+        Grey float32 [B, size, size] in 0..1 on the pipeline's device.
     """
-    use_solver(generator.pipeline)
-    size = generator.card.size
-    pixels = np.empty((len(plan), size, size), dtype=np.uint8)
-    for start in progress(range(0, len(plan), params.micro_batch), what="sampling"):
-        part = slice(start, start + params.micro_batch)
-        file = kept / f"from-{start:06d}.npy" if kept else None
-        if file and file.exists():
-            pixels[part] = np.load(file, allow_pickle=False)
-            continue
-        pixels[part] = draw(generator, plan[part], params)
-        if file:
-            with written_beside(file) as beside:
-                np.save(beside, pixels[part])
-    return pixels
+    scheduler, unet, vae = pipeline.scheduler, pipeline.unet, pipeline.vae
+    scheduler.set_timesteps(params.steps, device=unet.device)
+    both = torch.cat([negative, positive])
+    # The solver's sums stay in float32: bfloat16 would round the latents in every step
+    latents = noise.to(unet.device, torch.float32) * scheduler.init_noise_sigma
+    for step, time in enumerate(scheduler.timesteps):
+        guided = is_guided(step, params)
+        seen = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, time)
+        told = both if guided else positive
+        predicted = unet(seen.to(unet.dtype), time, encoder_hidden_states=told, return_dict=False)[0].float()
+        if guided:
+            away, towards = predicted.chunk(2)
+            predicted = away + params.guidance_scale * (towards - away)
+        latents = scheduler.step(predicted, time, latents, return_dict=False)[0]
+    decoded = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
+    return pipeline.image_processor.postprocess(decoded.float(), output_type="pt").mean(dim=1)
 
 
-def write_samples(folder: Path, plan: Sequence[Sample], pixels: np.ndarray, size: int, shard_images: int) -> None:
-    """Write `folder` as a whole: shards, their index and samples.parquet; also when there is nothing to write."""
-    with directory_beside(folder) as beside:
-        writer = ShardWriter(beside, size, shard_images)
-        for sample, image in zip(plan, pixels, strict=True):
-            writer.add(sample.sample, image)
-        writer.close()
-        rows = [{**asdict(sample), "findings": list(sample.findings)} for sample in plan]
-        pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA), beside / "samples.parquet")
+def as_uint8(grey: Tensor) -> np.ndarray:
+    """Float [B, S, S] in 0..1 -> uint8 on the CPU."""
+    return (grey * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def initial_noise(pipeline: Any, seeds: Sequence[int]) -> Tensor:
+    """Float32 [len(seeds), C, h, w] on the CPU, so that every device starts from the same noise."""
+    shape = latent_size(pipeline)
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams) -> np.ndarray:
+    """Draw at most `params.micro_batch` images, of any findings; a smaller number is filled up and cut.
+
+    A batch of another size computes in another order, which changes the last bits: at a fixed size an image does not
+    depend on its company.
+
+    Args:
+        generator: with the solver in its pipeline (`use_solver`).
+
+    Returns:
+        Grey uint8 [len(samples), size, size].
+    """
+    filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
+    positive, negative = guided_embeddings(
+        generator.pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
+    )
+    noise = initial_noise(generator.pipeline, [s.seed for s in filled])
+    return as_uint8(denoise(generator.pipeline, positive, negative, noise, params)[: len(samples)])

@@ -1,0 +1,69 @@
+"""The plan in micro-batches: shared out between processes, each kept as a file until all of them are there.
+
+Which images are in a micro-batch depends on the plan alone, so neither the number of processes nor when a run was
+killed changes a bit of them.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.config import SamplingParams
+from trcgl.diffusion.plan import Sample
+from trcgl.diffusion.sample import draw, use_solver
+from trcgl.diffusion.saved import Generator
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+from trcgl.runtime.logging import get_logger, progress
+
+log = get_logger("diffusion")
+
+
+def batch_files(plan: Sequence[Sample], params: SamplingParams, kept: Path) -> list[Path]:
+    """Where each micro-batch of the plan waits, in plan order."""
+    return [kept / f"from-{start:06d}.npy" for start in range(0, len(plan), params.micro_batch)]
+
+
+def draw_share(
+    generator: Generator,
+    plan: Sequence[Sample],
+    params: SamplingParams,
+    kept: Path,
+    *,
+    process: int = 0,
+    processes: int = 1,
+) -> None:
+    """Draw the micro-batches of one process that are not kept yet: number k belongs to process k mod `processes`.
+
+    Args:
+        kept: folder of the finished micro-batches, the same one for all processes.
+    """
+    use_solver(generator.pipeline)
+    share = list(enumerate(batch_files(plan, params, kept)))[process::processes]
+    missing = [(number, file) for number, file in share if not file.exists()]
+    began, drawn = time.perf_counter(), 0
+    # One bar is enough: the shares are equal
+    for number, file in progress(missing, what="sampling") if process == 0 else missing:
+        pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params)
+        with written_beside(file) as beside:
+            np.save(beside, pixels)
+        drawn += len(pixels)
+    seconds = time.perf_counter() - began
+    log.info(
+        "process %d of %d drew %d images in %.1f s, %.2f images/s; %d of its %d micro-batches were already there",
+        process + 1, processes, drawn, seconds, drawn / seconds, len(share) - len(missing), len(share),
+    )  # fmt: skip
+
+
+def kept_images(plan: Sequence[Sample], params: SamplingParams, kept: Path) -> Iterator[np.ndarray]:
+    """The drawn images in plan order, uint8 [size, size] each, one micro-batch in memory.
+
+    Raises:
+        InputError: a micro-batch is missing, as when the processes' machines do not share the folder.
+    """
+    for file in batch_files(plan, params, kept):
+        if not file.exists():
+            raise InputError(f"{file}: not there after all processes drew; they must share this folder")
+        yield from np.load(file, allow_pickle=False)

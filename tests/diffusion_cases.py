@@ -1,0 +1,139 @@
+"""Tiny pipelines of the stock classes, a few images with labels, and parameters small enough for seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pandas as pd
+import torch
+
+from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
+from trcgl.diffusion.base import load_pipeline, no_library_bars
+from trcgl.diffusion.finetune import finetune
+from trcgl.diffusion.loop import Journal
+from trcgl.diffusion.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
+from trcgl.diffusion.rows import TrainingRows, labelled_rows
+from trcgl.diffusion.stock import DDPMScheduler, StableDiffusionPipeline
+from trcgl.diffusion.words import word_tokenizer
+from trcgl.images.shards import ShardedImages, ShardWriter
+
+stock: Any = diffusers
+SIZE = 16
+CLASSES = {"classes": [{"name": "effusion", "group": "head"}, {"name": "azygos lobe", "group": "tail"}]}
+PHRASES = {"effusion": "pleural effusion", "azygos lobe": "azygos lobe"}
+CPU = torch.device("cpu")
+PARAMS = DiffusionParams(
+    seed=1,
+    base="scratch",
+    base_revision=None,
+    prompt_template="chest X-ray, {view} view, {findings}",
+    prompt_tokens=3,
+    prompt_sharing="per_finding_with_shared",
+    lora_rank=2,
+    lora_layers=("attention", "convolution"),
+    text_lora_rank=0,
+    steps=4,
+    batch_size=4,
+    lr=1e-2,
+    prompt_lr=1e-2,
+    warmup_steps=1,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    prompt_dropout=0.3,
+    tail_fraction=0.5,
+    shift=0.2,
+    shifted_copies=2,
+    ema_decay=0.5,
+    min_snr_gamma=5.0,
+    pretrain=PretrainParams(
+        latent_channels=4,
+        autoencoder_channels=(8, 8),
+        autoencoder_steps=3,
+        autoencoder_batch=2,
+        autoencoder_lr=1e-3,
+        text_width=16,
+        text_layers=1,
+        unet_channels=(8, 8),
+        unet_steps=3,
+        unet_batch=4,
+        unet_lr=1e-3,
+        unet_ema=0.5,
+    ),
+)
+SAMPLING = SamplingParams(
+    seed=5,
+    images_per_finding=3,
+    images_per_real_image=None,
+    label_sets="real",
+    steps=2,
+    guidance_scale=2.0,
+    guidance_start=0.0,
+    guidance_end=1.0,
+    micro_batch=2,
+)
+
+
+def write_images(folder: Path) -> ShardedImages:
+    """Twelve images of noise, 0.png to 11.png."""
+    writer = ShardWriter(folder, SIZE, 8)
+    draw = np.random.default_rng(0)
+    for i in range(12):
+        writer.add(f"{i}.png", draw.integers(0, 255, (SIZE, SIZE), dtype=np.uint8))
+    writer.close()
+    return ShardedImages(folder)
+
+
+def label_table() -> pd.DataFrame:
+    """Labels of 0.png to 12.png, the last of which has no pixels."""
+    return pd.DataFrame(
+        {
+            "image": [f"{i}.png" for i in range(13)],
+            "projection": ["PA", "L"] * 6 + [None],
+            "split": ["train"] * 9 + ["val", "test", "test", "train"],
+            "effusion": pd.array([1, 0, None] * 4 + [1], dtype="Int8"),
+            "azygos lobe": pd.array([1, 1, 0, 0] * 3 + [1], dtype="Int8"),
+        }
+    )
+
+
+def tiny_base(folder: Path, kind: str) -> Path:
+    """A Stable Diffusion 1.5 (noise, PNDM) or 2.1 (velocity, DDPM) folder with tiny parts."""
+    tokenizer = word_tokenizer(["chest x-ray, pa view, l view, unknown, pleural effusion, azygos lobe, no finding"], 77)
+    common = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
+    scheduler = (
+        stock.PNDMScheduler(skip_prk_steps=True, prediction_type="epsilon", **common)
+        if kind == "epsilon"
+        else DDPMScheduler(prediction_type="v_prediction", clip_sample=False, **common)
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=seeded(lambda: build_autoencoder(SIZE, (8, 8), 4), "vae"),
+        text_encoder=seeded(lambda: build_text_encoder(tokenizer, 16, 1), "text"),
+        tokenizer=tokenizer,
+        unet=seeded(lambda: build_unet(SIZE // 2, 4, (8, 8), 16), "unet"),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    with no_library_bars():
+        pipeline.save_pretrained(folder)
+    return folder
+
+
+def load(base: Path) -> Any:
+    return load_pipeline(str(base), None, size=SIZE, dtype=torch.float32)
+
+
+def run(
+    folder: Path, rows: TrainingRows, images: ShardedImages, journal: Journal | None = None, **changes: Any
+) -> Path:
+    """Fine-tune into `folder`."""
+    folder.mkdir(parents=True)
+    held_out = labelled_rows(label_table(), CLASSES, list(images.index["image"]), "val")
+    finetune(
+        replace(PARAMS, **changes), rows, held_out, images, PHRASES, folder,
+        journal=journal or Journal(), device=CPU, precision="fp32",
+    )  # fmt: skip
+    return folder

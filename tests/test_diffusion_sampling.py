@@ -1,0 +1,325 @@
+"""Drawing: the plan, the denoising loop, and micro-batches that processes share and a killed run leaves behind."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tests.diffusion_cases import (
+    CLASSES,
+    CPU,
+    SAMPLING,
+    SIZE,
+    label_table,
+    load,
+    run,
+    tiny_base,
+    write_images,
+)
+from tests.import_graph import ROOT
+from tests.tiny_project import set_params
+from trcgl.config import SamplingParams
+from trcgl.diffusion import micro_batches
+from trcgl.diffusion.contact import real_beside_synthetic
+from trcgl.diffusion.micro_batches import draw_share, kept_images
+from trcgl.diffusion.plan import Sample, images_of, plan_samples
+from trcgl.diffusion.rows import TrainingRows, training_rows
+from trcgl.diffusion.sample import denoise, draw, initial_noise, use_solver
+from trcgl.diffusion.samples_file import write_samples
+from trcgl.diffusion.saved import Generator, load_generator
+from trcgl.images.shards import ShardedImages
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import write_json
+
+TARGET = "azygos lobe"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ShardedImages:
+    return write_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def rows(images: ShardedImages) -> TrainingRows:
+    return training_rows(label_table(), CLASSES, list(images.index["image"]))
+
+
+@pytest.fixture(scope="module")
+def model(images: ShardedImages, rows: TrainingRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("model") / "diffusion", rows, images)
+
+
+@pytest.fixture(scope="module")
+def generator(model: Path) -> Generator:
+    loaded = load_generator(model, CPU)
+    use_solver(loaded.pipeline)
+    return loaded
+
+
+@pytest.fixture
+def plan(rows: TrainingRows, generator: Generator) -> list[Sample]:
+    return plan_samples(rows, generator.card, SAMPLING)
+
+
+def draw_plan(
+    generator: Generator, plan: Sequence[Sample], kept: Path, params: SamplingParams = SAMPLING
+) -> np.ndarray:
+    draw_share(generator, plan, params, kept)
+    return np.stack(list(kept_images(plan, params, kept)))
+
+
+# What to draw
+
+
+def test_real_label_sets_and_views_come_from_carriers(rows: TrainingRows, plan: list[Sample]) -> None:
+    assert [sample.sample for sample in plan] == [f"synth-azygos_lobe-{i:05d}" for i in range(3)]
+    assert len({sample.seed for sample in plan}) == 3
+    for sample in plan:
+        assert sample.findings in {rows.findings[i] for i in rows.carriers[TARGET]}
+
+
+def test_single_names_only_the_target(rows: TrainingRows, generator: Generator) -> None:
+    many = replace(SAMPLING, images_per_finding=40)
+    real = plan_samples(rows, generator.card, many)
+    single = plan_samples(rows, generator.card, replace(many, label_sets="single"))
+    assert {sample.findings for sample in real} == {("effusion", TARGET), (TARGET,)}
+    assert {sample.findings for sample in single} == {(TARGET,)}
+    # Carriers are both PA and L
+    assert {sample.prompt for sample in single} == {f"chest X-ray, {view} view, azygos lobe" for view in ("PA", "L")}
+    assert [sample.seed for sample in single] == [sample.seed for sample in real]
+
+
+@pytest.mark.parametrize(("factor", "real", "expected"), [(1.5, 5, 8), (0.1, 30, 3), (2.0, 7, 14), (0.0, 5, 0)])
+def test_images_per_real_image_is_rounded_up(
+    factor: float, real: int, expected: int, rows: TrainingRows, generator: Generator
+) -> None:
+    params = replace(SAMPLING, images_per_finding=None, images_per_real_image=factor)
+    assert images_of(real, params) == expected
+    carriers = {TARGET: rows.carriers[TARGET][:4], "effusion": np.arange(2)}
+    drawn = plan_samples(replace(rows, carriers=carriers), generator.card, params)
+    assert [sample.target for sample in drawn].count(TARGET) == images_of(4, params)
+    assert [sample.target for sample in drawn].count("effusion") == images_of(2, params)
+
+
+def test_more_images_only_append(rows: TrainingRows, generator: Generator, plan: list[Sample]) -> None:
+    assert plan_samples(rows, generator.card, replace(SAMPLING, images_per_finding=9))[:3] == plan
+
+
+# The denoising loop
+
+
+@pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    pipeline = load(tiny_base(tmp_path_factory.mktemp("base") / request.param, request.param))
+    use_solver(pipeline)
+    return pipeline
+
+
+def conditions(pipeline: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Embeddings of three prompts with eight more tokens, of the empty text with others, and noise."""
+    draw = torch.Generator().manual_seed(1)
+    positive, negative = torch.randn(2, 3, 85, 16, generator=draw)
+    return positive, negative, initial_noise(pipeline, [3, 4, 5])
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_whole_interval_is_the_stock_pipeline(base: Any, scale: float) -> None:
+    positive, negative, noise = conditions(base)
+    stock = base(
+        prompt_embeds=positive, negative_prompt_embeds=negative, latents=noise.clone(),
+        num_inference_steps=7, guidance_scale=scale, output_type="np",
+    ).images.mean(axis=3)  # fmt: skip
+    ours = denoise(base, positive, negative, noise, replace(SAMPLING, steps=7, guidance_scale=scale)).numpy()
+    assert np.ptp(stock) > 0.1
+    assert np.abs(ours - stock).max() < 1e-4
+
+
+def test_an_empty_interval_is_no_guidance(base: Any) -> None:
+    given = conditions(base)
+    empty = replace(SAMPLING, guidance_scale=4.0, guidance_start=0.5, guidance_end=0.5)
+    unguided = denoise(base, *given, replace(SAMPLING, guidance_scale=1.0))
+    assert torch.equal(denoise(base, *given, empty), unguided)
+    assert not torch.equal(denoise(base, *given, replace(SAMPLING, guidance_scale=4.0)), unguided)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "guided"), [(0.0, 1.0, 10), (0.2, 0.7, 5), (0.0, 0.5, 5), (0.5, 0.5, 0), (0.95, 1.0, 0)]
+)
+def test_steps_outside_the_interval_compute_one_branch(base: Any, start: float, end: float, guided: int) -> None:
+    rows: list[int] = []
+    hook = base.unet.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
+    params = replace(SAMPLING, steps=10, guidance_scale=3.0, guidance_start=start, guidance_end=end)
+    denoise(base, *conditions(base), params)
+    hook.remove()
+    assert sum(rows) == 3 * (10 + guided)
+    first = round(start * 10)
+    assert rows == [6 if first <= step < first + guided else 3 for step in range(10)]
+
+
+# Micro-batches
+
+
+def test_an_image_does_not_depend_on_its_company(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
+    forward = draw_plan(generator, plan, tmp_path / "forward")
+    assert np.array_equal(forward, draw_plan(generator, plan[::-1], tmp_path / "backward")[::-1])
+    assert np.array_equal(forward[1:2], draw(generator, plan[1:2], SAMPLING))
+    assert not np.array_equal(forward[0], forward[1])
+
+
+def test_findings_mix_in_a_micro_batch(rows: TrainingRows, generator: Generator, tmp_path: Path) -> None:
+    params = replace(SAMPLING, micro_batch=4)
+    mixed = plan_samples(replace(rows, carriers=rows.carriers | {"effusion": np.array([0, 3])}), generator.card, params)
+    assert {sample.target for sample in mixed[:4]} == {TARGET, "effusion"}
+    together = draw_plan(generator, mixed, tmp_path, params)
+    assert np.array_equal(together[3:4], draw(generator, mixed[3:4], params))
+
+
+def test_the_size_of_a_micro_batch_hardly_matters(rows: TrainingRows, generator: Generator, tmp_path: Path) -> None:
+    many = replace(SAMPLING, images_per_finding=11, steps=8)
+    plan = plan_samples(rows, generator.card, many)
+    drawn = [
+        draw_plan(generator, plan, tmp_path / str(size), replace(many, micro_batch=size)).astype(int)
+        for size in (3, 5, 8)
+    ]
+    for other in drawn[1:]:
+        assert np.mean(np.abs(other - drawn[0]) <= 1) >= 0.999
+
+
+def test_kept_micro_batches_are_not_drawn_again(
+    generator: Generator, plan: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draw_plan(generator, plan, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "from-000002.npy").unlink()
+    drawn: list[int] = []
+    monkeypatch.setattr(micro_batches, "draw", lambda g, s, p: drawn.append(len(s)) or draw(g, s, p))
+    assert np.array_equal(draw_plan(generator, plan, tmp_path), whole)
+    assert drawn == [1]
+
+
+def test_a_folder_that_is_not_shared_is_one_line(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
+    draw_share(generator, plan, SAMPLING, tmp_path, process=1, processes=2)
+    with pytest.raises(InputError, match=r"from-000000\.npy: not there"):
+        list(kept_images(plan, SAMPLING, tmp_path))
+
+
+def project(folder: Path, model: Path) -> Path:
+    """What sample_tail reads: 15 images to draw in 8 micro-batches, the last one filled up."""
+    (folder / "data/labels").mkdir(parents=True)
+    label_table().to_parquet(folder / "data/labels/labels.parquet")
+    write_json(folder / "data/labels/classes.json", CLASSES)
+    (folder / "data/images/diffusion").mkdir(parents=True)
+    write_images(folder / "data/images/diffusion")
+    shutil.copytree(model, folder / "data/models/diffusion")
+    shutil.copy(ROOT / "params.yaml", folder)
+    # So many steps that a kill finds the run half-way
+    sampling = {"images_per_finding": 15, "images_per_real_image": None, "micro_batch": 2, "steps": 40}
+    compute = {"threads": 1, "device": "cpu", "precision": "fp32"}
+    set_params(
+        folder / "params.yaml",
+        {f"sampling.{name}": value for name, value in sampling.items()}
+        | {f"compute.{name}": value for name, value in compute.items()},
+    )
+    return folder
+
+
+def start(folder: Path, processes: int) -> "subprocess.Popen[str]":
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "stages" / "sample_tail.py")]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    environment = kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def finish(running: "subprocess.Popen[str]") -> str:
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 0, output
+    return output
+
+
+def test_two_processes_killed_half_way_and_continued_leave_the_bits_of_one(model: Path, tmp_path: Path) -> None:
+    alone, shared = project(tmp_path / "alone", model), project(tmp_path / "shared", model)
+    whole, running = start(alone, 1), start(shared, 2)
+    deadline = time.monotonic() + 60
+    while len(list(shared.glob(".resume/sample_tail/*/from-*.npy"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    family = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+    for process in family:  # the launcher first: it would end its processes more gently
+        process.kill()
+    running.wait()
+    psutil.wait_procs(family)
+    kept = sorted(shared.glob(".resume/sample_tail/*/from-*.npy"))
+    assert 3 <= len(kept) < 8
+    assert not (shared / "data/synthetic").exists()
+    assert "process 1 of 1 drew 15 images" in finish(whole)
+
+    # A kept micro-batch that is marked comes out marked: it was not drawn again
+    marked, first = np.load(kept[0]), int(kept[0].stem.removeprefix("from-"))
+    np.save(kept[0], 255 - marked)
+    left = 15 - sum(len(np.load(file)) for file in kept)
+    drawn = re.findall(r"process \d of 2 drew (\d+) images .*; (\d) of its 4 micro-batches", finish(start(shared, 2)))
+    assert sum(int(there) for _, there in drawn) == len(kept)
+    assert sum(int(images) for images, _ in drawn) == left
+    expected = ShardedImages(alone / "data/synthetic")
+    names = list(expected.index["image"])
+    pixels = expected.read(names)
+    pixels[first : first + len(marked)] = 255 - marked
+    assert np.array_equal(ShardedImages(shared / "data/synthetic").read(names), pixels)
+    assert not list(shared.glob(".resume/sample_tail/*"))
+    assert (shared / "metrics/plots/sample_tail/real_beside_synthetic.png").exists()
+
+
+# What is left behind
+
+
+def test_samples_are_written_with_their_story(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
+    pixels = draw_plan(generator, plan, tmp_path / "kept")
+    write_samples(tmp_path / "synthetic", plan, pixels, SIZE, 2)
+    table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
+    assert list(table.columns) == ["sample", "target", "findings", "prompt", "seed"]
+    assert table["seed"].dtype == np.int64
+    assert list(table["findings"][0]) == list(plan[0].findings)
+    assert np.array_equal(ShardedImages(tmp_path / "synthetic").read(list(table["sample"])), pixels)
+
+
+def test_no_tail_finding_leaves_an_empty_set(generator: Generator, rows: TrainingRows, tmp_path: Path) -> None:
+    plan = plan_samples(replace(rows, carriers={}), generator.card, SAMPLING)
+    draw_share(generator, plan, SAMPLING, tmp_path)
+    write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE, 2)
+    schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
+    assert schema.names == ["sample", "target", "findings", "prompt", "seed"]
+    assert str(schema.field("findings").type).startswith("list<")
+    assert len(ShardedImages(tmp_path / "synthetic")) == 0
+
+
+def test_picture_shows_training_images_beside_drawn_ones(
+    generator: Generator, plan: list[Sample], rows: TrainingRows, images: ShardedImages, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "synthetic", plan, draw_plan(generator, plan, tmp_path / "kept"), SIZE, 2)
+    drawn = ShardedImages(tmp_path / "synthetic")
+    for name, shown, samples in (("some", rows, plan), ("undrawn", rows, []), ("none", replace(rows, carriers={}), [])):
+        real_beside_synthetic(tmp_path / f"{name}.png", shown, images, samples, drawn)
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
