@@ -58,9 +58,9 @@ def drawn_by_base(pipeline: Any, rows: TrainingRows, prompts: list[str], params:
     parts = []
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
-        embedded = pipeline.encode_prompt(prompts[part], pipeline.unet.device, 1, do_classifier_free_guidance=True)
+        positive, negative = pipeline.encode_prompt(prompts[part], pipeline.unet.device, 1, True)
         noise = initial_noise(pipeline, [seed_of("ladder", name) for name in rows.images[part]])
-        parts.append(as_uint8(denoise(pipeline, *embedded, noise, params.sampling)))
+        parts.append(as_uint8(denoise(pipeline, positive, negative, noise, params.sampling)))
     return np.concatenate(parts)
 
 
@@ -162,7 +162,7 @@ def main() -> None:
     rows = []
     for what, share, least in (("reconstructions", rebuilt_share, 0.97), ("synthetic images", drawn_share, 0.85)):
         for name, ratio in share.items():
-            peer = originals[name]
+            peer = originals.loc[str(name)]
             rows.append(ratio_row(f"{what} against originals, {name}", ratio * peer, peer, least, "AUC", COMMAND))
     write_results(RESULT, rows)
     draw(frame, PICTURE)

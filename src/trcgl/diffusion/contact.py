@@ -13,8 +13,8 @@ from trcgl.runtime.files import written_beside
 
 REAL, SYNTHETIC = 4, 8
 """Images of each kind in a row, at most."""
-CELL = 1.1
-"""Side of an image in inches."""
+CELL, TITLE = 1.1, 0.3
+"""Side of an image and height of the line above it, in inches."""
 
 
 def real_beside_synthetic(
@@ -28,9 +28,14 @@ def real_beside_synthetic(
     """
     targets = sorted(rows.carriers)
     lines = max(1, len(targets))
-    figure = Figure(figsize=((REAL + SYNTHETIC + 0.3) * CELL, lines * (CELL + 0.25)), layout="constrained")
+    height = lines * (CELL + TITLE)
+    figure = Figure(figsize=((REAL + SYNTHETIC + 1) * CELL, height))
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(lines, REAL + 1 + SYNTHETIC, width_ratios=[1] * REAL + [0.15] + [1] * SYNTHETIC)
+    # Fixed places: an automatic layout gives a long title's column more room
+    grid = figure.add_gridspec(
+        lines, REAL + 1 + SYNTHETIC, width_ratios=[1] * REAL + [0.2] + [1] * SYNTHETIC,
+        left=0.01, right=0.99, bottom=0.05 / height, top=1 - TITLE / height, wspace=0.06, hspace=TITLE / CELL,
+    )  # fmt: skip
     divider = figure.add_subplot(grid[:, REAL])
     divider.set_axis_off()
     if targets:
