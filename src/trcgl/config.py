@@ -208,8 +208,11 @@ class ClassifierParams(TrainingParams):
     adjacency_reweight: float = knob(**PROBABILITY)
     label_embedding: int = knob(low=1)
     graph_dropout: float = knob(**PROBABILITY)
-    synthetic_weight: float = knob(low=0.0)
-    synthetic_warmup_weight: float = knob(low=0.0)
+    extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
+    extra_ratio: float = knob(low=0.0)
+    extra_weight: float = knob(**PROBABILITY)
+    extra_warmup_weight: float = knob(**PROBABILITY)
+    extra_until: float = knob(**PROBABILITY)
 
 
 @section
