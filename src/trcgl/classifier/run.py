@@ -44,7 +44,7 @@ def train_and_save(
     training: TrainingParams,
     files: TrainingFiles,
     *,
-    model: Path,
+    model: Path | None,
     history: Path,
     steps_per_epoch: int | None = None,
 ) -> Trained:
@@ -54,7 +54,7 @@ def train_and_save(
         name: of the run's resumable state.
         params: everything but the training section.
         training: `params.baseline`, `params.classifier`, or one like them.
-        model, history: what is written, a folder and a CSV.
+        model, history: what is written, a folder (None: nothing but what is returned) and a CSV.
         steps_per_epoch: see `train`.
     """
     torch.set_num_threads(params.compute.threads)
@@ -70,7 +70,8 @@ def train_and_save(
     trained = train(
         training, data, params.compute, conditional=conditional, steps_per_epoch=steps_per_epoch, resume=resume
     )
-    trained.model.save(model)
+    if model is not None:
+        trained.model.save(model)
     write_csv(history, trained.history)
     resume.clear()
     return trained
