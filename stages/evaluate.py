@@ -8,8 +8,9 @@ import torch
 
 from trcgl.classifier.model import Classifier
 from trcgl.config import load_params
-from trcgl.evaluation.evaluate import compare, draw_pictures, load_split, predict_all, predictions_table
+from trcgl.evaluation.evaluate import compare, draw_pictures, predict_all, predictions_table
 from trcgl.evaluation.model_card import model_card
+from trcgl.evaluation.split import load_split
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json, write_parquet, written_beside
 

@@ -47,8 +47,11 @@ TRCGL: dict[str, Any] = {
     "adjacency_reweight": 0.2,
     "label_embedding": 8,
     "graph_dropout": 0.1,
-    "synthetic_weight": 0.5,
-    "synthetic_warmup_weight": 0.0,
+    "extra_source": "synthetic",
+    "extra_ratio": 1.0,
+    "extra_weight": 0.5,
+    "extra_warmup_weight": 0.0,
+    "extra_until": 1.0,
 }
 
 
@@ -58,6 +61,14 @@ def baseline_params(**changes: Any) -> TrainingParams:
 
 def classifier_params(**changes: Any) -> ClassifierParams:
     return ClassifierParams(**{**SHARED, **TRCGL, **changes})
+
+
+def with_synthetic(data: TrainingData, count: int) -> TrainingData:
+    """The last `count` training images called synthetic: the rare ones drawn for 'rare', the others for 'left'."""
+    rows = data.train[-count:]
+    target = np.where(data.targets[rows, 2] == 1, 2, 1)
+    changed = {"train": data.train[:-count], "synthetic": rows, "synthetic_target": target}
+    return TrainingData(**{**vars(data), **changed})
 
 
 def separable(count: int = 160, size: int = 32) -> TrainingData:

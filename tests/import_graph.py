@@ -1,12 +1,17 @@
-"""Which source files a stage script really imports; `python tests/import_graph.py` prints them as dvc.yaml deps."""
+"""Which source files a stage script really imports; `python -m tests.import_graph --write` puts them into dvc.yaml."""
 
 import ast
+import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
+WITH_CODE = (ROOT / "dvc.yaml", ROOT / "studies" / "ablation" / "dvc.yaml")
+_SCRIPT = re.compile(r"stages/\w+\.py$")
 
 
 def _file_of(module: str) -> Path | None:
@@ -51,13 +56,22 @@ def all_imports(file: Path) -> set[Path]:
     return reached
 
 
-def code_deps(script: Path) -> list[str]:
-    """What dvc.yaml lists as code of a stage: its script, then its modules, relative to the repository root."""
-    modules = sorted(path.relative_to(ROOT).as_posix() for path in all_imports(script))
-    return [script.relative_to(ROOT).as_posix(), *modules]
+def code_deps(folder: Path, stage: dict[str, Any]) -> list[str]:
+    """What a dvc.yaml in `folder` lists as code of a stage: its scripts, then their modules.
+
+    The scripts are those of its command, and those of `stages/` that it lists because its script runs them.
+    """
+    run = [*re.findall(r"python (\S+\.py)", stage["cmd"]), *(dep for dep in stage["deps"] if _SCRIPT.search(dep))]
+    scripts = [(folder / script).resolve() for script in dict.fromkeys(run)]
+    modules = sorted(set().union(*map(all_imports, scripts)))
+    return [Path(os.path.relpath(path, folder)).as_posix() for path in (*scripts, *modules)]
 
 
-def rewrite_dvc_yaml(path: Path = ROOT / "dvc.yaml") -> None:
+def listed_code(stage: dict[str, Any]) -> list[str]:
+    return [dep for dep in stage["deps"] if dep.endswith(".py")]
+
+
+def rewrite_dvc_yaml(path: Path) -> None:
     """Replace each stage's code deps in a dvc.yaml by what its script imports; data deps and comments stay."""
     from ruamel.yaml import YAML
 
@@ -65,17 +79,14 @@ def rewrite_dvc_yaml(path: Path = ROOT / "dvc.yaml") -> None:
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path)
-    for name, stage in document["stages"].items():
-        data = [dep for dep in stage["deps"] if not str(dep).startswith(("src/", "stages/"))]
-        stage["deps"] = code_deps(ROOT / "stages" / f"{name}.py") + data
+    for stage in document["stages"].values():
+        data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
+        stage["deps"] = code_deps(path.parent, stage) + data
     yaml.dump(document, path)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        rewrite_dvc_yaml()
-    else:
-        for stage_script in sorted((ROOT / "stages").glob("*.py")):
-            print(f"{stage_script.stem}:")
-            for dep in code_deps(stage_script):
-                print(f"      - {dep}")
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("usage: python -m tests.import_graph --write")
+    for file in WITH_CODE:
+        rewrite_dvc_yaml(file)

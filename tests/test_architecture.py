@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.import_graph import ROOT, SOURCE, all_imports, code_deps, direct_imports
+from tests.import_graph import ROOT, SOURCE, all_imports, code_deps, direct_imports, listed_code
 
 LOWER = {"config", "labels", "images", "graph", "runtime"}
 UPPER = {"diffusion", "classifier", "evaluation", "cli"}
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STUDY = YAML(typ="safe").load(ROOT / "studies" / "ablation" / "dvc.yaml")["stages"]
 MODULES = sorted((SOURCE / "trcgl").rglob("*.py"))
 
 
@@ -34,8 +35,13 @@ def test_the_stages_are_the_scripts():
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stage_lists_the_code_it_imports(stage: str):
-    listed = [dep for dep in STAGES[stage]["deps"] if str(dep).startswith(("src/", "stages/"))]
-    assert listed == code_deps(ROOT / "stages" / f"{stage}.py"), "run: python -m tests.import_graph --write"
+    assert listed_code(STAGES[stage]) == code_deps(ROOT, STAGES[stage]), "run: python -m tests.import_graph --write"
+
+
+@pytest.mark.parametrize("stage", sorted(STUDY))
+def test_a_stage_of_the_study_lists_the_code_it_runs(stage: str):
+    folder = ROOT / "studies" / "ablation"
+    assert listed_code(STUDY[stage]) == code_deps(folder, STUDY[stage]), "run: python -m tests.import_graph --write"
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

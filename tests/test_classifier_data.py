@@ -41,7 +41,8 @@ def folder(tmp_path: Path) -> Path:
     classes = [{"name": name, "group": "head"} for name in FINDINGS]
     (tmp_path / "classes.json").write_text(json.dumps({"classes": classes}))
     write_shards(tmp_path / "synthetic", ["s0", "s1", "s2"], 16)
-    samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "findings": [["nodule"], ["nodule"], ["effusion", "nodule"]]})
+    findings, target = [["nodule"], ["nodule"], ["effusion", "nodule"]], ["nodule", "nodule", "effusion"]
+    samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "target": target, "findings": findings})
     samples.to_parquet(tmp_path / "synthetic" / "samples.parquet")
     audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True]})
     audit.to_parquet(tmp_path / "audit.parquet")
@@ -73,6 +74,7 @@ def test_only_accepted_samples_and_only_for_training(folder: Path):
     assert [data.names[row] for row in data.synthetic] == ["s0", "s2"]
     assert not set(data.synthetic) & (set(data.train) | set(data.val))
     np.testing.assert_array_equal(data.targets[data.synthetic], [[0, 1], [1, 1]])
+    assert [data.class_names[c] for c in data.synthetic_target] == ["nodule", "effusion"]
     pixels = data.images[np.array([6, 0, 5])]
     assert pixels.shape == (3, 8, 8)
     assert pixels[:, 0, 0].tolist() == [2, 6, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trcgl.classifier.sampling import epoch_order, repeat_factors
+from trcgl.classifier.sampling import epoch_order, repeat_factors, steps_of_epoch
 
 TARGETS = np.zeros((100, 3))
 TARGETS[:40, 0] = 1
@@ -35,3 +35,14 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_fractions_are_kept_on_average():
     counts = sum(np.bincount(epoch_order(np.arange(2), np.array([1.25, 2.5]), 0, e), minlength=2) for e in range(2000))
     assert counts / 2000 == pytest.approx([1.25, 2.5], abs=0.04)
+
+
+def test_every_epoch_is_as_long_but_for_one_row():
+    """Repetition is random, the number of optimiser steps is not."""
+    factors = np.random.default_rng(0).uniform(1, 3, 500)
+    orders = [epoch_order(np.arange(500), factors, 0, epoch) for epoch in range(50)]
+    assert {len(order) - int(factors.sum()) for order in orders} <= {0, 1}
+    for order in orders:
+        assert np.isin(np.bincount(order, minlength=500) - np.floor(factors), [0, 1]).all()
+    assert steps_of_epoch(factors, 32) == int(factors.sum()) // 32
+    assert steps_of_epoch(np.ones(3), 32) == 1

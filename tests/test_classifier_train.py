@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from tests.classifier_cases import CPU, baseline_params, classifier_params, separable
+from tests.classifier_cases import CPU, baseline_params, classifier_params, separable, with_synthetic
 from trcgl.classifier import train as trainer
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.classifier.train import (
     Trained,
     build_model,
-    mean_average_precision,
+    fixed_batches,
     parameter_groups,
     set_learning_rates,
     train,
-    whole_batches,
 )
+from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
@@ -66,11 +66,12 @@ def test_the_model_is_that_of_the_best_epoch(tmp_path: Path):
     assert Classifier.load(tmp_path / "m").thresholds == trained.model.thresholds
 
 
-def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Killed once after the frozen epoch and once in phase two: bit for bit the uninterrupted run."""
+@pytest.mark.parametrize("source", ["synthetic", "duplicates"])
+def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str):
+    """Killed once after the frozen epoch and once while extra images take part: bit for bit the uninterrupted run."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    params = classifier_params()
-    whole = train(params, DATA, CPU, conditional=CONDITIONAL)
+    params, data = classifier_params(extra_source=source, extra_until=0.75), with_synthetic(DATA, 30)
+    whole = train(params, data, CPU, conditional=CONDITIONAL)
 
     class Killed(Exception):
         pass
@@ -83,8 +84,8 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: 
 
     for _ in range(2):
         with pytest.raises(Killed):
-            train(params, DATA, CPU, conditional=CONDITIONAL, resume=Kills("train", params=params))
-    resumed = train(params, DATA, CPU, conditional=CONDITIONAL, resume=ResumePoint("train", params=params))
+            train(params, data, CPU, conditional=CONDITIONAL, resume=Kills("train", params=params))
+    resumed = train(params, data, CPU, conditional=CONDITIONAL, resume=ResumePoint("train", params=params))
     assert same(whole, resumed)
 
 
@@ -100,23 +101,6 @@ def test_frozen_epochs_leave_the_backbone_alone():
 def _untrained(params) -> Classifier:
     torch.manual_seed(params.seed)
     return build_model(params, DATA, None)
-
-
-def test_synthetic_images_train_but_do_not_count(monkeypatch: pytest.MonkeyPatch):
-    """Same data twice, the second time with the last training images called synthetic."""
-    synthetic = DATA.train[-40:]
-    data = trainer.TrainingData(**{**vars(DATA), "train": DATA.train[:-40], "synthetic": synthetic})
-    orders: list[np.ndarray] = []
-    monkeypatch.setattr(
-        trainer, "whole_batches", lambda order, size: orders.append(order) or whole_batches(order, size)
-    )
-    train(classifier_params(frozen_epochs=1, epochs=1), data, CPU, conditional=CONDITIONAL)
-    assert not np.isin(orders[0], synthetic).any()  # weightless while the backbone is frozen
-    assert (np.bincount(orders[1], minlength=len(DATA.targets))[synthetic] == 1).all()
-    orders.clear()
-    train(baseline_params(frozen_epochs=0, epochs=1), data, CPU)
-    assert not np.isin(orders[0], synthetic).any()
-    assert sum(data.positives().values()) == int((DATA.targets[DATA.train[:-40]] == 1).sum())
 
 
 def test_a_loss_that_is_no_number_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):
@@ -159,16 +143,10 @@ def test_the_start_is_the_prevalence():
     assert model.head.classifier.bias.sigmoid().detach().numpy() == pytest.approx(share)
 
 
-def test_whole_batches():
-    assert [len(b) for b in whole_batches(np.arange(10), 4)] == [4, 4]
-    assert [len(b) for b in whole_batches(np.arange(3), 4)] == [3]
-
-
-def test_map_leaves_out_what_has_no_value():
-    targets = np.array([[1, 0, 1], [0, 0, 1], [np.nan, 0, 1], [1, 0, 1]])
-    scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.1, 0.1], [1.0, 0.1, 0.1], [0.7, 0.1, 0.1]])
-    assert mean_average_precision(targets, scores) == pytest.approx((1 + 2 / 3) / 2)
-    assert math.isnan(mean_average_precision(targets[:, 1:], scores[:, 1:]))
+def test_fixed_batches():
+    assert [b.tolist() for b in fixed_batches(np.arange(10), 4, 2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [b.tolist() for b in fixed_batches(np.arange(5), 3, 2)] == [[0, 1, 2], [3, 4, 0]]
+    assert [b.tolist() for b in fixed_batches(np.arange(3), 4, 1)] == [[0, 1, 2]]
 
 
 def test_thresholds_have_the_best_f1():

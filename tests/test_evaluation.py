@@ -105,6 +105,13 @@ def test_mean_ap_leaves_out_findings_without_positives():
     assert np.isnan(bootstrap.mean_ap_samples(labels, scores, weights, np.array([], int))).all()
 
 
+def test_map_leaves_out_what_has_no_value():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [np.nan, 0, 1], [1, 0, 1]])
+    scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.1, 0.1], [1.0, 0.1, 0.1], [0.7, 0.1, 0.1]])
+    assert metrics.mean_average_precision(labels, scores) == pytest.approx((1 + 2 / 3) / 2)
+    assert np.isnan(metrics.mean_average_precision(labels[:, 1:], scores[:, 1:]))
+
+
 def test_summary_counts_groups():
     labels = np.stack([scored(seed=s)[0] for s in range(3)] + [np.zeros(300)], axis=1)
     scores = np.stack([scored(seed=s)[1] for s in range(4)], axis=1)

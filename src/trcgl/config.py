@@ -10,6 +10,7 @@ import difflib
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, dataclass_transform
@@ -212,8 +213,11 @@ class ClassifierParams(TrainingParams):
     adjacency_reweight: float = knob(**PROBABILITY)
     label_embedding: int = knob(low=1)
     graph_dropout: float = knob(**PROBABILITY)
-    synthetic_weight: float = knob(low=0.0)
-    synthetic_warmup_weight: float = knob(low=0.0)
+    extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
+    extra_ratio: float = knob(low=0.0)
+    extra_weight: float = knob(**PROBABILITY)
+    extra_warmup_weight: float = knob(**PROBABILITY)
+    extra_until: float = knob(**PROBABILITY)
 
 
 @section
@@ -250,12 +254,25 @@ class Params:
     compute: ComputeParams
 
 
-def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and check a params file.
+def load_params(path: str | Path = "params.yaml", overrides: Mapping[str, Any] | None = None) -> Params:
+    """Read and check a params file, some of its values replaced (dotted keys).
 
     Raises:
         InputError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or lies
             outside its range. The message names file and key.
+    """
+    values = read_yaml(path)
+    override(values, overrides or {}, str(path))
+    params = _section(Params, values, str(path), "")
+    _check_relations(params, str(path))
+    return params
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The values of a YAML file.
+
+    Raises:
+        InputError: the file is missing or not YAML.
     """
     path = Path(path)
     try:
@@ -265,14 +282,23 @@ def load_params(path: str | Path = "params.yaml") -> Params:
             f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
         ) from None
     try:
-        values = YAML(typ="safe", pure=True).load(text)
+        return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
-    params = _section(Params, values, str(path), "")
-    _check_relations(params, str(path))
-    return params
+
+
+def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:
+    """Replace values of a params file in place; a dotted key that is not in it is an InputError."""
+    for key, value in overrides.items():
+        *parents, last = key.split(".")
+        section = values
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise InputError(f"{file}: has no key '{key}' to replace")
+        section[last] = value
 
 
 def _section(kind: type, values: Any, file: str, prefix: str) -> Any:

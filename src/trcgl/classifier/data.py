@@ -61,7 +61,8 @@ class TrainingData:
         train, val: row numbers of real images.
         class_names: C findings.
         class_groups: head, medium or tail for each.
-        synthetic: row numbers of generated images; they are only ever trained on, and counted nowhere.
+        synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
+        synthetic_target: int [M], the column of the finding that each was drawn for.
     """
 
     images: Pixels
@@ -72,6 +73,7 @@ class TrainingData:
     class_names: tuple[str, ...]
     class_groups: tuple[str, ...]
     synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    synthetic_target: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def image_size(self) -> int:
@@ -128,30 +130,43 @@ def load_training_data(
     val = np.flatnonzero(frame["split"] == "val")
     if not len(train):
         raise InputError(f"{labels}: no training image has pixels in {images}")
-    samples, sample_pixels, sample_targets = [], np.empty((0, shards.size, shards.size), np.uint8), targets[:0]
+    accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], np.empty(0, np.int64))
     if synthetic is not None and audit is not None:
-        samples, sample_pixels, sample_targets = _accepted(Path(synthetic), Path(audit), class_names, shards.size)
+        accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
     data = TrainingData(
-        images=StoredPixels(shards, names, sample_pixels),
-        targets=np.concatenate([targets, sample_targets]),
-        names=names + samples,
+        images=StoredPixels(shards, names, accepted.pixels),
+        targets=np.concatenate([targets, accepted.targets]),
+        names=names + accepted.names,
         train=train,
         val=val,
         class_names=class_names,
         class_groups=tuple(entry["group"] for entry in listed),
-        synthetic=np.arange(len(names), len(names) + len(samples)),
+        synthetic=np.arange(len(names), len(names) + len(accepted.names)),
+        synthetic_target=accepted.target,
     )
     log.info("%r", data)
     return data
 
 
-def _accepted(
-    folder: Path, audit: Path, class_names: tuple[str, ...], size: int
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names, uint8 [n, size, size] pixels and [n, C] targets of the accepted samples, in the order of the samples.
+@dataclass(frozen=True)
+class Accepted:
+    """The samples that the audit accepted, in the order of the samples.
 
-    A sample was drawn to show its findings and no other, so the rest is 0.
+    Attributes:
+        names: M sample names.
+        pixels: uint8 [M, size, size].
+        targets: float32 [M, C]; a sample was drawn to show its findings and no other, so the rest is 0.
+        target: int [M], the column of the finding that each was drawn for.
     """
+
+    names: list[str]
+    pixels: np.ndarray
+    targets: np.ndarray
+    target: np.ndarray
+
+
+def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
+    """Read the accepted samples of a folder of generated shards, resized to `size`."""
     samples = pd.read_parquet(folder / "samples.parquet")
     verdicts = pd.read_parquet(audit)
     accepted = verdicts.loc[verdicts["accepted"].astype(bool), "sample"]
@@ -164,9 +179,10 @@ def _accepted(
                 raise InputError(f"{folder / 'samples.parquet'}: sample {sample} shows '{finding}', which is no class")
             targets[row, column[finding]] = 1.0
     names = samples["sample"].tolist()
-    if not names:
-        return names, np.empty((0, size, size), np.uint8), targets
-    return names, resized(ShardedImages(folder).read(names), size), targets
+    pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
+    # The target is one of the findings, so its column is known
+    target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
+    return Accepted(names, pixels, targets, target)
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

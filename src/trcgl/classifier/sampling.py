@@ -30,15 +30,24 @@ def repeat_factors(targets: np.ndarray, threshold: float, maximum: float) -> np.
 def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The rows of one epoch in random order, each repeated floor(factor) times or once more.
 
-    The fraction is the chance of the extra time, drawn anew every epoch: over epochs an image comes `factor` times.
+    The fraction is the chance of the extra time: over epochs an image comes `factor` times. The chances are drawn
+    together (systematic sampling, one random offset along the summed factors of the shuffled rows), so that every
+    epoch is as long as the next but for one row.
 
     Args:
         rows: int [N].
         factors: float [N], at least 1.
 
     Returns:
-        int [M], depending on nothing but the arguments.
+        int [M], M the sum of the factors rounded down or up, depending on nothing but the arguments.
     """
     generator = rng("epoch order", seed, epoch)
-    repeats = (factors + generator.random(len(factors))).astype(np.int64)
-    return generator.permutation(np.repeat(rows, repeats))
+    shuffled = generator.permutation(len(rows))
+    ends = np.floor(np.cumsum(factors[shuffled]) + generator.random())
+    repeats = np.diff(ends, prepend=0.0).astype(np.int64)
+    return generator.permutation(np.repeat(rows[shuffled], repeats))
+
+
+def steps_of_epoch(factors: np.ndarray, batch_size: int) -> int:
+    """Whole batches in every epoch of images repeated by `factors`; at least one."""
+    return max(int(factors.sum()) // batch_size, 1)

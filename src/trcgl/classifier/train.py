@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import average_precision_score
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from trcgl.classifier.augment import Augmentation
 from trcgl.classifier.data import TrainingData, prefetched
+from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
 from trcgl.classifier.losses.build import build_loss
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict
-from trcgl.classifier.sampling import epoch_order, repeat_factors
+from trcgl.classifier.sampling import epoch_order, repeat_factors, steps_of_epoch
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
+from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.adjacency import build_adjacency
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
@@ -61,16 +62,18 @@ def train(
     compute: ComputeParams,
     *,
     conditional: np.ndarray | None = None,
+    steps_per_epoch: int | None = None,
     resume: ResumePoint | None = None,
 ) -> Trained:
     """Train one classifier.
 
     Args:
         params: a plain TrainingParams trains the linear head on real images; ClassifierParams chooses its head and
-            adds the synthetic images of `data`.
+            its extra images.
         data: see TrainingData.
         compute: device and precision. The caller sets the number of threads.
         conditional: [C, C] P(j given i) in the order of data.class_names, for a head with a label graph.
+        steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
         resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
             optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
             epoch and step derives its own from the seed.
@@ -89,6 +92,8 @@ def train(
     loss_function = build_loss(params.loss, data.class_names, data.positives()).to(device)
     augment = Augmentation.from_params(params)
     factors = repeat_factors(data.targets[data.train], params.repeat_threshold, params.repeat_max)
+    steps = steps_per_epoch or steps_of_epoch(factors, params.batch_size)
+    extra = extra_rows(params, data)
     targets = torch.from_numpy(data.targets)
 
     done, step, history = 0, 0, []
@@ -111,24 +116,20 @@ def train(
             model.backbone.eval()  # BatchNorm would otherwise move to statistics the weights do not follow
         torch.manual_seed(seed_of("epoch", params.seed, epoch))  # for dropout, the only global randomness
 
-        # Real images by repeat factor; synthetic ones once, and not at all while they weigh nothing
-        weight = synthetic_weight(params, frozen)
-        rows, repeats = data.train, factors
-        if weight > 0:
-            rows = np.concatenate([data.train, data.synthetic])
-            repeats = np.concatenate([factors, np.ones(len(data.synthetic))])
-        sample_weight = torch.ones(len(data.targets))
-        sample_weight[data.synthetic] = weight
-        batches = whole_batches(epoch_order(rows, repeats, params.seed, epoch), params.batch_size)
+        order = epoch_order(data.train, factors, params.seed, epoch)
+        rows, sample_weights = with_extra(order, extra, extra_weight(params, epoch), params.seed, epoch)
+        batches = fixed_batches(rows, params.batch_size, steps)
+        batch_weights = fixed_batches(sample_weights, params.batch_size, steps)
 
-        def read(batch: np.ndarray, sample_weight: Tensor = sample_weight) -> tuple[Tensor, Tensor, Tensor]:
-            tensors = torch.from_numpy(data.images[batch]).unsqueeze(1), targets[batch], sample_weight[batch]
+        def read(job: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+            batch, weights = job
+            tensors = torch.from_numpy(data.images[batch]).unsqueeze(1), targets[batch], torch.from_numpy(weights)
             if device.type == "cuda":
                 tensors = tuple(tensor.pin_memory() for tensor in tensors)
             return tensors[0], tensors[1], tensors[2]
 
         losses = torch.zeros(len(batches), device=device)
-        supply = prefetched(batches, read)
+        supply = prefetched(list(zip(batches, batch_weights, strict=True)), read)
         for i in range(len(batches)):
             asked = time.perf_counter()
             images, wanted, weights = (tensor.to(device, non_blocking=True) for tensor in next(supply))
@@ -273,17 +274,13 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, params: TrainingParams,
         group["lr"] = share * (params.head_lr if group["part"] == "head" else params.lr)
 
 
-def synthetic_weight(params: TrainingParams, frozen: bool) -> float:
-    """What a synthetic image weighs in the loss in this phase; a baseline never uses any."""
-    if not isinstance(params, ClassifierParams):
-        return 0.0
-    return params.synthetic_warmup_weight if frozen else params.synthetic_weight
+def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:
+    """`steps` batches of one size: the rest of an epoch goes to nobody (the next order is new), a short one repeats.
 
-
-def whole_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches of one size; the rest of an epoch goes to nobody unless it is all there is (the next order is new)."""
-    whole = len(order) // batch_size
-    return np.split(order[: whole * batch_size], whole) if whole else [order]
+    An epoch smaller than one batch is one batch.
+    """
+    size = min(batch_size, len(order))
+    return np.split(np.resize(order, steps * size), steps)
 
 
 def stop_unless_finite(losses: Tensor, batches: list[np.ndarray], epoch: int, data: TrainingData) -> None:
@@ -294,13 +291,3 @@ def stop_unless_finite(losses: Tensor, batches: list[np.ndarray], epoch: int, da
             f"epoch {epoch + 1}, step {bad[0] + 1}: the loss is {losses[bad[0]].item()}; lower lr or use fp32; "
             f"images of the batch: {images}"
         )
-
-
-def mean_average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of average precision over classes with a known positive and a known negative; NaN without such a class."""
-    scores = []
-    for target, probability in zip(targets.T, probabilities.T, strict=True):
-        known = ~np.isnan(target)
-        if len(np.unique(target[known])) == 2:
-            scores.append(average_precision_score(target[known], probability[known]))
-    return float(np.mean(scores)) if scores else math.nan

@@ -48,24 +48,50 @@ def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: 
     Returns:
         float64 [B]; NaN where a resample has no positive or no negative.
     """
+    hits, seen = ranking(labels, scores, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(seen > 0, hits / seen, 0.0)
+        ap = (precision * np.diff(hits, axis=1, prepend=0.0)).sum(axis=1) / hits[:, -1]
+    return np.where(_both_occur(hits, seen), ap, np.nan)
+
+
+def weighted_area_under_roc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ROC AUC of one finding under many image weightings at once; arguments and result as of the AP above."""
+    hits, seen = ranking(labels, scores, weights)
+    false = seen - hits
+    height = hits - np.diff(hits, axis=1, prepend=0.0) / 2  # trapezium: half a tie's positives count against it
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = (np.diff(false, axis=1, prepend=0.0) * height).sum(axis=1) / (hits[:, -1] * false[:, -1])
+    return np.where(_both_occur(hits, seen), area, np.nan)
+
+
+def ranking(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of the positives and of all images down to each distinct score, from the highest.
+
+    Tied scores form one step of the curves, as in scikit-learn. Unknown labels are left out; without a known one there
+    is one step, of nothing.
+
+    Args:
+        labels: [N] of 1, 0 or NaN.
+        scores: [N].
+        weights: [B, N], not negative.
+
+    Returns:
+        hits, seen: float64 [B, K], K distinct scores.
+    """
     known = ~np.isnan(labels)
     labels, scores, weights = labels[known], scores[known], weights[:, known].astype(np.float64)
     if not len(labels):
-        return np.full(len(weights), np.nan)
+        return np.zeros((len(weights), 1)), np.zeros((len(weights), 1))
     order = np.argsort(-scores, kind="stable")
     ranked, weights = scores[order], weights[:, order]
-    positive = weights * (labels[order] == 1)
-    # Tied scores form one step of the precision-recall curve, as in scikit-learn
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-    hits = np.cumsum(positive, axis=1)[:, last_of_tie]
-    seen = np.cumsum(weights, axis=1)[:, last_of_tie]
-    total = hits[:, -1:]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(seen > 0, hits / seen, 0.0)
-        gained = np.diff(hits, axis=1, prepend=0.0)
-        ap = (precision * gained).sum(axis=1) / total[:, 0]
-    ap[(total[:, 0] <= 0) | (total[:, 0] >= seen[:, -1])] = np.nan
-    return ap
+    hits = np.cumsum(weights * (labels[order] == 1), axis=1)[:, last_of_tie]
+    return hits, np.cumsum(weights, axis=1)[:, last_of_tie]
+
+
+def _both_occur(hits: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    return (hits[:, -1] > 0) & (hits[:, -1] < seen[:, -1])
 
 
 def mean_ap_samples(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -82,10 +108,14 @@ def mean_ap_samples(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray,
     chosen = np.arange(labels.shape[1])[classes]
     if not len(chosen):
         return np.full(len(weights), np.nan)
-    ap = np.stack([weighted_average_precision(labels[:, c], scores[:, c], weights) for c in chosen])
-    defined = ~np.isnan(ap)
+    return mean_of_defined(np.stack([weighted_average_precision(labels[:, c], scores[:, c], weights) for c in chosen]))
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """[C, B] -> [B]: mean over the findings that have a value; NaN where none has."""
+    defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.where(defined, ap, 0.0).sum(axis=0) / np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
+        return np.where(defined, values, 0.0).sum(axis=0) / np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
 
 
 def percentile_interval(samples: np.ndarray, level: float = 0.95) -> Interval:

@@ -1,6 +1,5 @@
 """Both models on the test split: predictions, metrics with intervals, pictures."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -18,49 +17,10 @@ from trcgl.evaluation.bootstrap import (
     weighted_average_precision,
 )
 from trcgl.evaluation.metrics import per_class_table, summary
-from trcgl.images.shards import ShardedImages
+from trcgl.evaluation.split import EvaluationSet
 from trcgl.runtime.errors import InputError
 
 REFERENCE, OURS = "baseline", "trcgl"
-
-
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Real images that nothing was trained or chosen on.
-
-    Attributes:
-        names: N image names.
-        patients: [N] patient ids; they stay in memory and reach no output.
-        images: uint8 [N, S, S].
-        labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
-        classes: from classes.json: name, group, prevalence in the training rows.
-    """
-
-    names: list[str]
-    patients: np.ndarray
-    images: np.ndarray
-    labels: np.ndarray
-    classes: pd.DataFrame
-
-
-def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]], images: Path) -> EvaluationSet:
-    """The rows of one split whose image was cached.
-
-    Raises:
-        InputError: the split has no cached image.
-    """
-    stored = ShardedImages(images)
-    rows = labels[(labels["split"] == split) & labels["image"].isin(stored.index["image"])]
-    if rows.empty:
-        raise InputError(f"{images}: no cached image of the '{split}' split; there is nothing to evaluate")
-    table = pd.DataFrame(classes)
-    return EvaluationSet(
-        names=rows["image"].tolist(),
-        patients=rows["patient"].to_numpy(),
-        images=stored.read(rows["image"].tolist()),
-        labels=rows[table["name"].tolist()].to_numpy(dtype=np.float32, na_value=np.nan),
-        classes=table,
-    )
 
 
 def predict_all(models: dict[str, Classifier], data: EvaluationSet) -> dict[str, np.ndarray]:

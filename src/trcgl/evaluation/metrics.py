@@ -18,6 +18,11 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(average_precision_score(labels, scores)) if known else float("nan")
 
 
+def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Mean AP over the findings that have one; labels [N, C] of 1, 0 or NaN, scores [N, C]. NaN if none has."""
+    return nan_mean(pd.Series([average_precision(y, p) for y, p in zip(labels.T, scores.T, strict=True)]))
+
+
 def area_under_roc(labels: np.ndarray, scores: np.ndarray) -> float:
     """ROC AUC of one finding; NaN without a positive or without a negative."""
     known, labels, scores = _known(labels, scores)

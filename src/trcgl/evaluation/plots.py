@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
@@ -51,6 +52,24 @@ def ap_bars(
     axes.invert_yaxis()
     axes.set(xlabel="average precision, 95 % interval over patients", xlim=(0, 1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=len(ap) + 1, fontsize=8, frameon=False)
+    return figure
+
+
+def difference_forest(summary: pd.DataFrame, metric: str) -> Figure:
+    """Differences of arms to their references with intervals, a line a comparison, from the top as in the table.
+
+    Args:
+        summary: arm, reference, metric, difference, low, high.
+    """
+    rows = summary[summary["metric"] == metric].reset_index(drop=True)
+    figure, axes = plt.subplots(figsize=(7, 0.34 * len(rows) + 1.2))
+    place = np.arange(len(rows))
+    axes.hlines(place, rows["low"], rows["high"], color="#c44e52", lw=2)
+    axes.plot(rows["difference"], place, "o", color="#c44e52", markersize=5)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(place, [f"{arm} - {other}" for arm, other in zip(rows["arm"], rows["reference"], strict=True)])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel(f"difference in {metric}, 95 % interval over seeds and patients")
     return figure
 
 

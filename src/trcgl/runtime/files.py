@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from trcgl.runtime.errors import InputError
+
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
@@ -45,6 +47,22 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it."""
     with written_beside(path) as beside:
         beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def replace_between(path: str | Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- name:begin -->` and `<!-- name:end -->` in a file, atomically.
+
+    Raises:
+        InputError: the file or one of the markers is missing.
+    """
+    path, begin, end = Path(path), f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if begin not in before or end not in before:
+        raise InputError(f"{path}: has no place for results; put the lines {begin.strip()} and {end} there")
+    head, rest = before.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    with written_beside(path) as beside:
+        beside.write_text(f"{head}{begin}{text}{end}{tail}", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:

@@ -1,0 +1,67 @@
+"""The real images of one split, with what is known of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.images.shards import ShardedImages
+from trcgl.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Real images that nothing was trained or chosen on.
+
+    Attributes:
+        names: N image names.
+        patients: [N] patient ids; they stay in memory and reach no output.
+        images: uint8 [N, S, S].
+        labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
+        classes: from classes.json: name, group, prevalence in the training rows.
+    """
+
+    names: list[str]
+    patients: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+    classes: pd.DataFrame
+
+
+def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]], images: Path) -> EvaluationSet:
+    """The rows of one split whose image was cached.
+
+    Raises:
+        InputError: the split has no cached image.
+    """
+    stored = ShardedImages(images)
+    rows = labels[(labels["split"] == split) & labels["image"].isin(stored.index["image"])]
+    if rows.empty:
+        raise InputError(f"{images}: no cached image of the '{split}' split; there is nothing to evaluate")
+    table = pd.DataFrame(classes)
+    return EvaluationSet(
+        names=rows["image"].tolist(),
+        patients=rows["patient"].to_numpy(),
+        images=stored.read(rows["image"].tolist()),
+        labels=rows[table["name"].tolist()].to_numpy(dtype=np.float32, na_value=np.nan),
+        classes=table,
+    )
+
+
+def split_predictions(split: str, data: EvaluationSet, scores: np.ndarray) -> pd.DataFrame:
+    """Long table of one split, image by image: split, image, patient, finding, label (missing: unknown), probability.
+
+    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+    """
+    findings = data.classes["name"].to_numpy()
+    return pd.DataFrame(
+        {
+            "split": split,
+            "image": np.repeat(data.names, len(findings)),
+            "patient": np.repeat(data.patients, len(findings)),
+            "finding": np.tile(findings, len(data.names)),
+            "label": pd.Series(data.labels.ravel()).astype("Int8"),
+            "probability": scores.ravel(),
+        }
+    )
