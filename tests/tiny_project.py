@@ -46,6 +46,7 @@ TINY: dict[str, Any] = {
     "diffusion.pretrain.unet_steps": 3,
     "diffusion.pretrain.unet_batch": 4,
     "sampling.images_per_finding": 3,
+    "sampling.images_per_real_image": None,
     "sampling.steps": 2,
     "sampling.micro_batch": 2,
     "evaluation.bootstrap_samples": 20,
