@@ -361,6 +361,12 @@ def test_plain_diffusers_loads_and_draws(model: Path) -> None:
     pipeline.load_lora_weights(model, weight_name="pytorch_lora_weights.safetensors")
     adapted = pipeline(prompt, latents=noise.clone(), num_inference_steps=2, output_type="np").images
     assert not np.array_equal(plain, adapted)
+    tokens = PromptTokens.load(model / "prompt_tokens.safetensors")
+    positive, negative = guided_embeddings(pipeline, tokens, [prompt], [["azygos lobe"]])
+    learned = {"prompt_embeds": positive, "negative_prompt_embeds": negative}
+    told = pipeline(**learned, latents=noise.clone(), num_inference_steps=2, output_type="np").images
+    assert told.shape == plain.shape
+    assert not np.array_equal(told, adapted)
 
 
 def test_a_large_base_is_referenced_not_copied(
