@@ -16,6 +16,7 @@ from trcgl.runtime.files import directory_beside
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("train_baseline", "finetune_diffusion", "sample_tail", "audit_synthetic")
+LINKED = ("images", "labels", "assets")
 KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.json", "metrics/synthetic_per_class.csv")
 
 
@@ -50,7 +51,7 @@ def main() -> None:
 def prepare(work: Path, values: object) -> None:
     """A working folder in which a stage script finds its parameters and, by links, what the root pipeline wrote."""
     (work / "data").mkdir(parents=True, exist_ok=True)
-    for shared in ("images", "labels", "assets"):
+    for shared in LINKED:
         link = work / "data" / shared
         if not link.is_symlink():
             link.symlink_to(ROOT / "data" / shared)
