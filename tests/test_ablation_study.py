@@ -86,7 +86,9 @@ def made_up_runs() -> tuple[Runs, Study]:
         for seed in (0, 1, 2)
     }
     patients = {name: np.array([f"p{i // 2}" for i in range(len(part))]) for name, part in split.items()}
-    runs = Runs(np.array(["head", "medium", "tail", "tail"]), patients, split, scores, (0, 1, 2))
+    runs = Runs(
+        np.array(["head", "medium", "tail", "tail"]), patients, split, scores, dict.fromkeys(scores, 7), (0, 1, 2)
+    )
     arms = {"a": Arm("control", (), {}), "b": Arm("synthetic", (), {})}
     return runs, Study(arms, (0, 1, 2), {}, Path(), 150, Path())
 
@@ -118,7 +120,7 @@ def test_differences_and_intervals_equal_a_plain_loop():
         np.mean([gain(seed, times) for seed in seeds]) for times, seeds in zip(weights, drawn.tolist(), strict=True)
     ]
     ones = np.ones(len(labels), dtype=int)
-    row = table.loc["mAP"]
+    row = table.loc["mAP"].to_dict()
     assert row["difference"] == pytest.approx(np.mean([gain(seed, ones) for seed in (0, 1, 2)]))
     assert [row["low"], row["high"]] == pytest.approx(np.quantile(resampled, [0.025, 0.975]).tolist())
     assert row["low"] > 0
@@ -142,7 +144,7 @@ def test_the_best_arm_is_chosen_on_validation_images():
     both = pd.concat([metrics, worse])
     assert best_on_validation(both, Study(more, study.seeds, {}, Path(), 10, Path())) == "b"
     block = results_block(metrics, comparisons(runs, study, "b"), study, "b")
-    assert "| b (best on validation) |" in block
+    assert "| b (best on validation) | 7 |" in block
     assert "| b | a | +" in block
 
 
@@ -244,7 +246,10 @@ def outdated(folder: Path) -> set[str]:
 def test_what_the_study_leaves(project: Path):
     metrics = pd.read_csv(project / "metrics/ablation.csv")
     assert list(metrics.columns) == ["arm", "seed", "metric", "value"]
-    assert len(metrics) == 3 * 2 * 8
+    assert len(metrics) == 3 * 2 * 9
+    extra = metrics[metrics["metric"] == "extra_images"].groupby("arm")["value"].max()
+    assert extra["real_only"] == 0
+    assert extra["duplicates"] == extra["synthetic"] > 0
     summary = pd.read_csv(project / "metrics/ablation_summary.csv")
     assert list(summary.columns) == ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
     pairs = set(zip(summary["arm"], summary["reference"], strict=True))

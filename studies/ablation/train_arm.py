@@ -12,7 +12,7 @@ from trcgl.classifier.run import TrainingFiles, train_and_save
 from trcgl.evaluation.split import load_split, split_predictions
 from trcgl.evaluation.study import load_study
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json, write_parquet
+from trcgl.runtime.files import directory_beside, read_json, write_json, write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +44,7 @@ def main() -> None:
         for split in ("val", "test"):
             data = load_split(split, labels, classes, files.images)
             parts.append(split_predictions(split, data, predict(trained.model, data.images)))
+        write_json(folder / "extra.json", {"extra_images": trained.extra_images})
         write_parquet(folder / "predictions.parquet", pd.concat(parts, ignore_index=True))
 
 

@@ -5,6 +5,7 @@ optimiser steps, and a difference between two runs is one of the images alone. T
 tail" are duplicates: as many real images of the same findings, at the same weight and schedule.
 """
 
+import logging
 from collections import Counter
 
 import numpy as np
@@ -34,7 +35,9 @@ def extra_rows(params: TrainingParams, data: TrainingData) -> np.ndarray:
     if params.extra_source == "duplicates":
         rows = duplicates_of(data.synthetic_target[places], data, params.seed)
     found = Counter(data.class_names[target] for target in data.synthetic_target[places])
-    log.info(
+    # With too few, arms of different ratios are the same arm
+    log.log(
+        logging.WARNING if len(rows) < wanted else logging.INFO,
         "%d extra images (%s; %d wanted, %d accepted): %s",
         *(len(rows), params.extra_source, wanted, len(data.synthetic)),
         ", ".join(f"{name} {count}" for name, count in sorted(found.items())) or "none",

@@ -48,12 +48,14 @@ class Trained:
         history: DataFrame [epoch, phase, loss, val_mAP], one row an epoch.
         best_epoch: counted from 1, as in the history.
         val_probabilities: float32 [len(data.val), C] of that model.
+        extra_images: how many extra images there were to draw from.
     """
 
     model: Classifier
     history: pd.DataFrame
     best_epoch: int
     val_probabilities: np.ndarray
+    extra_images: int
 
 
 def train(
@@ -191,7 +193,7 @@ def train(
     probabilities = predict(trained, data.images, rows=data.val, batch_size=params.batch_size)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
-    return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities)
+    return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))
 
 
 def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndarray | None) -> Classifier:

@@ -17,9 +17,11 @@ from trcgl.evaluation.bootstrap import (
 from trcgl.evaluation.metrics import GROUPS
 from trcgl.evaluation.study import Study
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
 from trcgl.runtime.seeding import rng
 
 CHOSEN_BY = "val_tail_mAP"
+EXTRA = "extra_images"
 VALIDATION = ("val_tail_mAP", "val_mAP")
 TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
 
@@ -33,6 +35,7 @@ class Runs:
         patients: split -> [N] patient of each image; they stay in memory and reach no output.
         labels: split -> [N, C] of 1, 0 or NaN.
         scores: (arm, seed) -> split -> [N, C].
+        extra: (arm, seed) -> extra images it trained on: fewer than its ratio asks for if fewer were accepted.
         seeds: of the runs.
     """
 
@@ -40,11 +43,12 @@ class Runs:
     patients: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     scores: dict[tuple[str, int], dict[str, np.ndarray]]
+    extra: dict[tuple[str, int], int]
     seeds: tuple[int, ...]
 
 
 def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes: pd.DataFrame) -> Runs:
-    """Read `<arm>-<seed>/predictions.parquet` of every arm and seed.
+    """Read `<arm>-<seed>/predictions.parquet` and `extra.json` of every arm and seed.
 
     Raises:
         InputError: a run is missing, or two runs do not predict the same images and findings.
@@ -52,6 +56,7 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
     names = classes["name"].tolist()
     first: pd.DataFrame | None = None
     scores: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    extra: dict[tuple[str, int], int] = {}
     fixed = ["split", "image", "patient", "finding", "label"]
     for arm in arms:
         for seed in seeds:
@@ -62,6 +67,7 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
             first = table if first is None else first
             if not table[fixed].equals(first[fixed]) or table["finding"].tolist()[: len(names)] != names:
                 raise InputError(f"{path}: other images, labels or findings than the other runs have; run it again")
+            extra[arm, seed] = read_json(path.with_name("extra.json"))["extra_images"]
             scores[arm, seed] = {
                 str(split): part["probability"].to_numpy().reshape(-1, len(names))
                 for split, part in table.groupby("split")
@@ -77,6 +83,7 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
             for split, part in parts.items()
         },
         scores=scores,
+        extra=extra,
         seeds=seeds,
     )
 
@@ -112,6 +119,7 @@ def arm_metrics(runs: Runs) -> pd.DataFrame:
             values = resampled_metrics(labels, scores[split], runs.groups, np.ones((1, len(labels))))
             found |= {f"{prefix}{name}": value for name, value in values.items()}
         rows += [(arm, seed, metric, float(found[metric][0])) for metric in (*VALIDATION, *TEST)]
+        rows.append((arm, seed, EXTRA, float(runs.extra[arm, seed])))
     return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
 
 
@@ -161,11 +169,12 @@ def results_block(metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, be
         f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the generator, its judge and the "
         "classifier. `val_` is on validation images, the rest on test images.",
         "",
-        f"| arm | {' | '.join(columns)} |",
-        "|---|" + "---|" * len(columns),
+        f"| arm | extra images | {' | '.join(columns)} |",
+        "|---|---|" + "---|" * len(columns),
     ]
     for arm in study.arms:
-        cells = []
+        extra = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == EXTRA), "value"].mean()
+        cells = [f"{extra:.0f}"]
         for metric in columns:
             value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"].to_numpy()
             spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""

@@ -53,39 +53,37 @@ class Study:
         Raises:
             InputError: no such arm, or a value that the root's params.yaml would not take.
         """
-        chosen = self._arm(arm)
-        params = load_params(self.root_params, {**self.root, **chosen.overrides, "classifier.seed": seed})
-        if chosen.pretrained_like is None:
-            return params
-        epochs = params.classifier.epochs - self.pretraining_epochs(arm)
-        changed = {"classifier.epochs": epochs, "classifier.seed": seed}
-        return load_params(self.root_params, {**self.root, **chosen.overrides, **changed})
+        changed = self._changed(arm, seed)
+        if self.arms[arm].pretrained_like is not None:
+            epochs = load_params(self.root_params, changed).classifier.epochs
+            changed["classifier.epochs"] = epochs - self.pretraining_epochs(arm)
+        return load_params(self.root_params, changed)
 
     def pretraining_params(self, arm: str, seed: int) -> Params:
         """The parameters under which the backbone of an arm is pre-trained; a linear head needs no label graph."""
-        changed = {
-            "classifier.seed": seed,
+        pretraining = {
+            "classifier.frozen_epochs": 0,
             "classifier.epochs": self.pretraining_epochs(arm),
             "classifier.head": "linear",
         }
-        return load_params(self.root_params, {**self.root, **self._arm(arm).overrides, **changed})
+        return load_params(self.root_params, self._changed(arm, seed) | pretraining)
 
     def pretraining_epochs(self, arm: str) -> int:
         """The epochs in which the arm that is imitated uses extra images."""
-        imitated = self._arm(arm).pretrained_like
+        imitated = self.arms[arm].pretrained_like
         if imitated is None:
             raise InputError(f"arms.yaml: arm '{arm}' has no pretrained_like; it is not pre-trained")
-        knobs = load_params(self.root_params, {**self.root, **self._arm(imitated).overrides}).classifier
+        knobs = load_params(self.root_params, self._changed(imitated, 0)).classifier
         return math.ceil(knobs.extra_until * (knobs.frozen_epochs + knobs.epochs))
 
     def generator_overrides(self, seed: int) -> dict[str, Any]:
         """Dotted keys of the generator of a seed: judge, fine-tuning and sampling start anew."""
         return {**self.root, "baseline.seed": seed, "diffusion.seed": seed, "sampling.seed": seed}
 
-    def _arm(self, name: str) -> Arm:
-        if name not in self.arms:
-            raise InputError(f"arms.yaml has no arm '{name}'; it has {', '.join(self.arms)}")
-        return self.arms[name]
+    def _changed(self, arm: str, seed: int) -> dict[str, Any]:
+        if arm not in self.arms:
+            raise InputError(f"arms.yaml has no arm '{arm}'; it has {', '.join(self.arms)}")
+        return {**self.root, **self.arms[arm].overrides, "classifier.seed": seed}
 
 
 def load_study(folder: str | Path) -> Study:
