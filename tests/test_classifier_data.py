@@ -67,6 +67,7 @@ def test_rows_join_pixels_and_labels(folder: Path, monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(data.targets, [[0, 1], [0, 0], [1, np.nan], [np.nan, 0], [1, 1]])
     assert data.image_size == 8
     assert data.positives() == {"effusion": 1, "nodule": 1}
+    assert data.negatives() == {"effusion": 1, "nodule": 1}
 
 
 def test_only_accepted_samples_and_only_for_training(folder: Path):

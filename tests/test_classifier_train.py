@@ -10,6 +10,8 @@ import torch
 
 from tests.classifier_cases import CPU, baseline_params, classifier_params, separable, with_synthetic
 from trcgl.classifier import train as trainer
+from trcgl.classifier.losses.bce import BinaryCrossEntropy
+from trcgl.classifier.losses.ldam_drw import LdamDrw
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.classifier.train import (
@@ -20,6 +22,7 @@ from trcgl.classifier.train import (
     set_learning_rates,
     train,
 )
+from trcgl.config import LOSSES
 from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
@@ -48,7 +51,7 @@ def same(a: Trained, b: Trained) -> bool:
     )
 
 
-@pytest.mark.parametrize("loss", ["bce", "asl", "effective_number_margin"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_a_separable_set_is_learned(loss: str):
     trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, conditional=CONDITIONAL)
     assert trained.history["val_mAP"].max() > 0.9
@@ -89,6 +92,36 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: 
     assert same(whole, resumed)
 
 
+def test_deferred_weights_come_in_a_resumed_run_when_they_come_in_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Killed before the last of five epochs, the only one with deferred weights: bit for bit the whole run."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    params = baseline_params(loss="ldam_drw", frozen_epochs=1, epochs=4)
+    shares, start_epoch = [], LdamDrw.start_epoch
+
+    def recorded(loss: LdamDrw, share: float) -> None:
+        start_epoch(loss, share)
+        shares.append((share, loss.reweighted))
+
+    monkeypatch.setattr(LdamDrw, "start_epoch", recorded)
+    whole = train(params, DATA, CPU)
+
+    class Killed(Exception):
+        pass
+
+    class Kills(ResumePoint):
+        def save(self, state: dict[str, Any]) -> None:
+            super().save(state)
+            if state["epochs_done"] == 4:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(params, DATA, CPU, resume=Kills("train", params=params))
+    assert same(whole, train(params, DATA, CPU, resume=ResumePoint("train", params=params)))
+    assert shares == 2 * [(0.0, False), (0.2, False), (0.4, False), (0.6, False), (0.8, True)]
+
+
 def test_frozen_epochs_leave_the_backbone_alone():
     params = baseline_params(frozen_epochs=1, epochs=0)
     before = _untrained(params)
@@ -104,11 +137,11 @@ def _untrained(params) -> Classifier:
 
 
 def test_a_loss_that_is_no_number_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):
-    class Broken(torch.nn.Module):
-        def forward(self, logits: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-            return logits.sum() * math.nan
+    class Broken(BinaryCrossEntropy):
+        def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return logits * math.nan
 
-    monkeypatch.setattr(trainer, "build_loss", lambda *_: Broken())
+    monkeypatch.setattr(trainer, "build_loss", lambda _, *counts: Broken(*counts))
     with pytest.raises(InputError, match=r"epoch 1, step 1: the loss is nan.*image\d+, image"):
         train(baseline_params(epochs=1), DATA, CPU)
 
@@ -141,6 +174,10 @@ def test_the_start_is_the_prevalence():
     known = DATA.targets[DATA.train]
     share = ((known == 1).sum(0) + 0.5) / ((known == 1).sum(0) + (known == 0).sum(0) + 1)
     assert model.head.classifier.bias.sigmoid().detach().numpy() == pytest.approx(share)
+
+
+def test_a_prior_in_the_loss_is_not_in_the_model_too():
+    assert build_model(baseline_params(loss="logit_adjustment"), DATA, None).head.classifier.bias.tolist() == [0, 0, 0]
 
 
 def test_fixed_batches():

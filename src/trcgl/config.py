@@ -41,6 +41,7 @@ class Range(TypedDict):
 
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt")
+LOSSES = ("bce", "focal", "asl", "distribution_balanced", "effective_number_margin", "ldam_drw", "logit_adjustment")
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
 PERCENT: Range = {"low": 0.0, "high": 100.0}
 
@@ -181,7 +182,7 @@ class TrainingParams:
     weights_have_seen: tuple[str, ...]
     pixel_mean: float = knob(**PROBABILITY)
     pixel_std: float = knob(low=1e-3, high=1.0)
-    loss: str = knob(choices=("bce", "asl", "effective_number_margin"))
+    loss: str = knob(choices=LOSSES)
     frozen_epochs: int = knob(low=0)
     epochs: int = knob(low=0)
     batch_size: int = knob(low=1)

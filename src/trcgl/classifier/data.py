@@ -81,7 +81,14 @@ class TrainingData:
 
     def positives(self) -> dict[str, int]:
         """Real training positives by class name."""
-        counts = (self.targets[self.train] == 1).sum(axis=0)
+        return self._training_labels(1)
+
+    def negatives(self) -> dict[str, int]:
+        """Real training images known not to show a class, by class name."""
+        return self._training_labels(0)
+
+    def _training_labels(self, label: int) -> dict[str, int]:
+        counts = (self.targets[self.train] == label).sum(axis=0)
         return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 from trcgl.classifier.augment import Augmentation
 from trcgl.classifier.data import TrainingData, prefetched
 from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
+from trcgl.classifier.losses.base import MultiLabelLoss
 from trcgl.classifier.losses.build import build_loss
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict
@@ -91,7 +92,7 @@ def train(
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
     optimizer = torch.optim.AdamW(parameter_groups(model, params.weight_decay))
     scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
-    loss_function = build_loss(params.loss, data.class_names, data.positives()).to(device)
+    loss_function = loss_of(params, data).to(device)
     augment = Augmentation.from_params(params)
     factors = repeat_factors(data.targets[data.train], params.repeat_threshold, params.repeat_max)
     steps = steps_per_epoch or steps_of_epoch(factors, params.batch_size)
@@ -112,6 +113,7 @@ def train(
     for epoch in range(done, epochs):
         started, waited = time.perf_counter(), 0.0
         frozen = epoch < params.frozen_epochs
+        loss_function.start_epoch(epoch / epochs)
         model.train()
         model.backbone.requires_grad_(not frozen)
         if frozen:
@@ -230,20 +232,14 @@ def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndar
         class_groups=data.class_groups,
     )
     model = Classifier(config, adjacency, params.initial_weights)
-    start_from_prevalence(model, data)
+    with torch.no_grad():
+        model.head.classifier.bias.copy_(loss_of(params, data).initial_logits())
     return model
 
 
-@torch.no_grad()
-def start_from_prevalence(model: Classifier, data: TrainingData) -> None:
-    """Set the classifier's bias to the classes' log-odds in training, a start that short runs cannot reach by steps.
-
-    Focal Loss, https://arxiv.org/abs/1708.02002, section 3.3. Half a positive and half a negative are added, so that
-    a class without either has odds.
-    """
-    known = data.targets[data.train]
-    positive, negative = (known == 1).sum(axis=0) + 0.5, (known == 0).sum(axis=0) + 0.5
-    model.head.classifier.bias.copy_(torch.from_numpy(np.log(positive / negative)))
+def loss_of(params: TrainingParams, data: TrainingData) -> MultiLabelLoss:
+    """The loss the parameters name, with the counts of the real training images."""
+    return build_loss(params.loss, data.class_names, data.positives(), data.negatives())
 
 
 def parameter_groups(model: Classifier, weight_decay: float) -> list[dict[str, Any]]:

@@ -2,19 +2,30 @@
 
 from collections.abc import Mapping
 
-from torch import nn
-
 from trcgl.classifier.losses.asl import AsymmetricLoss
+from trcgl.classifier.losses.base import MultiLabelLoss
 from trcgl.classifier.losses.bce import BinaryCrossEntropy
+from trcgl.classifier.losses.distribution_balanced import DistributionBalancedLoss
 from trcgl.classifier.losses.effective_number_margin import EffectiveNumberMargin
+from trcgl.classifier.losses.focal import FocalLoss
+from trcgl.classifier.losses.ldam_drw import LdamDrw
+from trcgl.classifier.losses.logit_adjustment import LogitAdjustedLoss
+
+LOSSES: dict[str, type[MultiLabelLoss]] = {
+    "bce": BinaryCrossEntropy,
+    "focal": FocalLoss,
+    "asl": AsymmetricLoss,
+    "distribution_balanced": DistributionBalancedLoss,
+    "effective_number_margin": EffectiveNumberMargin,
+    "ldam_drw": LdamDrw,
+    "logit_adjustment": LogitAdjustedLoss,
+}
 
 
-def build_loss(name: str, class_names: tuple[str, ...], positives: Mapping[str, int]) -> nn.Module:
-    """The loss called `name`; `positives` are real training positives by class name."""
-    if name == "bce":
-        return BinaryCrossEntropy()
-    if name == "asl":
-        return AsymmetricLoss()
-    if name == "effective_number_margin":
-        return EffectiveNumberMargin(class_names, positives)
-    raise ValueError(f"loss '{name}' is not known; known: bce, asl, effective_number_margin")
+def build_loss(
+    name: str, class_names: tuple[str, ...], positives: Mapping[str, int], negatives: Mapping[str, int]
+) -> MultiLabelLoss:
+    """The loss called `name`, with its paper's hyper-parameters; see MultiLabelLoss for the counts."""
+    if name not in LOSSES:
+        raise ValueError(f"loss '{name}' is not known; known: {', '.join(LOSSES)}")
+    return LOSSES[name](class_names, positives, negatives)
