@@ -55,7 +55,8 @@ def same(a: Trained, b: Trained) -> bool:
 def test_a_separable_set_is_learned(loss: str):
     trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, conditional=CONDITIONAL)
     assert trained.history["val_mAP"].max() > 0.9
-    assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0]
+    losses = trained.history["loss"]
+    assert losses.iloc[6] < losses.iloc[0]  # in the eighth and last epoch a loss with deferred weights is another one
     assert trained.history["epoch"].tolist() == list(range(1, 9))
 
 
