@@ -34,8 +34,7 @@ def main() -> None:
     torch.set_num_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
     rows = training_rows(pd.read_parquet(LABELS), read_json(CLASSES), list(images.index["image"]))
-    dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
-    generator = load_generator(MODEL, device, dtype)
+    generator = load_generator(MODEL, device, pick_dtype(device, params.compute.precision))
     plan = plan_samples(rows, generator.card, params.sampling)
     resume = ResumePoint(
         "sample_tail", params=(params.sampling, params.compute), inputs=[MODEL, IMAGES, LABELS, CLASSES]

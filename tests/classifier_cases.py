@@ -68,6 +68,7 @@ def with_synthetic(data: TrainingData, count: int) -> TrainingData:
     rows = data.train[-count:]
     target = np.where(data.targets[rows, 2] == 1, 2, 1)
     changed = {"train": data.train[:-count], "synthetic": rows, "synthetic_target": target}
+    changed["synthetic_rank"] = np.arange(count)
     return TrainingData(**{**vars(data), **changed})
 
 

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     findings, target = [["nodule"], ["nodule"], ["effusion", "nodule"]], ["nodule", "nodule", "effusion"]
     samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "target": target, "findings": findings})
     samples.to_parquet(tmp_path / "synthetic" / "samples.parquet")
-    audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True]})
+    audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True], "rank": [5, 1, 2]})
     audit.to_parquet(tmp_path / "audit.parquet")
     return tmp_path
 
@@ -76,6 +76,7 @@ def test_only_accepted_samples_and_only_for_training(folder: Path):
     assert not set(data.synthetic) & (set(data.train) | set(data.val))
     np.testing.assert_array_equal(data.targets[data.synthetic], [[0, 1], [1, 1]])
     assert [data.class_names[c] for c in data.synthetic_target] == ["nodule", "effusion"]
+    assert data.synthetic_rank.tolist() == [2, 5]
     pixels = data.images[np.array([6, 0, 5])]
     assert pixels.shape == (3, 8, 8)
     assert pixels[:, 0, 0].tolist() == [2, 6, 0]
@@ -108,7 +109,7 @@ def test_a_missing_column_is_named(folder: Path):
 
 
 def test_no_accepted_sample_is_no_sample(folder: Path):
-    pd.DataFrame({"sample": ["s0"], "accepted": [False]}).to_parquet(folder / "audit.parquet")
+    pd.DataFrame({"sample": ["s0"], "accepted": [False], "rank": [1]}).to_parquet(folder / "audit.parquet")
     data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     assert len(data.synthetic) == 0
     assert len(data.images) == len(data.targets) == 5

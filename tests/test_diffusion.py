@@ -301,13 +301,15 @@ def test_what_was_trained_is_what_is_loaded(
     noisy, texts = torch.randn(2, 4, SIZE // 2, SIZE // 2), torch.randn(2, 9, 16)
     with torch.no_grad():
         question = (noisy, torch.tensor([3, 700]), texts)
-        assert torch.equal(unet.eval()(*question).sample, loaded.unet(*question).sample)
-        assert not torch.equal(load(base).unet(*question).sample, loaded.unet(*question).sample)
+        # Added into the weights, the adapters are rounded otherwise
+        torch.testing.assert_close(unet.eval()(*question).sample, loaded.unet(*question).sample, rtol=1e-4, atol=1e-4)
+        assert (load(base).unet(*question).sample - loaded.unet(*question).sample).abs().max() > 1e-2
         embedded = text_embeddings(loaded.tokenizer, loaded.text_encoder, ["azygos lobe"])
         plain = text_embeddings(loaded.tokenizer, load(base).text_encoder, ["azygos lobe"])
         assert torch.equal(embedded, plain) == (text_rank == 0)
         if text_rank:
-            assert torch.equal(embedded, text_embeddings(loaded.tokenizer, text_encoder.eval(), ["azygos lobe"]))
+            taught = text_embeddings(loaded.tokenizer, text_encoder.eval(), ["azygos lobe"])
+            torch.testing.assert_close(embedded, taught, rtol=1e-4, atol=1e-4)
 
 
 def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:

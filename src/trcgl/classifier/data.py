@@ -63,6 +63,7 @@ class TrainingData:
         class_groups: head, medium or tail for each.
         synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
         synthetic_target: int [M], the column of the finding that each was drawn for.
+        synthetic_rank: int [M], among the samples drawn for its finding; 1: the judge is surest that it shows it.
     """
 
     images: Pixels
@@ -74,6 +75,7 @@ class TrainingData:
     class_groups: tuple[str, ...]
     synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     synthetic_target: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    synthetic_rank: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def image_size(self) -> int:
@@ -137,7 +139,8 @@ def load_training_data(
     val = np.flatnonzero(frame["split"] == "val")
     if not len(train):
         raise InputError(f"{labels}: no training image has pixels in {images}")
-    accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], np.empty(0, np.int64))
+    nothing = np.empty(0, np.int64)
+    accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], nothing, nothing)
     if synthetic is not None and audit is not None:
         accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
     data = TrainingData(
@@ -150,6 +153,7 @@ def load_training_data(
         class_groups=tuple(entry["group"] for entry in listed),
         synthetic=np.arange(len(names), len(names) + len(accepted.names)),
         synthetic_target=accepted.target,
+        synthetic_rank=accepted.rank,
     )
     log.info("%r", data)
     return data
@@ -164,20 +168,22 @@ class Accepted:
         pixels: uint8 [M, size, size].
         targets: float32 [M, C]; a sample was drawn to show its findings and no other, so the rest is 0.
         target: int [M], the column of the finding that each was drawn for.
+        rank: int [M], as the audit ranks it.
     """
 
     names: list[str]
     pixels: np.ndarray
     targets: np.ndarray
     target: np.ndarray
+    rank: np.ndarray
 
 
 def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
     """Read the accepted samples of a folder of generated shards, resized to `size`."""
     samples = pd.read_parquet(folder / "samples.parquet")
     verdicts = pd.read_parquet(audit)
-    accepted = verdicts.loc[verdicts["accepted"].astype(bool), "sample"]
-    samples = samples[samples["sample"].isin(accepted)]
+    accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "rank"]]
+    samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
     column = {name: c for c, name in enumerate(class_names)}
     for row, (sample, findings) in enumerate(zip(samples["sample"], samples["findings"], strict=True)):
@@ -189,7 +195,7 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
     pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
     # The target is one of the findings, so its column is known
     target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
-    return Accepted(names, pixels, targets, target)
+    return Accepted(names, pixels, targets, target, samples["rank"].to_numpy(dtype=np.int64))
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

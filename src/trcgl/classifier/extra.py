@@ -22,7 +22,8 @@ log = get_logger("extra")
 def extra_rows(params: TrainingParams, data: TrainingData) -> np.ndarray:
     """Row numbers of the extra images of a run, synthetic or real; a real image may come more than once.
 
-    The rows of a smaller `extra_ratio` are the first of those of a larger one.
+    The rows of a smaller `extra_ratio` are the first of those of a larger one, and the better ones: a judge that is not
+    good enough to reject a sample still ranks it above others more often than not.
 
     Raises:
         InputError: duplicates are asked for, and no real training image has the finding.
@@ -30,7 +31,7 @@ def extra_rows(params: TrainingParams, data: TrainingData) -> np.ndarray:
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
         return np.empty(0, dtype=np.int64)
     wanted = int(params.extra_ratio * len(data.train))
-    places = spread_evenly(data.synthetic_target, params.seed)[:wanted]
+    places = best_in_turn(data.synthetic_target, data.synthetic_rank)[:wanted]
     rows = data.synthetic[places]
     if params.extra_source == "duplicates":
         rows = duplicates_of(data.synthetic_target[places], data, params.seed)
@@ -45,11 +46,12 @@ def extra_rows(params: TrainingParams, data: TrainingData) -> np.ndarray:
     return rows
 
 
-def spread_evenly(targets: np.ndarray, seed: int) -> np.ndarray:
-    """An order of the samples in which the findings take turns for as long as they have any, seeded within each.
+def best_in_turn(targets: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """An order of the samples in which the findings take turns for as long as they have any, each with its best left.
 
     Args:
         targets: int [M], the finding each sample was drawn for.
+        ranks: int [M], no rank twice within a finding; smaller is better.
 
     Returns:
         int [M], places in `targets`.
@@ -57,7 +59,7 @@ def spread_evenly(targets: np.ndarray, seed: int) -> np.ndarray:
     turn = np.empty(len(targets), dtype=np.int64)
     for target in np.unique(targets):
         places = np.flatnonzero(targets == target)
-        turn[rng("extra", seed, int(target)).permutation(places)] = np.arange(len(places))
+        turn[places[np.argsort(ranks[places])]] = np.arange(len(places))
     return np.lexsort((targets, turn))
 
 

@@ -57,10 +57,19 @@ class Generator:
 
 
 def load_generator(folder: str | Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Generator:
-    """Read what `finetune` wrote."""
+    """Read what `finetune` wrote, ready to draw: the adapters are added into the weights they adapt.
+
+    They are added in float32 and only then rounded to `dtype`. The autoencoder stays in float32: near white, bfloat16
+    has fewer steps than a picture has grey levels.
+    """
     folder = Path(folder)
     card = GeneratorCard.read(folder)
     base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
-    pipeline = load_pipeline(base, revision, size=card.size, dtype=dtype)
+    pipeline = load_pipeline(base, revision, size=card.size, dtype=torch.float32)
     load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)
+    pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
+    pipeline.unload_lora_weights()
+    # Not their own `to`, which warns of layers to be kept in float32 even where there are none
+    torch.nn.Module.to(pipeline.unet, dtype)
+    torch.nn.Module.to(pipeline.text_encoder, dtype)
     return Generator(pipeline.to(device), PromptTokens.load(folder / "prompt_tokens.safetensors").to(device), card)

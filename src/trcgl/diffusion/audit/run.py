@@ -23,6 +23,9 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("audit")
 
+REPORTED_DECIMALS = 6
+"""Of scores and distances: sums of float products differ in their last bits from one processor to the next."""
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -177,8 +180,8 @@ def audit_synthetic(
         opinion = detector_columns(detector, validation, validation_labels, pixels, verdicts, tail)
         per_class = pd.concat([per_class, opinion], axis=1)
     return Audit(
-        verdicts=verdicts,
-        per_class=per_class,
+        verdicts=verdicts.round(REPORTED_DECIMALS),
+        per_class=per_class.round(REPORTED_DECIMALS),
         tests=tests,
         limits=limits,
         validation_scores=pd.DataFrame(real.measured.scores[val], columns=findings),
