@@ -135,7 +135,7 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
 
 
 def test_parts_of_a_batch_are_equal():
-    with pytest.raises(InputError, match="batch of 120 images does not divide .* accumulate 7; .* a multiple of 7,"):
+    with pytest.raises(InputError, match=r"batch of 120 images does not divide .* accumulate 7; .* a multiple of 7,"):
         train(baseline_params(accumulate=7, batch_size=126, repeat_threshold=0.0), DATA, CPU)
 
 

@@ -1,8 +1,8 @@
 """Which phase an epoch belongs to, when training ends early, and how the learning rates move.
 
-`head`: the head alone, on a frozen backbone. `all`: every parameter. `retrain`: a new head on the frozen backbone of the
-best epoch, on class-aware batches (classifier re-training, cRT, of Decoupling Representation and Classifier for
-Long-Tailed Recognition, https://arxiv.org/abs/1910.09217, section 4.1).
+`head`: the head alone, on a frozen backbone. `all`: every parameter. `retrain`: a new head on the frozen backbone of
+the best epoch, on class-aware batches (classifier re-training, cRT, of Decoupling Representation and Classifier for
+Long-Tailed Recognition, https://arxiv.org/abs/1910.09217, section 4).
 """
 
 import math

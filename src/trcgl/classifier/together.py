@@ -7,7 +7,7 @@ instead of during it.
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trcgl.classifier.data import TrainingData
 from trcgl.classifier.model import Classifier
@@ -33,7 +33,7 @@ def equal_part(batch: int, accumulate: int, processes: int) -> int:
     return batch // parts
 
 
-def gradients_and_statistics(model: Classifier) -> list[Tensor]:
+def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
     """What processes that share a batch average before a step: gradients, and BatchNorm statistics where they move."""
     found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     for module in model.modules():

@@ -150,16 +150,17 @@ def train(
         batch_weights = fixed_batches(sample_weights, params.batch_size, steps)
         part = equal_part(len(batches[0]), params.accumulate, processes.count)
         share = slice(processes.index * part * params.accumulate, (processes.index + 1) * part * params.accumulate)
+        jobs = [(batch[share], weights[share]) for batch, weights in zip(batches, batch_weights, strict=True)]
 
-        def read(job: tuple[np.ndarray, np.ndarray], share: slice = share) -> tuple[Tensor, Tensor, Tensor]:
-            batch, weights = job[0][share], job[1][share]
+        def read(job: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+            batch, weights = job
             tensors = torch.from_numpy(data.images[batch]).unsqueeze(1), targets[batch], torch.from_numpy(weights)
             if device.type == "cuda":
                 tensors = tuple(tensor.pin_memory() for tensor in tensors)
             return tensors[0], tensors[1], tensors[2]
 
         losses = torch.zeros(len(batches), device=device)
-        supply = prefetched(list(zip(batches, batch_weights, strict=True)), read)
+        supply = prefetched(jobs, read)
         for i in range(len(batches)):
             asked = time.perf_counter()
             images, wanted, weights = (tensor.to(device, non_blocking=True) for tensor in next(supply))
@@ -171,12 +172,11 @@ def train(
             images = augment(images.float() / 255.0, seed, first=share.start, of=len(batches[i]))
             images = images.contiguous(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
-            for some, wanted_of, weights_of in zip(
-                images.split(part), wanted.split(part), weights.split(part), strict=True
-            ):
+            parts = zip(images.split(part), wanted.split(part), weights.split(part), strict=True)
+            for some_images, some_wanted, some_weights in parts:
                 with autocast(device, compute.precision):
-                    logits, _ = model(some)
-                loss = loss_function(logits, wanted_of, weights_of) / params.accumulate
+                    logits, _ = model(some_images)
+                loss = loss_function(logits, some_wanted, some_weights) / params.accumulate
                 scaler.scale(loss).backward()
                 losses[i] += loss.detach()
             if processes.count > 1:
