@@ -9,6 +9,8 @@ from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 
 CPU = ComputeParams(threads=1, device="cpu", precision="fp32", workers=None)
 NAMES = ("top", "left", "rare")
+CONVNEXT: dict[str, Any] = {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16], "output_stride": 8}
+"""Options of a tiny `convnext_atto`: LayerNorm, so an image's result does not depend on its batch."""
 SHARED: dict[str, Any] = {
     "seed": 3,
     "backbone": "resnet10t",
@@ -20,13 +22,18 @@ SHARED: dict[str, Any] = {
     "loss": "bce",
     "frozen_epochs": 1,
     "epochs": 3,
+    "retrain_head_epochs": 0,
+    "patience": None,
     "batch_size": 16,
+    "accumulate": 1,
     "lr": 5e-3,
     "head_lr": 5e-3,
+    "layer_decay": 1.0,
     "weight_decay": 0.01,
     "warmup_epochs": 0.5,
     "clip_norm": 1.0,
     "ema_decay": 0.9,
+    "sampler": "repeat_factor",
     "repeat_threshold": 0.3,
     "repeat_max": 4.0,
     "flip": 0.0,

@@ -24,6 +24,12 @@ def test_every_image_has_its_own_draw_and_a_seed_repeats_it():
     assert found.max() <= 1
 
 
+def test_a_part_of_a_batch_is_augmented_as_in_the_whole():
+    whole = ALL(IMAGES, 1)
+    assert (ALL(IMAGES[3:7], 1, first=3, of=len(IMAGES)) == whole[3:7]).all()
+    assert (ALL(IMAGES[3:7], 1) != whole[3:7]).any()
+
+
 def test_flip_mirrors_the_whole_picture():
     found = dataclasses.replace(NOTHING, flip=1.0)(IMAGES, 3)
     assert (found - IMAGES.flip(3)).abs().max() < 1e-5

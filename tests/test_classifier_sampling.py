@@ -1,9 +1,16 @@
-"""Repeat factors by counting, orders by seed."""
+"""Repeat factors by counting, classes drawn alike, orders by seed."""
 
 import numpy as np
 import pytest
 
-from trcgl.classifier.sampling import epoch_order, repeat_factors, steps_of_epoch
+from tests.classifier_cases import baseline_params
+from trcgl.classifier.sampling import (
+    class_aware_order,
+    epoch_order,
+    repeat_factors,
+    sampling_factors,
+    steps_of_epoch,
+)
 
 TARGETS = np.zeros((100, 3))
 TARGETS[:40, 0] = 1
@@ -46,3 +53,37 @@ def test_every_epoch_is_as_long_but_for_one_row():
         assert np.isin(np.bincount(order, minlength=500) - np.floor(factors), [0, 1]).all()
     assert steps_of_epoch(factors, 32) == int(factors.sum()) // 32
     assert steps_of_epoch(np.ones(3), 32) == 1
+
+
+def test_classes_are_drawn_alike_and_their_images_in_turn():
+    rows, count = np.arange(100) + 1000, 8000
+    order = class_aware_order(rows, TARGETS, count, 0, 0) - 1000
+    times = np.bincount(order, minlength=100)
+    only_first, both, second, none, third = times[:39], times[39], times[40:43], times[43:99], times[99]
+    # A quarter of the draws each: three findings and "without any"; standard deviation 39
+    assert third == pytest.approx(2000, abs=160)
+    assert none.sum() == pytest.approx(2000, abs=160)
+    assert only_first.sum() == pytest.approx(2000 * 39 / 40, abs=160)
+    assert second.sum() == pytest.approx(2000 * 3 / 4, abs=160)
+    assert both == pytest.approx(2000 / 40 + 2000 / 4, abs=45)
+    for alike in (only_first, second, none):
+        assert alike.max() - alike.min() <= 1
+
+
+def test_class_aware_order_depends_on_seed_and_epoch_alone():
+    rows = np.arange(100)
+    first = class_aware_order(rows, TARGETS, 50, 1, 0)
+    assert (first == class_aware_order(rows, TARGETS, 50, 1, 0)).all()
+    assert (first != class_aware_order(rows, TARGETS, 50, 1, 1)).any()
+    assert (first != class_aware_order(rows, TARGETS, 50, 2, 0)).any()
+
+
+def test_a_class_without_images_is_never_drawn():
+    targets = np.array([[1.0, 0.0], [1.0, np.nan]])
+    assert np.bincount(class_aware_order(np.arange(2), targets, 10, 0, 0)).tolist() == [5, 5]
+
+
+def test_the_length_of_an_epoch():
+    assert (sampling_factors(baseline_params(sampler="class_aware"), TARGETS) == 1).all()
+    repeated = sampling_factors(baseline_params(repeat_threshold=0.16, repeat_max=3.0), TARGETS)
+    assert (repeated == repeat_factors(TARGETS, 0.16, 3.0)).all()

@@ -66,6 +66,7 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
         ({"labels.tail_below": 0.5}, "a finding would be head and tail at once"),
         ({"labels.test_fraction": 0.95}, "it must leave patients for training"),
         ({"classifier.epochs": 0, "classifier.frozen_epochs": 0}, "at least one epoch is needed"),
+        ({"baseline.accumulate": 5}, "'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (32)"),
         ({"sampling.images_per_finding": None}, "neither is set; one of them must be a number"),
         ({"sampling.images_per_real_image": 1.5}, "both are set; one of them must be a number"),
         ({"sampling.guidance_start": 0.8, "sampling.guidance_end": 0.2}, "is above 'sampling.guidance_end' (0.2)"),

@@ -185,13 +185,18 @@ class TrainingParams:
     loss: str = knob(choices=LOSSES)
     frozen_epochs: int = knob(low=0)
     epochs: int = knob(low=0)
+    retrain_head_epochs: int = knob(low=0)
+    patience: int | None = knob(low=1)
     batch_size: int = knob(low=1)
+    accumulate: int = knob(low=1)
     lr: float = knob(low=0.0)
     head_lr: float = knob(low=0.0)
+    layer_decay: float = knob(**PROBABILITY)
     weight_decay: float = knob(low=0.0)
     warmup_epochs: float = knob(low=0.0)
     clip_norm: float = knob(low=0.0)
     ema_decay: float = knob(**PROBABILITY)
+    sampler: str = knob(choices=("repeat_factor", "class_aware"))
     repeat_threshold: float = knob(**PROBABILITY)
     repeat_max: float = knob(low=1.0)
     flip: float = knob(**PROBABILITY)
@@ -379,6 +384,11 @@ def _check_relations(params: Params, file: str) -> None:
     for name, section in (("baseline", params.baseline), ("classifier", params.classifier)):
         if section.frozen_epochs + section.epochs == 0:
             raise InputError(f"{file}: '{name}.frozen_epochs' + '{name}.epochs' is 0; at least one epoch is needed")
+        if section.batch_size % section.accumulate:
+            raise InputError(
+                f"{file}: '{name}.accumulate' is {section.accumulate}; it must divide '{name}.batch_size' "
+                f"({section.batch_size}) into equal parts"
+            )
     sampling = params.sampling
     counts = (sampling.images_per_finding, sampling.images_per_real_image)
     if counts.count(None) != 1:

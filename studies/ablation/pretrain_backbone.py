@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trcgl.classifier.data import load_training_data
 from trcgl.classifier.run import TrainingFiles, train_and_save
-from trcgl.classifier.sampling import repeat_factors, steps_of_epoch
+from trcgl.classifier.sampling import sampling_factors, steps_of_epoch
 from trcgl.evaluation.study import load_study
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside
@@ -24,7 +24,7 @@ def main() -> None:
         ROOT / "data/images/classifier", ROOT / "data/labels/labels.parquet", ROOT / "data/labels/classes.json"
     )
     # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
-    factors = repeat_factors(real.targets[real.train], knobs.repeat_threshold, knobs.repeat_max)
+    factors = sampling_factors(knobs, real.targets[real.train])
     base = study.base
     with directory_beside(f"runs/backbone-{arm}-{seed}") as folder:
         train_and_save(

@@ -34,18 +34,21 @@ class Augmentation:
     def from_params(cls, params: TrainingParams) -> "Augmentation":
         return cls(params.flip, params.rotate_degrees, params.shift, params.scale, params.contrast, params.noise)
 
-    def __call__(self, images: Tensor, seed: int) -> Tensor:
-        """Augment a batch.
+    def __call__(self, images: Tensor, seed: int, *, first: int = 0, of: int | None = None) -> Tensor:
+        """Augment a batch, or a part of one as it is augmented in the whole.
 
         Args:
             images: float [B, 1, S, S] in 0..1.
             seed: the only source of randomness; the draws are the same on every device but for the noise.
+            first: place of the first image in the whole batch.
+            of: images in the whole batch; None: these are all.
 
         Returns:
             [B, 1, S, S] in 0..1; what comes in from outside the frame is black.
         """
         batch, device = len(images), images.device
-        draws = torch.rand(7, batch, generator=torch.Generator().manual_seed(seed)).to(device)
+        whole, part = of or batch, slice(first, first + batch)
+        draws = torch.rand(7, whole, generator=torch.Generator().manual_seed(seed))[:, part].to(device)
         symmetric = 2.0 * draws - 1.0
         angle = symmetric[0] * math.radians(self.rotate_degrees)
         # grid_sample looks up sources: a larger object needs a smaller step
@@ -62,6 +65,6 @@ class Augmentation:
         images = mean + (images - mean) * (1.0 + self.contrast * symmetric[4]).view(-1, 1, 1, 1)
         if self.noise:
             generator = torch.Generator(device=device).manual_seed(seed)
-            noise = torch.randn(images.shape, generator=generator, device=device)
+            noise = torch.randn((whole, *images.shape[1:]), generator=generator, device=device)[part]
             images = images + noise * (self.noise * draws[5]).view(-1, 1, 1, 1)
         return images.clamp(0.0, 1.0)

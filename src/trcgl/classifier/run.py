@@ -11,7 +11,10 @@ from trcgl.classifier.train import Trained, train
 from trcgl.config import Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import write_csv
+from trcgl.runtime.logging import silence
+from trcgl.runtime.processes import Processes, join_processes
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ def train_and_save(
 ) -> Trained:
     """Train one classifier and write it; an interrupted run of the same inputs, parameters and code continues.
 
+    All processes of a launch train it together (each on its GPU, on machines that share the project folder); the first
+    one writes, and prints.
+
     Args:
         name: of the run's resumable state.
         params: everything but the training section.
@@ -57,7 +63,11 @@ def train_and_save(
         model, history: what is written, a folder (None: nothing but what is returned) and a CSV.
         steps_per_epoch: see `train`.
     """
+    state = join_processes(pick_device(params.compute.device))
+    processes = Processes(state.process_index, state.num_processes)
     torch.set_num_threads(params.compute.threads)
+    if processes.index > 0:
+        silence()
     warn_if_seen(training.weights_have_seen, params.dataset.name)
     hashed = files.hashed()
     if training.initial_weights is not None and Path(training.initial_weights).is_file():
@@ -68,10 +78,18 @@ def train_and_save(
     data = load_training_data(files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit)
     conditional = None if files.graph is None else Cooccurrence.load(files.graph).conditional_for(data.class_names)
     trained = train(
-        training, data, params.compute, conditional=conditional, steps_per_epoch=steps_per_epoch, resume=resume
+        training,
+        data,
+        params.compute,
+        conditional=conditional,
+        steps_per_epoch=steps_per_epoch,
+        resume=resume,
+        processes=processes,
     )
-    if model is not None:
-        trained.model.save(model)
-    write_csv(history, trained.history)
-    resume.clear()
+    if processes.index == 0:
+        if model is not None:
+            trained.model.save(model)
+        write_csv(history, trained.history)
+        resume.clear()
+    state.destroy_process_group()
     return trained

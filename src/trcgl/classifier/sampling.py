@@ -1,13 +1,28 @@
-"""Repeat-factor sampling: images with rare findings come several times an epoch.
+"""Images with rare findings come several times an epoch: by repeat factors, or by drawing the finding first.
 
-LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), f_c the share of training images
-with class c. (TRCGL-Net's repository divides by the sum of all label counts and counts synthetic rows; both make the
-threshold mean something else with every data set.)
+Repeat factors: LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), f_c the share of
+training images with class c. (TRCGL-Net's repository divides by the sum of all label counts and counts synthetic rows;
+both make the threshold mean something else with every data set.) An epoch is as long as the factors' sum.
+
+Class-aware: Relay Backpropagation, https://arxiv.org/abs/1512.05830, section 4.2; class-balanced sampling in
+https://arxiv.org/abs/1910.09217. An epoch is as long as there are images, or as its caller says.
 """
 
 import numpy as np
 
+from trcgl.config import TrainingParams
 from trcgl.runtime.seeding import rng
+
+
+def sampling_factors(params: TrainingParams, targets: np.ndarray) -> np.ndarray:
+    """How often each image comes in an epoch: repeat factors, or 1 on average where the finding is drawn first.
+
+    Args:
+        targets: [N, C] of 1, 0 and NaN for real training images only.
+    """
+    if params.sampler == "class_aware":
+        return np.ones(len(targets))
+    return repeat_factors(targets, params.repeat_threshold, params.repeat_max)
 
 
 def repeat_factors(targets: np.ndarray, threshold: float, maximum: float) -> np.ndarray:
@@ -46,6 +61,30 @@ def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) ->
     ends = np.floor(np.cumsum(factors[shuffled]) + generator.random())
     repeats = np.diff(ends, prepend=0.0).astype(np.int64)
     return generator.permutation(np.repeat(rows[shuffled], repeats))
+
+
+def class_aware_order(rows: np.ndarray, targets: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows of one epoch: each a class drawn uniformly, then an image that has it.
+
+    Images without any finding are one more class. Within a class all images come once before one comes again.
+
+    Args:
+        rows: int [N].
+        targets: [N, C] of 1, 0 and NaN, theirs; a class without positives is never drawn.
+        count: how many to draw.
+
+    Returns:
+        int [count], depending on nothing but the arguments.
+    """
+    generator = rng("class-aware order", seed, epoch)
+    positive = targets == 1
+    classes = [np.flatnonzero(column) for column in (*positive.T, ~positive.any(axis=1)) if column.any()]
+    drawn = generator.integers(len(classes), size=count)
+    order = np.empty(count, dtype=np.int64)
+    for number, members in enumerate(classes):
+        places = np.flatnonzero(drawn == number)
+        order[places] = np.resize(generator.permutation(members), len(places))
+    return rows[order]
 
 
 def steps_of_epoch(factors: np.ndarray, batch_size: int) -> int:

@@ -1,8 +1,12 @@
 """The trainer of both models: a loop that reads from top to bottom.
 
-Phase one trains the head on a frozen backbone; phase two trains all. Weights are averaged over steps (EMA); the
-averaged weights are evaluated after every epoch, and those of the best validation mAP are kept. The test split is not
-in reach here.
+Phase one trains the head on a frozen backbone; phase two trains all; phase three, where asked for, a new head on the
+best backbone. Weights are averaged over steps (EMA); the averaged weights are evaluated after every epoch, and those of
+the best validation mAP are kept. The test split is not in reach here.
+
+Several processes share every batch, and average gradients and BatchNorm statistics before each step of the optimiser:
+weights and their average stay the same everywhere. BatchNorm normalises with what one process computes at once (its
+share of the batch divided by `accumulate`); all else is as in one process with the same batch.
 """
 
 import math
@@ -22,9 +26,11 @@ from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
 from trcgl.classifier.losses.base import MultiLabelLoss
 from trcgl.classifier.losses.build import build_loss
 from trcgl.classifier.model import Classifier, ModelConfig
-from trcgl.classifier.predict import predict
-from trcgl.classifier.sampling import epoch_order, repeat_factors, steps_of_epoch
+from trcgl.classifier.optimizer import build_optimizer, set_learning_rates
+from trcgl.classifier.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
+from trcgl.classifier.schedule import epochs_of, phase_of, stops_early
 from trcgl.classifier.thresholds import tune_thresholds
+from trcgl.classifier.together import equal_part, gradients_and_statistics, predict_together, stop_unless_together
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.adjacency import build_adjacency
@@ -32,12 +38,13 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.processes import Processes
 from trcgl.runtime.seeding import seed_of
 
 log = get_logger("train")
 
 LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
-COSINE_FLOOR = 0.01  # Share of the learning rate left at the end
+ALONE = Processes()
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Trained:
 
     Attributes:
         model: the averaged weights of the best epoch, with tuned thresholds, in evaluation mode.
-        history: DataFrame [epoch, phase, loss, val_mAP], one row an epoch.
+        history: DataFrame [epoch, phase, loss, val_mAP], one row an epoch; phases as in schedule.py. Epochs that early
+            stopping left out have no row.
         best_epoch: counted from 1, as in the history.
         val_probabilities: float32 [len(data.val), C] of that model.
         extra_images: how many extra images there were to draw from.
@@ -67,6 +75,7 @@ def train(
     conditional: np.ndarray | None = None,
     steps_per_epoch: int | None = None,
     resume: ResumePoint | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train one classifier.
 
@@ -80,21 +89,24 @@ def train(
         resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
             optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
             epoch and step derives its own from the seed.
+        processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
 
     Raises:
-        InputError: the loss stopped being a number; the message names step and images.
+        InputError: the loss stopped being a number (the message names step and images), batches do not divide into
+            equal parts, or the processes continue from different places.
     """
     if params.frozen_epochs and params.initial_weights is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
     model = build_model(params, data, conditional).to(device).to(memory_format=torch.channels_last)
+    untrained_head = {key: value.clone() for key, value in model.head.state_dict().items()}
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
-    optimizer = torch.optim.AdamW(parameter_groups(model, params.weight_decay))
+    optimizer = build_optimizer(model, params)
     scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
     loss_function = loss_of(params, data).to(device)
     augment = Augmentation.from_params(params)
-    factors = repeat_factors(data.targets[data.train], params.repeat_threshold, params.repeat_max)
+    factors = sampling_factors(params, data.targets[data.train])
     steps = steps_per_epoch or steps_of_epoch(factors, params.batch_size)
     extra = extra_rows(params, data)
     targets = torch.from_numpy(data.targets)
@@ -108,22 +120,39 @@ def train(
         scaler.load_state_dict(state["scaler"])
         done, step, history, best = state["epochs_done"], state["step"], state["history"], state["best"]
         log.info("continuing after epoch %d", done)
+    stop_unless_together(done, processes, device)
 
-    epochs = params.frozen_epochs + params.epochs
+    epochs = epochs_of(params)
     for epoch in range(done, epochs):
+        phase = phase_of(params, epoch)
+        if phase == "all" and stops_early(history, params.patience):
+            continue
+        if epoch == params.frozen_epochs + params.epochs:  # The head starts anew, and with it optimiser and average
+            model.load_state_dict(best["weights"])
+            model.head.load_state_dict(untrained_head)
+            optimizer.state.clear()
+            step = 0
         started, waited = time.perf_counter(), 0.0
-        frozen = epoch < params.frozen_epochs
+        frozen = phase != "all"
         loss_function.start_epoch(epoch / epochs)
         model.train()
         model.backbone.requires_grad_(not frozen)
         if frozen:
             model.backbone.eval()  # BatchNorm would otherwise move to statistics the weights do not follow
-        torch.manual_seed(seed_of("epoch", params.seed, epoch))  # for dropout, the only global randomness
+        # For dropout, the only global randomness, of the images of this process
+        torch.manual_seed(seed_of("epoch", params.seed, epoch) + processes.index)
 
-        order = epoch_order(data.train, factors, params.seed, epoch)
+        if phase == "retrain" or params.sampler == "class_aware":
+            count = steps * params.batch_size
+            order = class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
+        else:
+            order = epoch_order(data.train, factors, params.seed, epoch)
         rows, sample_weights = with_extra(order, extra, extra_weight(params, epoch), params.seed, epoch)
         batches = fixed_batches(rows, params.batch_size, steps)
         batch_weights = fixed_batches(sample_weights, params.batch_size, steps)
+        part = equal_part(len(batches[0]), params.accumulate, processes.count)
+        share = slice(processes.index * part * params.accumulate, (processes.index + 1) * part * params.accumulate)
+        jobs = [(batch[share], weights[share]) for batch, weights in zip(batches, batch_weights, strict=True)]
 
         def read(job: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
             batch, weights = job
@@ -133,7 +162,7 @@ def train(
             return tensors[0], tensors[1], tensors[2]
 
         losses = torch.zeros(len(batches), device=device)
-        supply = prefetched(list(zip(batches, batch_weights, strict=True)), read)
+        supply = prefetched(jobs, read)
         for i in range(len(batches)):
             asked = time.perf_counter()
             images, wanted, weights = (tensor.to(device, non_blocking=True) for tensor in next(supply))
@@ -141,12 +170,19 @@ def train(
             progress = epoch - params.frozen_epochs + (i + 1) / len(batches)
             set_learning_rates(optimizer, params, progress)
 
-            images = augment(images.float() / 255.0, seed_of("augment", params.seed, epoch, i))
-            with autocast(device, compute.precision):
-                logits, _ = model(images.contiguous(memory_format=torch.channels_last))
-            loss = loss_function(logits, wanted, weights)
+            seed = seed_of("augment", params.seed, epoch, i)
+            images = augment(images.float() / 255.0, seed, first=share.start, of=len(batches[i]))
+            images = images.contiguous(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
+            parts = zip(images.split(part), wanted.split(part), weights.split(part), strict=True)
+            for some_images, some_wanted, some_weights in parts:
+                with autocast(device, compute.precision):
+                    logits, _ = model(some_images)
+                loss = loss_function(logits, some_wanted, some_weights) / params.accumulate
+                scaler.scale(loss).backward()
+                losses[i] += loss.detach()
+            if processes.count > 1:
+                processes.average([losses[i], *gradients_and_statistics(model)])
             scaler.unscale_(optimizer)
             if params.clip_norm > 0:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip_norm)
@@ -155,16 +191,15 @@ def train(
             step += 1
             average.update(model, step=step)
 
-            losses[i] = loss.detach()
             if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
                 stop_unless_finite(losses[: i + 1], batches, epoch, data)
 
         seconds = time.perf_counter() - started
-        probabilities = predict(
-            average.module, data.images, rows=data.val, batch_size=params.batch_size, precision=compute.precision
+        probabilities = predict_together(
+            average.module, data, processes, batch_size=params.batch_size, precision=compute.precision
         )
         val_map = mean_average_precision(data.targets[data.val], probabilities)
-        mean_loss, phase = float(losses.mean()), "head" if frozen else "all"
+        mean_loss = float(losses.mean())
         history.append({"epoch": epoch + 1, "phase": phase, "loss": mean_loss, "val_mAP": val_map})
         if not val_map <= best["mAP"]:  # written so that without any validation positive (NaN) the last epoch wins
             weights_now = {key: value.cpu().clone() for key, value in average.module.state_dict().items()}
@@ -176,7 +211,9 @@ def train(
             *(sum(map(len, batches)) / seconds, 100 * waited / seconds, optimizer.param_groups[-1]["lr"]),
             time.perf_counter() - started,
         )
-        if resume is not None:
+        if phase == "all" and stops_early(history, params.patience):
+            log.info("no better val mAP in %s epochs: all parameters have been trained", params.patience)
+        if resume is not None and processes.index == 0:
             resume.save(
                 {
                     "model": model.state_dict(),
@@ -192,7 +229,7 @@ def train(
 
     trained: Classifier = average.module
     trained.load_state_dict(best["weights"])
-    probabilities = predict(trained, data.images, rows=data.val, batch_size=params.batch_size)
+    probabilities = predict_together(trained, data, processes, batch_size=params.batch_size, precision="fp32")
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))
@@ -240,36 +277,6 @@ def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndar
 def loss_of(params: TrainingParams, data: TrainingData) -> MultiLabelLoss:
     """The loss the parameters name, with the counts of the real training images."""
     return build_loss(params.loss, data.class_names, data.positives(), data.negatives())
-
-
-def parameter_groups(model: Classifier, weight_decay: float) -> list[dict[str, Any]]:
-    """Four groups: backbone and head, each with decay on weights and without on biases, norms and other vectors."""
-    groups: list[dict[str, Any]] = []
-    for part in ("backbone", "head"):
-        parameters = list(getattr(model, part).parameters())
-        matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
-        vectors = [parameter for parameter in parameters if parameter.ndim < 2]
-        groups.append({"part": part, "params": matrices, "weight_decay": weight_decay})
-        groups.append({"part": part, "params": vectors, "weight_decay": 0.0})
-    return groups
-
-
-def set_learning_rates(optimizer: torch.optim.Optimizer, params: TrainingParams, progress: float) -> None:
-    """Constant `head_lr` while the backbone is frozen (progress <= 0), then linear warm-up and cosine to the floor.
-
-    Args:
-        progress: epochs since all parameters are trained; fractional, because epochs differ in length.
-    """
-    share = 1.0
-    if progress > 0:
-        warmup = params.warmup_epochs
-        if progress < warmup:
-            share = progress / warmup
-        else:
-            along = (progress - warmup) / max(params.epochs - warmup, 1e-9)
-            share = COSINE_FLOOR + (1 - COSINE_FLOOR) * 0.5 * (1 + math.cos(math.pi * min(along, 1.0)))
-    for group in optimizer.param_groups:
-        group["lr"] = share * (params.head_lr if group["part"] == "head" else params.lr)
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:

@@ -20,6 +20,11 @@ def get_logger(name: str) -> logging.Logger:
     return root.getChild(name)
 
 
+def silence() -> None:
+    """Print no more events in this process: another one prints the same."""
+    logging.getLogger("trcgl").setLevel(logging.ERROR)
+
+
 def progress(items: Iterable[Any], *, total: int | None = None, what: str) -> "tqdm[Any]":
     """Iterate with a progress bar on a terminal, silently elsewhere."""
     return tqdm(items, total=total, desc=what, disable=None, leave=False, dynamic_ncols=True)

@@ -1,12 +1,46 @@
 """Several processes of one script, started by `accelerate launch` or `torchrun`, or just one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 from accelerate import PartialState
+from torch import Tensor, distributed
 
 PATIENCE = timedelta(hours=12)
 """Processes wait for each other that long; the libraries' ten minutes are less than a continued run may lag behind."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The place of this process among those of a launch, and what they do together; alone unless told otherwise.
+
+    Every process must make the same calls in the same order with tensors of the same shapes.
+
+    Attributes:
+        index: of this process, from 0; process 0 writes.
+        count: how many there are.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace the tensors, all of one type, by their means over the processes: in one message, and in the same bits
+        everywhere."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        parts = (flat / self.count).split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view(tensor.shape))
+
+    def add(self, tensor: Tensor) -> None:
+        """Replace the tensor by its sum over the processes."""
+        if self.count > 1:
+            distributed.all_reduce(tensor)
 
 
 def join_processes(device: torch.device) -> PartialState:
