@@ -10,11 +10,11 @@ import torch
 
 from tests.classifier_cases import CPU, baseline_params, classifier_params, separable, with_synthetic
 from trcgl.classifier import train as trainer
+from trcgl.classifier.build import build_model
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.classifier.train import (
     Trained,
-    build_model,
     fixed_batches,
     parameter_groups,
     set_learning_rates,
@@ -26,7 +26,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 
 DATA = separable()
-CONDITIONAL = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0).conditional
+COOCCURRENCE = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def same(a: Trained, b: Trained) -> bool:
 
 @pytest.mark.parametrize("loss", ["bce", "asl", "effective_number_margin"])
 def test_a_separable_set_is_learned(loss: str):
-    trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, conditional=CONDITIONAL)
+    trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, cooccurrence=COOCCURRENCE)
     assert trained.history["val_mAP"].max() > 0.9
     assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0]
     assert trained.history["epoch"].tolist() == list(range(1, 9))
@@ -71,7 +71,7 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: 
     """Killed once after the frozen epoch and once while extra images take part: bit for bit the uninterrupted run."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     params, data = classifier_params(extra_source=source, extra_until=0.75), with_synthetic(DATA, 30)
-    whole = train(params, data, CPU, conditional=CONDITIONAL)
+    whole = train(params, data, CPU, cooccurrence=COOCCURRENCE)
 
     class Killed(Exception):
         pass
@@ -84,8 +84,8 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path: Path, monkeypatch: 
 
     for _ in range(2):
         with pytest.raises(Killed):
-            train(params, data, CPU, conditional=CONDITIONAL, resume=Kills("train", params=params))
-    resumed = train(params, data, CPU, conditional=CONDITIONAL, resume=ResumePoint("train", params=params))
+            train(params, data, CPU, cooccurrence=COOCCURRENCE, resume=Kills("train", params=params))
+    resumed = train(params, data, CPU, cooccurrence=COOCCURRENCE, resume=ResumePoint("train", params=params))
     assert same(whole, resumed)
 
 
@@ -130,7 +130,7 @@ def test_learning_rates_by_phase():
 
 
 def test_biases_and_norms_do_not_decay():
-    model = build_model(classifier_params(), DATA, CONDITIONAL)
+    model = build_model(classifier_params(), DATA, COOCCURRENCE)
     groups = parameter_groups(model, 0.05)
     assert all(p.ndim >= 2 for g in groups if g["weight_decay"] for p in g["params"])
     assert sum(len(g["params"]) for g in groups) == len(list(model.parameters()))

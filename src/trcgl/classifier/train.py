@@ -17,16 +17,17 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from trcgl.classifier.augment import Augmentation
+from trcgl.classifier.build import build_model
 from trcgl.classifier.data import TrainingData, prefetched
 from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
 from trcgl.classifier.losses.build import build_loss
-from trcgl.classifier.model import Classifier, ModelConfig
+from trcgl.classifier.model import Classifier
 from trcgl.classifier.predict import predict
 from trcgl.classifier.sampling import epoch_order, repeat_factors, steps_of_epoch
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
-from trcgl.graph.adjacency import build_adjacency
+from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
@@ -63,7 +64,7 @@ def train(
     data: TrainingData,
     compute: ComputeParams,
     *,
-    conditional: np.ndarray | None = None,
+    cooccurrence: Cooccurrence | None = None,
     steps_per_epoch: int | None = None,
     resume: ResumePoint | None = None,
 ) -> Trained:
@@ -74,7 +75,7 @@ def train(
             its extra images.
         data: see TrainingData.
         compute: device and precision. The caller sets the number of threads.
-        conditional: [C, C] P(j given i) in the order of data.class_names, for a head with a label graph.
+        cooccurrence: counts in the order of data.class_names, for a head with a label graph.
         steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
         resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
             optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
@@ -87,7 +88,7 @@ def train(
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
-    model = build_model(params, data, conditional).to(device).to(memory_format=torch.channels_last)
+    model = build_model(params, data, cooccurrence).to(device).to(memory_format=torch.channels_last)
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
     optimizer = torch.optim.AdamW(parameter_groups(model, params.weight_decay))
     scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
@@ -194,56 +195,6 @@ def train(
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))
-
-
-def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndarray | None) -> Classifier:
-    """The untrained network the parameters describe."""
-    head, options, adjacency = "linear", {}, None
-    if isinstance(params, ClassifierParams) and params.head == "trcgl":
-        if conditional is None:
-            raise ValueError("head 'trcgl' needs the conditional probabilities of the label graph")
-        head = params.head
-        options = {
-            "gate_strength": params.gate_strength,
-            "gate_reduction": params.gate_reduction,
-            "attention_strength": params.attention_strength,
-            "graph_strength": params.graph_strength,
-            "label_embedding": params.label_embedding,
-            "graph_dropout": params.graph_dropout,
-        }
-        matrix = build_adjacency(
-            params.adjacency,
-            conditional,
-            threshold=params.adjacency_threshold,
-            reweight=params.adjacency_reweight,
-        )
-        adjacency = torch.from_numpy(matrix).float()
-    config = ModelConfig(
-        backbone=params.backbone,
-        backbone_options=params.backbone_options,
-        head=head,
-        head_options=options,
-        image_size=data.image_size,
-        pixel_mean=params.pixel_mean,
-        pixel_std=params.pixel_std,
-        class_names=data.class_names,
-        class_groups=data.class_groups,
-    )
-    model = Classifier(config, adjacency, params.initial_weights)
-    start_from_prevalence(model, data)
-    return model
-
-
-@torch.no_grad()
-def start_from_prevalence(model: Classifier, data: TrainingData) -> None:
-    """Set the classifier's bias to the classes' log-odds in training, a start that short runs cannot reach by steps.
-
-    Focal Loss, https://arxiv.org/abs/1708.02002, section 3.3. Half a positive and half a negative are added, so that
-    a class without either has odds.
-    """
-    known = data.targets[data.train]
-    positive, negative = (known == 1).sum(axis=0) + 0.5, (known == 0).sum(axis=0) + 0.5
-    model.head.classifier.bias.copy_(torch.from_numpy(np.log(positive / negative)))
 
 
 def parameter_groups(model: Classifier, weight_decay: float) -> list[dict[str, Any]]:
