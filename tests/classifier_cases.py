@@ -49,7 +49,7 @@ TRCGL: dict[str, Any] = {
     "adjacency": "paper",
     "adjacency_threshold": 0.02,
     "adjacency_reweight": 0.2,
-    "adjacency_shrinkage": 5.0,
+    "adjacency_confidence": 0.95,
     "label_vectors": None,
     "label_embedding": 8,
     "graph_dropout": 0.1,

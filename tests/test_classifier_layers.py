@@ -52,7 +52,7 @@ def test_label_graph_is_two_dense_layers_and_a_cosine():
 @pytest.mark.parametrize("kind", [ChannelReweighting, LearnedReweighting])
 def test_gate(maps: Tensor, kind: type):
     layer = kind(FEATURES, 16, 0.05)
-    down, up = (w.detach().double().numpy()[:, :, 0, 0] for w in (layer.gate.squeeze.weight, layer.gate.excite.weight))
+    down, up = (w.detach().double().numpy() for w in (layer.gate.squeeze.weight, layer.gate.excite.weight))
     x = maps.double().numpy()
     gate = 1 / (1 + np.exp(-(np.maximum(x.mean((2, 3)) @ down.T, 0) @ up.T)))[:, :, None, None]
     change = gate if kind is ChannelReweighting else 2 * gate - 1

@@ -216,7 +216,7 @@ class ClassifierParams(TrainingParams):
     adjacency: str = knob(choices=("paper", "mlgcn", "lift", "identity"))
     adjacency_threshold: float = knob(**PROBABILITY)
     adjacency_reweight: float = knob(**PROBABILITY)
-    adjacency_shrinkage: float = knob(low=0.5)
+    adjacency_confidence: float = knob(low=0.5, high=0.9999)
     label_vectors: str | None
     label_embedding: int = knob(low=1)
     graph_dropout: float = knob(**PROBABILITY)

@@ -82,7 +82,7 @@ def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: 
         cooccurrence,
         threshold=params.adjacency_threshold,
         reweight=params.adjacency_reweight,
-        shrinkage=params.adjacency_shrinkage,
+        confidence=params.adjacency_confidence,
     )
     groups = np.array(data.class_groups)
     share = heard_share(adjacency, groups == "tail", groups == "head")

@@ -20,13 +20,14 @@ class Gate(nn.Module):
     def __init__(self, features: int, reduction: int):
         super().__init__()
         hidden = max(1, features // reduction)
-        self.squeeze = nn.Conv2d(features, hidden, 1, bias=False)
-        self.excite = nn.Conv2d(hidden, features, 1, bias=False)
+        # The 1x1 convolutions of the paper on a map of one place, without a convolution's overhead
+        self.squeeze = nn.Linear(features, hidden, bias=False)
+        self.excite = nn.Linear(hidden, features, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, F, h, w] -> [B, F, 1, 1]."""
-        pooled = maps.mean((2, 3), keepdim=True)
-        return self.excite(self.squeeze(pooled).relu()).sigmoid()
+        gate = self.excite(self.squeeze(maps.mean((2, 3))).relu()).sigmoid()
+        return gate[:, :, None, None]
 
 
 class ChannelReweighting(nn.Module):
@@ -50,8 +51,8 @@ class ChannelReweighting(nn.Module):
 class LearnedReweighting(nn.Module):
     """x' = x * (1 + strength * (2 gate - 1)), the strength learned.
 
-    The gate is centred: it starts near the map as it is (an untrained gate is near 1/2), and at strength 1 it can switch
-    a channel off as well as double it. The paper's residual only ever adds, and mostly a constant.
+    The gate is centred: it starts near the map as it is (an untrained gate is near 1/2), and at strength 1 it can
+    switch a channel off as well as double it. The paper's residual only ever adds, and mostly a constant.
 
     Args:
         features, reduction: see Gate.

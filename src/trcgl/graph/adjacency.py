@@ -12,12 +12,13 @@ common ones, whatever they have to do with them. `lift` divides by P(j).
 """
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from trcgl.graph.cooccurrence import Cooccurrence
 
 
 def build_adjacency(
-    mode: str, cooccurrence: Cooccurrence, *, threshold: float, reweight: float, shrinkage: float
+    mode: str, cooccurrence: Cooccurrence, *, threshold: float, reweight: float, confidence: float
 ) -> np.ndarray:
     """The adjacency of one mode.
 
@@ -26,7 +27,7 @@ def build_adjacency(
         cooccurrence: of the C findings, in their order.
         threshold: `paper`: entries below become 0; `mlgcn`: entries at or above become 1.
         reweight: `mlgcn`: the share of a node's update that comes from its neighbours; `lift`: the largest such share.
-        shrinkage: `lift`: see lift_adjacency.
+        confidence: `lift`: see lift_adjacency.
 
     Returns:
         float64 [C, C].
@@ -36,7 +37,7 @@ def build_adjacency(
     if mode == "mlgcn":
         return mlgcn_adjacency(cooccurrence.conditional, threshold, reweight)
     if mode == "lift":
-        return lift_adjacency(cooccurrence.counts, cooccurrence.images, reweight, shrinkage)
+        return lift_adjacency(cooccurrence.counts, cooccurrence.images, reweight, confidence)
     if mode == "identity":
         return np.eye(len(cooccurrence.names))
     raise ValueError(f"adjacency '{mode}' is not known; known: paper, mlgcn, lift, identity")
@@ -66,22 +67,23 @@ def mlgcn_adjacency(conditional: np.ndarray, threshold: float, reweight: float) 
     return weights
 
 
-def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, shrinkage: float) -> np.ndarray:
-    """Row i: neighbours j by log-lift w_ij = max(0, log (n_ij + k) / (e_ij + k)), the rest of 1 for itself.
+def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, confidence: float) -> np.ndarray:
+    """Row i: neighbours j by the log-lift w_ij that the counts vouch for, the rest of 1 for itself.
 
-    n_ij counts images with both findings, e_ij = images_ij P(i) P(j) is what chance alone would give, and k
-    (`shrinkage`) draws a small count to lift 1. For k = 1/2, in base 2, this is the information component of
-    pharmacovigilance (Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013); here k is larger, because there a
-    weak signal is looked into by a person and here it acts.
+    n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is what chance alone would give. The lift
+    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), drawn to 1 where the counts are small (the information
+    component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013), and w_ij is the log
+    of the value it exceeds with probability `confidence`, or 0 if that is negative. At 0.95 a pair
+    seen once has no edge; one as frequent as chance has none at any, however common its findings.
 
-    The neighbours' share of row i is `reweight` s / (1 + s), s = sum_j w_ij in nats: a finding whose ties are weak or
-    seen a few times listens to itself, where a row normalised to a fixed share would turn the least tie to the full
-    share. Findings that avoid each other (negative log-lift) do not speak to each other.
+    The neighbours' share of row i is `reweight` s / (1 + s), s = sum_j w_ij in nats: a finding with weak ties listens
+    to itself, where a row normalised to a fixed share would blow the least tie up to the full share. Findings that
+    avoid each other do not speak to each other.
 
     Args:
         counts, images: int [C, C], see Cooccurrence.
         reweight: in 0..1.
-        shrinkage: k > 0, in images.
+        confidence: in 0..1, below 1.
 
     Returns:
         float64 [C, C], directed, rows sum to 1.
@@ -89,7 +91,7 @@ def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, shri
     known = images.diagonal()
     share = np.divide(counts.diagonal(), known, out=np.zeros(len(counts)), where=known > 0)
     expected = images * np.outer(share, share)
-    weights = np.log((counts + shrinkage) / (expected + shrinkage)).clip(min=0.0)
+    weights = np.log(gammaincinv(counts + 0.5, 1.0 - confidence) / (expected + 0.5)).clip(min=0.0)
     np.fill_diagonal(weights, 0.0)
     total = weights.sum(axis=1, keepdims=True)
     adjacency = reweight * weights / (1.0 + total)
@@ -98,7 +100,7 @@ def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, shri
 
 
 def heard_share(adjacency: np.ndarray, listeners: np.ndarray, speakers: np.ndarray) -> float:
-    """Of what `listeners` hear from other findings, the share that comes from `speakers`; mean over the listeners.
+    """Of all that `listeners` hear from other findings, the share that comes from `speakers`.
 
     Args:
         adjacency: [C, C], not negative.
@@ -108,6 +110,5 @@ def heard_share(adjacency: np.ndarray, listeners: np.ndarray, speakers: np.ndarr
         A number in 0..1; NaN when no listener hears anybody.
     """
     others = adjacency * ~np.eye(len(adjacency), dtype=bool)
-    heard = others[listeners].sum(axis=1)
-    shares = others[np.ix_(listeners, speakers)].sum(axis=1)[heard > 0] / heard[heard > 0]
-    return float(shares.mean()) if len(shares) else float("nan")
+    heard = others[listeners].sum()
+    return float(others[np.ix_(listeners, speakers)].sum() / heard) if heard > 0 else float("nan")

@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,8 @@ def encode(phrases: Sequence[str], encoder: str) -> np.ndarray:
         InputError: transformers cannot load the encoder.
     """
     try:
-        tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(encoder)
+        model: Any = AutoModel.from_pretrained(encoder).eval()
     except (OSError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(

@@ -37,7 +37,7 @@ def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
             names = json.loads(file.metadata()[METADATA])["names"]
             vectors = file.get_tensor(TENSOR)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a file of label vectors ({error}); `{MAKE} --help` says how to make one") from None
+        raise InputError(f"{path}: not a file of label vectors ({error}); for making one see {MAKE} --help") from None
     row = {name: i for i, name in enumerate(names)}
     missing = [label for label in labels if label not in row]
     if missing:
