@@ -19,7 +19,7 @@ from trcgl.runtime.errors import InputError
 
 WHOLE = separable()
 DATA = with_synthetic(WHOLE, 40)
-CONDITIONAL = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0).conditional
+COOCCURRENCE = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0)
 
 
 def epochs_of(params: TrainingParams, data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
@@ -33,7 +33,7 @@ def epochs_of(params: TrainingParams, data: TrainingData, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "fixed_batches", recorded)
-        train(params, data, CPU, conditional=CONDITIONAL)
+        train(params, data, CPU, cooccurrence=COOCCURRENCE)
     return list(zip(seen[::2], seen[1::2], strict=True))
 
 
@@ -141,7 +141,7 @@ def test_the_weight_scales_the_loss_of_an_image():
 
     assert only_first(0.5) == pytest.approx(0.5 * only_first(1.0))
     runs = [
-        train(classifier_params(frozen_epochs=0, epochs=1, extra_weight=w), DATA, CPU, conditional=CONDITIONAL)
+        train(classifier_params(frozen_epochs=0, epochs=1, extra_weight=w), DATA, CPU, cooccurrence=COOCCURRENCE)
         for w in (0.01, 1.0)
     ]
     assert runs[0].history["loss"][0] < runs[1].history["loss"][0]

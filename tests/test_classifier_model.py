@@ -25,7 +25,7 @@ HEAD_KEYS = (
 CONFIG = ModelConfig(
     backbone="resnet10t",
     backbone_options=OPTIONS,
-    head="trcgl",
+    head="trcgl_paper",
     head_options={key: TRCGL[key] for key in HEAD_KEYS},
     image_size=32,
     pixel_mean=0.4,
@@ -71,7 +71,7 @@ def test_files_have_the_same_bytes_in_every_process(tmp_path: Path):
 def test_a_model_that_lost_a_tensor_does_not_load(tmp_path: Path):
     build().save(tmp_path / "m")
     tensors = load_file(tmp_path / "m" / "model.safetensors")
-    del tensors["head.reweighting.squeeze.weight"]
+    del tensors["head.reweighting.gate.squeeze.weight"]
     save_file(tensors, tmp_path / "m" / "model.safetensors")
     with pytest.raises(InputError, match=r"do not fit.*squeeze"):
         Classifier.load(tmp_path / "m")

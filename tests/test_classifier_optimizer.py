@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from tests.classifier_cases import baseline_params, classifier_params, separable
+from trcgl.classifier.build import build_model
 from trcgl.classifier.optimizer import build_optimizer, parameter_groups, set_learning_rates
 from trcgl.classifier.schedule import epochs_of, phase_of, stops_early
-from trcgl.classifier.train import build_model
 from trcgl.config import TrainingParams
 from trcgl.graph.cooccurrence import count_cooccurrence
 
 DATA = separable()
-CONDITIONAL = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0).conditional
+COOCCURRENCE = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0)
 
 
 def rates(optimizer: torch.optim.Optimizer, params: TrainingParams, progress: float) -> tuple[float, float]:
@@ -38,7 +38,7 @@ def test_learning_rates_by_phase():
 
 @pytest.mark.parametrize("layer_decay", [1.0, 0.5])
 def test_biases_and_norms_do_not_decay(layer_decay: float):
-    model = build_model(classifier_params(), DATA, CONDITIONAL)
+    model = build_model(classifier_params(), DATA, COOCCURRENCE)
     groups = parameter_groups(model, 0.05, layer_decay)
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(decays) == len(list(model.parameters()))

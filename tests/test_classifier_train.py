@@ -19,12 +19,13 @@ from tests.classifier_cases import (
     with_synthetic,
 )
 from trcgl.classifier import train as trainer
+from trcgl.classifier.build import build_model
 from trcgl.classifier.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.losses.ldam_drw import LdamDrw
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.optimizer import parameter_groups, set_learning_rates
 from trcgl.classifier.thresholds import tune_thresholds
-from trcgl.classifier.train import Trained, build_model, fixed_batches, train
+from trcgl.classifier.train import Trained, fixed_batches, train
 from trcgl.config import LOSSES, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import count_cooccurrence
@@ -32,7 +33,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 
 DATA = separable()
-CONDITIONAL = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0).conditional
+COOCCURRENCE = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def same(a: Trained, b: Trained) -> bool:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_separable_set_is_learned(loss: str):
-    trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, conditional=CONDITIONAL)
+    trained = train(classifier_params(loss=loss, frozen_epochs=0, epochs=8), DATA, CPU, cooccurrence=COOCCURRENCE)
     assert trained.history["val_mAP"].max() > 0.9
     losses = trained.history["loss"]
     assert losses.iloc[6] < losses.iloc[0]  # in the eighth and last epoch a loss with deferred weights is another one
@@ -87,7 +88,7 @@ def test_a_killed_run_continues_to_the_same_result(
     """Killed after the frozen epoch, while extra images take part, and while a head is retrained: the same bits."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     params, data = classifier_params(**knobs), with_synthetic(DATA, 30)
-    whole = train(params, data, CPU, conditional=CONDITIONAL)
+    whole = train(params, data, CPU, cooccurrence=COOCCURRENCE)
 
     class Killed(Exception):
         pass
@@ -100,8 +101,8 @@ def test_a_killed_run_continues_to_the_same_result(
 
     for _ in range(3):
         with pytest.raises(Killed):
-            train(params, data, CPU, conditional=CONDITIONAL, resume=Kills("train", params=params))
-    resumed = train(params, data, CPU, conditional=CONDITIONAL, resume=ResumePoint("train", params=params))
+            train(params, data, CPU, cooccurrence=COOCCURRENCE, resume=Kills("train", params=params))
+    resumed = train(params, data, CPU, cooccurrence=COOCCURRENCE, resume=ResumePoint("train", params=params))
     assert same(whole, resumed)
 
 
@@ -152,12 +153,12 @@ def test_a_smaller_step_at_a_time_comes_to_the_same(monkeypatch: pytest.MonkeyPa
     without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "graph_dropout": 0.0}
     params = classifier_params(**without_batch_norm, frozen_epochs=0, clip_norm=0.0, lr=0.05, head_lr=0.05)
     whole, parts = (
-        train(replace(params, accumulate=accumulate), with_synthetic(DATA, 30), CPU, conditional=CONDITIONAL)
+        train(replace(params, accumulate=accumulate), with_synthetic(DATA, 30), CPU, cooccurrence=COOCCURRENCE)
         for accumulate in (1, 4)
     )
     assert parts.history["loss"].to_numpy() == pytest.approx(whole.history["loss"].to_numpy(), rel=1e-4)
     torch.manual_seed(params.seed)
-    before = flat(build_model(params, with_synthetic(DATA, 30), CONDITIONAL))
+    before = flat(build_model(params, with_synthetic(DATA, 30), COOCCURRENCE))
     moved = [flat(trained.model) - before for trained in (whole, parts)]
     assert moved[0].norm() > 0.1
     assert (moved[1] - moved[0]).norm() < 1e-3 * moved[0].norm()

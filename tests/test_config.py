@@ -67,6 +67,13 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
         ({"labels.test_fraction": 0.95}, "it must leave patients for training"),
         ({"classifier.epochs": 0, "classifier.frozen_epochs": 0}, "at least one epoch is needed"),
         ({"baseline.accumulate": 5}, "'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (32)"),
+        ({"classifier.csra_heads": 3}, "'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8"),
+        ({"classifier.decoder_width": 100}, "'classifier.decoder_width' is 100; it must be a multiple of 8"),
+        ({"classifier.head": "mlgcn"}, "mlgcn goes with 'classifier.adjacency' mlgcn, its paper's"),
+        (
+            {"classifier.head": "mlgcn", "classifier.adjacency": "mlgcn", "classifier.label_vectors": None},
+            "mlgcn needs 'classifier.label_vectors'",
+        ),
         ({"sampling.images_per_finding": None}, "neither is set; one of them must be a number"),
         ({"sampling.images_per_real_image": 1.5}, "both are set; one of them must be a number"),
         ({"sampling.guidance_start": 0.8, "sampling.guidance_end": 0.2}, "is above 'sampling.guidance_end' (0.2)"),

@@ -29,6 +29,12 @@ def test_counts_are_pairs_of_positives():
     assert found.conditional == pytest.approx(np.array([[1, 2 / 3, 1 / 3], [1 / 2, 1, 1 / 4], [1, 1, 1]]))
 
 
+def test_images_are_those_that_could_have_shown_both():
+    found = count_cooccurrence(TARGETS, NAMES, 0.0)
+    # The last row does not know the first finding, the second and the fourth not the third
+    assert found.images.tolist() == [[4, 4, 2], [4, 5, 3], [2, 3, 3]]
+
+
 def test_row_is_the_condition_and_smoothing_enters_the_divisor():
     found = count_cooccurrence(TARGETS, NAMES, 1.0)
     assert found.conditional[0, 1] == 2 / 4
@@ -50,15 +56,19 @@ def test_saved_bytes_depend_on_the_content_alone(tmp_path: Path):
     again = Cooccurrence.load(tmp_path / "a.npz")
     assert again.names == NAMES
     assert (again.counts == found.counts).all()
+    assert (again.images == found.images).all()
     assert (again.conditional == found.conditional).all()
 
 
 def test_order_is_by_name():
     found = count_cooccurrence(TARGETS, NAMES, 1.0)
-    turned = found.conditional_for(("mass", "effusion"))
-    assert turned[0, 1] == found.conditional[2, 0]
+    turned = found.for_names(("mass", "effusion"))
+    assert turned.names == ("mass", "effusion")
+    assert turned.conditional[0, 1] == found.conditional[2, 0]
+    assert turned.counts.tolist() == [[1, 1], [1, 3]]
+    assert turned.images.tolist() == [[3, 2], [2, 4]]
     with pytest.raises(InputError, match="lack 'azygos lobe'"):
-        found.conditional_for(("azygos lobe",))
+        found.for_names(("azygos lobe",))
 
 
 def test_unreadable_file_is_one_line(tmp_path: Path):

@@ -42,6 +42,7 @@ class Range(TypedDict):
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt")
 LOSSES = ("bce", "focal", "asl", "distribution_balanced", "effective_number_margin", "ldam_drw", "logit_adjustment")
+CSRA_HEADS = (1, 2, 4, 6, 8)
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
 PERCENT: Range = {"low": 0.0, "high": 100.0}
 
@@ -209,14 +210,20 @@ class TrainingParams:
 
 @section
 class ClassifierParams(TrainingParams):
-    head: str = knob(choices=("linear", "trcgl"))
+    head: str = knob(choices=("linear", "csra", "mlgcn", "mldecoder", "trcgl_paper", "trcgl"))
+    csra_heads: int = knob(low=1)
+    csra_lambda: float = knob(low=0.0)
+    decoder_width: int = knob(low=8)
     gate_strength: float = knob(low=0.0)
     gate_reduction: int = knob(low=1)
     attention_strength: float = knob(low=0.0)
+    attention_temperature: float = knob(low=0.01)
     graph_strength: float = knob(low=0.0)
-    adjacency: str = knob(choices=("paper", "mlgcn", "identity"))
+    adjacency: str = knob(choices=("paper", "mlgcn", "lift", "identity"))
     adjacency_threshold: float = knob(**PROBABILITY)
     adjacency_reweight: float = knob(**PROBABILITY)
+    adjacency_confidence: float = knob(low=0.5, high=0.9999)
+    label_vectors: str | None
     label_embedding: int = knob(low=1)
     graph_dropout: float = knob(**PROBABILITY)
     extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
@@ -389,6 +396,7 @@ def _check_relations(params: Params, file: str) -> None:
                 f"{file}: '{name}.accumulate' is {section.accumulate}; it must divide '{name}.batch_size' "
                 f"({section.batch_size}) into equal parts"
             )
+    _check_head(params.classifier, file)
     sampling = params.sampling
     counts = (sampling.images_per_finding, sampling.images_per_real_image)
     if counts.count(None) != 1:
@@ -402,3 +410,27 @@ def _check_relations(params: Params, file: str) -> None:
             f"{file}: 'sampling.guidance_start' ({sampling.guidance_start}) is above 'sampling.guidance_end' "
             f"({sampling.guidance_end}); it must not be (equal: no guidance)"
         )
+
+
+def _check_head(classifier: ClassifierParams, file: str) -> None:
+    """Knobs of the heads that only some values fit."""
+    if classifier.csra_heads not in CSRA_HEADS:
+        raise InputError(
+            f"{file}: 'classifier.csra_heads' is {classifier.csra_heads}; the paper has temperatures for "
+            f"{', '.join(map(str, CSRA_HEADS))} heads"
+        )
+    if classifier.decoder_width % 8:
+        raise InputError(
+            f"{file}: 'classifier.decoder_width' is {classifier.decoder_width}; it must be a multiple of 8, the "
+            "number of the decoder's attention heads"
+        )
+    if classifier.head == "mlgcn":
+        if classifier.adjacency not in ("mlgcn", "identity"):
+            raise InputError(
+                f"{file}: 'classifier.head' mlgcn goes with 'classifier.adjacency' mlgcn, its paper's (or identity, "
+                f"the control); it is {classifier.adjacency}"
+            )
+        if classifier.label_vectors is None:
+            raise InputError(
+                f"{file}: 'classifier.head' mlgcn needs 'classifier.label_vectors', a file of word vectors; it is null"
+            )

@@ -1,4 +1,4 @@
-"""Label graph: class prototypes that exchange information along co-occurrence, compared with the image.
+"""Label graph: class vectors that exchange information along co-occurrence, compared with the image.
 
 ML-GCN, https://arxiv.org/abs/1904.03582, section 3.2, for the idea; TRCGL-Net, https://arxiv.org/abs/2607.00975, for
 learned embeddings in place of word vectors and for the cosine.
@@ -32,38 +32,74 @@ def graph_convolution(features_in: int, features_out: int) -> GCNConv:
     return GCNConv(features_in, features_out, add_self_loops=False, normalize=False, bias=False)
 
 
-class LabelGraph(nn.Module):
-    """Logit term of class c: cos(W image, prototype_c) + b_c, the prototypes from two graph convolutions.
+class ClassVectors(nn.Module):
+    """Class vectors from label vectors by two graph convolutions: A f(A V W1) W2.
 
     Args:
-        features: width F of the image vector and of the prototypes.
-        adjacency: float32 [C, C], normalised; out_i = sum_j A_ij x_j.
-        embedding: width of the learned label embeddings.
+        adjacency: float32 [C, C], normalised; out_i = sum_j A_ij x_j. Kept as a buffer.
+        vectors: float32 [C, d], the label vectors V.
+        learned: V is copied and trained on; otherwise it stays as it is.
+        hidden: width of the first convolution.
+        features: width F of the class vectors.
+        slope: of f, a leaky ReLU; 0: ReLU.
         dropout: between the two convolutions, in training.
     """
 
     adjacency: Tensor
+    vectors: Tensor
     edge_index: Tensor
     edge_weight: Tensor
 
-    def __init__(self, features: int, adjacency: Tensor, embedding: int, dropout: float):
+    def __init__(
+        self,
+        adjacency: Tensor,
+        vectors: Tensor,
+        *,
+        learned: bool,
+        hidden: int,
+        features: int,
+        slope: float = 0.0,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         edge_index, edge_weight = edges_of(adjacency)
         self.register_buffer("adjacency", adjacency.clone())
         # Follow from the adjacency, so they are not saved with it
         self.register_buffer("edge_index", edge_index, persistent=False)
         self.register_buffer("edge_weight", edge_weight, persistent=False)
-        self.embedding = nn.Parameter(torch.randn(len(adjacency), embedding) * 0.02)
-        self.first = graph_convolution(embedding, embedding)
-        self.second = graph_convolution(embedding, features)
+        if learned:
+            self.vectors = nn.Parameter(vectors.clone())
+        else:
+            self.register_buffer("vectors", vectors.clone())
+        self.first = graph_convolution(vectors.shape[1], hidden)
+        self.second = graph_convolution(hidden, features)
+        self.slope = slope
         self.dropout = nn.Dropout(dropout)
+
+    def forward(self) -> Tensor:
+        """[C, F]."""
+        hidden = F.leaky_relu(self.first(self.vectors, self.edge_index, self.edge_weight), self.slope)
+        return self.second(self.dropout(hidden), self.edge_index, self.edge_weight)
+
+
+class LabelGraph(nn.Module):
+    """TRCGL-Net's logit term of class c: cos(W image, prototype_c) + b_c, the prototypes from learned embeddings.
+
+    Args:
+        features: width F of the image vector and of the prototypes.
+        adjacency: see ClassVectors.
+        embedding: width of the learned label embeddings, N(0, 0.02) at the start.
+        dropout: see ClassVectors.
+    """
+
+    def __init__(self, features: int, adjacency: Tensor, embedding: int, dropout: float):
+        super().__init__()
+        start = torch.randn(len(adjacency), embedding) * 0.02
+        self.prototypes = ClassVectors(
+            adjacency, start, learned=True, hidden=embedding, features=features, dropout=dropout
+        )
         self.image = nn.Linear(features, features, bias=False)
         self.bias = nn.Parameter(torch.zeros(len(adjacency)))
-
-    def prototypes(self) -> Tensor:
-        """[C, F]."""
-        hidden = self.first(self.embedding, self.edge_index, self.edge_weight).relu()
-        return self.second(self.dropout(hidden), self.edge_index, self.edge_weight)
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, F] -> [B, C]."""

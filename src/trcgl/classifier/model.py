@@ -16,7 +16,6 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, write_json
 
 WEIGHTS = "model.safetensors"
-ADJACENCY = "head.graph.adjacency"
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Classifier(nn.Module):
         config: what to build.
         adjacency: float32 [C, C] for a head with a label graph; kept as a buffer.
         initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see backbone.py.
+        label_vectors: float32 [C, d] for a head that starts from them; saved with the weights.
 
     Attributes:
         config: as given.
@@ -59,7 +59,13 @@ class Classifier(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, config: ModelConfig, adjacency: Tensor | None = None, initial_weights: str | None = None):
+    def __init__(
+        self,
+        config: ModelConfig,
+        adjacency: Tensor | None = None,
+        initial_weights: str | None = None,
+        label_vectors: Tensor | None = None,
+    ):
         super().__init__()
         self.config = config
         self.thresholds = dict.fromkeys(config.class_names, 0.5)
@@ -70,7 +76,9 @@ class Classifier(nn.Module):
         if initial_weights is not None and not imagenet:
             load_weights(self.backbone, initial_weights)
         features, *_ = map_shape(self.backbone, config.image_size)
-        self.head: Head = build_head(config.head, features, len(config.class_names), config.head_options, adjacency)
+        self.head: Head = build_head(
+            config.head, features, len(config.class_names), config.head_options, adjacency, label_vectors
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Classify a batch.
@@ -127,7 +135,9 @@ class Classifier(nn.Module):
         if set(thresholds) != set(config.class_names):
             raise InputError(f"{folder}: thresholds.json and classes.json name different findings")
         try:
-            model = cls(config, tensors.get(ADJACENCY))
+            # The label graph's own tensors say how large it is
+            graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
+            model = cls(config, graph.get("adjacency"), label_vectors=graph.get("vectors"))
             model.load_state_dict(tensors)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())

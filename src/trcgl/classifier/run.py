@@ -8,7 +8,7 @@ import torch
 from trcgl.classifier.backbone import warn_if_seen
 from trcgl.classifier.data import load_training_data
 from trcgl.classifier.train import Trained, train
-from trcgl.config import Params, TrainingParams
+from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
@@ -70,18 +70,18 @@ def train_and_save(
         silence()
     warn_if_seen(training.weights_have_seen, params.dataset.name)
     hashed = files.hashed()
-    if training.initial_weights is not None and Path(training.initial_weights).is_file():
-        hashed.append(Path(training.initial_weights))
+    named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)
+    hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
     resume = ResumePoint(
         name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
     )
     data = load_training_data(files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit)
-    conditional = None if files.graph is None else Cooccurrence.load(files.graph).conditional_for(data.class_names)
+    cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
     trained = train(
         training,
         data,
         params.compute,
-        conditional=conditional,
+        cooccurrence=cooccurrence,
         steps_per_epoch=steps_per_epoch,
         resume=resume,
         processes=processes,

@@ -21,19 +21,18 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from trcgl.classifier.augment import Augmentation
+from trcgl.classifier.build import build_model, loss_of
 from trcgl.classifier.data import TrainingData, prefetched
 from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
-from trcgl.classifier.losses.base import MultiLabelLoss
-from trcgl.classifier.losses.build import build_loss
-from trcgl.classifier.model import Classifier, ModelConfig
+from trcgl.classifier.model import Classifier
 from trcgl.classifier.optimizer import build_optimizer, set_learning_rates
 from trcgl.classifier.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
 from trcgl.classifier.schedule import epochs_of, phase_of, stops_early
 from trcgl.classifier.thresholds import tune_thresholds
 from trcgl.classifier.together import equal_part, gradients_and_statistics, predict_together, stop_unless_together
-from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
+from trcgl.config import ComputeParams, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
-from trcgl.graph.adjacency import build_adjacency
+from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
@@ -72,7 +71,7 @@ def train(
     data: TrainingData,
     compute: ComputeParams,
     *,
-    conditional: np.ndarray | None = None,
+    cooccurrence: Cooccurrence | None = None,
     steps_per_epoch: int | None = None,
     resume: ResumePoint | None = None,
     processes: Processes = ALONE,
@@ -84,7 +83,7 @@ def train(
             its extra images.
         data: see TrainingData.
         compute: device and precision. The caller sets the number of threads.
-        conditional: [C, C] P(j given i) in the order of data.class_names, for a head with a label graph.
+        cooccurrence: counts in the order of data.class_names, for a head with a label graph.
         steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
         resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
             optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
@@ -99,7 +98,7 @@ def train(
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
-    model = build_model(params, data, conditional).to(device).to(memory_format=torch.channels_last)
+    model = build_model(params, data, cooccurrence).to(device).to(memory_format=torch.channels_last)
     untrained_head = {key: value.clone() for key, value in model.head.state_dict().items()}
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
     optimizer = build_optimizer(model, params)
@@ -233,50 +232,6 @@ def train(
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))
-
-
-def build_model(params: TrainingParams, data: TrainingData, conditional: np.ndarray | None) -> Classifier:
-    """The untrained network the parameters describe."""
-    head, options, adjacency = "linear", {}, None
-    if isinstance(params, ClassifierParams) and params.head == "trcgl":
-        if conditional is None:
-            raise ValueError("head 'trcgl' needs the conditional probabilities of the label graph")
-        head = params.head
-        options = {
-            "gate_strength": params.gate_strength,
-            "gate_reduction": params.gate_reduction,
-            "attention_strength": params.attention_strength,
-            "graph_strength": params.graph_strength,
-            "label_embedding": params.label_embedding,
-            "graph_dropout": params.graph_dropout,
-        }
-        matrix = build_adjacency(
-            params.adjacency,
-            conditional,
-            threshold=params.adjacency_threshold,
-            reweight=params.adjacency_reweight,
-        )
-        adjacency = torch.from_numpy(matrix).float()
-    config = ModelConfig(
-        backbone=params.backbone,
-        backbone_options=params.backbone_options,
-        head=head,
-        head_options=options,
-        image_size=data.image_size,
-        pixel_mean=params.pixel_mean,
-        pixel_std=params.pixel_std,
-        class_names=data.class_names,
-        class_groups=data.class_groups,
-    )
-    model = Classifier(config, adjacency, params.initial_weights)
-    with torch.no_grad():
-        model.head.classifier.bias.copy_(loss_of(params, data).initial_logits())
-    return model
-
-
-def loss_of(params: TrainingParams, data: TrainingData) -> MultiLabelLoss:
-    """The loss the parameters name, with the counts of the real training images."""
-    return build_loss(params.loss, data.class_names, data.positives(), data.negatives())
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:

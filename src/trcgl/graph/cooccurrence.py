@@ -18,33 +18,44 @@ class Cooccurrence:
     """Counts and conditional probabilities over one list of findings.
 
     Attributes:
-        names: C findings; they name the rows and columns of both matrices.
+        names: C findings; they name the rows and columns of the matrices.
         counts: int64 [C, C]; counts[i, j] images with i and j, counts[i, i] images with i.
+        images: int64 [C, C]; images of which it is known whether they show i and whether they show j: what counts
+            would be compared with to tell more than chance. Without unknown labels all entries are equal.
         conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (counts[i, i] + smoothing).
     """
 
     names: tuple[str, ...]
     counts: np.ndarray
+    images: np.ndarray
     conditional: np.ndarray
 
-    def conditional_for(self, names: tuple[str, ...]) -> np.ndarray:
-        """P(j given i) with rows and columns in the order of `names`, looked up by name and never by position."""
+    def for_names(self, names: tuple[str, ...]) -> "Cooccurrence":
+        """Rows and columns in the order of `names`, looked up by name and never by position."""
         missing = [name for name in names if name not in self.names]
         if missing:
             raise InputError(f"co-occurrence counts lack '{missing[0]}'; build them from the labels of this run")
         order = [self.names.index(name) for name in names]
-        return self.conditional[np.ix_(order, order)]
+        chosen = np.ix_(order, order)
+        return Cooccurrence(tuple(names), self.counts[chosen], self.images[chosen], self.conditional[chosen])
 
     def save(self, path: str | Path) -> None:
-        """Write the three arrays as .npz. Same content, same bytes: numpy stamps its members with a constant date."""
+        """Write the four arrays as .npz. Same content, same bytes: numpy stamps its members with a constant date."""
         with written_beside(path) as beside:
-            np.savez(beside, names=np.array(self.names), counts=self.counts, conditional=self.conditional)
+            np.savez(
+                beside,
+                names=np.array(self.names),
+                counts=self.counts,
+                images=self.images,
+                conditional=self.conditional,
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> "Cooccurrence":
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(tuple(arrays["names"].tolist()), arrays["counts"], arrays["conditional"])
+                names = tuple(arrays["names"].tolist())
+                return cls(names, arrays["counts"], arrays["images"], arrays["conditional"])
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a co-occurrence file ({error}); build_cooccurrence writes it") from None
 
@@ -59,7 +70,8 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
             certainty. With 0, a finding never seen has probabilities 0.
     """
     present = (targets == 1).astype(np.int64)
+    known = (~np.isnan(targets)).astype(np.int64)
     counts = present.T @ present
     divisor = counts.diagonal()[:, None] + float(smoothing)
     conditional = np.divide(counts, divisor, out=np.zeros(counts.shape), where=divisor > 0)
-    return Cooccurrence(tuple(names), counts, conditional)
+    return Cooccurrence(tuple(names), counts, known.T @ known, conditional)

@@ -3,6 +3,7 @@
 Learning Deep Features for Discriminative Localization, https://arxiv.org/abs/1512.04150, section 2.
 """
 
+import torch
 from torch import Tensor, nn
 
 from trcgl.classifier.heads.evidence import position_scores
@@ -20,7 +21,12 @@ class LinearHead(nn.Module):
         super().__init__()
         self.classifier = nn.Linear(features, classes)
 
+    @torch.no_grad()
+    def start_from(self, log_odds: Tensor) -> None:
+        """Take `log_odds` [C] as the bias."""
+        self.classifier.bias.copy_(log_odds)
+
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""
         positions = maps.shape[2] * maps.shape[3]
-        return self.classifier(maps.mean((2, 3))), position_scores(self.classifier, maps) / positions
+        return self.classifier(maps.mean((2, 3))), position_scores(self.classifier.weight, maps) / positions

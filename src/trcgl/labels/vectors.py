@@ -1,0 +1,49 @@
+"""Label vectors: what a text encoder makes of each label's phrase, in one small file.
+
+A safetensors file with one float16 tensor `vectors` [N, d] of unit rows and one metadata key, `labels`: JSON with the
+encoder's name and the N labels. One key, because several are written in another order by every process.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+
+TENSOR, METADATA = "vectors", "labels"
+MAKE = "python -m trcgl.labels.encode"
+
+
+def write_label_vectors(path: str | Path, encoder: str, labels: Sequence[str], vectors: np.ndarray) -> None:
+    """Write `vectors` [N, d] for N labels, atomically, in half precision; same content, same bytes."""
+    metadata = {METADATA: json.dumps({"encoder": encoder, "names": list(labels)}, ensure_ascii=False)}
+    with written_beside(path) as beside:
+        save_file({TENSOR: vectors.astype(np.float16)}, beside, metadata)
+
+
+def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
+    """float32 [len(labels), d], looked up by exact name.
+
+    Raises:
+        InputError: no such file, another kind of file, or a label without a vector; the message says how to make one.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            names = json.loads(file.metadata()[METADATA])["names"]
+            vectors = file.get_tensor(TENSOR)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a file of label vectors ({error}); for making one see {MAKE} --help") from None
+    row = {name: i for i, name in enumerate(names)}
+    missing = [label for label in labels if label not in row]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(
+            f"{path}: no vector for '{missing[0]}'{more}; add it to a vocabulary and make the file anew: "
+            f"{MAKE} --vocabulary FILE.csv --encoder NAME --out {path}"
+        )
+    return vectors[[row[label] for label in labels]].astype(np.float32)
