@@ -120,12 +120,15 @@ def _evaluate(options: argparse.Namespace) -> None:
         excluded=tuple(options.exclude),
         class_table=options.class_table,
     )
+    if options.out is not None:
+        # Before the work, not after it
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{options.out}: cannot be made ({error.strerror}); give a folder for --out") from None
     result = evaluate_external(options.model, external, params.evaluation, params.compute, combine=options.combine)
     if options.out is not None:
-        try:
-            result.write(options.out)
-        except OSError as error:
-            raise InputError(f"{options.out}: cannot be written ({error.strerror}); give a folder for --out") from None
+        result.write(options.out)
     print(short_table(result))
 
 

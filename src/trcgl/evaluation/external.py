@@ -117,8 +117,9 @@ def evaluate_external(
         size, workers = models[0].config.image_size, compute.workers or os.cpu_count() or 1
         write_cache(selected, external.images, {"images": size}, preparation, SHARD_IMAGES, cache, workers)
         unreadable = pd.read_parquet(cache / "unreadable.parquet")
-        reasons = selected["path"].map(dict(zip(unreadable["path"], unreadable["reason"], strict=True)))
-        table = table.reject(("unreadable: " + reasons).fillna("").to_numpy(object))
+        reasons = dict(zip(unreadable["path"], unreadable["reason"], strict=True))
+        said = [f"unreadable: {reasons[path]}" if path in reasons else "" for path in selected["path"]]
+        table = table.reject(np.array(said, dtype=object))
         pixels = StoredPixels(
             ShardedImages(cache / "images"), table.rows["image"].tolist(), np.empty((0, size, size), np.uint8)
         )
