@@ -146,7 +146,8 @@ def test_several_models_are_averaged(folder: Path):
     """Twice the same model is that model, whatever is averaged."""
     save_model(folder / "again")
     results = []
-    for arguments in ([], ["--model", str(folder / "again")], ["--model", str(folder / "again"), "--combine", "weights"]):
+    twice = ["--model", str(folder / "again")]
+    for arguments in ([], twice, [*twice, "--combine", "weights"]):
         assert evaluate(folder, *arguments, "--out", str(folder / "out")) == 0
         results.append(json.loads((folder / "out" / "metrics.json").read_text()))
     assert results[0]["result"] == pytest.approx(results[1]["result"], nan_ok=True)
@@ -170,6 +171,31 @@ def test_nih_tables_and_merged_classes(folder: Path):
     assert evaluate(folder, *arguments, dataset="nih") == 0
     per_class = pd.read_csv(folder / "out" / "per_class.csv").set_index("class")
     assert per_class.loc["nodule", "positives"] == sum(k % 3 != 0 for k in range(10, 20))
+
+
+def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """A box over the whole image is always hit; boxes of negatives and of unknown findings do not count."""
+    model = save_model(folder / "model")
+    # Everything speaks for everything, so that no map is empty
+    model.head.classifier.weight.data.abs_()
+    model.save(folder / "model")
+    row = {"View Position": "PA", "Finding Labels": "nodule"}
+    rows = [row | {"Image Index": f"im{k:04d}.png", "Patient ID": str(k)} for k in range(10, 16)]
+    rows[5]["Finding Labels"] = "No Finding"
+    write_rows(folder / "labels.csv", NIH_2020_COLUMNS, rows)
+    header = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+    listed = [f"im{k:04d}.png,nodule,0,0,1024,1024,,,\n" for k in range(10, 16)]
+    (folder / "boxes.csv").write_text(header + "".join(listed) + "im0010.png,Mass,0,0,9,9,,,\n")
+    arguments = ("--boxes", str(folder / "boxes.csv"), "--out", str(folder / "out"))
+    assert evaluate(folder, *arguments, dataset="nih") == 0
+    table = pd.read_csv(folder / "out" / "localisation.csv")
+    assert table["method"].unique().tolist() == ["class_map", "grad_cam"]
+    nodule = table[(table["finding"] == "nodule") & (table["method"] == "class_map")].iloc[0]
+    assert nodule[["images", "pointing", "centre"]].tolist() == [5, 1.0, 1.0]
+    assert 0 < nodule["iou"] < 1
+    assert "class_map: 1.000 [1.000, 1.000], centre 1.000" in capsys.readouterr().out
+    (folder / "boxes.csv").write_text(header + "im0010.png,nodule,0,0,wide,9,,,\n")
+    assert "row 1: the box of 'im0010.png' is not four numbers" in fails(folder, capsys, *arguments, dataset="nih")
 
 
 def test_images_labelled_so_are_left_out(folder: Path):

@@ -92,7 +92,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--dataset", required=True, choices=("phantom", "padchest", "nih", "cxrlt"))
     evaluate.add_argument("--images", required=True, type=Path, metavar="DIR")
     evaluate.add_argument("--labels", required=True, type=Path, metavar="FILE")
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json, per_class.csv, rejected.csv")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json and tables into it")
     evaluate.add_argument(
         "--combine", choices=("probabilities", "weights"), default="probabilities",
         help="what is averaged of several models (weights: only of models fine-tuned from the same initial ones)",
@@ -100,6 +100,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--projections", nargs="+", metavar="VIEW", help="use these views only, such as PA AP")
     evaluate.add_argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so")
     evaluate.add_argument("--class-table", type=Path, metavar="FILE", help="merges labels into the model's classes")
+    evaluate.add_argument("--boxes", type=Path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too")
     evaluate.add_argument("--params", default="params.yaml", type=Path, metavar="FILE")
     evaluate.set_defaults(run=_evaluate)
 
@@ -119,6 +120,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         projections=None if options.projections is None else tuple(options.projections),
         excluded=tuple(options.exclude),
         class_table=options.class_table,
+        boxes=options.boxes,
     )
     if options.out is not None:
         # Before the work, not after it

@@ -11,10 +11,9 @@ from trcgl.config import EvaluationParams
 from trcgl.evaluation import plots
 from trcgl.evaluation.bootstrap import patient_weights, percentile_interval, weighted_average_precision
 from trcgl.evaluation.differences import paired_differences, resample_models
-from trcgl.evaluation.grad_cam import grad_cam
-from trcgl.evaluation.localisation import judge, localisation_table
+from trcgl.evaluation.localisation import judge, judge_model, localisation_table
 from trcgl.evaluation.metrics import per_class_table, summary
-from trcgl.evaluation.places import Places, decode_mask, find_places, mean_masks
+from trcgl.evaluation.places import decode_mask, find_places, mean_masks
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.test_time import predict_views, views
@@ -139,35 +138,21 @@ def localise(
     Raises:
         InputError: a model does not say how its pictures were made, so masks cannot follow them.
     """
-    resize = resize_mode(models[OURS])
+    preparation = models[OURS].config.preparation
+    if preparation is None:
+        raise InputError("data/models/classifier/config.json does not say how pictures are made; train it again")
     findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
-    places = find_places(lesions, data.names, data.labels, findings, resize)
+    places = find_places(lesions, data.names, data.labels, findings, preparation.resize)
     judged = {}
     if len(places.rows):
         for name, model in models.items():
-            judged[name, "class_map"] = judge(*_class_maps(model, data, places), places)
-            cams = grad_cam(model, data.images, places.rows, places.columns)
-            judged[name, "grad_cam"] = judge(cams, np.arange(len(cams)), places)
+            judged |= {(name, method): found for method, found in judge_model(model, data.images, places).items()}
         labels = training[findings].to_numpy(dtype=np.float32, na_value=np.nan)
-        usual = mean_masks(lesions, training["image"].tolist(), labels, findings, resize)
+        usual = mean_masks(lesions, training["image"].tolist(), labels, findings, preparation.resize)
         judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
     return localisation_table(
         judged, places, data.patients, findings, groups, resamples=params.bootstrap_samples, seed=params.seed
     )
-
-
-def resize_mode(model: Classifier) -> str:
-    """How the model's pictures were made square."""
-    if model.config.preparation is None:
-        raise InputError("the model's config.json lacks 'preparation' (how its pictures are made); train it again")
-    return model.config.preparation.resize
-
-
-def _class_maps(model: Classifier, data: EvaluationSet, places: Places) -> tuple[np.ndarray, np.ndarray]:
-    """Class maps [P, h, w] of the places, and which belongs to each: its own."""
-    images, which = np.unique(places.rows, return_inverse=True)
-    _, maps = predict_with_maps(model, data.images, rows=images)
-    return maps[which, places.columns], np.arange(len(which))
 
 
 def draw_pictures(

@@ -16,7 +16,9 @@ from trcgl.config import ComputeParams, EvaluationParams
 from trcgl.evaluation.bootstrap import percentile_interval
 from trcgl.evaluation.differences import resample_models
 from trcgl.evaluation.ensemble import average_weights, check_alike, ensemble_predict, ensemble_thresholds
+from trcgl.evaluation.localisation import ALL, MEAN, judge_model, localisation_table
 from trcgl.evaluation.metrics import per_class_table, summary
+from trcgl.evaluation.places import Places, box_lesions, find_places
 from trcgl.evaluation.test_time import views
 from trcgl.images.cache import write_cache
 from trcgl.images.manifest import scan_images
@@ -24,6 +26,7 @@ from trcgl.images.preparation import Preparation
 from trcgl.images.shards import ShardedImages
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import merge_labels
+from trcgl.labels.nih_boxes import BOX_SIDE, read_nih_boxes
 from trcgl.labels.selection import match_files
 from trcgl.labels.table import UNKNOWN, LabelTable, first_reason
 from trcgl.runtime.device import pick_device
@@ -47,6 +50,7 @@ class ExternalSet:
         projections: views that are used; None: all.
         excluded: labels whose images are left out.
         class_table: merges fine labels into classes, as `labels.class_table`; None: labels as they are.
+        boxes: NIH's list of boxes, for localisation; None: none.
     """
 
     dataset: str
@@ -55,6 +59,7 @@ class ExternalSet:
     projections: tuple[str, ...] | None = None
     excluded: tuple[str, ...] = ()
     class_table: Path | None = None
+    boxes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,21 @@ class ExternalResult:
         metrics: counts, the block of means, intervals; for metrics.json.
         per_class: as metrics/per_class.csv, without `model`.
         rejected: row, image, reason of every row that was not scored.
+        localisation: as metrics/localisation.csv, one model a folder; None without boxes.
     """
 
     metrics: dict[str, Any]
     per_class: pd.DataFrame
     rejected: pd.DataFrame
+    localisation: pd.DataFrame | None
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json, per_class.csv and rejected.csv into `folder`; other files in it stay."""
+        """Write metrics.json and a CSV for each of the others into `folder`; other files in it stay."""
         write_json(folder / "metrics.json", self.metrics)
         write_csv(folder / "per_class.csv", self.per_class)
         write_csv(folder / "rejected.csv", self.rejected)
+        if self.localisation is not None:
+            write_csv(folder / "localisation.csv", self.localisation)
 
 
 def evaluate_external(
@@ -108,7 +117,8 @@ def evaluate_external(
                 external.dataset,
             )
     if combine == "weights":
-        models = [average_weights(models, names)]
+        models, names = [average_weights(models, names)], [" + ".join(names)]
+    boxes = None if external.boxes is None else read_nih_boxes(external.boxes)
     table, selected = _selected(external)
     findings = models[0].config.class_names
     _check_findings(findings, table, external, names[0])
@@ -123,9 +133,17 @@ def evaluate_external(
         pixels = StoredPixels(
             ShardedImages(cache / "images"), table.rows["image"].tolist(), np.empty((0, size, size), np.uint8)
         )
-        metrics, per_class = _scored(models, pixels, table, params)
+        labels = _labels(models[0], table)
+        metrics, per_class = _scored(models, pixels, labels, table, params)
+        located = None
+        if boxes is not None:
+            lesions = _lesions(boxes, table, models[0].config.class_names)
+            places = find_places(
+                lesions, table.rows["image"].tolist(), labels, models[0].config.class_names, preparation.resize
+            )
+            located = _located(dict(zip(names, models, strict=True)), pixels, places, table, params)
     metrics = {
-        "models": names,
+        "models": [str(folder) for folder in folders],
         "combine": combine if len(folders) > 1 else None,
         "dataset": external.dataset,
         "rows": table.source_rows,
@@ -135,7 +153,7 @@ def evaluate_external(
         "findings_without_labels": [name for name in findings if name not in table.vocabulary],
         "labels_without_finding": [name for name in table.vocabulary if name not in {*findings, table.normal}],
     } | metrics
-    return ExternalResult(metrics, per_class, table.rejected)
+    return ExternalResult(metrics, per_class, table.rejected, located)
 
 
 def short_table(result: ExternalResult) -> str:
@@ -158,6 +176,14 @@ def short_table(result: ExternalResult) -> str:
     for row in result.per_class.to_dict("records"):
         numbers = "".join(f"{_number(row[key]):>7}" for key in ("AP", "AUC", "F1"))
         lines.append(f"{row['class']:<{width}}{row['group']:<8}{row['positives']:>9}{numbers}")
+    if result.localisation is not None:
+        lines += ["", "pointing game against boxes, mean over findings"]
+        means = result.localisation[(result.localisation["finding"] == MEAN) & (result.localisation["group"] == ALL)]
+        lines += [
+            f"{row['model']} {row['method']}: {row['pointing']:.3f} [{row['low']:.3f}, {row['high']:.3f}], centre "
+            f"{row['centre']:.3f}, IoU {row['iou']:.3f} ({row['images']} positives)"
+            for row in means.to_dict("records")
+        ]
     return "\n".join(lines)
 
 
@@ -213,15 +239,52 @@ def _check_findings(findings: Sequence[str], table: LabelTable, external: Extern
         )
 
 
+def _labels(model: Classifier, table: LabelTable) -> np.ndarray:
+    """[N, C] of 1, 0 or NaN in the order of the model's findings; NaN throughout for one that the table lacks."""
+    findings = model.config.class_names
+    known = [name for name in findings if name in table.vocabulary]
+    labels = np.full((len(table.rows), len(findings)), np.nan)
+    told = table.matrix(known).astype(np.float64)
+    labels[:, [findings.index(name) for name in known]] = np.where(told == UNKNOWN, np.nan, told)
+    return labels
+
+
+def _lesions(boxes: pd.DataFrame, table: LabelTable, findings: Sequence[str]) -> pd.DataFrame:
+    """Places of the boxes that lie on scored images and on findings of the model."""
+    used = boxes[boxes["image"].isin(table.rows["image"]) & boxes["finding"].isin(list(findings))]
+    log.info("%d of %d boxes are of these images and findings", len(used), len(boxes))
+    return box_lesions(used, BOX_SIDE)
+
+
+def _located(
+    models: dict[str, Classifier],
+    pixels: Pixels,
+    places: Places,
+    table: LabelTable,
+    params: EvaluationParams,
+) -> pd.DataFrame:
+    """The localisation table of every model."""
+    config = next(iter(models.values())).config
+    judged = {}
+    if len(places.rows):
+        for name, model in models.items():
+            judged |= {(name, method): found for method, found in judge_model(model, pixels, places).items()}
+    return localisation_table(
+        judged,
+        places,
+        table.rows["patient"].to_numpy(),
+        config.class_names,
+        config.class_groups,
+        resamples=params.bootstrap_samples,
+        seed=params.seed,
+    )
+
+
 def _scored(
-    models: Sequence[Classifier], pixels: Pixels, table: LabelTable, params: EvaluationParams
+    models: Sequence[Classifier], pixels: Pixels, labels: np.ndarray, table: LabelTable, params: EvaluationParams
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Means, intervals and the number of scored findings; the table per finding."""
     config = models[0].config
-    known = [name for name in config.class_names if name in table.vocabulary]
-    labels = np.full((len(table.rows), len(config.class_names)), np.nan)
-    told = table.matrix(known).astype(np.float64)
-    labels[:, [config.class_names.index(name) for name in known]] = np.where(told == UNKNOWN, np.nan, told)
     scores = ensemble_predict(models, pixels, views(params))
     thresholds = ensemble_thresholds(models)
     counted = np.maximum((~np.isnan(labels)).sum(axis=0), 1)

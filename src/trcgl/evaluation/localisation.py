@@ -23,7 +23,11 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from trcgl.classifier.data import Pixels
+from trcgl.classifier.model import Classifier
+from trcgl.classifier.predict import predict_with_maps
 from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
+from trcgl.evaluation.grad_cam import grad_cam
 from trcgl.evaluation.metrics import GROUPS
 from trcgl.evaluation.places import FRAME, Places
 
@@ -103,6 +107,22 @@ def judge(maps: np.ndarray, which: np.ndarray, places: Places) -> tuple[np.ndarr
         hits[i] = is_hit(peak(maps[index]), mask)
         overlaps[i] = overlap(otsu_segment(upsampled(maps[index : index + 1])[0]), mask)
     return hits, overlaps
+
+
+def judge_model(model: Classifier, images: Pixels, places: Places) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`judge` of a model's own class maps (`class_map`) and of its `grad_cam`.
+
+    Args:
+        images: uint8 [N, S, S] or anything that gives such rows; `places.rows` are its rows.
+        places: at least one.
+    """
+    rows, which = np.unique(places.rows, return_inverse=True)
+    _, maps = predict_with_maps(model, images, rows=rows)
+    own = np.arange(len(places.rows))
+    return {
+        "class_map": judge(maps[which, places.columns], own, places),
+        "grad_cam": judge(grad_cam(model, images, places.rows, places.columns), own, places),
+    }
 
 
 def localisation_table(

@@ -51,6 +51,20 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return (inside_rows[:, :, None] & inside_columns[:, None, :]).any(axis=0)
 
 
+def box_lesions(boxes: pd.DataFrame, side: int) -> pd.DataFrame:
+    """Boxes as a table of places: image, finding, mask (PNG); the boxes of one finding in one image are united.
+
+    Args:
+        boxes: image, finding, x, y, w, h in pixels of square images.
+        side: of these images.
+    """
+    rows = [
+        (*pair, encode_mask(box_mask(part[["x", "y", "w", "h"]].to_numpy(), side, side)))
+        for pair, part in boxes.groupby(["image", "finding"])
+    ]
+    return pd.DataFrame(rows, columns=["image", "finding", "mask"])
+
+
 def encode_mask(mask: np.ndarray) -> bytes:
     """bool [H, W] as PNG, 8 bit, 255 inside: how tables of places keep masks."""
     done, buffer = cv2.imencode(".png", mask.astype(np.uint8) * 255)
