@@ -12,8 +12,9 @@ from tests.classifier_cases import SHARED
 from tests.test_classifier_model import build
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.evaluation import localisation, places
-from trcgl.evaluation.grad_cam import grad_cam
+from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.localisation import COLUMNS, is_hit, judge, localisation_table, otsu_segment, overlap, peak
 from trcgl.evaluation.places import FRAME, Places, box_mask, decode_mask, encode_mask, find_places, in_frame, mean_masks
 from trcgl.images.resize import resize_square
@@ -110,7 +111,7 @@ def test_the_peak_is_the_middle_of_the_strongest_cell(row: int, column: int):
     cells[row, column] = 2.0
     found = peak(cells)
     assert found == (32 * row + 15.5, 32 * column + 15.5)
-    shown = localisation.upsampled(cells[None])[0]
+    shown = localisation.upsampled(cells)
     around = shown[32 * row + 15 : 32 * row + 17, 32 * column + 15 : 32 * column + 17]
     assert around.max() == shown.max()
     assert peak(np.eye(FRAME)[:, 5:6] * np.eye(FRAME)[9:10]) == (5.0, 9.0)
@@ -118,12 +119,44 @@ def test_the_peak_is_the_middle_of_the_strongest_cell(row: int, column: int):
 
 def test_upsampling_is_bilinear_between_cell_centres():
     cells = np.random.default_rng(0).random((3, 4, 4))
-    found = localisation.upsampled(cells)
+    found = [localisation.upsampled(each) for each in cells]
     centre = (np.arange(4) + 0.5) * 64 - 0.5
     at = (np.arange(FRAME)).astype(float)
     for map_, expected in zip(found, cells, strict=True):
         across = np.stack([np.interp(at, centre, row) for row in expected])
         np.testing.assert_allclose(map_, np.stack([np.interp(at, centre, column) for column in across.T]).T, atol=1e-6)
+
+
+def test_a_shift_moves_maps_and_peaks_alike():
+    """A map whose cells look 32 and 64 pixels further is the map moved by one cell down and two to the right."""
+    cells = np.random.default_rng(2).random((8, 8))
+    cells[4, 3] = 2.0
+    shift = (1 / 8, 2 / 8)
+    np.testing.assert_allclose(
+        localisation.upsampled(cells, shift)[64:, 128:], localisation.upsampled(cells)[32:-32, 64:-64], atol=1e-6
+    )
+    assert peak(cells, shift) == (32 * 5 + 15.5, 32 * 5 + 15.5)
+    assert peak(cells, (0.9, -0.9)) == (255.0, 0.0)
+
+
+class Bars(torch.nn.Module):
+    """A backbone of one convolution of stride 8 that reads a single pixel of each tile: its first, or its last."""
+
+    def __init__(self, at: int):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 4, 8, stride=8, bias=False)
+        self.convolution.weight.data.zero_()
+        self.convolution.weight.data[:, :, at, 3] = 1.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.convolution(images)
+
+
+@pytest.mark.parametrize("at", [0, 2, 7])
+def test_the_shift_is_where_cells_look(at: int):
+    model = linear_model()
+    model.backbone = Bars(at)
+    assert receptive_shift(model, IMAGES) == pytest.approx(((at + 0.5 - 4) / 32, (3.5 - 4) / 32), abs=1e-6)
 
 
 def test_a_hit_lies_within_fifteen_pixels():
@@ -228,7 +261,8 @@ ROWS, PAIRED = np.array([0, 0, 3, 5, 2]), np.array([2, 0, 1, 1, 0])
 def test_grad_cam_of_a_linear_head_is_its_class_activation_map():
     model = linear_model()
     _, maps = predict_with_maps(model, IMAGES)
-    found = grad_cam(model, IMAGES, ROWS, PAIRED, batch_size=2)
+    own, found = class_maps_and_grad_cams(model, IMAGES, ROWS, PAIRED, batch_size=2)
+    np.testing.assert_allclose(own, maps[ROWS, PAIRED], rtol=1e-4, atol=1e-6)
     # Mean gradient over h x w places is W / (h w), and the class map is W x / (h w)
     np.testing.assert_allclose(found, np.maximum(maps[ROWS, PAIRED], 0), rtol=1e-4, atol=1e-6)
     assert (found > 0).any()
@@ -252,5 +286,5 @@ def test_grad_cam_of_any_head_equals_one_by_finite_differences():
                 high, low = model.head(moved)[0][:, column]
                 gradient[place] = (high - low) / 2e-5
             expected.append((gradient.mean((1, 2))[:, None, None] * feature).sum(dim=0).relu())
-    found = grad_cam(model.float(), IMAGES, rows, columns)
+    _, found = class_maps_and_grad_cams(model.float(), IMAGES, rows, columns)
     np.testing.assert_allclose(found, torch.stack(expected).numpy(), rtol=1e-3, atol=1e-5)

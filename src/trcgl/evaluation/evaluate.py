@@ -7,11 +7,12 @@ import pandas as pd
 
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.config import EvaluationParams
 from trcgl.evaluation import plots
 from trcgl.evaluation.bootstrap import patient_weights, percentile_interval, weighted_average_precision
 from trcgl.evaluation.differences import paired_differences, resample_models
-from trcgl.evaluation.localisation import judge, judge_model, localisation_table
+from trcgl.evaluation.localisation import SHIFT_IMAGES, judge, judge_model, localisation_table
 from trcgl.evaluation.metrics import per_class_table, summary
 from trcgl.evaluation.places import decode_mask, find_places, mean_masks
 from trcgl.evaluation.split import EvaluationSet
@@ -209,6 +210,7 @@ def _draw_overlays(
             [maps[i, c] for i, (_, c, _) in enumerate(chosen)],
             [f"{finding}: {scores[row, c]:.2f}" for row, c, finding in chosen],
             [_mask(lesions, data.names[row], finding) for row, _, finding in chosen],
+            shift=receptive_shift(model, data.images[rows[:SHIFT_IMAGES]]),
         ),
         path,
     )

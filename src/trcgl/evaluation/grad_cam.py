@@ -13,33 +13,38 @@ from trcgl.classifier.data import Pixels
 from trcgl.classifier.model import Classifier
 
 
-def grad_cam(
+def class_maps_and_grad_cams(
     model: Classifier, images: Pixels, rows: np.ndarray, columns: np.ndarray, *, batch_size: int = 64
-) -> np.ndarray:
-    """One map for each pair of image and class.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The head's own class map and the Grad-CAM of each pair of image and class; an image is read by the backbone once.
 
     Args:
         model: on any device; it is left in evaluation mode.
         images: uint8 [N, S, S] or anything that gives such rows.
-        rows, columns: [P] row of the image and class of each pair.
-        batch_size: pairs at once.
+        rows, columns: [P] row of the image and class of each pair, at least one.
+        batch_size: images at once.
 
     Returns:
-        float32 [P, h, w], not negative.
+        class maps float32 [P, h, w]; Grad-CAMs float32 [P, h, w], not negative.
     """
     model.eval()
     device = model.pixel_mean.device
-    parts = []
-    for start in range(0, len(rows), batch_size):
-        pixels = torch.from_numpy(images[rows[start : start + batch_size]]).unsqueeze(1).to(device)
-        column = torch.from_numpy(columns[start : start + batch_size]).to(device)
+    different, which = np.unique(rows, return_inverse=True)
+    order, class_maps, cams = [], [], []
+    for start in range(0, len(different), batch_size):
+        batch = np.arange(start, min(start + batch_size, len(different)))
+        pairs = np.flatnonzero(np.isin(which, batch))
         with torch.no_grad():
-            features = model.features(pixels).float()
-        features.requires_grad_()
+            features = model.features(torch.from_numpy(images[different[batch]]).unsqueeze(1).to(device)).float()
+        paired = features[torch.from_numpy(which[pairs] - start).to(device)].requires_grad_()
+        column = torch.from_numpy(columns[pairs]).to(device)
         with torch.enable_grad():
-            logits, _ = model.head(features)
+            logits, maps = model.head(paired)
             # Images of a batch do not meet in the head, so the gradient of the sum holds each one's own
-            (gradient,) = torch.autograd.grad(logits.gather(1, column[:, None]).sum(), features)
+            (gradient,) = torch.autograd.grad(logits.gather(1, column[:, None]).sum(), paired)
         weights = gradient.mean((2, 3), keepdim=True)
-        parts.append((weights * features.detach()).sum(dim=1).relu().cpu())
-    return torch.cat(parts).numpy() if parts else np.empty((0, 1, 1), np.float32)
+        cams.append((weights * paired.detach()).sum(dim=1).relu().cpu())
+        class_maps.append(maps.detach()[torch.arange(len(pairs), device=device), column].cpu())
+        order.append(pairs)
+    back = np.argsort(np.concatenate(order))
+    return torch.cat(class_maps).numpy()[back], torch.cat(cams).numpy()[back]

@@ -1,7 +1,8 @@
 """Whether a model looks where the finding is: pointing game and overlap of its maps with masks.
 
 Everything is compared in the square of places.py, FRAME pixels a side; maps are brought there by bilinear
-interpolation with the cells of a map tiling the square, as the cells of the network's strides do.
+interpolation between the cells, and a cell is placed where it looks: at the middle of its tile, moved by the backbone's
+`receptive_shift`.
 
 Pointing game (Top-down Neural Attention by Excitation Backprop, https://arxiv.org/abs/1608.00507, section 5.1): the
 map's maximum hits if it lies in the mask or within TOLERANCE pixels of it; accuracy per finding, then the mean over
@@ -20,43 +21,63 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn import functional as F
 
 from trcgl.classifier.data import Pixels
 from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
-from trcgl.evaluation.grad_cam import grad_cam
+from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.metrics import GROUPS
 from trcgl.evaluation.places import FRAME, Places
 
 TOLERANCE = 15.0
 """Pixels of the frame: the published 15, at 256 pixels a side."""
+SHIFT_IMAGES = 64
+"""Pictures over which the shift of the cells is measured."""
+NOWHERE = (0.0, 0.0)
 MEAN, ALL = "(mean)", "all"
 COLUMNS = (
     "model", "method", "finding", "group", "images", "pointing", "low", "high", "iou", "centre", "iou_low", "iou_high"
 )  # fmt: skip
 
 
-def upsampled(maps: np.ndarray) -> np.ndarray:
-    """float [n, h, w] -> float32 [n, FRAME, FRAME], bilinear."""
-    tensor = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)).unsqueeze(1)
-    return F.interpolate(tensor, size=(FRAME, FRAME), mode="bilinear", align_corners=False).squeeze(1).numpy()
+def upsampled(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> np.ndarray:
+    """float [h, w] -> float32 [FRAME, FRAME], bilinear between the cells, the outermost ones going on to the edge.
+
+    Args:
+        shift: how far the cells look down and right of the middle of their tiles, as shares of the side.
+    """
+    (height, width), (down, right) = evidence.shape, shift
+    pixel = (np.arange(FRAME) + 0.5) / FRAME
+    rows, columns = (pixel - down) * height - 0.5, (pixel - right) * width - 0.5
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    tall = _between(np.asarray(evidence, dtype=np.float64), rows)
+    return _between(tall.T, columns).T.astype(np.float32)
 
 
-def peak(evidence: np.ndarray) -> tuple[float, float] | None:
+def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Rows of values [h, ...] at fractional indices within 0..h-1, linearly interpolated."""
+    below = np.minimum(at.astype(int), max(len(values) - 2, 0))
+    share = (at - below)[:, None]
+    return values[below] * (1 - share) + values[np.minimum(below + 1, len(values) - 1)] * share
+
+
+def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
     """Row and column, in pixels of the frame, of the maximum of a map [h, w]; None if it is the same everywhere.
 
     Between cells a bilinear interpolation is never above the larger of them, so its maximum is the centre of the
     strongest cell. (Looked up in the interpolated picture it would be lost at the edge, where the outermost cell's
     value goes on to the border and the first of equal pixels is the corner.)
+
+    Args:
+        shift: as of `upsampled`; the point stays in the frame.
     """
     if not evidence.max() > evidence.min():
         return None
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    height, width = evidence.shape
-    return float((row + 0.5) * FRAME / height - 0.5), float((column + 0.5) * FRAME / width - 0.5)
+    (height, width), (down, right) = evidence.shape, shift
+    point = ((row + 0.5) / height + down) * FRAME - 0.5, ((column + 0.5) / width + right) * FRAME - 0.5
+    return min(max(float(point[0]), 0.0), FRAME - 1.0), min(max(float(point[1]), 0.0), FRAME - 1.0)
 
 
 def is_hit(point: tuple[float, float] | None, mask: np.ndarray) -> bool:
@@ -92,20 +113,23 @@ def overlap(segment: np.ndarray, mask: np.ndarray) -> float:
     return float((segment & mask).sum() / (segment | mask).sum())
 
 
-def judge(maps: np.ndarray, which: np.ndarray, places: Places) -> tuple[np.ndarray, np.ndarray]:
+def judge(
+    maps: np.ndarray, which: np.ndarray, places: Places, shift: tuple[float, float] = NOWHERE
+) -> tuple[np.ndarray, np.ndarray]:
     """Hits and overlaps of maps with places.
 
     Args:
         maps: [M, h, w].
         which: [P] the map of each place.
+        shift: as of `upsampled`.
 
     Returns:
         hits [P] of 1 or 0, overlaps [P] in 0..1, both float64.
     """
     hits, overlaps = np.zeros(len(places.rows)), np.zeros(len(places.rows))
     for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):
-        hits[i] = is_hit(peak(maps[index]), mask)
-        overlaps[i] = overlap(otsu_segment(upsampled(maps[index : index + 1])[0]), mask)
+        hits[i] = is_hit(peak(maps[index], shift), mask)
+        overlaps[i] = overlap(otsu_segment(upsampled(maps[index], shift)), mask)
     return hits, overlaps
 
 
@@ -116,13 +140,10 @@ def judge_model(model: Classifier, images: Pixels, places: Places) -> dict[str, 
         images: uint8 [N, S, S] or anything that gives such rows; `places.rows` are its rows.
         places: at least one.
     """
-    rows, which = np.unique(places.rows, return_inverse=True)
-    _, maps = predict_with_maps(model, images, rows=rows)
+    class_maps, cams = class_maps_and_grad_cams(model, images, places.rows, places.columns)
     own = np.arange(len(places.rows))
-    return {
-        "class_map": judge(maps[which, places.columns], own, places),
-        "grad_cam": judge(grad_cam(model, images, places.rows, places.columns), own, places),
-    }
+    shift = receptive_shift(model, images[np.unique(places.rows)[:SHIFT_IMAGES]])
+    return {"class_map": judge(class_maps, own, places, shift), "grad_cam": judge(cams, own, places, shift)}
 
 
 def localisation_table(
