@@ -105,7 +105,7 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
     scores = predict(build(), ShardedImages(folder / "cache/classifier").read(names))[:, 1]
     labels = np.array(["nodule" in table.loc[name, "Labels"] for name in names])
 
-    row = pd.read_csv(out / "per_class.csv").set_index("class").loc["nodule"]
+    row = pd.read_csv(out / "per_class.csv").set_index("class").to_dict("index")["nodule"]
     assert row["AP"] == pytest.approx(average_precision_score(labels, scores))
     assert row["AUC"] == pytest.approx(roc_auc_score(labels, scores))
     assert row["positives"] == labels.sum()

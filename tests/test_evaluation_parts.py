@@ -102,7 +102,7 @@ def test_differences_equal_a_plain_loop_over_the_same_resamples():
     resampled = resample_models(labels, scores, GROUPS, patients, resamples=60, seed=4)
     table = paired_differences(resampled)
     assert tuple(table.columns) == COLUMNS
-    rows = table.set_index("metric")
+    rows = table.set_index("metric").to_dict("index")
     weights = patient_weights(patients, 60, 4)
     once = np.ones(len(labels), dtype=int)
     for metric, score, columns in (
@@ -114,7 +114,7 @@ def test_differences_equal_a_plain_loop_over_the_same_resamples():
             [plain_mean(score, labels[:, columns], scores[name][:, columns], w) for w in [once, *weights]]
             for name in "ab"
         )
-        row = rows.loc[metric]
+        row = rows[metric]
         assert row["model"] == "b"
         assert row["reference"] == "a"
         assert [row["value"], row["reference_value"]] == pytest.approx([b[0], a[0]])

@@ -35,16 +35,13 @@ def ensemble_predict(models: Sequence[Classifier], images: Pixels, shown: tuple[
     Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, https://arxiv.org/abs/1612.01474,
     section 2.4: the members as an equally weighted mixture.
     """
-    return np.mean([predict_views(model, images, shown) for model in models], axis=0, dtype=np.float64).astype(
-        np.float32
-    )
+    members = np.stack([predict_views(model, images, shown) for model in models])
+    return members.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def ensemble_thresholds(models: Sequence[Classifier]) -> dict[str, float]:
     """The mean of the members' thresholds, finding by finding: no validation images are at hand to tune new ones."""
-    return {
-        name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].config.class_names
-    }
+    return {name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].config.class_names}
 
 
 def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Classifier:

@@ -48,7 +48,7 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
     inside_rows = (rows >= y) & (rows < y + down)
     inside_columns = (columns >= x) & (columns < x + across)
-    return (inside_rows[:, :, None] & inside_columns[:, None, :]).any(axis=0)
+    return np.any(inside_rows[:, :, None] & inside_columns[:, None, :], axis=0)
 
 
 def box_lesions(boxes: pd.DataFrame, side: int) -> pd.DataFrame:

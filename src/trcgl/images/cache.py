@@ -107,9 +107,7 @@ def _results(
             yield from zip(part, future.result(), strict=True)
 
 
-def _decode_many(
-    tasks: list[_Task], preparation: Preparation, sizes: tuple[int, ...]
-) -> list[list[np.ndarray] | str]:
+def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int, ...]) -> list[list[np.ndarray] | str]:
     return [_decode_one(task, preparation, sizes) for task in tasks]
 
 
