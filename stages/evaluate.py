@@ -1,4 +1,4 @@
-"""Both models on the test split: metrics/metrics.json, per_class.csv, the model card, predictions and pictures."""
+"""Both models on the test split: metrics/metrics.json, tables, the model card, predictions and pictures."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,11 @@ import torch
 
 from trcgl.classifier.model import Classifier
 from trcgl.config import load_params
-from trcgl.evaluation.evaluate import compare, draw_pictures, predict_all, predictions_table
+from trcgl.evaluation.evaluate import by_subgroup, compare, draw_pictures, localise, predict_all, predictions_table
 from trcgl.evaluation.model_card import model_card
+from trcgl.evaluation.places import read_lesions
 from trcgl.evaluation.split import load_split
+from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json, write_parquet, written_beside
 
@@ -18,24 +20,25 @@ from trcgl.runtime.files import directory_beside, read_json, write_csv, write_js
 def main() -> None:
     params = load_params()
     torch.set_num_threads(params.compute.threads)
-    classes = read_json("data/labels/classes.json")
-    data = load_split(
-        "test", pd.read_parquet("data/labels/labels.parquet"), classes["classes"], Path("data/images/classifier")
-    )
+    labels, classes = pd.read_parquet("data/labels/labels.parquet"), read_json("data/labels/classes.json")
+    data = load_split("test", labels, classes["classes"], Path("data/images/classifier"))
     models = {
-        name: Classifier.load(f"data/models/{folder}")
+        name: Classifier.load(f"data/models/{folder}").to(pick_device(params.compute.device))
         for name, folder in (("baseline", "baseline"), ("trcgl", "classifier"))
     }
 
-    scores = predict_all(models, data)
-    metrics, per_class = compare(models, data, scores, params.evaluation)
-    lesions_file = Path("data/phantom/lesions.parquet")
-    lesions = pd.read_parquet(lesions_file) if lesions_file.exists() else None
+    scores = predict_all(models, data, params.evaluation)
+    metrics, per_class, differences = compare(models, data, scores, params.evaluation)
+    lesions = read_lesions("data/phantom/lesions.parquet")
     with directory_beside("metrics/plots/evaluate") as folder:
         draw_pictures(folder, models, data, scores, lesions, params.evaluation)
 
     write_parquet("data/predictions.parquet", predictions_table(data, scores))
     write_csv("metrics/per_class.csv", per_class)
+    write_csv("metrics/differences.csv", differences)
+    write_csv("metrics/subgroups.csv", by_subgroup(models, data, scores, params.evaluation))
+    training = labels[labels["split"] == "train"]
+    write_csv("metrics/localisation.csv", localise(models, data, lesions, training, params.evaluation))
     card = model_card(
         metrics,
         per_class,

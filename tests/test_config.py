@@ -54,6 +54,10 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
+        (
+            {"evaluation.test_time_flip": True},
+            "'evaluation.test_time_flip' is true, but a model is trained without flips",
+        ),
         ({"classifier.lrr": 1}, "unknown key 'classifier.lrr'; did you mean 'lr'?"),
         ({"classifier.epochs": "ten"}, "'classifier.epochs' is 'ten'; it must be a whole number"),
         ({"classifier.epochs": True}, "'classifier.epochs' is True; it must be a whole number"),

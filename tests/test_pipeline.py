@@ -93,6 +93,9 @@ def test_every_out_of_the_contract_is_there(project: Path):
         "metrics/synthetic_card.md",
         "metrics/model_card.md",
         "metrics/per_class.csv",
+        "metrics/differences.csv",
+        "metrics/subgroups.csv",
+        "metrics/localisation.csv",
     ):
         assert (project / path).stat().st_size > 0, path
 
@@ -124,6 +127,22 @@ def test_metrics_follow_from_the_predictions(project: Path):
             assert row["AP"] == pytest.approx(average_precision_score(label, part["probability"]), abs=1e-9)
             assert row["AUC"] == pytest.approx(roc_auc_score(label, part["probability"]), abs=1e-9)
             assert row["positives"] == label.sum()
+
+
+@pytest.mark.parametrize("model", ["baseline", "classifier"])
+def test_a_model_says_how_its_pictures_are_made(project: Path, model: str):
+    config = json.loads((project / "data/models" / model / "config.json").read_text())
+    assert config["preparation"] == {"window_low": 0.5, "window_high": 99.5, "resize": "pad"}
+    assert config["weights_have_seen"] == ["phantom"]
+
+
+def test_localisation_covers_both_models(project: Path):
+    table = pd.read_csv(project / "metrics/localisation.csv")
+    assert set(zip(table["model"], table["method"], strict=True)) == {
+        ("baseline", "class_map"), ("baseline", "grad_cam"), ("trcgl", "class_map"), ("trcgl", "grad_cam"),
+        ("none", "mean_training_mask"),
+    }  # fmt: skip
+    assert table["pointing"].between(0, 1).all()
 
 
 def test_no_patient_is_in_two_splits(project: Path):

@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_labels(commands)
     _add_pretrain(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -74,6 +75,63 @@ def _pretrain(options: argparse.Namespace) -> None:
     from trcgl.diffusion.base_folder import pretrain_folder
 
     pretrain_folder(load_params(options.params), options.out)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="a saved classifier on an external test set",
+        description="Metrics of a saved classifier on images and labels that it was not trained on. Images are made "
+        "as the classifier's own were, findings are matched by exact name, thresholds are the classifier's; intervals "
+        "resample patients, as `evaluation` in the params file says.",
+    )
+    evaluate.add_argument(
+        "--model", required=True, action="append", type=Path, metavar="DIR",
+        help="folder of a saved classifier; several are averaged",
+    )  # fmt: skip
+    evaluate.add_argument("--dataset", required=True, choices=("phantom", "padchest", "nih", "cxrlt"))
+    evaluate.add_argument("--images", required=True, type=Path, metavar="DIR")
+    evaluate.add_argument("--labels", required=True, type=Path, metavar="FILE")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json and tables into it")
+    evaluate.add_argument(
+        "--combine", choices=("probabilities", "weights"), default="probabilities",
+        help="what is averaged of several models (weights: only of models fine-tuned from the same initial ones)",
+    )  # fmt: skip
+    evaluate.add_argument("--projections", nargs="+", metavar="VIEW", help="use these views only, such as PA AP")
+    evaluate.add_argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so")
+    evaluate.add_argument("--class-table", type=Path, metavar="FILE", help="merges labels into the model's classes")
+    evaluate.add_argument("--boxes", type=Path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too")
+    evaluate.add_argument("--params", default="params.yaml", type=Path, metavar="FILE")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    import torch
+
+    from trcgl.config import load_params
+    from trcgl.evaluation.external import ExternalSet, evaluate_external, short_table
+
+    params = load_params(options.params)
+    torch.set_num_threads(params.compute.threads)
+    external = ExternalSet(
+        dataset=options.dataset,
+        images=options.images,
+        labels=options.labels,
+        projections=None if options.projections is None else tuple(options.projections),
+        excluded=tuple(options.exclude),
+        class_table=options.class_table,
+        boxes=options.boxes,
+    )
+    if options.out is not None:
+        # Before the work, not after it
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{options.out}: cannot be made ({error.strerror}); give a folder for --out") from None
+    result = evaluate_external(options.model, external, params.evaluation, params.compute, combine=options.combine)
+    if options.out is not None:
+        result.write(options.out)
+    print(short_table(result))
 
 
 if __name__ == "__main__":

@@ -240,6 +240,9 @@ class EvaluationParams:
     ece_bins: int = knob(low=2)
     fixed_threshold: float = knob(**PROBABILITY)
     overlays_per_finding: int = knob(low=0)
+    test_time_shift: float = knob(low=0.0, high=0.2)
+    test_time_scale: float = knob(low=0.0, high=0.2)
+    test_time_flip: bool
 
 
 @section
@@ -397,6 +400,11 @@ def _check_relations(params: Params, file: str) -> None:
                 f"({section.batch_size}) into equal parts"
             )
     _check_head(params.classifier, file)
+    if params.evaluation.test_time_flip and 0 in (params.baseline.flip, params.classifier.flip):
+        raise InputError(
+            f"{file}: 'evaluation.test_time_flip' is true, but a model is trained without flips; set 'baseline.flip' "
+            "and 'classifier.flip' above 0 (where no finding has a side), or test_time_flip to false"
+        )
     sampling = params.sampling
     counts = (sampling.images_per_finding, sampling.images_per_real_image)
     if counts.count(None) != 1:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape
 from trcgl.classifier.heads.build import Head, build_head
+from trcgl.images.preparation import Preparation
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, write_json
 
@@ -29,6 +30,8 @@ class ModelConfig:
         pixel_mean, pixel_std: of grey values in 0..1; the model itself normalises with them.
         class_names: order of logits and maps.
         class_groups: head, medium or tail for each class.
+        preparation: how its pictures are made from files; None if it was trained on pictures that were given as such.
+        weights_have_seen: data sets in its weights, those of its initial weights and the one it was trained on.
     """
 
     backbone: str
@@ -40,6 +43,8 @@ class ModelConfig:
     pixel_std: float
     class_names: tuple[str, ...]
     class_groups: tuple[str, ...]
+    preparation: Preparation | None = None
+    weights_have_seen: tuple[str, ...] = ()
 
 
 class Classifier(nn.Module):
@@ -89,15 +94,19 @@ class Classifier(nn.Module):
         Returns:
             logits [B, C] and class maps [B, C, h, w], float32.
         """
+        features = self.features(images)
+        # The head is small: float32 costs nothing there and keeps softmax and cosine exact
+        with torch.autocast(images.device.type, enabled=False):
+            return self.head(features.float())
+
+    def features(self, images: Tensor) -> Tensor:
+        """The backbone's last map [B, F, h, w], which the head reads; images as in `forward`."""
         size = self.config.image_size
         if images.shape[1:] != (1, size, size):
             raise ValueError(f"images of shape {tuple(images.shape)}; the model reads [B, 1, {size}, {size}]")
         if images.dtype == torch.uint8:
             images = images.float() / 255.0
-        features = feature_maps(self.backbone, (images - self.pixel_mean) / self.pixel_std)
-        # The head is small: float32 costs nothing there and keeps softmax and cosine exact
-        with torch.autocast(images.device.type, enabled=False):
-            return self.head(features.float())
+        return feature_maps(self.backbone, (images - self.pixel_mean) / self.pixel_std)
 
     def save(self, folder: str | Path) -> None:
         """Replace `folder` by model.safetensors, config.json, classes.json and thresholds.json.
@@ -124,13 +133,17 @@ class Classifier(nn.Module):
         try:
             tensors = load_file(folder / WEIGHTS)
             classes = read_json(folder / "classes.json")["classes"]
+            values = read_json(folder / "config.json")
+            preparation = values.pop("preparation", None)
             config = ModelConfig(
-                **read_json(folder / "config.json"),
+                preparation=None if preparation is None else Preparation(**preparation),
+                weights_have_seen=tuple(values.pop("weights_have_seen", ())),
+                **values,
                 class_names=tuple(entry["name"] for entry in classes),
                 class_groups=tuple(entry["group"] for entry in classes),
             )
             thresholds = read_json(folder / "thresholds.json")
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
         if set(thresholds) != set(config.class_names):
             raise InputError(f"{folder}: thresholds.json and classes.json name different findings")

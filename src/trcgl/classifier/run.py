@@ -1,6 +1,6 @@
 """A training run from files to files: what the stages and the studies share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from trcgl.classifier.data import load_training_data
 from trcgl.classifier.train import Trained, train
 from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
+from trcgl.images.preparation import Preparation
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import write_csv
@@ -88,6 +89,12 @@ def train_and_save(
     )
     if processes.index == 0:
         if model is not None:
+            # What the trainer, which sees arrays only, cannot know
+            trained.model.config = replace(
+                trained.model.config,
+                preparation=Preparation.from_params(params.images),
+                weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
+            )
             trained.model.save(model)
         write_csv(history, trained.history)
         resume.clear()

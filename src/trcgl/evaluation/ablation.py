@@ -7,14 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.evaluation.bootstrap import (
-    mean_of_defined,
-    patient_weights,
-    percentile_interval,
-    weighted_area_under_roc,
-    weighted_average_precision,
-)
-from trcgl.evaluation.metrics import GROUPS
+from trcgl.evaluation.bootstrap import patient_weights, percentile_interval
+from trcgl.evaluation.differences import resampled_metrics
 from trcgl.evaluation.study import Study
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
@@ -86,27 +80,6 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
         extra=extra,
         seeds=seeds,
     )
-
-
-def resampled_metrics(
-    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The metrics of one set of predictions under many image weightings.
-
-    Args:
-        labels, scores: [N, C].
-        groups: [C].
-        weights: [B, N].
-
-    Returns:
-        metric -> [B]; NaN where no finding has a value.
-    """
-    columns = range(labels.shape[1])
-    ap = np.stack([weighted_average_precision(labels[:, c], scores[:, c], weights) for c in columns])
-    auc = np.stack([weighted_area_under_roc(labels[:, c], scores[:, c], weights) for c in columns])
-    tail = groups == "tail"
-    found = {"mAP": mean_of_defined(ap), "mAUC": mean_of_defined(auc), "tail_mAUC": mean_of_defined(auc[tail])}
-    return found | {f"{group}_mAP": mean_of_defined(ap[groups == group]) for group in GROUPS}
 
 
 def arm_metrics(runs: Runs) -> pd.DataFrame:

@@ -2,29 +2,29 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict, predict_with_maps
+from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.config import EvaluationParams
 from trcgl.evaluation import plots
-from trcgl.evaluation.bootstrap import (
-    mean_ap_samples,
-    patient_weights,
-    percentile_interval,
-    weighted_average_precision,
-)
+from trcgl.evaluation.bootstrap import patient_weights, percentile_interval, weighted_average_precision
+from trcgl.evaluation.differences import paired_differences, resample_models
+from trcgl.evaluation.localisation import SHIFT_IMAGES, judge, judge_model, localisation_table
 from trcgl.evaluation.metrics import per_class_table, summary
+from trcgl.evaluation.places import decode_mask, find_places, mean_masks
 from trcgl.evaluation.split import EvaluationSet
+from trcgl.evaluation.subgroups import subgroup_table
+from trcgl.evaluation.test_time import predict_views, views
 from trcgl.runtime.errors import InputError
 
 REFERENCE, OURS = "baseline", "trcgl"
 
 
-def predict_all(models: dict[str, Classifier], data: EvaluationSet) -> dict[str, np.ndarray]:
-    """Probabilities [N, C] of every model.
+def predict_all(models: dict[str, Classifier], data: EvaluationSet, params: EvaluationParams) -> dict[str, np.ndarray]:
+    """Probabilities [N, C] of every model, over as many views as the test-time knobs say.
 
     Raises:
         InputError: a model was trained on other findings than the labels have.
@@ -33,7 +33,8 @@ def predict_all(models: dict[str, Classifier], data: EvaluationSet) -> dict[str,
     for name, model in models.items():
         if model.config.class_names != wanted:
             raise InputError(f"model '{name}' knows other findings than data/labels/classes.json; train it again")
-    return {name: predict(model, data.images) for name, model in models.items()}
+    shown = views(params)
+    return {name: predict_views(model, data.images, shown) for name, model in models.items()}
 
 
 def predictions_table(data: EvaluationSet, scores: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -56,8 +57,8 @@ def predictions_table(data: EvaluationSet, scores: dict[str, np.ndarray]) -> pd.
 
 def compare(
     models: dict[str, Classifier], data: EvaluationSet, scores: dict[str, np.ndarray], params: EvaluationParams
-) -> tuple[dict[str, object], pd.DataFrame]:
-    """Contents of metrics/metrics.json and metrics/per_class.csv.
+) -> tuple[dict[str, object], pd.DataFrame, pd.DataFrame]:
+    """Contents of metrics/metrics.json, metrics/per_class.csv and metrics/differences.csv.
 
     The gain is ours minus the baseline's, its interval from a bootstrap that resamples patients and scores both
     models on the same resamples.
@@ -75,24 +76,82 @@ def compare(
             ece_bins=params.ece_bins,
         )
     blocks = {name: summary(table) for name, table in tables.items()}
-    tail = np.flatnonzero(data.classes["group"] == "tail")
-    weights = patient_weights(data.patients, params.bootstrap_samples, params.seed)
-    resampled = {name: mean_ap_samples(data.labels, values, weights, tail) for name, values in scores.items()}
-    interval = percentile_interval(resampled[OURS] - resampled[REFERENCE])
+    groups = data.classes["group"].to_numpy()
+    resampled = resample_models(
+        data.labels, scores, groups, data.patients, resamples=params.bootstrap_samples, seed=params.seed
+    )
+    differences = paired_differences({name: resampled[name] for name in (REFERENCE, OURS)})
+    tail = percentile_interval(resampled[OURS]["tail_mAP"][1:] - resampled[REFERENCE]["tail_mAP"][1:])
     metrics: dict[str, object] = {
         OURS: blocks[OURS],
         REFERENCE: blocks[REFERENCE],
         "gain": {
             "mAP": blocks[OURS]["mAP"] - blocks[REFERENCE]["mAP"],
             "tail_mAP": blocks[OURS]["tail_mAP"] - blocks[REFERENCE]["tail_mAP"],
-            "tail_mAP_low": interval.low,
-            "tail_mAP_high": interval.high,
+            "tail_mAP_low": tail.low,
+            "tail_mAP_high": tail.high,
         },
         "scored_classes": int(tables[OURS]["AP"].notna().sum()),
     }
     per_class = pd.concat([table.assign(model=name) for name, table in tables.items()], ignore_index=True)
     first = ["model", "class", "group", "positives", "AP", "AUC", "F1", "threshold"]
-    return metrics, per_class[[*first, *(column for column in per_class if column not in first)]]
+    per_class = per_class[[*first, *(column for column in per_class if column not in first)]]
+    return metrics, per_class, differences
+
+
+def by_subgroup(
+    models: dict[str, Classifier], data: EvaluationSet, scores: dict[str, np.ndarray], params: EvaluationParams
+) -> pd.DataFrame:
+    """Content of metrics/subgroups.csv."""
+    names = data.classes["name"]
+    return subgroup_table(
+        data.labels,
+        scores,
+        data.about,
+        data.patients,
+        data.classes,
+        {name: [model.thresholds[finding] for finding in names] for name, model in models.items()},
+        fixed_threshold=params.fixed_threshold,
+        ece_bins=params.ece_bins,
+        resamples=params.bootstrap_samples,
+        seed=params.seed,
+    )
+
+
+def localise(
+    models: dict[str, Classifier],
+    data: EvaluationSet,
+    lesions: pd.DataFrame,
+    training: pd.DataFrame,
+    params: EvaluationParams,
+) -> pd.DataFrame:
+    """Content of metrics/localisation.csv: class maps and Grad-CAM of every model, and what needs no model.
+
+    The last (model `none`, method `mean_training_mask`) is the finding's mean mask over the training images: how far
+    one comes by knowing where a finding usually is.
+
+    Args:
+        lesions: image, finding, mask (PNG); empty where the data set knows no places.
+        training: image and a column a finding (1, 0, missing) of the training images.
+
+    Raises:
+        InputError: a model does not say how its pictures were made, so masks cannot follow them.
+    """
+    preparation = models[OURS].config.preparation
+    if preparation is None:
+        raise InputError("data/models/classifier/config.json does not say how pictures are made; train it again")
+    findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
+    places = find_places(lesions, data.names, data.labels, findings, preparation.resize)
+    judged = {}
+    if len(places.rows):
+        for name, model in models.items():
+            judged |= {(name, method): found for method, found in judge_model(model, data.images, places).items()}
+        labels = training[findings].to_numpy(dtype=np.float32, na_value=np.nan)
+        usual = mean_masks(lesions, training["image"].tolist(), labels, findings, preparation.resize)
+        judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
+    return localisation_table(
+        judged, places, data.patients, findings, groups, resamples=params.bootstrap_samples, seed=params.seed
+    )
 
 
 def draw_pictures(
@@ -100,14 +159,14 @@ def draw_pictures(
     models: dict[str, Classifier],
     data: EvaluationSet,
     scores: dict[str, np.ndarray],
-    lesions: pd.DataFrame | None,
+    lesions: pd.DataFrame,
     params: EvaluationParams,
 ) -> None:
     """AP bars with intervals, precision-recall curves by group, attention overlays.
 
     Args:
         folder: existing; PNG files are written into it.
-        lesions: image, finding, mask (PNG bytes) where the data set knows the place of a lesion.
+        lesions: image, finding, mask (PNG bytes) where the data set knows the place of a lesion; else empty.
     """
     findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
     weights = patient_weights(data.patients, params.bootstrap_samples, params.seed)
@@ -130,7 +189,7 @@ def draw_pictures(
 
 
 def _draw_overlays(
-    path: Path, model: Classifier, data: EvaluationSet, scores: np.ndarray, lesions: pd.DataFrame | None, count: int
+    path: Path, model: Classifier, data: EvaluationSet, scores: np.ndarray, lesions: pd.DataFrame, count: int
 ) -> None:
     """Class maps of the positives the model is surest of and least sure of, so that the picture does not flatter."""
     chosen = []
@@ -149,16 +208,13 @@ def _draw_overlays(
             [maps[i, c] for i, (_, c, _) in enumerate(chosen)],
             [f"{finding}: {scores[row, c]:.2f}" for row, c, finding in chosen],
             [_mask(lesions, data.names[row], finding) for row, _, finding in chosen],
+            shift=receptive_shift(model, data.images[rows[:SHIFT_IMAGES]]),
         ),
         path,
     )
 
 
-def _mask(lesions: pd.DataFrame | None, image: str, finding: str) -> np.ndarray | None:
+def _mask(lesions: pd.DataFrame, image: str, finding: str) -> np.ndarray | None:
     """The true place of a finding, bool [H, W], or None where it is not known."""
-    if lesions is None:
-        return None
     found = lesions.loc[(lesions["image"] == image) & (lesions["finding"] == finding), "mask"]
-    if found.empty:
-        return None
-    return np.asarray(cv2.imdecode(np.frombuffer(found.iloc[0], np.uint8), cv2.IMREAD_GRAYSCALE)) > 0
+    return None if found.empty else decode_mask(found.iloc[0])

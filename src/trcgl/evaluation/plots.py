@@ -106,6 +106,7 @@ def attention_overlays(
     titles: Sequence[str],
     masks: Sequence[np.ndarray | None],
     *,
+    shift: tuple[float, float],
     columns: int = 4,
 ) -> Figure:
     """Image and class map side by side, the true lesion outlined where it is known.
@@ -115,6 +116,7 @@ def attention_overlays(
         maps: float [h, w] each, evidence per place at any scale; what speaks against the finding is not coloured.
         titles: one a pair.
         masks: bool [H, W] each at any size, or None.
+        shift: how far the maps' cells look down and right of the middle of their tiles, as shares of the side.
     """
     rows = max(1, -(-len(images) // columns))
     figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.1 * rows), squeeze=False)
@@ -124,13 +126,15 @@ def attention_overlays(
         size = image.shape[0]
         axes.imshow(np.hstack([image, image]), cmap="gray", vmin=0, vmax=255)
         evidence = np.maximum(attention, 0)
+        down, right = shift[0] * size, shift[1] * size
         axes.imshow(evidence, cmap="inferno", alpha=0.45, vmin=0, vmax=max(float(evidence.max()), 1e-6),
-                    extent=(size - 0.5, 2 * size - 0.5, size - 0.5, -0.5), interpolation="bilinear")  # fmt: skip
+                    extent=(size - 0.5 + right, 2 * size - 0.5 + right, size - 0.5 + down, -0.5 + down),
+                    interpolation="bilinear")  # fmt: skip
         if mask is not None and mask.any():
             scale = size / mask.shape[0]
             grid = (np.arange(mask.shape[0]) + 0.5) * scale - 0.5
-            for shift in (0, size):
-                axes.contour(grid + shift, grid, mask.astype(float), levels=[0.5], colors="#39d353", linewidths=0.8)
+            for across in (0, size):
+                axes.contour(grid + across, grid, mask.astype(float), levels=[0.5], colors="#39d353", linewidths=0.8)
         axes.set(xlim=(-0.5, 2 * size - 0.5), ylim=(size - 0.5, -0.5))
         axes.set_title(title, fontsize=7)
     return figure

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.evaluation.subgroups import SUBGROUPS
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
 
@@ -20,6 +21,7 @@ class EvaluationSet:
         images: uint8 [N, S, S].
         labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
         classes: from classes.json: name, group, prevalence in the training rows.
+        about: [N] rows, what is told of each image for results by subgroup; see subgroups.py.
     """
 
     names: list[str]
@@ -27,6 +29,7 @@ class EvaluationSet:
     images: np.ndarray
     labels: np.ndarray
     classes: pd.DataFrame
+    about: pd.DataFrame
 
 
 def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]], images: Path) -> EvaluationSet:
@@ -46,6 +49,7 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
         images=stored.read(rows["image"].tolist()),
         labels=rows[table["name"].tolist()].to_numpy(dtype=np.float32, na_value=np.nan),
         classes=table,
+        about=rows[[name for name in SUBGROUPS if name in rows]].reset_index(drop=True),
     )
 
 

@@ -1,6 +1,6 @@
-"""Decode every selected image once and keep it small: two sizes of uint8 shards from one decode."""
+"""Decode every selected image once and keep it small: uint8 shards of every size asked for from one decode."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import ImagesParams
-from trcgl.images.decode import UnreadableImage, decode
-from trcgl.images.resize import resize_square, window_to_uint8
+from trcgl.images.decode import UnreadableImage
+from trcgl.images.preparation import Preparation
 from trcgl.images.shards import ShardWriter
 from trcgl.images.workers import pixel_workers
 from trcgl.runtime.errors import InputError
@@ -29,12 +29,28 @@ class _Task:
 
 
 def cache_images(selected: pd.DataFrame, source: str | Path, params: ImagesParams, out: Path, workers: int) -> None:
-    """Write `out/classifier/`, `out/diffusion/` (shards and index) and `out/unreadable.parquet` (path, reason).
+    """Write `out/classifier/`, `out/diffusion/` and `out/unreadable.parquet`; see `write_cache`."""
+    sizes = {"classifier": params.classifier_size, "diffusion": params.diffusion_size}
+    write_cache(selected, source, sizes, Preparation.from_params(params), params.shard_images, out, workers)
+
+
+def write_cache(
+    selected: pd.DataFrame,
+    source: str | Path,
+    sizes: Mapping[str, int],
+    preparation: Preparation,
+    shard_images: int,
+    out: Path,
+    workers: int,
+) -> None:
+    """Write a folder of shards (with their index) for every size, and `out/unreadable.parquet` (path, reason).
 
     Args:
         selected: image, path (relative to `source`), photometric (MONOCHROME1 is inverted), in the order to store.
         source: folder the paths start from.
-        params: sizes, window, resize mode, shard length.
+        sizes: folder below `out` -> side in pixels.
+        preparation: window and resize mode.
+        shard_images: images in a full shard.
         out: replaced as a whole.
         workers: processes that decode; the result does not depend on their number.
 
@@ -49,10 +65,11 @@ def cache_images(selected: pd.DataFrame, source: str | Path, params: ImagesParam
     unreadable: list[tuple[str, str]] = []
     with directory_beside(out) as beside:
         writers = {}
-        for name, size in (("classifier", params.classifier_size), ("diffusion", params.diffusion_size)):
+        for name, size in sizes.items():
             (beside / name).mkdir()
-            writers[name] = ShardWriter(beside / name, size, params.shard_images)
-        for task, result in progress(_results(tasks, params, workers), total=len(tasks), what="cache images"):
+            writers[name] = ShardWriter(beside / name, size, shard_images)
+        results = _results(tasks, preparation, tuple(sizes.values()), workers)
+        for task, result in progress(results, total=len(tasks), what="cache images"):
             if isinstance(result, str):
                 unreadable.append((task.path, result))
                 continue
@@ -70,12 +87,12 @@ def cache_images(selected: pd.DataFrame, source: str | Path, params: ImagesParam
 
 
 def _results(
-    tasks: list[_Task], params: ImagesParams, workers: int
-) -> Iterator[tuple[_Task, tuple[np.ndarray, np.ndarray] | str]]:
+    tasks: list[_Task], preparation: Preparation, sizes: tuple[int, ...], workers: int
+) -> Iterator[tuple[_Task, list[np.ndarray] | str]]:
     """Results in the order of the tasks, with a bounded number in flight, so memory does not grow with the set."""
     if workers == 1:
         for task in tasks:
-            yield task, _decode_one(task, params)
+            yield task, _decode_one(task, preparation, sizes)
         return
     with pixel_workers(workers) as pool:
         waiting = iter(tasks)
@@ -83,24 +100,20 @@ def _results(
         in_flight = []
         while True:
             while len(in_flight) < 4 * workers and (part := list(islice(waiting, chunk))):
-                in_flight.append((part, pool.submit(_decode_many, part, params)))
+                in_flight.append((part, pool.submit(_decode_many, part, preparation, sizes)))
             if not in_flight:
                 return
             part, future = in_flight.pop(0)
             yield from zip(part, future.result(), strict=True)
 
 
-def _decode_many(tasks: list[_Task], params: ImagesParams) -> list[tuple[np.ndarray, np.ndarray] | str]:
-    return [_decode_one(task, params) for task in tasks]
+def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int, ...]) -> list[list[np.ndarray] | str]:
+    return [_decode_one(task, preparation, sizes) for task in tasks]
 
 
-def _decode_one(task: _Task, params: ImagesParams) -> tuple[np.ndarray, np.ndarray] | str:
-    """Both sizes of one image, or the reason why not."""
+def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
+    """Every size of one image, or the reason why not."""
     try:
-        pixels = window_to_uint8(decode(task.file, inverted=task.inverted), params.window_low, params.window_high)
+        return preparation.read(task.file, sizes, inverted=task.inverted)
     except UnreadableImage as error:
         return str(error)
-    return (
-        resize_square(pixels, params.classifier_size, params.resize),
-        resize_square(pixels, params.diffusion_size, params.resize),
-    )

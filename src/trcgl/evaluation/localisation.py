@@ -1,0 +1,199 @@
+"""Whether a model looks where the finding is: pointing game and overlap of its maps with masks.
+
+Everything is compared in the square of places.py, FRAME pixels a side; maps are brought there by bilinear
+interpolation between the cells, and a cell is placed where it looks: at the middle of its tile, moved by the backbone's
+`receptive_shift`.
+
+Pointing game (Top-down Neural Attention by Excitation Backprop, https://arxiv.org/abs/1608.00507, section 5.1): the
+map's maximum hits if it lies in the mask or within TOLERANCE pixels of it; accuracy per finding, then the mean over
+findings.
+
+Overlap: intersection over union of the mask and the part of the map (what speaks for the finding) above Otsu's
+threshold, the measure of Benchmarking saliency methods for chest X-ray interpretation (Saporta et al., Nature Machine
+Intelligence 2022, https://doi.org/10.1038/s42256-022-00536-x). Otsu's threshold comes from the map alone, so nothing
+is tuned, on test images or on others.
+
+A map that is the same everywhere points nowhere: it misses, with overlap 0.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from trcgl.classifier.data import Pixels
+from trcgl.classifier.model import Classifier
+from trcgl.classifier.receptive_field import receptive_shift
+from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
+from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
+from trcgl.evaluation.metrics import GROUPS
+from trcgl.evaluation.places import FRAME, Places
+
+TOLERANCE = 15.0
+"""Pixels of the frame: the published 15, at 256 pixels a side."""
+SHIFT_IMAGES = 64
+"""Pictures over which the shift of the cells is measured."""
+NOWHERE = (0.0, 0.0)
+MEAN, ALL = "(mean)", "all"
+COLUMNS = (
+    "model", "method", "finding", "group", "images", "pointing", "low", "high", "iou", "centre", "iou_low", "iou_high"
+)  # fmt: skip
+
+
+def upsampled(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> np.ndarray:
+    """float [h, w] -> float32 [FRAME, FRAME], bilinear between the cells, the outermost ones going on to the edge.
+
+    Args:
+        shift: how far the cells look down and right of the middle of their tiles, as shares of the side.
+    """
+    (height, width), (down, right) = evidence.shape, shift
+    pixel = (np.arange(FRAME) + 0.5) / FRAME
+    rows, columns = (pixel - down) * height - 0.5, (pixel - right) * width - 0.5
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    tall = _between(np.asarray(evidence, dtype=np.float64), rows)
+    return _between(tall.T, columns).T.astype(np.float32)
+
+
+def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Rows of values [h, ...] at fractional indices within 0..h-1, linearly interpolated."""
+    below = np.minimum(at.astype(int), max(len(values) - 2, 0))
+    share = (at - below)[:, None]
+    return values[below] * (1 - share) + values[np.minimum(below + 1, len(values) - 1)] * share
+
+
+def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
+    """Row and column, in pixels of the frame, of the maximum of a map [h, w]; None if it is the same everywhere.
+
+    Between cells a bilinear interpolation is never above the larger of them, so its maximum is the centre of the
+    strongest cell. (Looked up in the interpolated picture it would be lost at the edge, where the outermost cell's
+    value goes on to the border and the first of equal pixels is the corner.)
+
+    Args:
+        shift: as of `upsampled`; the point stays in the frame.
+    """
+    if not evidence.max() > evidence.min():
+        return None
+    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
+    (height, width), (down, right) = evidence.shape, shift
+    point = ((row + 0.5) / height + down) * FRAME - 0.5, ((column + 0.5) / width + right) * FRAME - 0.5
+    return min(max(float(point[0]), 0.0), FRAME - 1.0), min(max(float(point[1]), 0.0), FRAME - 1.0)
+
+
+def is_hit(point: tuple[float, float] | None, mask: np.ndarray) -> bool:
+    """Whether a point lies within TOLERANCE of a pixel of the mask [FRAME, FRAME], from centre to centre."""
+    if point is None:
+        return False
+    rows, columns = np.nonzero(mask)
+    return bool(np.min((rows - point[0]) ** 2 + (columns - point[1]) ** 2) <= TOLERANCE**2)
+
+
+def otsu_segment(evidence: np.ndarray) -> np.ndarray:
+    """The part of a map above Otsu's threshold (which best splits its values, in 256 levels, into two classes).
+
+    A Threshold Selection Method from Gray-Level Histograms, https://doi.org/10.1109/TSMC.1979.4310076.
+
+    Args:
+        evidence: [H, W]; what is negative speaks against the finding and counts as 0.
+
+    Returns:
+        bool [H, W]; all False for a map that is the same everywhere.
+    """
+    evidence = np.maximum(evidence, 0)
+    low, high = float(evidence.min()), float(evidence.max())
+    if not high > low:
+        return np.zeros(evidence.shape, dtype=bool)
+    levels = np.rint((evidence - low) * (255.0 / (high - low))).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return levels > threshold
+
+
+def overlap(segment: np.ndarray, mask: np.ndarray) -> float:
+    """Intersection over union of two masks, of which one has a pixel."""
+    return float((segment & mask).sum() / (segment | mask).sum())
+
+
+def judge(
+    maps: np.ndarray, which: np.ndarray, places: Places, shift: tuple[float, float] = NOWHERE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hits and overlaps of maps with places.
+
+    Args:
+        maps: [M, h, w].
+        which: [P] the map of each place.
+        shift: as of `upsampled`.
+
+    Returns:
+        hits [P] of 1 or 0, overlaps [P] in 0..1, both float64.
+    """
+    hits, overlaps = np.zeros(len(places.rows)), np.zeros(len(places.rows))
+    for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):
+        hits[i] = is_hit(peak(maps[index], shift), mask)
+        overlaps[i] = overlap(otsu_segment(upsampled(maps[index], shift)), mask)
+    return hits, overlaps
+
+
+def judge_model(model: Classifier, images: Pixels, places: Places) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`judge` of a model's own class maps (`class_map`) and of its `grad_cam`.
+
+    Args:
+        images: uint8 [N, S, S] or anything that gives such rows; `places.rows` are its rows.
+        places: at least one.
+    """
+    class_maps, cams = class_maps_and_grad_cams(model, images, places.rows, places.columns)
+    own = np.arange(len(places.rows))
+    shift = receptive_shift(model, images[np.unique(places.rows)[:SHIFT_IMAGES]])
+    return {"class_map": judge(class_maps, own, places, shift), "grad_cam": judge(cams, own, places, shift)}
+
+
+def localisation_table(
+    judged: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    places: Places,
+    patients: np.ndarray,
+    findings: Sequence[str],
+    groups: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """One row a model, method and finding with a place, then the means over the findings of each group and of all.
+
+    Args:
+        judged: (model, method) -> hits and overlaps from `judge`.
+        patients: [N] patient of each image; they reach no output.
+        findings, groups: [C].
+        resamples: of the patients, behind each 95 % interval.
+
+    Returns:
+        COLUMNS: images with a mask, pointing-game accuracy with its interval, mean overlap with its interval, and
+        the accuracy of always pointing at the centre.
+    """
+    middle = (FRAME - 1) / 2
+    centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=np.float64)
+    times = np.vstack([np.ones(len(patients), dtype=np.int64), patient_weights(patients, resamples, seed)])
+    present = [c for c in range(len(findings)) if (places.columns == c).any()]
+    rows = []
+    for (model, method), (hits, overlaps) in judged.items():
+        means = {}
+        for c in present:
+            chosen = places.columns == c
+            weights = times[:, places.rows[chosen]].astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                sums = np.stack([weights @ value[chosen] for value in (hits, overlaps, centre)])
+                means[c] = sums / weights.sum(axis=1)
+            rows.append(_row(model, method, findings[c], groups[c], int(chosen.sum()), means[c]))
+        for group in (*GROUPS, ALL):
+            members = [c for c in present if group in (groups[c], ALL)]
+            if members:
+                count = int(np.isin(places.columns, members).sum())
+                stacked = np.stack([means[c] for c in members])
+                value = np.stack([mean_of_defined(stacked[:, i]) for i in range(stacked.shape[1])])
+                rows.append(_row(model, method, MEAN, group, count, value))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(model: str, method: str, finding: str, group: str, images: int, values: np.ndarray) -> tuple[object, ...]:
+    """Values: [3, 1 + B] of pointing, overlap and centre: the images as they are, then the resamples."""
+    (pointing, iou, centre), resampled = values[:, 0].tolist(), values[:, 1:]
+    hit, area = percentile_interval(resampled[0]), percentile_interval(resampled[1])
+    return model, method, finding, group, images, pointing, hit.low, hit.high, iou, centre, area.low, area.high

@@ -1,0 +1,240 @@
+"""`trcgl evaluate`: an external test set from files to numbers, and one line for each kind of bad input."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from tests.labels_files import NIH_2020_COLUMNS, padchest_row, write_padchest, write_rows
+from tests.test_classifier_model import CONFIG, build
+from tests.tiny_project import set_params
+from trcgl.classifier.model import Classifier
+from trcgl.classifier.predict import predict
+from trcgl.cli import main
+from trcgl.config import ImagesParams
+from trcgl.evaluation import external as external_module
+from trcgl.images.cache import cache_images
+from trcgl.images.preparation import Preparation
+from trcgl.images.shards import ShardedImages
+
+ROOT = Path(__file__).resolve().parents[1]
+PREPARATION = Preparation(2.0, 97.0, "crop")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """30 images of 15 patients, three of them unusable; a saved model of `effusion`, `nodule`; parameters."""
+    images = tmp_path / "images" / "deep"
+    images.mkdir(parents=True)
+    rows = []
+    for k in range(30):
+        generator = np.random.default_rng(k)
+        Image.fromarray(generator.integers(0, 4096, (50, 40)).astype(np.uint16) * 16).save(images / f"im{k:04d}.png")
+        labels = [name for name, share in (("nodule", 0.4), ("scar", 0.3)) if generator.random() < share] or ["normal"]
+        inverted = "MONOCHROME1" if k % 5 == 0 else "MONOCHROME2"
+        rows.append(
+            padchest_row(
+                k, str(labels), PatientID=f"patient{k // 2}", Projection="L" if k == 8 else "PA",
+                PhotometricInterpretation_DICOM=inverted,
+            )
+        )  # fmt: skip
+    (images / "im0003.png").write_bytes(b"")
+    (images / "im0004.png").write_text("not a picture")
+    (images / "im0005.png").unlink()
+    write_padchest(tmp_path / "labels.csv", rows)
+    save_model(tmp_path / "model")
+    YAML().dump(YAML().load(ROOT / "params.yaml"), tmp_path / "params.yaml")
+    set_params(
+        tmp_path / "params.yaml",
+        {"evaluation.bootstrap_samples": 40, "compute.workers": 1, "compute.threads": 1, "compute.device": "cpu"},
+    )
+    return tmp_path
+
+
+def save_model(folder: Path, **changes: object) -> Classifier:
+    model = build()
+    model.config = dataclasses.replace(CONFIG, **{"preparation": PREPARATION, **changes})
+    model.thresholds = dict(zip(model.config.class_names, model.thresholds.values(), strict=True))
+    model.save(folder)
+    return model
+
+
+def evaluate(folder: Path, *more: str, dataset: str = "padchest", model: str = "model") -> int:
+    return main(
+        ["evaluate", "--model", str(folder / model), "--dataset", dataset, "--images", str(folder / "images"),
+         "--labels", str(folder / "labels.csv"), "--params", str(folder / "params.yaml"), *more]
+    )  # fmt: skip
+
+
+def fails(folder: Path, capsys: pytest.CaptureFixture[str], *more: str, **changes: str) -> str:
+    """The one line of a run that cannot be."""
+    assert evaluate(folder, *more, **changes) == 1
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert not captured.out
+    return lines[0]
+
+
+def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """The pipeline's own cache, the model and scikit-learn, one after the other, give the same."""
+    out = folder / "out"
+    assert evaluate(folder, "--projections", "PA", "--out", str(out)) == 0
+    found = json.loads((out / "metrics.json").read_text())
+
+    used = [k for k in range(30) if k not in (3, 4, 5, 8)]
+    table = pd.read_csv(folder / "labels.csv").set_index("ImageID")
+    selected = pd.DataFrame(
+        {
+            "image": [f"im{k:04d}.png" for k in used],
+            "path": [f"deep/im{k:04d}.png" for k in used],
+            "photometric": ["MONOCHROME1" if k % 5 == 0 else "MONOCHROME2" for k in used],
+        }
+    )
+    cached = ImagesParams(
+        classifier_size=32, diffusion_size=16, resize="crop", window_low=2.0, window_high=97.0, shard_images=5
+    )
+    cache_images(selected, folder / "images", cached, folder / "cache", 1)
+    names = selected["image"].tolist()
+    scores = predict(build(), ShardedImages(folder / "cache/classifier").read(names))[:, 1]
+    labels = np.array(["nodule" in table.loc[name, "Labels"] for name in names])
+
+    row = pd.read_csv(out / "per_class.csv").set_index("class").to_dict("index")["nodule"]
+    assert row["AP"] == pytest.approx(average_precision_score(labels, scores))
+    assert row["AUC"] == pytest.approx(roc_auc_score(labels, scores))
+    assert row["positives"] == labels.sum()
+    assert row["threshold"] == pytest.approx(0.3)
+    assert row["Brier"] == pytest.approx(np.mean((scores - labels) ** 2))
+    assert found["result"]["mAP"] == pytest.approx(row["AP"])
+    low, high = found["intervals"]["mAP"]
+    assert low < row["AP"] < high
+
+    assert found["rows"] == 30
+    assert found["images"] == 26
+    assert found["scored_classes"] == 1
+    assert found["findings_without_labels"] == ["effusion"]
+    assert found["labels_without_finding"] == ["scar"]
+    assert sum(found["rejected"].values()) == 4
+    reasons = pd.read_csv(out / "rejected.csv").set_index("image")["reason"].to_dict()
+    assert reasons == {
+        "im0003.png": "unreadable: empty file",
+        "im0004.png": "unreadable: not a PNG, JPEG, TIFF or DICOM file",
+        "im0005.png": "image file missing",
+        "im0008.png": "projection not selected",
+    }
+    printed = capsys.readouterr().out
+    assert "26 images of 14 patients; 4 of 30 rows not scored" in printed
+    assert "1 findings of the model that the labels do not have: effusion" in printed
+    assert "1 labels that the model does not know: scar" in printed
+    assert "patient1" not in "".join(path.read_text() for path in out.iterdir()) + printed
+
+
+def test_other_files_in_the_output_folder_stay(folder: Path):
+    (folder / "out").mkdir()
+    (folder / "out" / "mine.txt").write_text("mine")
+    assert evaluate(folder, "--out", str(folder / "out")) == 0
+    assert (folder / "out" / "mine.txt").read_text() == "mine"
+
+
+def test_several_models_are_averaged(folder: Path):
+    """Twice the same model is that model, whatever is averaged."""
+    save_model(folder / "again")
+    results = []
+    twice = ["--model", str(folder / "again")]
+    for arguments in ([], twice, [*twice, "--combine", "weights"]):
+        assert evaluate(folder, *arguments, "--out", str(folder / "out")) == 0
+        results.append(json.loads((folder / "out" / "metrics.json").read_text()))
+    assert results[0]["result"] == pytest.approx(results[1]["result"], nan_ok=True)
+    assert results[0]["result"] == pytest.approx(results[2]["result"], nan_ok=True)
+    assert [result["combine"] for result in results] == [None, "probabilities", "weights"]
+    assert len(results[1]["models"]) == 2
+
+
+def test_nih_tables_and_merged_classes(folder: Path):
+    """NIH's columns; its labels are brought to the model's names by a class table."""
+    rows = [
+        {
+            "Image Index": f"im{k:04d}.png", "Finding Labels": "Nodule|Mass" if k % 3 else "No Finding",
+            "Patient ID": str(k // 2), "View Position": "PA",
+        }
+        for k in range(10, 20)
+    ]  # fmt: skip
+    write_rows(folder / "labels.csv", NIH_2020_COLUMNS, rows)
+    (folder / "classes.csv").write_text("class,padchest_labels\nnodule,Nodule\n")
+    arguments = ("--class-table", str(folder / "classes.csv"), "--out", str(folder / "out"))
+    assert evaluate(folder, *arguments, dataset="nih") == 0
+    per_class = pd.read_csv(folder / "out" / "per_class.csv").set_index("class")
+    assert per_class.loc["nodule", "positives"] == sum(k % 3 != 0 for k in range(10, 20))
+
+
+def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """A box over the whole image is always hit; boxes of negatives and of unknown findings do not count."""
+    model = save_model(folder / "model")
+    # Everything speaks for everything, so that no map is empty
+    model.head.classifier.weight.data.abs_()
+    model.save(folder / "model")
+    row = {"View Position": "PA", "Finding Labels": "nodule"}
+    rows = [row | {"Image Index": f"im{k:04d}.png", "Patient ID": str(k)} for k in range(10, 16)]
+    rows[5]["Finding Labels"] = "No Finding"
+    write_rows(folder / "labels.csv", NIH_2020_COLUMNS, rows)
+    header = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+    listed = [f"im{k:04d}.png,nodule,0,0,1024,1024,,,\n" for k in range(10, 16)]
+    (folder / "boxes.csv").write_text(header + "".join(listed) + "im0010.png,Mass,0,0,9,9,,,\n")
+    arguments = ("--boxes", str(folder / "boxes.csv"), "--out", str(folder / "out"))
+    assert evaluate(folder, *arguments, dataset="nih") == 0
+    table = pd.read_csv(folder / "out" / "localisation.csv")
+    assert table["method"].unique().tolist() == ["class_map", "grad_cam"]
+    nodule = table[(table["finding"] == "nodule") & (table["method"] == "class_map")].iloc[0]
+    assert nodule[["images", "pointing", "centre"]].tolist() == [5, 1.0, 1.0]
+    assert 0 < nodule["iou"] < 1
+    assert "class_map: 1.000 [1.000, 1.000], centre 1.000" in capsys.readouterr().out
+    (folder / "boxes.csv").write_text(header + "im0010.png,nodule,0,0,wide,9,,,\n")
+    assert "row 1: the box of 'im0010.png' is not four numbers" in fails(folder, capsys, *arguments, dataset="nih")
+
+
+def test_images_labelled_so_are_left_out(folder: Path):
+    assert evaluate(folder, "--exclude", "scar", "--out", str(folder / "out")) == 0
+    found = json.loads((folder / "out" / "metrics.json").read_text())
+    table = pd.read_csv(folder / "labels.csv")
+    assert found["rejected"]["labelled scar"] == table["Labels"].str.contains("scar").sum()
+
+
+def test_a_model_that_has_seen_the_data_set_is_said_aloud(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(external_module.log, "warning", lambda text, *values: said.append(text % values))
+    assert evaluate(folder) == 0
+    assert said == []
+    save_model(folder / "model", weights_have_seen=("mimic", "padchest"))
+    assert evaluate(folder) == 0
+    assert "has seen 'padchest'" in said[0]
+
+
+def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert "nowhere: not a saved classifier" in fails(folder, capsys, model="nowhere")
+    assert "has no projection 'AP'; it has 'L', 'PA'" in fails(folder, capsys, "--projections", "AP")
+    assert "has no label 'scars'" in fails(folder, capsys, "--exclude", "scars")
+    assert "column 'Image Index' is missing" in fails(folder, capsys, dataset="nih")
+    assert "no such folder" in fails(folder, capsys, "--images", str(folder / "nowhere"))
+    assert "labels.csv: cannot be made" in fails(folder, capsys, "--out", str(folder / "labels.csv"))
+    (folder / "empty").mkdir()
+    assert "no image file inside" in fails(folder, capsys, "--images", str(folder / "empty"))
+    Image.new("L", (40, 40)).save(folder / "empty" / "other.png")
+    line = fails(folder, capsys, "--images", str(folder / "empty"))
+    assert "no image is left of 30 rows: image file missing: 30" in line
+    save_model(folder / "other", class_names=("x", "y"))
+    assert "has none of the findings of" in fails(folder, capsys, model="other")
+    assert "knows other findings than" in fails(folder, capsys, "--model", str(folder / "other"))
+    save_model(folder / "old", preparation=None)
+    assert "does not say how pictures are made" in fails(folder, capsys, model="old")
+
+
+def test_a_set_without_a_readable_image_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):
+    for path in (folder / "images").rglob("*.png"):
+        path.write_bytes(b"")
+    assert "none of 29 images could be read" in fails(folder, capsys)

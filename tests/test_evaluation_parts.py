@@ -1,0 +1,262 @@
+"""Subgroups, paired differences, test-time views and ensembles, each against a plain loop."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
+
+from tests.test_classifier_model import CONFIG, IMAGES, build
+from trcgl.classifier.model import Classifier
+from trcgl.classifier.predict import predict
+from trcgl.config import EvaluationParams
+from trcgl.evaluation import metrics
+from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
+from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
+from trcgl.evaluation.ensemble import average_weights, ensemble_predict, ensemble_thresholds
+from trcgl.evaluation.subgroups import subgroup_table
+from trcgl.evaluation.test_time import View, predict_views, views
+from trcgl.images.preparation import Preparation
+from trcgl.runtime.errors import InputError
+
+GROUPS = np.array(["head", "medium", "tail", "tail"])
+CLASSES = pd.DataFrame({"name": list("wxyz"), "group": GROUPS, "prevalence": [0.3, 0.2, 0.1, 0.1]})
+
+
+def evaluation_params(**changes: Any) -> EvaluationParams:
+    values: dict[str, Any] = {
+        "seed": 0,
+        "bootstrap_samples": 50,
+        "ece_bins": 15,
+        "fixed_threshold": 0.2,
+        "overlays_per_finding": 0,
+        "test_time_shift": 0.0,
+        "test_time_scale": 0.0,
+        "test_time_flip": False,
+    }
+    return EvaluationParams(**(values | changes))
+
+
+def scored(count: int = 120) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Labels [N, 4] with unknowns, scores with ties of two models, patients; no positive of the last finding."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random((count, 4)) < [0.3, 0.2, 0.15, 0.0]).astype(float)
+    labels[::9, 1] = np.nan
+    scores = {
+        name: np.round(np.clip(strength * np.nan_to_num(labels) + generator.random(labels.shape) * 0.7, 0, 1), 2)
+        for name, strength in (("a", 0.1), ("b", 0.3))
+    }
+    return labels, scores, np.array([f"p{i // 2}" for i in range(count)])
+
+
+def plain_mean(score: Any, labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    """Mean over findings of a scikit-learn score, images repeated as often as they weigh."""
+    values = []
+    for y, p in zip(labels.T, scores.T, strict=True):
+        y, p = np.repeat(y, weights), np.repeat(p, weights)
+        known = ~np.isnan(y)
+        if 0 < y[known].sum() < known.sum():
+            values.append(score(y[known], p[known]))
+    return float(np.mean(values))
+
+
+# Metrics against libraries
+
+
+@pytest.mark.parametrize("prevalence", [0.02, 0.2, 0.6])
+def test_brier_equals_scikit_learn(prevalence: float):
+    labels, scores, _ = scored()
+    y, p = labels[:, 0], scores["a"][:, 0]
+    share = y.mean()
+    weights = np.where(y == 1, prevalence / share, (1 - prevalence) / (1 - share))
+    assert metrics.brier_score(y, p, prevalence) == pytest.approx(brier_score_loss(y, p, sample_weight=weights))
+
+
+def test_calibration_and_precision_equal_torchmetrics():
+    labels, _, _ = scored(400)
+    y, p = labels[:, 0], np.random.default_rng(1).random(400)
+    truth, guess = torch.from_numpy(y).long(), torch.from_numpy(p)
+    expected = float(binary_calibration_error(guess, truth, n_bins=15, norm="l1"))
+    assert metrics.expected_calibration_error(y, p, float(y.mean()), 15) == pytest.approx(expected, abs=1e-6)
+    assert metrics.average_precision(y, p) == pytest.approx(float(binary_average_precision(guess, truth)), abs=1e-6)
+
+
+def test_weighted_auc_equals_scikit_learn():
+    labels, scores, _ = scored()
+    weights = np.random.default_rng(1).integers(0, 4, (20, 120))
+    expected = [roc_auc_score(labels[:, 0], scores["a"][:, 0], sample_weight=w) for w in weights]
+    np.testing.assert_allclose(weighted_area_under_roc(labels[:, 0], scores["a"][:, 0], weights), expected, rtol=1e-12)
+
+
+# Paired differences
+
+
+def test_differences_equal_a_plain_loop_over_the_same_resamples():
+    labels, scores, patients = scored()
+    resampled = resample_models(labels, scores, GROUPS, patients, resamples=60, seed=4)
+    table = paired_differences(resampled)
+    assert tuple(table.columns) == COLUMNS
+    rows = table.set_index("metric").to_dict("index")
+    weights = patient_weights(patients, 60, 4)
+    once = np.ones(len(labels), dtype=int)
+    for metric, score, columns in (
+        ("mAP", average_precision_score, slice(None)),
+        ("tail_mAP", average_precision_score, slice(2, 4)),
+        ("mAUC", roc_auc_score, slice(None)),
+    ):
+        a, b = (
+            [plain_mean(score, labels[:, columns], scores[name][:, columns], w) for w in [once, *weights]]
+            for name in "ab"
+        )
+        row = rows[metric]
+        assert row["model"] == "b"
+        assert row["reference"] == "a"
+        assert [row["value"], row["reference_value"]] == pytest.approx([b[0], a[0]])
+        assert row["difference"] == pytest.approx(b[0] - a[0])
+        low, high = np.quantile(np.array(b[1:]) - a[1:], (0.025, 0.975))
+        assert [row["low"], row["high"]] == pytest.approx([low, high])
+
+
+def test_every_pair_is_compared_once_and_a_model_does_not_differ_from_itself():
+    labels, scores, patients = scored()
+    three = {"a": scores["a"], "again": scores["a"], "b": scores["b"]}
+    table = paired_differences(resample_models(labels, three, GROUPS, patients, resamples=20, seed=0))
+    pairs = table[["model", "reference"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["again", "a"], ["b", "a"], ["b", "again"]]
+    same = table[table["model"] == "again"]
+    assert (same[["difference", "low", "high"]].to_numpy() == 0).all()
+
+
+# Subgroups
+
+
+def by_part(about: pd.DataFrame) -> pd.DataFrame:
+    labels, scores, patients = scored()
+    return subgroup_table(
+        labels, scores, about, patients, CLASSES, {"a": [0.5] * 4, "b": [0.4] * 4},
+        fixed_threshold=0.2, ece_bins=15, resamples=50, seed=0,
+    )  # fmt: skip
+
+
+def test_a_subgroup_is_scored_as_if_it_were_alone():
+    labels, scores, patients = scored()
+    sex = np.array(["F", "M", "", "M"] * 30)
+    table = by_part(pd.DataFrame({"projection": ["PA"] * 60 + ["AP"] * 60, "sex": sex}))
+    assert table["value"].tolist() == ["AP", "PA", "F", "M", "unknown"] * 2
+    assert table["images"].tolist() == [60, 60, 30, 60, 30] * 2
+    men = table[(table["model"] == "b") & (table["value"] == "M")].iloc[0]
+    part, once = sex == "M", np.ones(60, dtype=int)
+    assert men["mAP"] == pytest.approx(plain_mean(average_precision_score, labels[part], scores["b"][part], once))
+    assert men["mAUC"] == pytest.approx(plain_mean(roc_auc_score, labels[part], scores["b"][part], once))
+    assert men["scored_classes"] == 3
+    assert men["patients"] == len(set(patients[part]))
+    assert men["mAP_low"] < men["mAP"] < men["mAP_high"]
+    assert not set(patients) & set(table.astype(str).to_numpy().ravel())
+
+
+def test_a_subgroup_that_is_not_told_has_no_row():
+    table = by_part(pd.DataFrame({"projection": [""] * 120, "sex": ["F"] * 120}))
+    assert table["subgroup"].unique().tolist() == ["sex"]
+    assert by_part(pd.DataFrame(index=range(120))).empty
+
+
+# Test-time views
+
+
+def test_the_plain_view_changes_nothing():
+    assert views(evaluation_params()) == (View(),)
+    model = build()
+    assert (predict_views(model, IMAGES, views(evaluation_params())) == predict(model, IMAGES)).all()
+
+
+def test_views_move_by_whole_pixels_and_scale_about_the_middle():
+    shown = views(evaluation_params(test_time_shift=0.07, test_time_scale=0.1, test_time_flip=True))
+    assert len(shown) == 14
+    assert len(set(shown)) == 14
+    right = View(right=0.07)(IMAGES)
+    np.testing.assert_array_equal(right[:, :, 2:], IMAGES[:, :, :-2])
+    assert not right[:, :, :2].any()
+    np.testing.assert_array_equal(View(down=-0.07)(IMAGES)[:, :-2], IMAGES[:, 2:])
+    np.testing.assert_array_equal(View(mirrored=True)(IMAGES), IMAGES[:, :, ::-1])
+    smooth = np.stack([cv2.GaussianBlur(image, (0, 0), 4) for image in IMAGES])
+    larger = View(zoom=1.25)(smooth)
+    across = np.arange(32, dtype=np.float32)
+    source = (across - 15.5) / 1.25 + 15.5
+    for image, found in zip(smooth, larger, strict=True):
+        rows = np.stack([np.interp(source, across, row) for row in image])
+        expected = np.stack([np.interp(source, across, column) for column in rows.T]).T
+        np.testing.assert_allclose(found, expected, atol=1.0)
+
+
+def test_probabilities_are_averaged_over_views():
+    model = build()
+    shown = views(evaluation_params(test_time_shift=0.1))
+    assert len(shown) == 5
+    expected = np.mean([predict(model, view(IMAGES)) for view in shown], axis=0)
+    np.testing.assert_allclose(predict_views(model, IMAGES, shown), expected, atol=1e-6)
+
+
+# Ensembles
+
+
+def members() -> list[Classifier]:
+    models = [build(), build()]
+    with torch.no_grad():
+        for parameter in models[1].parameters():
+            parameter += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7))
+    models[1].thresholds = {"effusion": 0.5, "nodule": 0.1}
+    return models
+
+
+def test_an_ensemble_is_the_mean_of_its_members():
+    models = members()
+    expected = (predict(models[0], IMAGES) + predict(models[1], IMAGES)) / 2
+    np.testing.assert_allclose(ensemble_predict(models, IMAGES, (View(),)), expected, atol=1e-6)
+    assert ensemble_thresholds(models) == pytest.approx({"effusion": 0.4, "nodule": 0.2})
+
+
+def test_the_mean_of_weights_is_a_network():
+    models = members()
+    before = {key: value.clone() for key, value in models[0].state_dict().items()}
+    soup = average_weights(models, ["a", "b"])
+    for key, value in soup.state_dict().items():
+        first, second = (model.state_dict()[key] for model in models)
+        expected = (first + second) / 2 if value.is_floating_point() else first
+        torch.testing.assert_close(value, expected)
+        assert (models[0].state_dict()[key] == before[key]).all()
+    assert soup.thresholds == pytest.approx({"effusion": 0.4, "nodule": 0.2})
+    np.testing.assert_array_equal(predict(average_weights([build()] * 2, ["a", "a"]), IMAGES), predict(build(), IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ("effusion", "mass")}, "b: knows other findings than a"),
+        ({"image_size": 64}, "b: reads pictures of another size than a"),
+        ({"preparation": Preparation(0.0, 100.0, "crop")}, "b: reads pictures made in another way"),
+        ({"backbone_options": {"channels": [8, 8, 8, 16], "output_stride": 8}}, "b: another network than a"),
+        ({"head_options": {**CONFIG.head_options, "gate_strength": 0.1}}, "b: another network than a"),
+    ],
+)
+def test_models_that_do_not_go_together_are_named(changes: dict[str, Any], message: str):
+    other = Classifier(dataclasses.replace(CONFIG, **changes), torch.eye(2))
+    with pytest.raises(InputError, match=message):
+        average_weights([build(), other], ["a", "b"])
+
+
+# What a saved classifier says of itself
+
+
+def test_a_classifier_keeps_how_its_pictures_are_made(tmp_path: Path):
+    model = build()
+    model.config = dataclasses.replace(
+        CONFIG, preparation=Preparation(1.0, 99.0, "crop"), weights_have_seen=("mimic", "nih")
+    )
+    model.save(tmp_path / "m")
+    assert Classifier.load(tmp_path / "m").config == model.config
