@@ -121,9 +121,9 @@ def test_only_the_later_of_two_twins_has_one() -> None:
     samples = pd.DataFrame({"sample": [f"s{i}" for i in range(20)]})
     rows = pd.DataFrame({"image": ["r0", "r1"], "split": ["train", "test"]})
     distances = sample_distances(samples, measured(images, features), rows, measured(pictures(2, 5), features[:2]), 1)
-    near = (distances["twin_pixel_distance"] < 1e-3).to_numpy()
+    near = distances["twin_pixel_distance"].to_numpy() < 1e-3
     assert np.flatnonzero(near).tolist() == [7]
-    assert distances.loc[7, ["twin_pixel", "twin_feature"]].tolist() == ["s3", "s3"]
+    assert distances[["twin_pixel", "twin_feature"]].iloc[7].tolist() == ["s3", "s3"]
     assert distances["twin_pixel_distance"].tolist()[0] == np.inf
 
 

@@ -20,8 +20,9 @@ from trcgl.classifier.heads.mlgcn import MlgcnHead
 from trcgl.classifier.heads.trcgl import TrcglHead
 from trcgl.classifier.heads.trcgl_paper import TrcglPaperHead
 from trcgl.classifier.model import Classifier
+from trcgl.classifier.optimizer import parameter_groups
 from trcgl.classifier.strength import Strength
-from trcgl.classifier.train import parameter_groups, train
+from trcgl.classifier.train import train
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.labels.vectors import write_label_vectors
 
@@ -175,7 +176,9 @@ def test_mldecoder_is_timms_layer():
     layer = TransformerDecoderLayerOptimal(16, dim_feedforward=round(16 * 8 / 3)).double().eval()
     modules: dict[str, nn.Module] = {"multihead_attn": head.attention, "linear1": head.expand, "linear2": head.contract}
     modules |= {f"norm{i}": norm for i, norm in enumerate(head.norms, 1)}
-    ours = {f"{m}.{name}": value for m, module in modules.items() for name, value in module.named_parameters()}
+    ours: dict[str, Tensor] = {
+        f"{m}.{name}": value for m, module in modules.items() for name, value in module.named_parameters()
+    }
     assert ours.keys() == dict(layer.named_parameters()).keys()
 
     def reference(maps: Tensor) -> Tensor:
@@ -261,7 +264,7 @@ def test_without_strengths_the_head_is_the_linear_one(name: str):
 @pytest.mark.parametrize("part", ["gate_strength", "attention_strength", "graph_strength"])
 @pytest.mark.parametrize("name", ["trcgl_paper", "trcgl"])
 def test_every_part_counts(name: str, part: str):
-    whole, without = (head_of(name, **changes)(random_maps())[0] for changes in ({}, {part: 0.0}))
+    whole, without = (head_of(name, None, **changes)(random_maps())[0] for changes in ({}, {part: 0.0}))
     assert (whole - without).abs().max() > 1e-4
 
 

@@ -51,7 +51,7 @@ def written_out(term: Term, logits: np.ndarray) -> float:
     total = 0.0
     for i, c in np.ndindex(logits.shape):
         if not math.isnan(TARGETS[i, c]):
-            total += WEIGHT[i] * term(logits[i, c], TARGETS[i, c], c, TARGETS[i])
+            total += float(WEIGHT[i]) * term(float(logits[i, c]), float(TARGETS[i, c]), c, TARGETS[i])
     return total / len(logits)
 
 
@@ -220,7 +220,7 @@ def test_counts_follow_the_name_of_a_class_not_its_place(name: str, share: float
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_a_class_without_positives_or_negatives_is_no_error(name: str):
-    nothing = dict.fromkeys(NAMES, 0)
+    nothing: dict[str, int] = dict.fromkeys(NAMES, 0)
     for positives, negatives in ((nothing, NEGATIVES), (POSITIVES, nothing)):
         loss = build_loss(name, NAMES, positives, negatives).double()
         loss.start_epoch(LAST_EPOCHS)

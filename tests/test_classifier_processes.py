@@ -16,9 +16,9 @@ from torch import nn
 from tests.classifier_cases import CONVNEXT, NAMES, baseline_params, separable, with_synthetic
 from tests.import_graph import ROOT
 from tests.tiny_project import set_params
+from trcgl.classifier.build import build_model
 from trcgl.classifier.data import TrainingData
 from trcgl.classifier.together import gradients_and_statistics, predict_together, stop_unless_together
-from trcgl.classifier.train import build_model
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.shards import ShardWriter
 from trcgl.runtime import processes as launch
@@ -75,7 +75,7 @@ def project(folder: Path, data: TrainingData) -> Path:
         (folder / name).mkdir(parents=True)
         writer = ShardWriter(folder / name, data.image_size, 4096)
         for row in rows:
-            writer.add(data.names[row], data.images[np.array([row])][0])
+            writer.add(str(data.names[row]), data.images[np.array([row])][0])
         writer.close()
     split = np.where(np.isin(real, data.train), "train", "val")
     labels = pd.DataFrame({"image": [data.names[row] for row in real], "split": split})

@@ -177,7 +177,7 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
     """A box over the whole image is always hit; boxes of negatives and of unknown findings do not count."""
     model = save_model(folder / "model")
     # Everything speaks for everything, so that no map is empty
-    model.head.classifier.weight.data.abs_()
+    model.head.get_parameter("classifier.weight").data.abs_()
     model.save(folder / "model")
     row = {"View Position": "PA", "Finding Labels": "nodule"}
     rows = [row | {"Image Index": f"im{k:04d}.png", "Patient ID": str(k)} for k in range(10, 16)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from timm.optim import param_groups_layer_decay, param_groups_weight_decay
+from timm.optim._param_groups import param_groups_layer_decay, param_groups_weight_decay
 
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.schedule import learning_rate_share
