@@ -176,7 +176,7 @@ import pandas as pd
 
 Path("metrics").mkdir()
 samples = pd.read_parquet("data/synthetic/samples.parquet")[["sample"]]
-samples.assign(accepted=True).to_parquet("data/synthetic_audit.parquet")
+samples.assign(accepted=True, rank=range(1, len(samples) + 1)).to_parquet("data/synthetic_audit.parquet")
 for name in ("synthetic.json", "synthetic_per_class.csv"):
     Path("metrics", name).touch()
 """,

@@ -96,7 +96,8 @@ def project(folder: Path, data: TrainingData) -> Path:
         }
     )
     write_parquet(folder / "data/synthetic/samples.parquet", samples)
-    write_parquet(folder / "data/synthetic_audit.parquet", samples[["sample"]].assign(accepted=True))
+    verdicts = samples[["sample"]].assign(accepted=True, rank=range(1, len(samples) + 1))
+    write_parquet(folder / "data/synthetic_audit.parquet", verdicts)
     shutil.copy(ROOT / "params.yaml", folder)
     classifier = {
         "backbone": "convnext_atto",  # No BatchNorm: its statistics are those of one process's images
