@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from trcgl.classifier.run import train_and_save
-from trcgl.evaluation.arm_runs import real_files
+from trcgl.evaluation.arm_runs import real_files, steps_like
 from trcgl.evaluation.study import load_study
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import exit_code
@@ -26,9 +26,14 @@ def main() -> None:
     with directory_beside(study.rate_file(arm).parent) as folder:
         for rate, params in runs.items():
             if str(rate) not in tried:
-                history = resume.folder / "history.csv"
                 trained = train_and_save(
-                    f"{name}-{rate}", params, params.classifier, files, model=None, history=history
+                    f"{name}-{rate}",
+                    params,
+                    params.classifier,
+                    files,
+                    model=None,
+                    history=resume.folder / "history.csv",
+                    steps_per_epoch=steps_like(study, arm, files),
                 )
                 tried[str(rate)] = float(trained.history["val_mAP"].max())
                 resume.save(tried)

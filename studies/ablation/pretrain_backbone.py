@@ -4,10 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from trcgl.classifier.data import load_training_data
 from trcgl.classifier.run import TrainingFiles, train_and_save
-from trcgl.classifier.sampling import sampling_factors, steps_of_epoch
-from trcgl.evaluation.arm_runs import real_files
+from trcgl.evaluation.arm_runs import real_files, steps_on_real_images
 from trcgl.evaluation.study import load_study
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside
@@ -24,9 +22,6 @@ def main() -> None:
     params = study.pretraining_params(arm, seed, study.chosen_rate(arm))
     os.chdir(ROOT)
     knobs, files = params.classifier, real_files(study.data)
-    real = load_training_data(files.images, files.labels, files.classes)
-    # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
-    factors = sampling_factors(knobs, real.targets[real.train])
     with directory_beside(study.folder / f"runs/backbone-{arm}-{seed}") as folder:
         train_and_save(
             f"{study.name}-backbone-{arm}-{seed}",
@@ -35,7 +30,8 @@ def main() -> None:
             TrainingFiles(base / "images/classifier", base / "labels/labels.parquet", base / "labels/classes.json"),
             model=folder / "model",
             history=folder / "history.csv",
-            steps_per_epoch=steps_of_epoch(factors, knobs.batch_size),
+            # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
+            steps_per_epoch=steps_on_real_images(knobs, files),
         )
 
 

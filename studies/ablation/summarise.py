@@ -1,4 +1,4 @@
-"""All arms and seeds of a study: metrics/<name>.csv and <name>_summary.csv, the figure, the table in docs/results.md."""
+"""All arms and seeds of a study: metrics/<name>.csv, <name>_summary.csv, the figure, the table in docs/results.md."""
 
 import sys
 from pathlib import Path

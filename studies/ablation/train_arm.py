@@ -9,7 +9,7 @@ import pandas as pd
 
 from trcgl.classifier.predict import predict
 from trcgl.classifier.run import train_and_save
-from trcgl.evaluation.arm_runs import arm_files
+from trcgl.evaluation.arm_runs import arm_files, steps_like
 from trcgl.evaluation.split import load_split, split_predictions
 from trcgl.evaluation.study import JUDGE, load_study
 from trcgl.runtime.errors import exit_code
@@ -34,7 +34,9 @@ def main() -> None:
         labels, classes = pd.read_parquet(files.labels), read_json(files.classes)["classes"]
         model = folder / "model" if arm == JUDGE else None
         name = f"{study.name}-{arm}-{seed}"
-        trained = train_and_save(name, params, knobs, files, model=model, history=folder / "history.csv")
+        steps = steps_like(study, arm, files)
+        history = folder / "history.csv"
+        trained = train_and_save(name, params, knobs, files, model=model, history=history, steps_per_epoch=steps)
         parts = []
         for split in ("val", "test"):
             data = load_split(split, labels, classes, files.images)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from trcgl.classifier.data import load_training_data
 from trcgl.classifier.run import TrainingFiles
+from trcgl.classifier.sampling import sampling_factors, steps_of_epoch
 from trcgl.config import ClassifierParams, load_params
 from trcgl.diffusion.counts import first_samples
 from trcgl.diffusion.rows import training_rows
@@ -41,6 +43,18 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams, folder
         audit = folder / "shipped_audit.parquet"
         write_parquet(audit, verdicts)
     return replace(files, synthetic=synthetic, audit=audit)
+
+
+def steps_like(study: Study, arm: str, files: TrainingFiles) -> int | None:
+    """Optimiser steps an epoch of an arm that takes as many as another; None: as its own sampler says."""
+    other = study.arms[arm].steps_like
+    return None if other is None else steps_on_real_images(study.params(other, 0).classifier, files)
+
+
+def steps_on_real_images(knobs: ClassifierParams, files: TrainingFiles) -> int:
+    """Optimiser steps an epoch of the real images, repeated as the knobs say."""
+    real = load_training_data(files.images, files.labels, files.classes)
+    return steps_of_epoch(sampling_factors(knobs, real.targets[real.train]), knobs.batch_size)
 
 
 def shipped_verdicts(study: Study, synthetic: Path, audit: Path) -> pd.DataFrame:

@@ -25,6 +25,8 @@ class Arm:
         learning_rate_of: the arm whose learning rate, chosen on validation images, it takes; None: the params file's.
         pretrained_like: an arm whose first epochs, those with extra images, are replaced by as many optimiser steps
             on the images that the base generator saw; None: trained from the params file's initial weights throughout.
+        steps_like: an arm that tells the optimiser steps of an epoch, where another sampler would take fewer or more;
+            None: as many as its own sampler fills.
         shipped_samples: of the drawn images only as many of each finding as the params file itself asks for.
         same_as: an arm whose runs these are, under another name; None: runs of its own.
     """
@@ -34,6 +36,7 @@ class Arm:
     overrides: dict[str, Any]
     learning_rate_of: str | None = None
     pretrained_like: str | None = None
+    steps_like: str | None = None
     shipped_samples: bool = False
     same_as: str | None = None
 
@@ -178,8 +181,8 @@ def load_study(folder: str | Path) -> Study:
     folder = Path(folder).resolve()
     settings = read_yaml(folder / "params.yaml")
     root = _dotted(settings["root"])
-    for key, value in root.items():
-        if key.startswith("dataset.") and value is None:
+    for key in ("dataset.images", "dataset.labels"):
+        if root.get(key, "") is None:
             raise InputError(f"{folder / 'params.yaml'}: 'root.{key}' is empty; set it to a path on this machine")
     file = folder / settings["arms"]
     arms = {name: _arm(entry) for name, entry in read_yaml(file).items()}
@@ -214,7 +217,8 @@ def _arm(entry: dict[str, Any]) -> Arm:
 
 def _check_names(arms: dict[str, Arm], file: Path) -> None:
     for name, arm in arms.items():
-        for other in (*arm.references, *filter(None, [arm.pretrained_like, arm.same_as, arm.learning_rate_of])):
+        named = (arm.pretrained_like, arm.same_as, arm.learning_rate_of, arm.steps_like)
+        for other in (*arm.references, *filter(None, named)):
             if other not in arms:
                 raise InputError(f"{file}: arm '{name}' needs '{other}', which is no arm there")
 
