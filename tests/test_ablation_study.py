@@ -19,6 +19,7 @@ from tests.import_graph import ROOT
 from tests.tiny_project import commit, copy_project, run, set_params
 from trcgl.config import load_params, override
 from trcgl.evaluation.ablation import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from trcgl.evaluation.arm_runs import real_files, steps_like, steps_on_real_images
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
 from trcgl.evaluation.study import Arm, LearningRates, Study, load_study
 from trcgl.runtime.errors import InputError
@@ -26,6 +27,7 @@ from trcgl.runtime.files import replace_between
 from trcgl.runtime.seeding import rng
 
 FOLDER = ROOT / "studies" / "ablation"
+EXTENDED = FOLDER / "extended"
 DAG = YAML(typ="safe").load(FOLDER / "dvc.yaml")["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
@@ -257,7 +259,9 @@ def test_a_generator_is_what_the_root_pipeline_would_make():
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two heads, data arms and the default, and two seeds."""
     folder = copy_project(tmp_path_factory.mktemp("ablation") / "project")
-    shutil.copytree(FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    shutil.copytree(
+        FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "extended", "__pycache__")
+    )
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
@@ -438,3 +442,13 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
         assert len(before) == len(after) == 1
     finally:
         run(project, "git", "checkout", "-q", ".")
+
+
+def test_an_arm_with_another_sampler_takes_as_many_steps(project: Path):
+    study = replace(load_study(EXTENDED), data=project / "data", root_params=project / "params.yaml")
+    files = real_files(study.data)
+    trcgl, class_aware = (
+        steps_on_real_images(study.params(arm, 0).classifier, files) for arm in ("trcgl", "class_aware_sampling")
+    )
+    assert steps_like(study, "class_aware_sampling", files) == trcgl > class_aware
+    assert steps_like(study, "gate_only", files) is None
