@@ -10,7 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-WITH_CODE = (ROOT / "dvc.yaml", ROOT / "studies" / "ablation" / "dvc.yaml")
+STUDIES = tuple(ROOT / "studies" / name for name in ("ablation", "ablation/extended", "confirmation", "real_xrays"))
+WITH_CODE = (ROOT / "dvc.yaml", *(folder / "dvc.yaml" for folder in STUDIES))
 _SCRIPT = re.compile(r"stages/\w+\.py$")
 
 

@@ -1,9 +1,11 @@
 """The ablation study as DVC runs it, at a tiny scale, and its numbers against scikit-learn."""
 
 import json
+import math
 import runpy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +17,113 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.import_graph import ROOT
 from tests.tiny_project import commit, copy_project, run, set_params
-from trcgl.config import override
+from trcgl.config import load_params, override
 from trcgl.evaluation.ablation import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from trcgl.evaluation.arm_runs import real_files, steps_like, steps_on_real_images
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
-from trcgl.evaluation.study import Arm, Study, load_study
+from trcgl.evaluation.study import Arm, LearningRates, Study, load_study
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
 from trcgl.runtime.seeding import rng
 
 FOLDER = ROOT / "studies" / "ablation"
+EXTENDED = FOLDER / "extended"
 DAG = YAML(typ="safe").load(FOLDER / "dvc.yaml")["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
-CONTRACT = {
-    "real_only", "duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune", "base_images",
-}  # fmt: skip
+HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
+EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
+CONTRACT = {*HEADS, *EXTRA, "real_only", "base_images", "default"}
+TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 
 
 def test_the_arms_are_those_of_the_contract():
     study = load_study(FOLDER)
     assert set(study.arms) == CONTRACT
     assert len(study.seeds) >= 5
-    listed = [arm for name in ("real_arm", "extra_arm", "base_arm") for arm in DAG[name]["matrix"]["arm"]]
-    assert sorted(listed) == sorted(CONTRACT)
-    for arm in DAG["extra_arm"]["matrix"]["arm"]:
+    listed = {name: stage["matrix"]["arm"] for name, stage in DAG.items() if "arm" in stage.get("matrix", {})}
+    assert listed == {
+        "learning_rate": HEADS, "head_arm": HEADS, "extra_arm": EXTRA, "default_arm": ["default"],
+        "base_backbone": ["base_images"], "base_arm": ["base_images"],
+    }  # fmt: skip
+    for arm in EXTRA:
         assert study.params(arm, 0).classifier.extra_source != "none"
-    for arm in DAG["real_arm"]["matrix"]["arm"] + DAG["base_arm"]["matrix"]["arm"]:
+    for arm in [*HEADS, "base_images"]:
         assert study.params(arm, 0).classifier.extra_source == "none"
-    assert [arm for arm, entry in study.arms.items() if entry.pretrained_like] == DAG["base_arm"]["matrix"]["arm"]
-    assert DAG["base_backbone"]["matrix"]["arm"] == DAG["base_arm"]["matrix"]["arm"]
+    assert [arm for arm, entry in study.arms.items() if entry.pretrained_like] == ["base_images"]
+    assert [arm for arm, entry in study.arms.items() if entry.same_as] == ["real_only"]
+    assert study.arms["real_only"].same_as == "trcgl"
+    rates = {arm: entry.learning_rate_of for arm, entry in study.arms.items()}
+    assert rates == {arm: arm if arm in HEADS else "trcgl" for arm in study.arms} | {"default": None}
+
+
+def test_what_is_compared_with_what():
+    references = {name: set(arm.references) for name, arm in load_study(FOLDER).arms.items()}
+    assert all("bce_linear" in references[head] for head in HEADS[1:])
+    assert "trcgl_paper" in references["trcgl"]
+    assert references["default"] == {*HEADS[:-1], "real_only"}
 
 
 def test_arms_differ_in_what_they_are_about_alone():
     """Every arm takes as many epochs as the default, pre-training included."""
     study = load_study(FOLDER)
-    default = study.params("real_only", 3).classifier
+    trcgl = study.params("trcgl", 3, 0.004).classifier
     for name, arm in study.arms.items():
-        knobs = study.params(name, 3).classifier
-        changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(default, key)}
-        assert changed <= {key.removeprefix("classifier.") for key in arm.overrides} | {"epochs"}
+        if arm.same_as or arm.shipped_samples:
+            continue
+        knobs = study.params(name, 3, 0.004).classifier
+        changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(trcgl, key)}
+        named = {key.removeprefix("classifier.") for other in (arm, study.arms["trcgl"]) for key in other.overrides}
+        assert changed <= named | {"epochs"}
         before = study.pretraining_epochs(name) if arm.pretrained_like else 0
-        assert before + knobs.epochs == default.epochs
+        assert before + knobs.epochs == trcgl.epochs
         assert knobs.seed == 3
+        assert knobs.lr == 0.004
     assert study.generator_overrides(4)["diffusion.seed"] == 4
     assert study.params("synthetic", 0).compute.threads == 1
+
+
+def test_the_default_is_what_is_shipped():
+    study, shipped = load_study(FOLDER), load_params(ROOT / "params.yaml")
+    params = study.params("default", 7, study.chosen_rate("default"))
+    assert replace(params.classifier, seed=shipped.classifier.seed) == shipped.classifier
+    assert study.root["sampling.images_per_finding"] >= (shipped.sampling.images_per_finding or 0)
+
+
+def test_the_grid_is_around_the_shipped_rate_and_takes_half_the_epochs():
+    study, shipped = load_study(FOLDER), load_params(ROOT / "params.yaml").classifier
+    grid = study.learning_rates
+    assert min(grid.tried) < shipped.lr < max(grid.tried)
+    assert grid.seed not in study.seeds
+    assert grid.epochs == math.ceil(shipped.epochs / 2)
+    knobs = study.rate_params("csra", grid.tried[0]).classifier
+    assert (knobs.head, knobs.lr, knobs.epochs, knobs.seed) == ("csra", grid.tried[0], grid.epochs, grid.seed)
+
+
+def test_the_heads_rate_keeps_its_ratio(tmp_path: Path):
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    set_params(tmp_path / "params.yaml", {"classifier.lr": 0.0003, "classifier.head_lr": 0.003})
+    knobs = replace(load_study(FOLDER), root_params=tmp_path / "params.yaml").params("trcgl", 0, 0.001).classifier
+    assert (knobs.lr, knobs.head_lr) == pytest.approx((0.001, 0.01))
 
 
 def test_a_wrong_name_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="has no arm 'synthetics'"):
         load_study(FOLDER).params("synthetics", 0)
+    with pytest.raises(InputError, match="arm 'real_only' is the same as 'trcgl'"):
+        load_study(FOLDER).params("real_only", 0)
     with pytest.raises(InputError, match=r"has no key 'sampling\.images'"):
         override({"sampling": {"steps": 1}}, {"sampling.images": 3}, "params.yaml")
     with pytest.raises(InputError, match="has no place for results"):
         replace_between(tmp_path / "results.md", "ablation", "text")
-    with pytest.raises(InputError, match="run arm 'real_only' with seed 0 first"):
-        load_runs(tmp_path, ["real_only"], (0,), pd.DataFrame({"name": [], "group": []}))
+    empty = replace(load_study(FOLDER), folder=tmp_path)
+    with pytest.raises(InputError, match="run arm 'bce_linear' with seed 0 first"):
+        load_runs(empty, pd.DataFrame({"name": [], "group": []}))
+    with pytest.raises(InputError, match="choose the learning rate of arm 'trcgl' first"):
+        empty.chosen_rate("synthetic")
+
+
+def made_up_study(arms: dict[str, Arm]) -> Study:
+    return Study("made_up", Path(), arms, (0, 1, 2), {}, Path(), Path(), 150, LearningRates((0.1,), 9, 1))
 
 
 def made_up_runs() -> tuple[Runs, Study]:
@@ -89,8 +144,7 @@ def made_up_runs() -> tuple[Runs, Study]:
     runs = Runs(
         np.array(["head", "medium", "tail", "tail"]), patients, split, scores, dict.fromkeys(scores, 7), (0, 1, 2)
     )
-    arms = {"a": Arm("control", (), {}), "b": Arm("synthetic", (), {})}
-    return runs, Study(arms, (0, 1, 2), {}, Path(), 150, Path())
+    return runs, made_up_study({"a": Arm("control", (), {}), "b": Arm("synthetic", (), {})})
 
 
 def plain_map(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -142,9 +196,11 @@ def test_the_best_arm_is_chosen_on_validation_images():
     worse = metrics[metrics["arm"] == "b"].assign(arm="c")
     worse["value"] += np.where(worse["metric"].str.startswith("val_"), -0.1, 0.3)
     both = pd.concat([metrics, worse])
-    assert best_on_validation(both, Study(more, study.seeds, {}, Path(), 10, Path())) == "b"
-    block = results_block(metrics, comparisons(runs, study, "b"), study, "b")
-    assert "| b (best on validation) | 7 |" in block
+    assert best_on_validation(both, made_up_study(more)) == "b"
+    block = results_block(metrics, comparisons(runs, study, "b"), study, "b", {"a": None, "b": 0.002})
+    assert "| a | as shipped | 7 |" in block
+    assert "| b | 0.002 | 7 |" in block
+    assert "`b` is best on validation images" in block
     assert "| b | a | +" in block
 
 
@@ -171,14 +227,15 @@ table = pd.DataFrame({"sample": names, "target": tail, "findings": [[name] for n
 table.assign(seed=params.diffusion.seed).to_parquet("data/synthetic/samples.parquet")
 """,
     "audit_synthetic": """
+import json
 from pathlib import Path
 import pandas as pd
 
 Path("metrics").mkdir()
 samples = pd.read_parquet("data/synthetic/samples.parquet")[["sample"]]
 samples.assign(accepted=True, rank=range(1, len(samples) + 1)).to_parquet("data/synthetic_audit.parquet")
-for name in ("synthetic.json", "synthetic_per_class.csv"):
-    Path("metrics", name).touch()
+Path("metrics/synthetic.json").write_text(json.dumps({"judge": str(Path("data/models/baseline").resolve())}))
+Path("metrics/synthetic_per_class.csv").touch()
 """,
 }
 
@@ -191,7 +248,8 @@ def test_a_generator_is_what_the_root_pipeline_would_make():
     written = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
     assert set(GENERATOR["KEPT"]) <= written
     data = {dep for stage in stages for dep in stage["deps"] if dep.startswith("data/")} - written
-    assert {Path(dep).parts[1] for dep in data} <= set(GENERATOR["LINKED"])
+    data.remove("data/models/baseline")  # The judge: the study's own
+    assert {Path(dep).parts[1] for dep in data} <= {*GENERATOR["LINKED"], "assets"}
     assert {f"../../{dep}" for dep in data} <= {dep.split("#")[0] for dep in DAG["generator"]["deps"]}
     knobs = {knob.split(".")[0] for stage in stages for knob in stage["params"]} - {"compute", "labels"}
     assert knobs <= {knob.split(".")[0] for knob in DAG["generator"]["params"][1]["../../params.yaml"]}
@@ -199,16 +257,25 @@ def test_a_generator_is_what_the_root_pipeline_would_make():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study of three arms and two seeds."""
+    """A finished study of two heads, data arms and the default, and two seeds."""
     folder = copy_project(tmp_path_factory.mktemp("ablation") / "project")
-    shutil.copytree(FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    shutil.copytree(
+        FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "extended", "__pycache__")
+    )
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
     study = folder / "studies/ablation"
     set_params(
         study / "params.yaml",
-        {"seeds": [0, 1], "resamples": 50, "root.sampling.images_per_finding": 2, "base": "../../data"},
+        {
+            "seeds": [0, 1],
+            "resamples": 50,
+            "learning_rates": [0.0001, 0.002],
+            "learning_rate_epochs": 1,
+            "root.sampling.images_per_finding": 5,
+            "base": "../../data",
+        },
     )
     edit(study / "arms.yaml", fewer_arms)
     edit(study / "dvc.yaml", fewer_stages)
@@ -221,13 +288,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fewer_arms(arms: Any) -> None:
-    for name in CONTRACT - {"real_only", "duplicates", "synthetic"}:
+    for name in CONTRACT - set(TINY_ARMS):
         del arms[name]
+    for entry in arms.values():
+        entry["references"] = [name for name in entry["references"] if name in TINY_ARMS]
 
 
 def fewer_stages(dag: Any) -> None:
-    dag["stages"]["extra_arm"]["matrix"]["arm"] = ["duplicates", "synthetic"]
-    del dag["stages"]["base_backbone"], dag["stages"]["base_arm"]
+    stages = dag["stages"]
+    for name in ("learning_rate", "head_arm"):
+        stages[name]["matrix"]["arm"] = ["bce_linear", "trcgl"]
+    stages["extra_arm"]["matrix"]["arm"] = ["synthetic"]
+    del stages["base_backbone"], stages["base_arm"]
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:
@@ -246,19 +318,52 @@ def outdated(folder: Path) -> set[str]:
 def test_what_the_study_leaves(project: Path):
     metrics = pd.read_csv(project / "metrics/ablation.csv")
     assert list(metrics.columns) == ["arm", "seed", "metric", "value"]
-    assert len(metrics) == 3 * 2 * 9
-    extra = metrics[metrics["metric"] == "extra_images"].groupby("arm")["value"].max()
-    assert extra["real_only"] == 0
-    assert extra["duplicates"] == extra["synthetic"] > 0
+    assert len(metrics) == len(TINY_ARMS) * 2 * 9
+    values = metrics.set_index(["arm", "seed", "metric"])["value"]
+    pd.testing.assert_series_equal(values["real_only"], values["trcgl"])
     summary = pd.read_csv(project / "metrics/ablation_summary.csv")
     assert list(summary.columns) == ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
     pairs = set(zip(summary["arm"], summary["reference"], strict=True))
-    assert pairs == {("duplicates", "real_only"), ("synthetic", "real_only"), ("synthetic", "duplicates")}
-    assert "| synthetic (best on validation) |" in (project / "docs/results.md").read_text()
+    assert pairs == {
+        ("trcgl", "bce_linear"), ("synthetic", "real_only"), ("default", "bce_linear"), ("default", "real_only"),
+    }  # fmt: skip
+    results = (project / "docs/results.md").read_text()
+    assert "`synthetic` is best on validation images" in results
+    assert "| default | as shipped |" in results
     assert (project / "docs/figures/ablation.png").stat().st_size > 0
     patients = pd.read_parquet(project / "data/labels/labels.parquet")["patient"]
-    text = (project / "metrics/ablation.csv").read_text() + (project / "docs/results.md").read_text()
+    text = (project / "metrics/ablation.csv").read_text() + results
     assert not any(patient in text for patient in patients.unique() if len(patient) > 3)
+
+
+def test_the_rate_is_the_best_on_validation_images(project: Path):
+    runs = project / "studies/ablation/runs"
+    for arm in ("bce_linear", "trcgl"):
+        found = json.loads((runs / f"learning-rate-{arm}/learning_rate.json").read_text())
+        tried = {entry["learning_rate"]: entry["val_mAP"] for entry in found["tried"]}
+        assert list(tried) == [0.0001, 0.002]
+        assert tried[0.0001] != tried[0.002]
+        assert found["chosen"] == max(tried, key=lambda rate: tried[rate])
+        assert f"| {arm} | {found['chosen']:g} |" in (project / "docs/results.md").read_text()
+
+
+def test_the_judge_is_the_baseline_of_the_seed(project: Path):
+    runs = project / "studies/ablation/runs"
+    for seed in (0, 1):
+        judge = json.loads((runs / f"generator-{seed}/synthetic.json").read_text())["judge"]
+        assert Path(judge) == (runs / f"bce_linear-{seed}/model").resolve()
+    with_model = {path.parent.parent.name for path in runs.glob("*/model/model.safetensors")}
+    assert with_model == {"bce_linear-0", "bce_linear-1"}
+
+
+def test_the_default_takes_the_shipped_number_of_samples(project: Path):
+    runs = project / "studies/ablation/runs"
+    extra = {
+        arm: {json.loads((runs / f"{arm}-{seed}/extra.json").read_text())["extra_images"] for seed in (0, 1)}
+        for arm in ("trcgl", "synthetic", "default")
+    }
+    tail = pd.read_parquet(runs / "generator-0/synthetic/samples.parquet")["target"].nunique()
+    assert extra == {"trcgl": {0}, "synthetic": {5 * tail}, "default": {3 * tail}}
 
 
 def test_the_numbers_follow_from_the_predictions(project: Path):
@@ -266,7 +371,7 @@ def test_the_numbers_follow_from_the_predictions(project: Path):
     metrics = pd.read_csv(project / "metrics/ablation.csv").set_index(["arm", "seed", "metric"])["value"]
     classes = json.loads((project / "data/labels/classes.json").read_text())["classes"]
     tail = {entry["name"] for entry in classes if entry["group"] == "tail"}
-    for arm in ("real_only", "duplicates", "synthetic"):
+    for arm in ("bce_linear", "trcgl", "synthetic", "default"):
         for seed in (0, 1):
             table = pd.read_parquet(project / f"studies/ablation/runs/{arm}-{seed}/predictions.parquet")
             for split, prefix in (("val", "val_"), ("test", "")):
@@ -289,7 +394,7 @@ def test_the_numbers_follow_from_the_predictions(project: Path):
 def test_seeds_and_arms_really_differ(project: Path):
     runs = project / "studies/ablation/runs"
     tables = [pd.read_parquet(path)["probability"] for path in sorted(runs.glob("*/predictions.parquet"))]
-    assert len(tables) == 6
+    assert len(tables) == 8
     assert not any(a.equals(b) for i, a in enumerate(tables) for b in tables[:i])
     seeds = [pd.read_parquet(runs / f"generator-{seed}/synthetic/samples.parquet")["seed"] for seed in (0, 1)]
     assert not seeds[0].equals(seeds[1])
@@ -304,7 +409,8 @@ def test_one_more_seed_runs_nothing_else(project: Path):
     try:
         set_params(project / "studies/ablation/params.yaml", {"seeds": [0, 1, 2]})
         assert outdated(project) == {
-            "generator@2", "real_arm@real_only-2", "extra_arm@duplicates-2", "extra_arm@synthetic-2", "summary",
+            "head_arm@bce_linear-2", "head_arm@trcgl-2", "generator@2", "extra_arm@synthetic-2",
+            "default_arm@default-2", "summary",
         }  # fmt: skip
     finally:
         run(project, "git", "checkout", "-q", "studies")
@@ -312,11 +418,12 @@ def test_one_more_seed_runs_nothing_else(project: Path):
 
 def test_one_more_arm_runs_nothing_else(project: Path):
     study = project / "studies/ablation"
-    more = {"group": "synthetic", "references": ["real_only"], "overrides": {"classifier.extra_ratio": 0.1}}
+    more = {"group": "heads", "references": ["bce_linear"], "overrides": {"classifier.head": "csra"}}
     try:
-        edit(study / "arms.yaml", lambda arms: arms.update(synthetic_010=more))
-        edit(study / "dvc.yaml", lambda dag: dag["stages"]["extra_arm"]["matrix"]["arm"].append("synthetic_010"))
-        assert outdated(project) == {"extra_arm@synthetic_010-0", "extra_arm@synthetic_010-1", "summary"}
+        edit(study / "arms.yaml", lambda arms: arms.update(csra=more))
+        for stage in ("learning_rate", "head_arm"):
+            edit(study / "dvc.yaml", lambda dag, stage=stage: dag["stages"][stage]["matrix"]["arm"].append("csra"))
+        assert outdated(project) == {"learning_rate@csra", "head_arm@csra-0", "head_arm@csra-1", "summary"}
     finally:
         run(project, "git", "checkout", "-q", "studies")
 
@@ -335,3 +442,13 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
         assert len(before) == len(after) == 1
     finally:
         run(project, "git", "checkout", "-q", ".")
+
+
+def test_an_arm_with_another_sampler_takes_as_many_steps(project: Path):
+    study = replace(load_study(EXTENDED), data=project / "data", root_params=project / "params.yaml")
+    files = real_files(study.data)
+    trcgl, class_aware = (
+        steps_on_real_images(study.params(arm, 0).classifier, files) for arm in ("trcgl", "class_aware_sampling")
+    )
+    assert steps_like(study, "class_aware_sampling", files) == trcgl > class_aware
+    assert steps_like(study, "gate_only", files) is None

@@ -3,16 +3,21 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.import_graph import ROOT, SOURCE, all_imports, code_deps, direct_imports, listed_code
+from tests.import_graph import ROOT, SOURCE, STUDIES, all_imports, code_deps, direct_imports, listed_code
 
 LOWER = {"config", "labels", "images", "graph", "runtime"}
 UPPER = {"diffusion", "classifier", "evaluation", "cli"}
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-STUDY = YAML(typ="safe").load(ROOT / "studies" / "ablation" / "dvc.yaml")["stages"]
+STUDY_STAGES = [
+    (folder, name, stage)
+    for folder in STUDIES
+    for name, stage in YAML(typ="safe").load(folder / "dvc.yaml")["stages"].items()
+]
 MODULES = sorted((SOURCE / "trcgl").rglob("*.py"))
 
 
@@ -38,10 +43,13 @@ def test_a_stage_lists_the_code_it_imports(stage: str):
     assert listed_code(STAGES[stage]) == code_deps(ROOT, STAGES[stage]), "run: python -m tests.import_graph --write"
 
 
-@pytest.mark.parametrize("stage", sorted(STUDY))
-def test_a_stage_of_the_study_lists_the_code_it_runs(stage: str):
-    folder = ROOT / "studies" / "ablation"
-    assert listed_code(STUDY[stage]) == code_deps(folder, STUDY[stage]), "run: python -m tests.import_graph --write"
+@pytest.mark.parametrize(
+    ("folder", "stage"),
+    [(folder, stage) for folder, _, stage in STUDY_STAGES],
+    ids=[f"{folder.name}-{name}" for folder, name, _ in STUDY_STAGES],
+)
+def test_a_stage_of_a_study_lists_the_code_it_runs(folder: Path, stage: dict[str, Any]):
+    assert listed_code(stage) == code_deps(folder, stage), "run: python -m tests.import_graph --write"
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

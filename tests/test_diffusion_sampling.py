@@ -33,8 +33,9 @@ from tests.tiny_project import set_params
 from trcgl.config import SamplingParams
 from trcgl.diffusion import micro_batches
 from trcgl.diffusion.contact import real_beside_synthetic
+from trcgl.diffusion.counts import first_samples, images_of
 from trcgl.diffusion.micro_batches import draw_share, kept_images
-from trcgl.diffusion.plan import Sample, images_of, plan_samples
+from trcgl.diffusion.plan import Sample, plan_samples
 from trcgl.diffusion.rows import TrainingRows, training_rows
 from trcgl.diffusion.sample import denoise, draw, initial_noise, use_solver
 from trcgl.diffusion.samples_file import write_samples
@@ -123,6 +124,20 @@ def test_images_per_real_image_is_rounded_up(
 
 def test_more_images_only_append(rows: TrainingRows, generator: Generator, plan: list[Sample]) -> None:
     assert plan_samples(rows, generator.card, replace(SAMPLING, images_per_finding=9))[:3] == plan
+
+
+@pytest.mark.parametrize(
+    "fewer", [{"images_per_finding": 3}, {"images_per_finding": None, "images_per_real_image": 0.5}]
+)
+def test_the_first_of_many_are_what_fewer_would_be(
+    fewer: dict[str, Any], rows: TrainingRows, generator: Generator
+) -> None:
+    several = replace(rows, carriers={TARGET: rows.carriers[TARGET], "effusion": np.arange(4)})
+    drawn = plan_samples(several, generator.card, replace(SAMPLING, images_per_finding=9))
+    first = first_samples(pd.Series([sample.target for sample in drawn]), several, params := replace(SAMPLING, **fewer))
+    few = plan_samples(several, generator.card, params)
+    assert [sample for sample, kept in zip(drawn, first, strict=True) if kept] == few
+    assert 0 < len(few) < len(drawn)
 
 
 # The denoising loop

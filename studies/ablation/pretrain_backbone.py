@@ -4,11 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-from trcgl.classifier.data import load_training_data
 from trcgl.classifier.run import TrainingFiles, train_and_save
-from trcgl.classifier.sampling import sampling_factors, steps_of_epoch
+from trcgl.evaluation.arm_runs import real_files, steps_on_real_images
 from trcgl.evaluation.study import load_study
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,23 +17,21 @@ def main() -> None:
     arm, seed = sys.argv[1], int(sys.argv[2])
     os.environ.setdefault("DVC_ROOT", str(ROOT))
     study = load_study(".")
-    params = study.pretraining_params(arm, seed)
-    knobs = params.classifier
-    real = load_training_data(
-        ROOT / "data/images/classifier", ROOT / "data/labels/labels.parquet", ROOT / "data/labels/classes.json"
-    )
-    # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
-    factors = sampling_factors(knobs, real.targets[real.train])
-    base = study.base
-    with directory_beside(f"runs/backbone-{arm}-{seed}") as folder:
+    if (base := study.base) is None:
+        raise InputError(f"{study.folder / 'params.yaml'}: names no 'base'; arm '{arm}' needs its images")
+    params = study.pretraining_params(arm, seed, study.chosen_rate(arm))
+    os.chdir(ROOT)
+    knobs, files = params.classifier, real_files(study.data)
+    with directory_beside(study.folder / f"runs/backbone-{arm}-{seed}") as folder:
         train_and_save(
-            f"ablation-backbone-{arm}-{seed}",
+            f"{study.name}-backbone-{arm}-{seed}",
             params,
             knobs,
             TrainingFiles(base / "images/classifier", base / "labels/labels.parquet", base / "labels/classes.json"),
             model=folder / "model",
             history=folder / "history.csv",
-            steps_per_epoch=steps_of_epoch(factors, knobs.batch_size),
+            # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
+            steps_per_epoch=steps_on_real_images(knobs, files),
         )
 
 

@@ -1,4 +1,4 @@
-"""All arms and seeds: metrics/ablation.csv, metrics/ablation_summary.csv, the table in docs/results.md, the figure."""
+"""All arms and seeds of a study: metrics/<name>.csv, <name>_summary.csv, the figure, the table in docs/results.md."""
 
 import sys
 from pathlib import Path
@@ -16,15 +16,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     study = load_study(".")
-    classes = pd.DataFrame(read_json(ROOT / "data/labels/classes.json")["classes"])
-    runs = load_runs(Path("runs"), list(study.arms), study.seeds, classes)
+    classes = pd.DataFrame(read_json(study.data / "labels/classes.json")["classes"])
+    runs = load_runs(study, classes)
     metrics = arm_metrics(runs)
     best = best_on_validation(metrics, study)
     summary = comparisons(runs, study, best)
-    write_csv(ROOT / "metrics/ablation.csv", metrics)
-    write_csv(ROOT / "metrics/ablation_summary.csv", summary)
-    save_figure(difference_forest(summary, "tail_mAP"), ROOT / "docs/figures/ablation.png")
-    replace_between(ROOT / "docs/results.md", "ablation", results_block(metrics, summary, study, best))
+    rates = {arm: study.chosen_rate(arm) for arm in study.arms}
+    write_csv(ROOT / f"metrics/{study.name}.csv", metrics)
+    write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
+    panels = {name: arm.panel for name, arm in study.arms.items()}
+    save_figure(difference_forest(summary, "tail_mAP", panels), ROOT / f"docs/figures/{study.name}.png")
+    replace_between(ROOT / "docs/results.md", study.name, results_block(metrics, summary, study, best, rates))
 
 
 if __name__ == "__main__":

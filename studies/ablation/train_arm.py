@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from trcgl.classifier.predict import predict
-from trcgl.classifier.run import TrainingFiles, train_and_save
+from trcgl.classifier.run import train_and_save
+from trcgl.evaluation.arm_runs import arm_files, steps_like
 from trcgl.evaluation.split import load_split, split_predictions
-from trcgl.evaluation.study import load_study
+from trcgl.evaluation.study import JUDGE, load_study
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_json, write_parquet
 
@@ -21,25 +22,21 @@ def main() -> None:
     arm, seed = sys.argv[1], int(sys.argv[2])
     os.environ.setdefault("DVC_ROOT", str(ROOT))
     study = load_study(".")
-    params = study.params(arm, seed)
+    params = study.params(arm, seed, study.chosen_rate(arm))
+    # Paths in a params file are as seen from the project
+    os.chdir(ROOT)
     knobs = params.classifier
     if study.arms[arm].pretrained_like is not None:
-        weights = f"runs/backbone-{arm}-{seed}/model/model.safetensors"
-        knobs = dataclasses.replace(knobs, initial_weights=weights)
-    generator, extra = Path(f"runs/generator-{seed}"), knobs.extra_source != "none"
-    files = TrainingFiles(
-        images=ROOT / "data/images/classifier",
-        labels=ROOT / "data/labels/labels.parquet",
-        classes=ROOT / "data/labels/classes.json",
-        graph=ROOT / "data/graph/cooccurrence.npz",
-        synthetic=generator / "synthetic" if extra else None,
-        audit=generator / "synthetic_audit.parquet" if extra else None,
-    )
-    labels, classes = pd.read_parquet(files.labels), read_json(files.classes)["classes"]
-    with directory_beside(f"runs/{arm}-{seed}") as folder:
-        trained = train_and_save(
-            f"ablation-{arm}-{seed}", params, knobs, files, model=None, history=folder / "history.csv"
-        )
+        weights = study.folder / f"runs/backbone-{arm}-{seed}/model/model.safetensors"
+        knobs = dataclasses.replace(knobs, initial_weights=str(weights))
+    with directory_beside(study.run_of(arm, seed)) as folder:
+        files = arm_files(study, arm, seed, knobs, folder)
+        labels, classes = pd.read_parquet(files.labels), read_json(files.classes)["classes"]
+        model = folder / "model" if arm == JUDGE else None
+        name = f"{study.name}-{arm}-{seed}"
+        steps = steps_like(study, arm, files)
+        history = folder / "history.csv"
+        trained = train_and_save(name, params, knobs, files, model=model, history=history, steps_per_epoch=steps)
         parts = []
         for split in ("val", "test"):
             data = load_split(split, labels, classes, files.images)

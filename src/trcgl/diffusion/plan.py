@@ -1,9 +1,9 @@
 """What to draw: how many images of each tail finding, and what each of them shows besides."""
 
-import math
 from dataclasses import dataclass
 
 from trcgl.config import SamplingParams
+from trcgl.diffusion.counts import images_of
 from trcgl.diffusion.prompts import prompt_text
 from trcgl.diffusion.rows import TrainingRows
 from trcgl.diffusion.saved import GeneratorCard
@@ -50,12 +50,3 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
                 )
             )
     return plan
-
-
-def images_of(real: int, params: SamplingParams) -> int:
-    """Images to draw of a finding with `real` training images."""
-    if params.images_per_finding is not None:
-        return params.images_per_finding
-    assert params.images_per_real_image is not None, "the params file is checked when it is read"
-    # 0.1 * 30 is a little more than 3 in binary, and would be rounded up to 4
-    return math.ceil(round(params.images_per_real_image * real, 9))

@@ -1,8 +1,7 @@
-"""The ablation study in numbers: every arm and seed, and paired differences with intervals over seeds and patients."""
+"""A study in numbers: every arm and seed, and paired differences with intervals over seeds and patients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,8 +40,8 @@ class Runs:
     seeds: tuple[int, ...]
 
 
-def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes: pd.DataFrame) -> Runs:
-    """Read `<arm>-<seed>/predictions.parquet` and `extra.json` of every arm and seed.
+def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
+    """Read `predictions.parquet` and `extra.json` of every arm and seed; arms that are the same share them.
 
     Raises:
         InputError: a run is missing, or two runs do not predict the same images and findings.
@@ -52,11 +51,11 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
     scores: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     extra: dict[tuple[str, int], int] = {}
     fixed = ["split", "image", "patient", "finding", "label"]
-    for arm in arms:
-        for seed in seeds:
-            path = folder / f"{arm}-{seed}" / "predictions.parquet"
+    for arm, entry in study.arms.items():
+        for seed in study.seeds:
+            path = study.run_of(arm, seed) / "predictions.parquet"
             if not path.exists():
-                raise InputError(f"{path}: missing; run arm '{arm}' with seed {seed} first")
+                raise InputError(f"{path}: missing; run arm '{entry.same_as or arm}' with seed {seed} first")
             table = pd.read_parquet(path)
             first = table if first is None else first
             if not table[fixed].equals(first[fixed]) or table["finding"].tolist()[: len(names)] != names:
@@ -67,7 +66,7 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
                 for split, part in table.groupby("split")
             }
     if first is None:
-        raise InputError(f"{folder}: no arm or no seed; see arms.yaml and params.yaml")
+        raise InputError(f"{study.folder / 'params.yaml'}: no arm or no seed")
     parts = {str(split): part for split, part in first.groupby("split")}
     return Runs(
         groups=classes["group"].to_numpy(),
@@ -78,7 +77,7 @@ def load_runs(folder: Path, arms: Sequence[str], seeds: tuple[int, ...], classes
         },
         scores=scores,
         extra=extra,
-        seeds=seeds,
+        seeds=study.seeds,
     )
 
 
@@ -118,16 +117,21 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     count = len(runs.seeds)
     drawn = rng("bootstrap of seeds", 0).integers(0, count, size=(study.resamples, count))
     share = (drawn[:, :, None] == np.arange(count)).mean(axis=1).T  # [seeds, B]
-    values = {
-        run: resampled_metrics(labels, scores["test"], runs.groups, weights) for run, scores in runs.scores.items()
-    }
+    values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    for (arm, seed), scores in runs.scores.items():
+        if study.arms[arm].same_as is None:
+            values[arm, seed] = resampled_metrics(labels, scores["test"], runs.groups, weights)
+
+    def resampled(arm: str, metric: str) -> np.ndarray:
+        return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in runs.seeds])
+
     rows = []
     for arm, entry in study.arms.items():
         controls = [name for name, other in study.arms.items() if other.group == "control"] if arm == best else []
         for reference in dict.fromkeys([*entry.references, *controls]):
             for metric in TEST:
-                ours = np.stack([values[arm, seed][metric] for seed in runs.seeds])
-                gain = ours - np.stack([values[reference, seed][metric] for seed in runs.seeds])
+                ours = resampled(arm, metric)
+                gain = ours - resampled(reference, metric)
                 interval = percentile_interval((share * gain[:, 1:]).sum(axis=0))
                 point = float(ours[:, 0].mean()), float(gain[:, 0].mean())
                 rows.append((arm, reference, metric, *point, interval.low, interval.high, count))
@@ -135,24 +139,34 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def results_block(metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None) -> str:
-    """Two Markdown tables: every arm, mean and standard deviation over seeds; every comparison of tail mAP."""
+def results_block(
+    metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None, rates: Mapping[str, float | None]
+) -> str:
+    """Markdown: every arm, mean and standard deviation over seeds; every comparison of tail mAP and mAP.
+
+    Args:
+        rates: the learning rate chosen for an arm; None: that of the params file.
+    """
     columns = (CHOSEN_BY, *TEST)
     lines = [
-        f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the generator, its judge and the "
-        "classifier. `val_` is on validation images, the rest on test images.",
+        f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the classifier and, where drawn "
+        "images are used, their generator and its judge. `val_` is on validation images, the rest on test images. "
+        "Learning rates (of the backbone) were chosen by mAP on validation images.",
         "",
-        f"| arm | extra images | {' | '.join(columns)} |",
-        "|---|---|" + "---|" * len(columns),
+        f"| arm | learning rate | extra images | {' | '.join(columns)} |",
+        "|---|---|---|" + "---|" * len(columns),
     ]
     for arm in study.arms:
         extra = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == EXTRA), "value"].mean()
-        cells = [f"{extra:.0f}"]
+        rate = rates[arm]
+        cells = ["as shipped" if rate is None else f"{rate:g}", f"{extra:.0f}"]
         for metric in columns:
             value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"].to_numpy()
             spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""
             cells.append(f"{value.mean():.3f}{spread}")
-        lines.append(f"| {arm}{' (best on validation)' if arm == best else ''} | {' | '.join(cells)} |")
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    if best is not None:
+        lines += ["", f"Of the arms with synthetic images, `{best}` is best on validation images (mean {CHOSEN_BY})."]
     lines += [
         "",
         f"Paired differences on test images with 95 % intervals ({study.resamples} resamples of seeds and patients "

@@ -1,12 +1,16 @@
-"""The arms of the ablation study: what each is compared with, and what it changes in the root's parameters."""
+"""The arms of a study: what each is compared with, and what it changes in the pipeline's parameters."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trcgl.config import Params, load_params, read_yaml
+from trcgl.config import Params, load_params, override, read_yaml
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
+
+JUDGE = "bce_linear"
+"""The arm whose model of a seed judges what that seed's generator draws: the plain head on real images only."""
 
 
 @dataclass(frozen=True)
@@ -14,102 +18,209 @@ class Arm:
     """One configuration that is trained with every seed.
 
     Attributes:
-        group: `control`, or `synthetic`: the candidates from which the best is chosen on validation images.
+        group: `control`, `synthetic` (the candidates from which the best is chosen on validation images), or the title
+            of the arm's panel in the figure.
         references: the arms it is compared with.
-        overrides: dotted keys of the root's params.yaml and their values.
+        overrides: dotted keys of the pipeline's params file and their values.
+        learning_rate_of: the arm whose learning rate, chosen on validation images, it takes; None: the params file's.
         pretrained_like: an arm whose first epochs, those with extra images, are replaced by as many optimiser steps
-            on the images that the base generator saw; None: trained from the root's initial weights throughout.
+            on the images that the base generator saw; None: trained from the params file's initial weights throughout.
+        steps_like: an arm that tells the optimiser steps of an epoch, where another sampler would take fewer or more;
+            None: as many as its own sampler fills.
+        shipped_samples: of the drawn images only as many of each finding as the params file itself asks for.
+        same_as: an arm whose runs these are, under another name; None: runs of its own.
     """
 
     group: str
     references: tuple[str, ...]
     overrides: dict[str, Any]
+    learning_rate_of: str | None = None
     pretrained_like: str | None = None
+    steps_like: str | None = None
+    shipped_samples: bool = False
+    same_as: str | None = None
+
+    @property
+    def panel(self) -> str:
+        """Where the figure shows it."""
+        return "synthetic images" if self.group in ("control", "synthetic") else self.group
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """The grid from which every arm that has a learning rate of its own takes one.
+
+    Attributes:
+        tried: of the backbone; the head's moves with it.
+        seed: of the runs that choose; none of the study's.
+        epochs: of these runs, after the frozen ones.
+    """
+
+    tried: tuple[float, ...]
+    seed: int
+    epochs: int
 
 
 @dataclass(frozen=True)
 class Study:
-    """What studies/ablation/arms.yaml and params.yaml say.
+    """What the arms file and params.yaml of a study's folder say.
 
     Attributes:
+        name: of what it writes: metrics/<name>.csv, metrics/<name>_summary.csv, docs/figures/<name>.png.
+        folder: absolute; runs are in `folder/runs`.
         arms: by name, in the order of the file.
         seeds: of the runs; each reseeds generator, judge and classifier.
-        root: dotted keys of the root's params.yaml that every arm and generator replaces.
+        root: dotted keys of the pipeline's params file that every arm and generator replaces.
         root_params: the file they are replaced in.
+        data: absolute; the pipeline's data folder: images, labels, co-occurrence.
         resamples: of seeds and patients together, behind each interval.
-        base: folder with the data set of the base generator.
+        learning_rates: see LearningRates.
+        base: folder with the data set of the base generator; None: no arm needs it.
     """
 
+    name: str
+    folder: Path
     arms: dict[str, Arm]
     seeds: tuple[int, ...]
     root: dict[str, Any]
     root_params: Path
+    data: Path
     resamples: int
-    base: Path
+    learning_rates: LearningRates
+    base: Path | None = None
 
-    def params(self, arm: str, seed: int) -> Params:
+    def params(self, arm: str, seed: int, rate: float | None = None) -> Params:
         """The parameters of an arm's classifier.
 
+        Args:
+            rate: of the backbone; the head's keeps its ratio to it. None: both as in the params file.
+
         Raises:
-            InputError: no such arm, or a value that the root's params.yaml would not take.
+            InputError: no such arm, one without runs of its own, or a value that the params file would not take.
         """
-        changed = self._changed(arm, seed)
+        changed = self._changed(arm, seed, rate)
         if self.arms[arm].pretrained_like is not None:
             epochs = load_params(self.root_params, changed).classifier.epochs
             changed["classifier.epochs"] = epochs - self.pretraining_epochs(arm)
         return load_params(self.root_params, changed)
 
-    def pretraining_params(self, arm: str, seed: int) -> Params:
+    def pretraining_params(self, arm: str, seed: int, rate: float | None = None) -> Params:
         """The parameters under which the backbone of an arm is pre-trained; a linear head needs no label graph."""
         pretraining = {
             "classifier.frozen_epochs": 0,
             "classifier.epochs": self.pretraining_epochs(arm),
             "classifier.head": "linear",
         }
-        return load_params(self.root_params, self._changed(arm, seed) | pretraining)
+        return load_params(self.root_params, self._changed(arm, seed, rate) | pretraining)
 
     def pretraining_epochs(self, arm: str) -> int:
         """The epochs in which the arm that is imitated uses extra images."""
         imitated = self.arms[arm].pretrained_like
         if imitated is None:
             raise InputError(f"arms.yaml: arm '{arm}' has no pretrained_like; it is not pre-trained")
-        knobs = load_params(self.root_params, self._changed(imitated, 0)).classifier
+        knobs = load_params(self.root_params, self._changed(imitated, 0, None)).classifier
         return math.ceil(knobs.extra_until * (knobs.frozen_epochs + knobs.epochs))
 
-    def generator_overrides(self, seed: int) -> dict[str, Any]:
-        """Dotted keys of the generator of a seed: judge, fine-tuning and sampling start anew."""
-        return {**self.root, "baseline.seed": seed, "diffusion.seed": seed, "sampling.seed": seed}
+    def rate_params(self, arm: str, rate: float) -> Params:
+        """The parameters of the shorter run by which a learning rate is judged."""
+        shorter = {"classifier.epochs": self.learning_rates.epochs}
+        return load_params(self.root_params, self._changed(arm, self.learning_rates.seed, rate) | shorter)
 
-    def _changed(self, arm: str, seed: int) -> dict[str, Any]:
+    def rate_file(self, arm: str) -> Path:
+        """Where the learning rate of an arm is, once chosen."""
+        return self.folder / f"runs/learning-rate-{arm}/learning_rate.json"
+
+    def chosen_rate(self, arm: str) -> float | None:
+        """The learning rate with which an arm is trained; None: that of the params file.
+
+        Raises:
+            InputError: it has not been chosen yet.
+        """
+        source = self.arms[arm].learning_rate_of if arm in self.arms else None
+        if source is None:
+            return None
+        path = self.rate_file(source)
+        if not path.exists():
+            raise InputError(f"{path}: missing; choose the learning rate of arm '{source}' first (learning_rate.py)")
+        return float(read_json(path)["chosen"])
+
+    def generator_overrides(self, seed: int) -> dict[str, Any]:
+        """Dotted keys of the generator of a seed: fine-tuning and sampling start anew."""
+        return {**self.root, "diffusion.seed": seed, "sampling.seed": seed}
+
+    def values(self, overrides: dict[str, Any]) -> Any:
+        """The params file as a whole, some values replaced: checked, and as it is written for a stage script."""
+        load_params(self.root_params, overrides)
+        values = read_yaml(self.root_params)
+        override(values, overrides, str(self.root_params))
+        return values
+
+    def run_of(self, arm: str, seed: int) -> Path:
+        """The folder of a run."""
+        return self.folder / f"runs/{self.arms[arm].same_as or arm}-{seed}"
+
+    def _changed(self, arm: str, seed: int, rate: float | None) -> dict[str, Any]:
         if arm not in self.arms:
             raise InputError(f"arms.yaml has no arm '{arm}'; it has {', '.join(self.arms)}")
-        return {**self.root, **self.arms[arm].overrides, "classifier.seed": seed}
+        if (twin := self.arms[arm].same_as) is not None:
+            raise InputError(f"arms.yaml: arm '{arm}' is the same as '{twin}'; run that")
+        changed = {**self.root, **self.arms[arm].overrides, "classifier.seed": seed}
+        if rate is not None:
+            shipped = load_params(self.root_params, changed).classifier
+            changed |= {"classifier.lr": rate, "classifier.head_lr": rate * shipped.head_lr / shipped.lr}
+        return changed
 
 
 def load_study(folder: str | Path) -> Study:
-    """Read arms.yaml and params.yaml of a study's folder.
+    """Read params.yaml of a study's folder and the arms file it names.
 
     Raises:
-        InputError: a file cannot be read, or a name in arms.yaml is not that of an arm.
+        InputError: a file cannot be read, a path of the data set is not set, or a name in the arms file is not that of
+            an arm of this study.
     """
-    folder = Path(folder)
-    arms = {
-        name: Arm(entry["group"], tuple(entry["references"]), entry["overrides"] or {}, entry.get("pretrained_like"))
-        for name, entry in read_yaml(folder / "arms.yaml").items()
-    }
-    for name, arm in arms.items():
-        for other in (*arm.references, *filter(None, [arm.pretrained_like])):
-            if other not in arms:
-                raise InputError(f"{folder / 'arms.yaml'}: arm '{name}' names '{other}', which is no arm")
+    folder = Path(folder).resolve()
     settings = read_yaml(folder / "params.yaml")
+    root = _dotted(settings["root"])
+    for key in ("dataset.images", "dataset.labels"):
+        if root.get(key, "") is None:
+            raise InputError(f"{folder / 'params.yaml'}: 'root.{key}' is empty; set it to a path on this machine")
+    file = folder / settings["arms"]
+    arms = {name: _arm(entry) for name, entry in read_yaml(file).items()}
+    _check_names(arms, file)
+    if (only := settings.get("only")) is not None:
+        arms = {name: replace(arm, references=tuple(other for other in arm.references if other in only))
+                for name, arm in arms.items() if name in only}  # fmt: skip
+        _check_names(arms, folder / "params.yaml")
+        if len(arms) < len(only):
+            unknown = min(set(only) - set(arms))
+            raise InputError(f"{folder / 'params.yaml'}: 'only' names '{unknown}', which is no arm of {file}")
+    base = settings.get("base")
     return Study(
+        name=settings["name"],
+        folder=folder,
         arms=arms,
         seeds=tuple(settings["seeds"]),
-        root=_dotted(settings["root"]),
-        root_params=folder / "../../params.yaml",
+        root=root,
+        root_params=folder / settings["root_params"],
+        data=(folder / settings["data"]).resolve(),
         resamples=settings["resamples"],
-        base=folder / settings["base"],
+        learning_rates=LearningRates(
+            tuple(settings["learning_rates"]), settings["learning_rate_seed"], settings["learning_rate_epochs"]
+        ),
+        base=None if base is None else folder / base,
     )
+
+
+def _arm(entry: dict[str, Any]) -> Arm:
+    return Arm(**{**entry, "references": tuple(entry["references"]), "overrides": entry.get("overrides") or {}})
+
+
+def _check_names(arms: dict[str, Arm], file: Path) -> None:
+    for name, arm in arms.items():
+        named = (arm.pretrained_like, arm.same_as, arm.learning_rate_of, arm.steps_like)
+        for other in (*arm.references, *filter(None, named)):
+            if other not in arms:
+                raise InputError(f"{file}: arm '{name}' needs '{other}', which is no arm there")
 
 
 def _dotted(sections: dict[str, Any]) -> dict[str, Any]:
