@@ -73,7 +73,7 @@ def difference_forest(summary: pd.DataFrame, metric: str, panels: Mapping[str, s
     for axes, (title, part) in zip(grid[:, 0], shown.items(), strict=True):
         place = np.arange(len(part))
         clear = (part["low"] > 0) | (part["high"] < 0)
-        colours = np.where(clear, "#c44e52", "#8c8c8c")
+        colours = np.where(clear, "#c44e52", "#8c8c8c").tolist()
         axes.hlines(place, part["low"], part["high"], colors=colours, lw=2)
         axes.scatter(part["difference"], place, color=colours, s=25, zorder=3)
         axes.axvline(0, color="black", lw=0.8)
