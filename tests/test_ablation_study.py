@@ -265,6 +265,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
+    # So that the number drawn limits how many extra images the default takes, and not their ratio
+    set_params(folder / "params.yaml", {"classifier.extra_ratio": 1.0})
     study = folder / "studies/ablation"
     set_params(
         study / "params.yaml",
