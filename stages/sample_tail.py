@@ -40,7 +40,9 @@ def main() -> None:
         "sample_tail", params=(params.sampling, params.compute), inputs=[MODEL, IMAGES, LABELS, CLASSES]
     )
     kept = resume.folder
-    draw_share(generator, plan, params.sampling, kept, process=state.process_index, processes=state.num_processes)
+    draw_share(
+        generator, plan, images, params.sampling, kept, process=state.process_index, processes=state.num_processes
+    )
     state.wait_for_everyone()
     if state.is_main_process:
         drawn = kept_images(plan, params.sampling, kept)

@@ -381,7 +381,7 @@ def test_a_large_base_is_referenced_not_copied(
     assert generator.card.base == str(base)
     plan = plan_samples(rows, generator.card, SAMPLING)
     use_solver(generator.pipeline)
-    assert draw(generator, plan[:2], SAMPLING).shape == (2, SIZE, SIZE)
+    assert draw(generator, plan[:2], SAMPLING, images).shape == (2, SIZE, SIZE)
 
 
 def test_a_small_base_is_copied(base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:

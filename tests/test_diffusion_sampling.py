@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 
 from tests.diffusion_cases import (
     CLASSES,
@@ -32,12 +33,15 @@ from tests.import_graph import ROOT
 from tests.tiny_project import set_params
 from trcgl.config import SamplingParams
 from trcgl.diffusion import micro_batches
+from trcgl.diffusion.base import latent_size
 from trcgl.diffusion.contact import real_beside_synthetic
 from trcgl.diffusion.counts import first_samples, images_of
+from trcgl.diffusion.latents import shifted
 from trcgl.diffusion.micro_batches import draw_share, kept_images
 from trcgl.diffusion.plan import Sample, plan_samples
+from trcgl.diffusion.prompts import guided_embeddings
 from trcgl.diffusion.rows import TrainingRows, training_rows
-from trcgl.diffusion.sample import denoise, draw, initial_noise, use_solver
+from trcgl.diffusion.sample import denoise, draw, first_step, initial_noise, use_solver
 from trcgl.diffusion.samples_file import write_samples
 from trcgl.diffusion.saved import Generator, load_generator
 from trcgl.images.shards import ShardedImages
@@ -83,9 +87,9 @@ def plan(rows: TrainingRows, generator: Generator) -> list[Sample]:
 
 
 def draw_plan(
-    generator: Generator, plan: Sequence[Sample], kept: Path, params: SamplingParams = SAMPLING
+    generator: Generator, plan: Sequence[Sample], images: ShardedImages, kept: Path, params: SamplingParams = SAMPLING
 ) -> np.ndarray:
-    draw_share(generator, plan, params, kept)
+    draw_share(generator, plan, images, params, kept)
     return np.stack(list(kept_images(plan, params, kept)))
 
 
@@ -169,6 +173,58 @@ def test_the_whole_interval_is_the_stock_pipeline(base: Any, scale: float) -> No
     assert np.abs(ours - stock).max() < 1e-4
 
 
+@pytest.mark.parametrize(("strength", "steps"), [(1.0, 7), (0.6, 4), (0.3, 2)])
+def test_a_start_from_real_latents_is_the_stock_image_to_image_pipeline(base: Any, strength: float, steps: int) -> None:
+    positive, negative, _ = conditions(base)
+    stock: Any = StableDiffusionImg2ImgPipeline(**base.components, requires_safety_checker=False)
+    stock.set_progress_bar_config(disable=True)
+    carriers = torch.randn(3, *latent_size(base), generator=torch.Generator().manual_seed(7))
+    calls: list[int] = []
+    hook = base.unet.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    theirs = stock(
+        image=carriers, strength=strength, num_inference_steps=7, guidance_scale=3.0, output_type="np",
+        prompt_embeds=positive, negative_prompt_embeds=negative,
+        generator=[torch.Generator().manual_seed(seed) for seed in (3, 4, 5)],
+    ).images.mean(axis=3)  # fmt: skip
+    assert len(calls) == steps
+    hook.remove()
+    params = replace(SAMPLING, steps=7, guidance_scale=3.0, strength=strength)
+    ours = denoise(base, positive, negative, initial_noise(base, [3, 4, 5]), params, carriers).numpy()
+    assert np.ptp(theirs) > 0.1
+    assert np.abs(ours - theirs).max() < 1e-4
+
+
+def test_the_last_step_is_taken_at_the_smallest_strength() -> None:
+    assert first_step(replace(SAMPLING, steps=7, strength=0.01)) == 6
+
+
+def test_samples_start_from_the_carriers_they_follow(
+    generator: Generator, images: ShardedImages, rows: TrainingRows
+) -> None:
+    params = replace(SAMPLING, images_per_finding=6, micro_batch=6, strength=0.5, shift=0.2)
+    plan = plan_samples(rows, generator.card, params)
+    assert {sample.carrier.image for sample in plan} <= {rows.images[i] for i in rows.carriers[TARGET]}
+    moves = {(sample.carrier.right, sample.carrier.down) for sample in plan}
+    assert len(moves) > 1
+    assert {abs(pixels) for move in moves for pixels in move} <= {0, 1, 2, 3}  # A fifth of 16 pixels
+
+    moved = [np.roll(images.read([s.carrier.image])[0], (s.carrier.down, s.carrier.right), axis=(0, 1)) for s in plan]
+    inside = slice(3, SIZE - 3)  # The border repeats the edge, where a roll brings the other side
+    shown = np.stack([shifted(images.read([s.carrier.image])[0], s.carrier.right, s.carrier.down) for s in plan])
+    assert np.array_equal(shown[:, inside, inside], np.stack(moved)[:, inside, inside])
+
+    vae = generator.pipeline.vae
+    grey = torch.from_numpy(shown).float().unsqueeze(1).expand(-1, 3, -1, -1) / 127.5 - 1
+    with torch.no_grad():
+        latents = vae.encode(grey).latent_dist.mode() * vae.config.scaling_factor
+    told = guided_embeddings(generator.pipeline, generator.tokens, [s.prompt for s in plan], [s.findings for s in plan])
+    noise = initial_noise(generator.pipeline, [s.seed for s in plan])
+    expected = denoise(generator.pipeline, *told, noise, params, latents).numpy()
+    drawn = draw(generator, plan, params, images)
+    assert np.abs(drawn / 255 - expected).max() < 1 / 255
+    assert not np.array_equal(drawn, draw(generator, plan, replace(params, strength=1.0), images))
+
+
 def test_an_empty_interval_is_no_guidance(base: Any) -> None:
     given = conditions(base)
     empty = replace(SAMPLING, guidance_scale=4.0, guidance_start=0.5, guidance_end=0.5)
@@ -194,26 +250,32 @@ def test_steps_outside_the_interval_compute_one_branch(base: Any, start: float, 
 # Micro-batches
 
 
-def test_an_image_does_not_depend_on_its_company(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
-    forward = draw_plan(generator, plan, tmp_path / "forward")
-    assert np.array_equal(forward, draw_plan(generator, plan[::-1], tmp_path / "backward")[::-1])
-    assert np.array_equal(forward[1:2], draw(generator, plan[1:2], SAMPLING))
+def test_an_image_does_not_depend_on_its_company(
+    generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
+) -> None:
+    forward = draw_plan(generator, plan, images, tmp_path / "forward")
+    assert np.array_equal(forward, draw_plan(generator, plan[::-1], images, tmp_path / "backward")[::-1])
+    assert np.array_equal(forward[1:2], draw(generator, plan[1:2], SAMPLING, images))
     assert not np.array_equal(forward[0], forward[1])
 
 
-def test_findings_mix_in_a_micro_batch(rows: TrainingRows, generator: Generator, tmp_path: Path) -> None:
+def test_findings_mix_in_a_micro_batch(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, tmp_path: Path
+) -> None:
     params = replace(SAMPLING, micro_batch=4)
     mixed = plan_samples(replace(rows, carriers=rows.carriers | {"effusion": np.array([0, 3])}), generator.card, params)
     assert {sample.target for sample in mixed[:4]} == {TARGET, "effusion"}
-    together = draw_plan(generator, mixed, tmp_path, params)
-    assert np.array_equal(together[3:4], draw(generator, mixed[3:4], params))
+    together = draw_plan(generator, mixed, images, tmp_path, params)
+    assert np.array_equal(together[3:4], draw(generator, mixed[3:4], params, images))
 
 
-def test_the_size_of_a_micro_batch_hardly_matters(rows: TrainingRows, generator: Generator, tmp_path: Path) -> None:
+def test_the_size_of_a_micro_batch_hardly_matters(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, tmp_path: Path
+) -> None:
     many = replace(SAMPLING, images_per_finding=11, steps=8)
     plan = plan_samples(rows, generator.card, many)
     drawn = [
-        draw_plan(generator, plan, tmp_path / str(size), replace(many, micro_batch=size)).astype(int)
+        draw_plan(generator, plan, images, tmp_path / str(size), replace(many, micro_batch=size)).astype(int)
         for size in (3, 5, 8)
     ]
     for other in drawn[1:]:
@@ -221,19 +283,25 @@ def test_the_size_of_a_micro_batch_hardly_matters(rows: TrainingRows, generator:
 
 
 def test_kept_micro_batches_are_not_drawn_again(
-    generator: Generator, plan: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator: Generator,
+    plan: list[Sample],
+    images: ShardedImages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = draw_plan(generator, plan, tmp_path)
+    whole = draw_plan(generator, plan, images, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     (tmp_path / "from-000002.npy").unlink()
     drawn: list[int] = []
-    monkeypatch.setattr(micro_batches, "draw", lambda g, s, p: drawn.append(len(s)) or draw(g, s, p))
-    assert np.array_equal(draw_plan(generator, plan, tmp_path), whole)
+    monkeypatch.setattr(micro_batches, "draw", lambda g, s, p, i: drawn.append(len(s)) or draw(g, s, p, i))
+    assert np.array_equal(draw_plan(generator, plan, images, tmp_path), whole)
     assert drawn == [1]
 
 
-def test_a_folder_that_is_not_shared_is_one_line(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
-    draw_share(generator, plan, SAMPLING, tmp_path, process=1, processes=2)
+def test_a_folder_that_is_not_shared_is_one_line(
+    generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
+) -> None:
+    draw_share(generator, plan, images, SAMPLING, tmp_path, process=1, processes=2)
     with pytest.raises(InputError, match=r"from-000000\.npy: not there"):
         list(kept_images(plan, SAMPLING, tmp_path))
 
@@ -308,22 +376,26 @@ def test_two_processes_and_one_that_was_killed_half_way_leave_the_same_bits(mode
 # What is left behind
 
 
-def test_samples_are_written_with_their_story(generator: Generator, plan: list[Sample], tmp_path: Path) -> None:
-    pixels = draw_plan(generator, plan, tmp_path / "kept")
+def test_samples_are_written_with_their_story(
+    generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
+) -> None:
+    pixels = draw_plan(generator, plan, images, tmp_path / "kept")
     write_samples(tmp_path / "synthetic", plan, pixels, SIZE, 2)
     table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
-    assert list(table.columns) == ["sample", "target", "findings", "prompt", "seed"]
+    assert list(table.columns) == ["sample", "target", "carrier", "findings", "prompt", "seed"]
     assert table["seed"].dtype == np.int64
     assert list(table["findings"][0]) == list(plan[0].findings)
     assert np.array_equal(ShardedImages(tmp_path / "synthetic").read(list(table["sample"])), pixels)
 
 
-def test_no_tail_finding_leaves_an_empty_set(generator: Generator, rows: TrainingRows, tmp_path: Path) -> None:
+def test_no_tail_finding_leaves_an_empty_set(
+    generator: Generator, rows: TrainingRows, images: ShardedImages, tmp_path: Path
+) -> None:
     plan = plan_samples(replace(rows, carriers={}), generator.card, SAMPLING)
-    draw_share(generator, plan, SAMPLING, tmp_path)
+    draw_share(generator, plan, images, SAMPLING, tmp_path)
     write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE, 2)
     schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
-    assert schema.names == ["sample", "target", "findings", "prompt", "seed"]
+    assert schema.names == ["sample", "target", "carrier", "findings", "prompt", "seed"]
     assert str(schema.field("findings").type).startswith("list<")
     assert len(ShardedImages(tmp_path / "synthetic")) == 0
 
@@ -331,7 +403,7 @@ def test_no_tail_finding_leaves_an_empty_set(generator: Generator, rows: Trainin
 def test_picture_shows_training_images_beside_drawn_ones(
     generator: Generator, plan: list[Sample], rows: TrainingRows, images: ShardedImages, tmp_path: Path
 ) -> None:
-    write_samples(tmp_path / "synthetic", plan, draw_plan(generator, plan, tmp_path / "kept"), SIZE, 2)
+    write_samples(tmp_path / "synthetic", plan, draw_plan(generator, plan, images, tmp_path / "kept"), SIZE, 2)
     drawn = ShardedImages(tmp_path / "synthetic")
     for name, shown, samples in (("some", rows, plan), ("undrawn", rows, []), ("none", replace(rows, carriers={}), [])):
         real_beside_synthetic(tmp_path / f"{name}.png", shown, images, samples, drawn)

@@ -154,6 +154,8 @@ class SamplingParams:
     images_per_finding: int | None = knob(low=0)
     images_per_real_image: float | None = knob(low=0.0)
     label_sets: str = knob(choices=("real", "single"))
+    strength: float = knob(low=0.0, high=1.0)
+    shift: float = knob(low=0.0, high=0.5)
     steps: int = knob(low=1, high=1000)
     guidance_scale: float = knob(low=1.0)
     guidance_start: float = knob(**PROBABILITY)

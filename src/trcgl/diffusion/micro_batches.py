@@ -14,6 +14,7 @@ from trcgl.config import SamplingParams
 from trcgl.diffusion.plan import Sample
 from trcgl.diffusion.sample import draw, use_solver
 from trcgl.diffusion.saved import Generator
+from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 from trcgl.runtime.logging import get_logger, progress
@@ -29,6 +30,7 @@ def batch_files(plan: Sequence[Sample], params: SamplingParams, kept: Path) -> l
 def draw_share(
     generator: Generator,
     plan: Sequence[Sample],
+    images: ShardedImages,
     params: SamplingParams,
     kept: Path,
     *,
@@ -38,6 +40,7 @@ def draw_share(
     """Draw the micro-batches of one process that are not kept yet: number k belongs to process k mod `processes`.
 
     Args:
+        images: hold the samples' carriers.
         kept: folder of the finished micro-batches, the same one for all processes.
     """
     use_solver(generator.pipeline)
@@ -46,7 +49,7 @@ def draw_share(
     began, drawn = time.perf_counter(), 0
     # One bar is enough: the shares are equal
     for number, file in progress(missing, what="sampling") if process == 0 else missing:
-        pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params)
+        pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images)
         with written_beside(file) as beside:
             np.save(beside, pixels)
         drawn += len(pixels)

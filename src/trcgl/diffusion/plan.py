@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trcgl.config import SamplingParams
 from trcgl.diffusion.counts import images_of
+from trcgl.diffusion.latents import Shown
 from trcgl.diffusion.prompts import prompt_text
 from trcgl.diffusion.rows import TrainingRows
 from trcgl.diffusion.saved import GeneratorCard
@@ -17,6 +18,7 @@ class Sample:
     Attributes:
         sample: unique name, such as synth-azygos_lobe-00003.
         target: the tail finding it is drawn for.
+        carrier: the real training image it follows, moved by a few pixels.
         findings: everything its prompt names, the target among them.
         prompt: what the text encoder reads.
         seed: of its initial noise, 0 to 2**63 - 1.
@@ -24,6 +26,7 @@ class Sample:
 
     sample: str
     target: str
+    carrier: Shown
     findings: tuple[str, ...]
     prompt: str
     seed: int
@@ -40,10 +43,13 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
         for number in range(images_of(len(carriers), params)):
             row = carriers[rng(params.seed, "row", target, number).integers(len(carriers))]
             findings = rows.findings[row] if params.label_sets == "real" else (target,)
+            reach = round(params.shift * card.size)
+            right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
             plan.append(
                 Sample(
                     sample=f"synth-{'_'.join(target.replace('/', ' ').split())}-{number:05d}",
                     target=target,
+                    carrier=Shown(rows.images[row], int(right), int(down)),
                     findings=findings,
                     prompt=prompt_text(card.prompt_template, rows.projections[row], findings, card.phrases),
                     seed=seed_of(params.seed, "noise", target, number),

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from trcgl.config import SamplingParams
 from trcgl.diffusion.base import latent_size
+from trcgl.diffusion.latents import LatentCache
 from trcgl.diffusion.plan import Sample
 from trcgl.diffusion.prompts import guided_embeddings
 from trcgl.diffusion.saved import Generator
 from trcgl.diffusion.stock import DPMSolverMultistepScheduler
+from trcgl.images.shards import ShardedImages
 
 
 def use_solver(pipeline: Any) -> None:
@@ -35,14 +37,28 @@ def is_guided(step: int, params: SamplingParams) -> bool:
     return params.guidance_scale > 1 and params.guidance_start <= step / params.steps < params.guidance_end
 
 
+def first_step(params: SamplingParams) -> int:
+    """The step, counted from 0, that a start at `params.strength` begins with; the last one is always taken."""
+    return params.steps - max(1, int(params.steps * params.strength))
+
+
 @torch.no_grad()
-def denoise(pipeline: Any, positive: Tensor, negative: Tensor, noise: Tensor, params: SamplingParams) -> Tensor:
-    """Solve from pure noise to images with the pipeline's scheduler.
+def denoise(
+    pipeline: Any,
+    positive: Tensor,
+    negative: Tensor,
+    noise: Tensor,
+    params: SamplingParams,
+    carriers: Tensor | None = None,
+) -> Tensor:
+    """Solve from noise to images with the pipeline's scheduler.
 
     Args:
         positive: embeddings of the prompts, [B, tokens, width] in the U-Net's dtype.
         negative: embeddings that guidance leads away from, likewise.
         noise: standard normal, [B, C, h, w].
+        carriers: scaled latents of real images, likewise: below `strength` 1 the start is not pure noise but these,
+            noised as far as the first step expects (SDEdit, Meng et al., arXiv 2108.01073).
 
     Returns:
         Grey float32 [B, size, size] in 0..1 on the pipeline's device.
@@ -52,7 +68,13 @@ def denoise(pipeline: Any, positive: Tensor, negative: Tensor, noise: Tensor, pa
     both = torch.cat([negative, positive])
     # The solver's sums stay in float32: bfloat16 would round the latents in every step
     latents = noise.to(unet.device, torch.float32) * scheduler.init_noise_sigma
-    for step, time in enumerate(scheduler.timesteps):
+    first = 0
+    if carriers is not None:
+        first = first_step(params)
+        scheduler.set_begin_index(first)
+        at = scheduler.timesteps[first : first + 1].expand(len(noise))
+        latents = scheduler.add_noise(carriers.to(latents), noise.to(latents), at)
+    for step, time in list(enumerate(scheduler.timesteps))[first:]:
         guided = is_guided(step, params)
         seen = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, time)
         told = both if guided else positive
@@ -76,7 +98,7 @@ def initial_noise(pipeline: Any, seeds: Sequence[int]) -> Tensor:
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
-def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams) -> np.ndarray:
+def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams, images: ShardedImages) -> np.ndarray:
     """Draw at most `params.micro_batch` images, of any findings; a smaller number is filled up and cut.
 
     A batch of another size computes in another order, which changes the last bits: at a fixed size an image does not
@@ -84,6 +106,7 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
 
     Args:
         generator: with the solver in its pipeline (`use_solver`).
+        images: hold the samples' carriers.
 
     Returns:
         Grey uint8 [len(samples), size, size].
@@ -93,4 +116,9 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
         generator.pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
     )
     noise = initial_noise(generator.pipeline, [s.seed for s in filled])
-    return as_uint8(denoise(generator.pipeline, positive, negative, noise, params)[: len(samples)])
+    carriers = None
+    if first_step(params):
+        latents = LatentCache(generator.pipeline.vae, images, batch=params.micro_batch)
+        latents.add(shown := [s.carrier for s in filled])
+        carriers = latents.read(shown)
+    return as_uint8(denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)])
