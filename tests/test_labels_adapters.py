@@ -153,6 +153,37 @@ def test_mimic_counts_studies_without_images_and_images_without_labels(tmp_path:
         read_mimic(file)
 
 
+def test_mimic_label_sets_with_a_row_an_image(tmp_path: Path):
+    def path(number: int) -> str:
+        return f"files/p10/p1000000{number // 2}/s5000000{number}/{number:04x}.jpg"
+
+    columns = ["fpath", "ViewPosition", "split", "Mass", "Normal"]
+    splits = ("train", "train", "development", "development", "test", "test")
+    rows = [
+        {"fpath": path(n), "ViewPosition": "AP", "split": split, "Mass": str(n % 2), "Normal": str(1 - n % 2)}
+        for n, split in enumerate(splits)
+    ]
+    one = read_mimic(write_rows(tmp_path / "labels.csv", columns, rows))
+    assert one.rows["image"].to_list() == [f"{n:04x}.jpg" for n in range(6)]
+    assert one.rows["patient"].to_list() == ["10000000"] * 2 + ["10000001"] * 2 + ["10000002"] * 2
+    assert one.rows["folder"].iloc[3] == "s50000003"
+    assert one.rows["split"].to_list() == ["train", "train", "val", "val", "test", "test"]
+    assert one.matrix(["Mass", "Normal"]).tolist() == [[n % 2, 1 - n % 2] for n in range(6)]
+    assert one.normal == "Normal"
+    with pytest.raises(InputError, match=r"holds no train_labeled\.csv or train\.csv or miccai2023"):
+        read_mimic(tmp_path)
+    names = ("train_labeled.csv", "development_labeled_task1.csv", "test_labeled_task1.csv")
+    for position, name in enumerate(names):
+        without = [column for column in columns if column != "split"]
+        write_rows(tmp_path / name, without, rows[2 * position : 2 * position + 2])
+    three = read_mimic(tmp_path)
+    pd.testing.assert_frame_equal(three.rows, one.rows)
+    assert three.matrix(["Mass"]).tolist() == one.matrix(["Mass"]).tolist()
+    write_rows(tmp_path / "words.csv", [*columns, "Hospital"], [row | {"Hospital": "x"} for row in rows])
+    with pytest.raises(InputError, match=r"words\.csv: column 'Hospital' holds no 0 or 1"):
+        read_mimic(tmp_path / "words.csv")
+
+
 @with_xrv
 def test_mimic_reads_as_torchxrayvision_does(tmp_path: Path):
     import torchxrayvision

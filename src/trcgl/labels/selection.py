@@ -79,7 +79,8 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
     Returns:
         Path per row ("" if there is no such file or several), and whether there are several.
     """
-    found, ambiguous = _by_name(rows["image"], rows["folder"], paths)
+    found, several = _by_name(rows["image"], rows["folder"], paths)
+    ambiguous = several.copy()
     depths = rows["file"].str.count("/").where(rows["file"] != "", -1)
     for depth in sorted(set(depths) - {-1}):
         own = (depths == depth).to_numpy(bool)
