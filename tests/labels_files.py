@@ -70,6 +70,7 @@ def labels_params(**changes: Any) -> LabelsParams:
         "vocabulary": "",
         "class_table": None,
         "not_findings": ("normal", "unchanged", "exclude", "suboptimal study"),
+        "uncertain": "unknown",
         "exclude_images_with": ("exclude", "suboptimal study"),
         "findings": None,
         "min_positives": 1,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from trcgl.config import DATASETS
 from trcgl.runtime.errors import InputError, exit_code
 
 
@@ -35,7 +36,7 @@ def _add_labels(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="look at a label table without its images",
         description="Rows, kept, rejected by reason, labels and patients of a label table, before any filter.",
     )
-    labels.add_argument("--dataset", required=True, choices=("padchest", "nih", "cxrlt"))
+    labels.add_argument("--dataset", required=True, choices=DATASETS)
     labels.add_argument("--csv", required=True, type=Path, metavar="FILE", help="the label file (.csv or .csv.gz)")
     labels.add_argument("--out", type=Path, metavar="COUNTS.csv", help="write images per label and projection")
     labels.set_defaults(run=_labels)
@@ -89,7 +90,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--model", required=True, action="append", type=Path, metavar="DIR",
         help="folder of a saved classifier; several are averaged",
     )  # fmt: skip
-    evaluate.add_argument("--dataset", required=True, choices=("phantom", "padchest", "nih", "cxrlt"))
+    evaluate.add_argument("--dataset", required=True, choices=DATASETS)
     evaluate.add_argument("--images", required=True, type=Path, metavar="DIR")
     evaluate.add_argument("--labels", required=True, type=Path, metavar="FILE")
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json and tables into it")

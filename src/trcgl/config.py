@@ -40,7 +40,8 @@ class Range(TypedDict):
     high: float
 
 
-DATASETS = ("phantom", "padchest", "nih", "cxrlt")
+DATASETS = ("phantom", "padchest", "nih", "cxrlt", "chexpert", "mimic", "vindr", "folder")
+"""How a label table is read: each has its adapter in trcgl.labels.adapters, the command line offers these names."""
 LOSSES = ("bce", "focal", "asl", "distribution_balanced", "effective_number_margin", "ldam_drw", "logit_adjustment")
 CSRA_HEADS = (1, 2, 4, 6, 8)
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
@@ -77,6 +78,7 @@ class LabelsParams:
     vocabulary: str
     class_table: str | None
     not_findings: tuple[str, ...]
+    uncertain: str = knob(choices=("unknown", "positive", "negative"))
     exclude_images_with: tuple[str, ...]
     findings: tuple[str, ...] | None
     min_positives: int = knob(low=1)

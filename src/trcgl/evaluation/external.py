@@ -210,7 +210,7 @@ def _selected(external: ExternalSet) -> tuple[LabelTable, pd.DataFrame]:
     missing = [label for label in external.excluded if label not in table.vocabulary]
     if missing:
         raise InputError(f"--exclude: {external.labels} has no label '{missing[0]}'; names must match exactly")
-    paths, ambiguous = match_files(table.rows["image"], table.rows["folder"], scan_images(external.images)["path"])
+    paths, ambiguous = match_files(table.rows, scan_images(external.images)["path"])
     seen = external.projections
     reasons = first_reason(
         ("projection not selected", ~table.rows["projection"].isin(seen) if seen is not None else np.zeros(len(paths))),

@@ -13,7 +13,7 @@ from trcgl.labels.classes import candidate_findings, choose_classes
 from trcgl.labels.groups import GROUPS
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import select_images
-from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits
+from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits, told_splits
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
@@ -58,6 +58,10 @@ def build_labels(
 ) -> Labels:
     """Select images, assign patients to splits, merge labels if a class table is given, and choose classes.
 
+    Splits are those of `split_file`, else those that the source tells of itself. Patients of whom it does not tell are
+    split by seed among training and the splits that it names nobody for: an official test set stays what it is.
+    Uncertain labels are read as `labels.uncertain` says.
+
     A normal label beside a finding: the finding stays and the image is not normal (normal is no class unless
     `labels.findings` or the class table make it one; then its column says what the source says). Counted in
     `normal_beside_finding`.
@@ -65,13 +69,15 @@ def build_labels(
     Args:
         table: as an adapter returned it.
         manifest: the image files; column path, relative to the image folder.
-        split_file: overrides the seeded split; rows of patients it does not list are rejected.
+        split_file: overrides other splits; rows of patients it does not list are rejected.
 
     Raises:
-        InputError: no image is left; a split is empty or has no positive of any class; a listed finding is unknown; a
-            finding has the name of another column.
+        InputError: no image is left; the source has a patient in two splits; a split is empty or has no positive of
+            any class; a listed finding is unknown; a finding has the name of another column.
     """
     table, selected = select_images(table, manifest, params)
+    uncertain = len(table.uncertain)
+    table = table.settled(params.uncertain)
     table, split = _split(table, params, split_file)
     contradicting = table.having([table.normal]) & table.having(
         [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]
@@ -89,17 +95,19 @@ def build_labels(
         labels=_frame(table.rows, split, names, matrix),
         classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
         rejected=table.rejected,
-        metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum())),
+        metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum()), uncertain),
     )
 
 
 def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> tuple[LabelTable, np.ndarray]:
     if split_file is None:
-        splits = seeded_splits(
-            table.rows["patient"].unique().tolist(),
+        splits = told_splits(table.rows["patient"], table.rows["split"])
+        named = set(splits.values())
+        splits |= seeded_splits(
+            [patient for patient in table.rows["patient"].unique().tolist() if patient not in splits],
             seed=params.split_seed,
-            validation_fraction=params.validation_fraction,
-            test_fraction=params.test_fraction,
+            validation_fraction=0.0 if "val" in named else params.validation_fraction,
+            test_fraction=0.0 if "test" in named else params.test_fraction,
         )
     else:
         splits = read_split_file(split_file)
@@ -138,7 +146,12 @@ def _frame(rows: pd.DataFrame, split: np.ndarray, names: list[str], matrix: np.n
 
 
 def _metrics(
-    table: LabelTable, split: np.ndarray, classes: list[dict[str, Any]], dropped: int, contradicting: int
+    table: LabelTable,
+    split: np.ndarray,
+    classes: list[dict[str, Any]],
+    dropped: int,
+    contradicting: int,
+    uncertain: int,
 ) -> dict[str, Any]:
     reasons = table.rejected["reason"].value_counts().sort_index()
     return {
@@ -150,6 +163,8 @@ def _metrics(
         "findings": {name: sum(entry["group"] == name for entry in classes) for name in GROUPS},
         "dropped_findings": dropped,
         "normal_beside_finding": contradicting,
+        # Only of data sets that have such labels
+        **({"uncertain_labels": uncertain} if uncertain else {}),
     }
 
 

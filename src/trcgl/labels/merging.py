@@ -52,4 +52,9 @@ def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
         found = frame.astype({"label": "str"}).merge(pairs, on="label").drop_duplicates(["row", "class"])
         return pd.DataFrame({"row": found["row"], "label": pd.Categorical(found["class"], categories=classes)})
 
-    return replace(table, positives=merged(table.positives), unknowns=merged(table.unknowns))
+    return replace(
+        table,
+        positives=merged(table.positives),
+        uncertain=merged(table.uncertain),
+        unknowns=merged(table.unknowns),
+    )

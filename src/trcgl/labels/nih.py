@@ -9,15 +9,26 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.read import read_columns
-from trcgl.labels.table import LabelTable, assemble, check_patient_ids, first_reason, label_pairs, no_pairs
+from trcgl.labels.table import (
+    LabelTable,
+    assemble,
+    check_patient_ids,
+    first_reason,
+    label_pairs,
+    no_pairs,
+    split_labels,
+)
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 OPTIONAL = ("Follow-up #", "Patient Age", "Patient Gender", "Patient Sex")
+TEST_LIST = "test_list.txt"
 YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
 
 
 def read_nih(path: str | Path) -> LabelTable:
     """Read an NIH label file of either edition.
+
+    The images of the official test_list.txt, if that file is beside the label file, are the test split.
 
     Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
 
@@ -28,7 +39,7 @@ def read_nih(path: str | Path) -> LabelTable:
     source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")
     check_patient_ids(path, "Patient ID", source["Patient ID"])
     codes, texts = pd.factorize(source["Finding Labels"])
-    lists = [list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip())) for text in texts]
+    lists = [split_labels(text) for text in texts]
     numbers = np.arange(1, len(source) + 1)
     pairs = label_pairs(numbers, codes, lists)
     empty = np.array([not labels for labels in lists])[codes]
@@ -36,25 +47,30 @@ def read_nih(path: str | Path) -> LabelTable:
         {
             "row": numbers,
             "image": source["Image Index"],
-            "folder": "",
             "patient": source["Patient ID"],
             # A follow-up is a visit of the patient
             "study": source["Patient ID"] + "_" + source["Follow-up #"],
             "projection": source["View Position"],
             "sex": source["Patient Gender"] + source["Patient Sex"],
             "age": _age(source["Patient Age"]),
-            "photometric": "",
-            "method": "",
+            "split": np.where(source["Image Index"].isin(_test_images(path)), "test", ""),
         }
     )
     return assemble(
         rows,
         pairs,
         no_pairs(pairs),
+        no_pairs(pairs),
         normal="No Finding",
         label_reasons=first_reason(("labels missing", empty)),
         content=source["Finding Labels"],
     )
+
+
+def _test_images(path: Path) -> list[str]:
+    """The official test set, if its list is beside the label file."""
+    file = path.parent / TEST_LIST
+    return file.read_text(encoding="utf-8").split() if file.exists() else []
 
 
 def _age(text: pd.Series) -> pd.Series:

@@ -73,6 +73,7 @@ def read_padchest(path: str | Path) -> LabelTable:
         rows,
         pairs,
         no_pairs(pairs),
+        no_pairs(pairs),
         normal="normal",
         label_reasons=first_reason(
             ("labels missing", missing), ("labels are not a list of texts", unreadable), ("no label", empty)

@@ -34,7 +34,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
         _chosen(rows, "projection", params.projections),
         _chosen(rows, "method", params.methods),
     ]
-    paths, ambiguous = match_files(rows["image"], rows["folder"], manifest["path"])
+    paths, ambiguous = match_files(rows, manifest["path"])
     reasons = first_reason(
         ("projection not selected", ~chosen[0]),
         ("labelling method not selected", ~chosen[1]),
@@ -65,18 +65,34 @@ def _chosen(rows: pd.DataFrame, column: str, wanted: tuple[str, ...] | None) -> 
     return chosen
 
 
-def match_files(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The file of each image by its exact base name.
+def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The file of each image.
 
-    Where several files have that name, the one in the row's folder counts (`.../folder/image`), if there is one.
+    A row that tells its `file` (patient1/study1/view1.jpg) has the file whose path ends so. Any other has the file
+    whose base name is `image`; where several files have that name, the one in the row's folder counts
+    (`.../folder/image`), if there is one.
 
     Args:
-        images, folders: file name and folder ("" if unknown) per row.
+        rows: columns image, folder and file, as in `LabelTable.rows`.
         paths: the manifest's paths.
 
     Returns:
         Path per row ("" if there is no such file or several), and whether there are several.
     """
+    found, several = _by_name(rows["image"], rows["folder"], paths)
+    ambiguous = several.copy()
+    depths = rows["file"].str.count("/").where(rows["file"] != "", -1)
+    for depth in sorted(set(depths) - {-1}):
+        own = (depths == depth).to_numpy(bool)
+        endings = paths.str.extract(rf"((?:[^/]+/){{{depth}}}[^/]+)$")[0]
+        repeated = endings.duplicated(keep=False) & endings.notna()
+        single = endings.notna() & ~repeated
+        found[own] = _look_up(rows["file"], endings[single], paths[single])[own]
+        ambiguous[own] = rows["file"].isin(endings[repeated]).to_numpy(bool)[own]
+    return found, ambiguous
+
+
+def _by_name(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     names = paths.str.replace(r"^.*/", "", regex=True)
     repeated = names.duplicated(keep=False).to_numpy(bool)
     found = _look_up(images, names[~repeated], paths[~repeated])

@@ -1,4 +1,4 @@
-"""Which patient is in which split: by a hash of the patient id, or by a given table.
+"""Which patient is in which split: by a hash of the patient id, as the data set says, or by a given table.
 
 A patient's split depends on the seed and on that patient's id alone, so adding rows moves nobody, and a patient is
 never in two splits.
@@ -6,6 +6,8 @@ never in two splits.
 
 from collections.abc import Iterable
 from pathlib import Path
+
+import pandas as pd
 
 from trcgl.labels.read import read_columns
 from trcgl.labels.table import check_patient_ids
@@ -31,6 +33,27 @@ def seeded_splits(
         return "val" if place < test_fraction + validation_fraction else "train"
 
     return {patient: split(patient) for patient in patients}
+
+
+def told_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
+    """The split of each patient of whom the data set tells it.
+
+    Args:
+        patients, splits: of each image; "" where the split is not told. A patient with some images told is told.
+
+    Raises:
+        InputError: a patient is in several splits.
+    """
+    told = pd.DataFrame({"patient": patients, "split": splits})[splits != ""].drop_duplicates()
+    twice = told["patient"].duplicated(keep=False)
+    if twice.any():
+        patient = told.loc[twice, "patient"].iloc[0]
+        listed = ", ".join(sorted(told.loc[told["patient"] == patient, "split"]))
+        raise InputError(
+            f"the label table has patient '{patient}' in several splits ({listed}); a patient belongs to one, or the "
+            "test set leaks; correct it, or give 'dataset.split_file'"
+        )
+    return dict(zip(told["patient"], told["split"], strict=True))
 
 
 def read_split_file(path: str | Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pandas as pd
 from trcgl.runtime.errors import InputError
 
 ROW_COLUMNS = (
-    "row", "image", "folder", "patient", "study", "projection", "sex", "age", "photometric", "method"
+    "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
 )  # fmt: skip
 UNKNOWN = -1
 # A separator, a drive letter, '.' or '..': the name would lead out of the image folder
@@ -22,11 +22,14 @@ class LabelTable:
     """Kept rows with their labels, and rejected rows with the reason; every data row of the file is one or the other.
 
     Attributes:
-        rows: one row a kept image: row (1-based data row of the source), image (file name), folder ("" if the source
-            names none), patient, study, projection, sex, photometric, method (text, "" where the source does not
-            tell), age (years, Int64, may be missing).
+        rows: one row a kept image: row (1-based data row of the source), image (a name of its own; the file's, unless
+            `file` is told), folder ("" if the source names none), file (path that the image file's own path ends
+            with, where names alone repeat; "" elsewhere), patient, study, projection, sex, photometric, method,
+            split (train, val or test, where the source says so itself) (text, "" where the source does not tell),
+            age (years, Int64, may be missing).
         positives: one row a label that is present: row, label (categorical; its categories are the vocabulary, in the
             order of the first row that has them, or of the source's columns).
+        uncertain: like `positives`, for labels that the source calls uncertain (-1); see `settled`.
         unknowns: like `positives`, for labels of which the source does not tell. Any other pair is negative.
         rejected: row, image, reason.
         normal: the label by which the source says "nothing found".
@@ -34,6 +37,7 @@ class LabelTable:
 
     rows: pd.DataFrame
     positives: pd.DataFrame
+    uncertain: pd.DataFrame
     unknowns: pd.DataFrame
     rejected: pd.DataFrame
     normal: str
@@ -75,9 +79,20 @@ class LabelTable:
             self,
             rows=rows,
             positives=self.positives[kept[self.positives["row"]]],
+            uncertain=self.uncertain[kept[self.uncertain["row"]]],
             unknowns=self.unknowns[kept[self.unknowns["row"]]],
             rejected=rejected,
         )
+
+    def settled(self, policy: str) -> "LabelTable":
+        """The table without uncertain labels: they become `unknown`, `positive` or `negative`, as the policy says."""
+        assert policy in ("unknown", "positive", "negative"), policy
+        settled = replace(self, uncertain=no_pairs(self.uncertain))
+        if policy == "positive":
+            return replace(settled, positives=pd.concat([self.positives, self.uncertain], ignore_index=True))
+        if policy == "unknown":
+            return replace(settled, unknowns=pd.concat([self.unknowns, self.uncertain], ignore_index=True))
+        return settled
 
     def having(self, labels: Sequence[str]) -> np.ndarray:
         """Which kept rows carry one of `labels`: bool, in the order of `rows`."""
@@ -87,15 +102,20 @@ class LabelTable:
         return found[self.rows["row"]]
 
     def matrix(self, labels: Sequence[str]) -> np.ndarray:
-        """int8, kept rows x `labels`: 1 present, 0 absent, -1 unknown."""
+        """int8, kept rows x `labels`: 1 present, 0 absent, -1 unknown or uncertain."""
         place = np.zeros(self.source_rows + 1, np.int64)
         place[self.rows["row"]] = np.arange(len(self.rows))
         # The spare last column takes labels that were not asked for
         column = pd.Index(labels).get_indexer(pd.Index(self.vocabulary))
         matrix = np.zeros((len(self.rows), len(labels) + 1), np.int8)
-        for pairs, value in ((self.unknowns, UNKNOWN), (self.positives, 1)):
+        for pairs, value in ((self.unknowns, UNKNOWN), (self.uncertain, UNKNOWN), (self.positives, 1)):
             matrix[place[pairs["row"]], column[pairs["label"].cat.codes]] = value
         return matrix[:, :-1]
+
+
+def split_labels(text: str) -> list[str]:
+    """The labels of a text with '|' between them: stripped, no empty one, no repetition, in order."""
+    return list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
 
 
 def label_pairs(rows: np.ndarray, codes: np.ndarray, lists: Sequence[Sequence[str]]) -> pd.DataFrame:
@@ -131,6 +151,7 @@ def first_reason(*checks: tuple[str, "pd.Series | np.ndarray | np.bool"]) -> np.
 def assemble(
     rows: pd.DataFrame,
     positives: pd.DataFrame,
+    uncertain: pd.DataFrame,
     unknowns: pd.DataFrame,
     *,
     normal: str,
@@ -140,7 +161,7 @@ def assemble(
     """The table of all data rows, less those that no data set may hold.
 
     Args:
-        rows: every data row of the source, with ROW_COLUMNS.
+        rows: every data row of the source, with those of ROW_COLUMNS that it tells; completed in place.
         label_reasons: per row, why its labels cannot be used, "" if they can.
         content: per row, its labels as one text: two rows of one image that differ here, or in the patient,
             contradict each other, and both are rejected; of equal rows the first is kept.
@@ -161,7 +182,10 @@ def assemble(
     none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
         {"row": "int64", "image": "str", "reason": "str"}
     )
-    return LabelTable(rows[list(ROW_COLUMNS)], positives, unknowns, none, normal).reject(reasons)
+    for name in ROW_COLUMNS:
+        if name not in rows:
+            rows[name] = pd.Series(pd.NA, rows.index, dtype="Int64") if name == "age" else ""
+    return LabelTable(rows[list(ROW_COLUMNS)], positives, uncertain, unknowns, none, normal).reject(reasons)
 
 
 def check_patient_ids(path: object, column: str, patients: pd.Series) -> None:

@@ -1,0 +1,74 @@
+"""CheXpert's label files (train.csv, valid.csv and the later train_cheXbert.csv) as a canonical table.
+
+https://stanfordmlgroup.github.io/competitions/chexpert/ (Irvin et al., AAAI 2019). A label is 1, 0, -1 where the report
+is uncertain, and blank where it does not mention the finding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes
+from trcgl.labels.read import read_columns
+from trcgl.labels.table import LabelTable
+
+NO_FINDING = "No Finding"
+DEVICES = "Support Devices"
+FINDINGS = (
+    NO_FINDING, "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES,
+)  # fmt: skip
+OPTIONAL = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
+SEXES = {"Male": "M", "Female": "F"}
+PARTS = r"(patient[^/]+)/(study[^/]+)/([^/]+)$"
+
+
+def read_chexpert(path: str | Path) -> LabelTable:
+    """Read a CheXpert label file.
+
+    File names repeat (view1_frontal.jpg), so an image is called patient00001_study1_view1_frontal.jpg. Its file is the
+    one whose path ends with patient, study and view, in whichever folder the download has put it. Lateral views have
+    projection L.
+
+    Rejected rows: a Path that does not end with patient/study/view, a label that is no code, no label.
+
+    Raises:
+        InputError: not a readable CSV file with CheXpert's columns.
+    """
+    source = read_columns(Path(path), ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
+    codes = read_codes(source[list(FINDINGS)])
+    told_absent(codes, FINDINGS)
+    parts = source["Path"].str.extract(PARTS)
+    known = parts[0].notna()
+    patient, study, view = (parts[position].fillna("") for position in range(3))
+    frontal = source["Frontal/Lateral"] == "Frontal"
+    age = pd.to_numeric(source["Age"], errors="coerce")
+    rows = pd.DataFrame(
+        {
+            "row": np.arange(1, len(source) + 1),
+            "image": (patient + "_" + study + "_" + view).where(known, source["Path"]),
+            "file": (patient + "/" + study + "/" + view).where(known, ""),
+            "patient": patient,
+            "study": patient + "_" + study,
+            "projection": source["AP/PA"].where(frontal, source["Frontal/Lateral"].replace("Lateral", "L")),
+            "sex": source["Sex"].map(SEXES).fillna(""),
+            # The file writes 0 for an unknown age
+            "age": age.where(age.between(1, 120)).round().astype("Int64"),
+        }
+    )
+    return assemble_coded(rows, codes, FINDINGS, normal=NO_FINDING)
+
+
+def told_absent(codes: np.ndarray, findings: Sequence[str]) -> None:
+    """In place: where No Finding is present, findings not told are absent, as CheXpert's labeller defines it.
+
+    Support devices are no finding in that sense and stay as they are.
+
+    Args:
+        codes: int8, rows x findings, as `read_codes` returns them.
+    """
+    normal = codes[:, findings.index(NO_FINDING)] == PRESENT
+    others = np.array([name not in (NO_FINDING, DEVICES) for name in findings])
+    codes[(codes == NOT_TOLD) & normal[:, None] & others[None, :]] = ABSENT

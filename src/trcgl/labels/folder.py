@@ -1,0 +1,116 @@
+"""Any folder of images with a CSV table of one's own as a canonical table (docs/datasets/folder.md).
+
+A row is an image: `image` (file name, or path under the image folder) and `patient`; where known `study`, `projection`,
+`sex` and `split` (train, val, test). Labels come in one of two ways, told by the header:
+
+- one column `labels` with names separated by '|': what is not named is absent; other columns are not read;
+- or a column a finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.coded import NO_CODE, assemble_coded, read_codes
+from trcgl.labels.read import read_columns, read_header
+from trcgl.labels.splits import SPLIT_NAMES
+from trcgl.labels.table import (
+    LabelTable,
+    assemble,
+    check_patient_ids,
+    first_reason,
+    label_pairs,
+    no_pairs,
+    split_labels,
+)
+from trcgl.runtime.errors import InputError
+
+REQUIRED = ("image", "patient")
+OPTIONAL = ("study", "projection", "sex", "split")
+LIST = "labels"
+NORMAL = ("normal", "Normal", "No Finding", "No finding")
+WHAT = "a label table of one's own"
+LEADS_OUT = r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
+
+
+def read_folder(path: str | Path) -> LabelTable:
+    """Read a label table of one's own.
+
+    A path in `image` becomes the image's name with '_' for '/', and its file is the one whose path ends so. Rejected
+    rows: image name missing, image name is a path (one that leads out of the folder), patient missing, labels missing,
+    image listed twice.
+
+    Raises:
+        InputError: not a readable CSV file with these columns, no label column, a column with other values, another
+            split name, or patient ids that are rounded numbers.
+    """
+    path = Path(path)
+    about = (*REQUIRED, *OPTIONAL)
+    header = read_header(path)
+    findings = [] if LIST in header else [name for name in header if name not in (*about, "", "Unnamed: 0")]
+    if LIST not in header and not findings:
+        raise InputError(
+            f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column a finding with 1, "
+            f"0, -1 or blank, beside {', '.join(about)}"
+        )
+    wanted = [LIST] if LIST in header else findings
+    source = read_columns(path, (*REQUIRED, *wanted), OPTIONAL, what=WHAT)
+    check_patient_ids(path, "patient", source["patient"])
+    rows = _rows(path, source)
+    if findings:
+        codes = read_codes(source[findings])
+        _check_codes(path, source[findings], codes)
+        return assemble_coded(rows, codes, findings, normal=_normal(findings))
+    places, texts = pd.factorize(source[LIST])
+    lists = [split_labels(text) for text in texts]
+    pairs = label_pairs(rows["row"].to_numpy(), places, lists)
+    empty = np.array([not labels for labels in lists])[places]
+    return assemble(
+        rows,
+        pairs,
+        no_pairs(pairs),
+        no_pairs(pairs),
+        normal=_normal(pairs["label"].cat.categories.to_list()),
+        label_reasons=first_reason(("labels missing", empty)),
+        content=source[LIST],
+    )
+
+
+def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
+    splits = source["split"].map({**SPLIT_NAMES, "": ""})
+    if splits.isna().any():
+        row = int(splits.isna().to_numpy().argmax())
+        raise InputError(
+            f"{path}: row {row + 1}: split '{source['split'].iloc[row]}' is unknown; it must be train, val or test"
+        )
+    files = source["image"].str.replace("\\", "/", regex=False).str.removeprefix("./")
+    inside = files.str.contains("/", regex=False) & ~files.str.contains(LEADS_OUT, regex=True)
+    return pd.DataFrame(
+        {
+            "row": np.arange(1, len(source) + 1),
+            "image": files.where(~inside, files.str.replace("/", "_", regex=False)),
+            "file": files.where(inside, ""),
+            "patient": source["patient"],
+            "study": source["study"],
+            "projection": source["projection"],
+            "sex": source["sex"],
+            "split": splits,
+        }
+    )
+
+
+def _check_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
+    wrong = np.argwhere(codes == NO_CODE)
+    if len(wrong):
+        row, position = wrong[0]
+        name = columns.columns[position]
+        raise InputError(
+            f"{path}: row {row + 1}: column '{name}' holds '{columns[name].iloc[row]}'; a column other than "
+            f"{', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 or blank: correct it, or remove the "
+            "column"
+        )
+
+
+def _normal(vocabulary: list[str]) -> str:
+    return next((name for name in NORMAL if name in vocabulary), NORMAL[0])

@@ -1,0 +1,97 @@
+"""VinDr-CXR's image-level labels (image_labels_train.csv, image_labels_test.csv) as a canonical table.
+
+https://physionet.org/content/vindr-cxr/1.0.0/ (Nguyen et al., Scientific Data 2022). Each training image was read by
+three radiologists, a row each; the test images have one row, the consensus of five. All views are PA. No patient is
+named, so each image counts as a patient of its own.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.coded import (
+    ABSENT,
+    NO_CODE,
+    NOT_TOLD,
+    PRESENT,
+    UNCERTAIN,
+    assemble_coded,
+    check_coded,
+    read_codes,
+)
+from trcgl.labels.read import read_columns, read_header
+from trcgl.labels.table import LabelTable
+
+TRAIN, TEST = "image_labels_train.csv", "image_labels_test.csv"
+IMAGE, READER = "image_id", "rad_id"
+RENAMED = {"Other disease": "Other diseases"}
+"""The one column that the test file spells otherwise than the training file."""
+WHAT = "a VinDr-CXR table of image labels"
+
+
+def read_vindr(path: str | Path) -> LabelTable:
+    """Read VinDr-CXR's image-level labels, readers merged by majority.
+
+    A finding is present where more readers mark it than do not, absent where fewer do, and uncertain where they are
+    equally many (never with three readers, nor in a consensus). The table has a row an image, numbered in the order of
+    the source. Rejected: a value that is no code, a reader listed twice for an image, no label.
+
+    Args:
+        path: one of the two files, or their folder; images of the test file are then the test split.
+
+    Raises:
+        InputError: not such a file or folder, or a column that is no finding.
+    """
+    path = Path(path)
+    files = [path / TRAIN, path / TEST] if path.is_dir() else [path]
+    header = [RENAMED.get(name, name) for name in read_header(files[0])]
+    findings = [name for name in header if name not in (IMAGE, READER, "", "Unnamed: 0")]
+    source = pd.concat([_read(file, findings) for file in files], ignore_index=True)
+    votes = read_codes(source[findings])
+    check_coded(files[0], source[findings], votes, WHAT)
+    images, names = pd.factorize(source[IMAGE])
+    twice = np.zeros(len(names), bool)
+    twice[images[source.duplicated([IMAGE, READER])]] = True
+    rows = pd.DataFrame(
+        {
+            "row": np.arange(1, len(names) + 1),
+            "image": pd.Series(names, dtype="str").map(lambda name: f"{name}.dicom" if name else ""),
+            "patient": pd.Series(names, dtype="str"),
+            "study": pd.Series(names, dtype="str"),
+            "projection": "PA",
+            "split": source["split"].groupby(images).first().to_numpy(),
+        }
+    )
+    return assemble_coded(
+        rows, _majority(votes, images, len(names)), findings, normal="No finding", reasons=[("a reader twice", twice)]
+    )
+
+
+def _read(file: Path, findings: list[str]) -> pd.DataFrame:
+    header = read_header(file)
+    spelled = {name: next((other for other in header if RENAMED.get(other) == name), name) for name in findings}
+    source = read_columns(file, (IMAGE, *spelled.values()), (READER,), what=WHAT)
+    return source.rename(columns={other: name for name, other in spelled.items()}).assign(
+        split="test" if file.name == TEST else ""
+    )
+
+
+def _majority(votes: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:
+    """int8, images x findings: what most readers say.
+
+    Args:
+        votes: int8, readings x findings, of codes.
+        images: the image of each reading, below `count`.
+    """
+
+    def counted(code: int) -> np.ndarray:
+        total = np.zeros((count, votes.shape[1]), np.int32)
+        np.add.at(total, images, votes == code)
+        return total
+
+    present, absent = counted(PRESENT), counted(ABSENT)
+    merged = np.where(present > absent, PRESENT, np.where(present < absent, ABSENT, UNCERTAIN)).astype(np.int8)
+    merged[(present + absent) == 0] = NOT_TOLD
+    merged[counted(NO_CODE) > 0] = NO_CODE
+    return merged
