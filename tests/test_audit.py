@@ -26,9 +26,10 @@ from trcgl.diffusion.audit.finding_tests import finding_tests
 from trcgl.diffusion.audit.limits import Limits, real_limits
 from trcgl.diffusion.audit.measured import THUMBNAIL, Measured
 from trcgl.diffusion.audit.neighbours import nearest_features, none_barred, not_earlier, same_patient
+from trcgl.diffusion.audit.pictures import carriers_picture
 from trcgl.diffusion.audit.verdicts import COPY, INVENTED, NOT_JUDGED, NOT_SEEN, OUTLIER, TWIN, judge_samples
 from trcgl.diffusion.samples_file import SAMPLE_SCHEMA
-from trcgl.images.shards import ShardWriter
+from trcgl.images.shards import ShardedImages, ShardWriter
 from trcgl.runtime.errors import InputError
 
 PARAMS = AuditParams(
@@ -315,7 +316,8 @@ def write_samples(folder: Path, images: np.ndarray, finding: str) -> None:
     names = [f"s{i}" for i in range(len(images))]
     write_shards(folder, names, images)
     rows: list[dict[str, Any]] = [
-        {"sample": name, "target": finding, "findings": [finding], "prompt": "", "seed": 0} for name in names
+        {"sample": name, "target": finding, "carrier": "0.png", "findings": [finding], "prompt": "", "seed": 0}
+        for name in names
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA), folder / "samples.parquet")
 
@@ -348,7 +350,23 @@ def test_tables_pictures_and_card_agree(project: Path, tmp_path: Path) -> None:
     card = synthetic_card(audit, params)
     assert f"| rare | 5 | {row['accepted']} |" in card
     draw_audit(audit, project / "synthetic", project / "images", params, tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"finding_tests.png", "nearest_real_images.png"}
+    pictures_left = {"carriers_beside_samples.png", "finding_tests.png", "nearest_real_images.png"}
+    assert {file.name for file in tmp_path.iterdir()} == pictures_left
+
+
+def test_accepted_samples_come_before_rejected_ones_beside_their_carriers(project: Path) -> None:
+    verdicts = run(project).verdicts
+    verdicts["accepted"] = [True, False, True, True, False]
+    verdicts["reason"] = ["", COPY, "", "", OUTLIER]
+    verdicts["rank"] = [3, 1, 2, 1, 2]
+    panels = carriers_picture(verdicts, project / "synthetic", project / "images").axes
+    titles = [axes.get_title() for axes in panels]
+    assert titles == ["rare: real, drawn", "accepted", "accepted", "", "", "", COPY, OUTLIER]
+    real = ShardedImages(project / "images").read(["0.png"])[0]
+    samples = ShardedImages(project / "synthetic").read(["s3", "s2", "s0", "s1", "s4"])
+    shown = [np.asarray(axes.get_images()[0].get_array()) for axes in panels if axes.get_images()]
+    for picture, sample in zip(shown, samples, strict=True):
+        assert np.array_equal(picture, np.hstack([real, sample]))
 
 
 def test_nothing_drawn_is_no_error(project: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from trcgl.images.shards import ShardedImages
 
 SHOWN = ("best", "middle", "worst", "nearest")
 COLUMNS = len(SHOWN)
+ACCEPTED, REJECTED = 6, 2
+"""Samples of each target beside their carriers, at most."""
 
 
 def draw_audit(audit: Audit, synthetic: Path, images: Path, params: AuditParams, folder: Path) -> None:
@@ -30,6 +32,7 @@ def draw_audit(audit: Audit, synthetic: Path, images: Path, params: AuditParams,
         save_figure(finding_tests_picture(audit, findings, params), folder / "finding_tests.png")
     if len(audit.verdicts):
         save_figure(nearest_picture(audit.verdicts, synthetic, images), folder / "nearest_real_images.png")
+        save_figure(carriers_picture(audit.verdicts, synthetic, images), folder / "carriers_beside_samples.png")
 
 
 def finding_tests_picture(audit: Audit, findings: list[str], params: AuditParams, *, columns: int = 3) -> Figure:
@@ -86,4 +89,31 @@ def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Fi
             f"features {row['feature_distance']:.3f} ({row['feature_split']})",
             fontsize=7,
         )
+    return figure
+
+
+def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
+    """For each target a line: the accepted samples that the judge ranks best, then rejected ones with the reason.
+
+    Each to the right of its carrier, the real training image whose view and label set it follows and, where
+    `sampling.strength` is below 1, that it starts from.
+    """
+    carriers = pd.read_parquet(synthetic / "samples.parquet", columns=["sample", "carrier"])
+    known = verdicts.merge(carriers, on="sample").sort_values(["target", "rank"])
+    real, drawn = ShardedImages(images), ShardedImages(synthetic)
+    targets = list(dict.fromkeys(known["target"]))
+    width = ACCEPTED + REJECTED
+    figure, panels = plt.subplots(len(targets), width, figsize=(2 * width, 1.3 * len(targets)), squeeze=False,
+                                  layout="constrained")  # fmt: skip
+    for axes in panels.ravel():
+        axes.axis("off")
+    for line, target in zip(panels, targets, strict=True):
+        own = known[known["target"] == target]
+        parts = [(0, own[own["accepted"]].head(ACCEPTED)), (ACCEPTED, own[~own["accepted"]].head(REJECTED))]
+        for first, part in parts:
+            for axes, (_, row) in zip(line[first:], part.iterrows(), strict=False):
+                pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
+                axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
+                axes.set_title(row["reason"] or "accepted", fontsize=7)
+        line[0].set_title(f"{target}: real, drawn", fontsize=7)
     return figure
