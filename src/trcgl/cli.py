@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_labels(commands)
     _add_pretrain(commands)
     _add_evaluate(commands)
+    _add_predict(commands)
     return parser
 
 
@@ -133,6 +134,40 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.out is not None:
         result.write(options.out)
     print(short_table(result))
+
+
+def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="findings in your own images",
+        description="A row an image and finding: image, finding, probability, positive, threshold; thresholds and the "
+        "way from a file to a picture are the model's own. An image that cannot be read is named with the reason and "
+        "the others are done; the exit code is 1 then. Research use only: not for diagnosis.",
+        epilog="example: trcgl predict --model data/models/classifier --out findings.csv --overlays seen scans/ x.dcm",
+    )
+    predict.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of a saved classifier")
+    predict.add_argument("--out", type=Path, metavar="FILE", help=".csv, .json or .parquet; without it CSV on stdout")
+    predict.add_argument("--overlays", type=Path, metavar="DIR", help="write a PNG an image and positive finding")
+    predict.add_argument(
+        "--likeliest", type=_positive, metavar="N", help="overlays of the N likeliest findings, positive or not"
+    )
+    predict.add_argument("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda, cuda:1")
+    predict.add_argument("--batch-size", default=64, type=_positive, metavar="N", help="images at once (64)")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder (with its subfolders) or pattern")
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from trcgl.inference.predict import Request, predict_files
+
+    names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
+    predict_files(Request(**{name: getattr(options, name) for name in names}))
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":
