@@ -243,7 +243,7 @@ def test_nothing_readable_is_an_error_of_the_api(folder: Path):
 
 
 def test_the_package_is_imported_without_torch():
-    script = "import sys, trcgl; assert 'TRCGLNet' in trcgl.__all__; sys.exit('torch' in sys.modules)"
+    script = "import sys, trcgl; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT / "src")}).returncode == 0
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         getattr(trcgl, "Nothing")  # noqa: B009

@@ -28,6 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_export(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -162,6 +164,45 @@ def _predict(options: argparse.Namespace) -> None:
 
     names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
     predict_files(Request(**{name: getattr(options, name) for name in names}))
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser(
+        "export",
+        help="a saved classifier as an ONNX file",
+        description="Write a saved classifier as ONNX: uint8 pictures in; logits, probabilities and class maps out, "
+        "for any number of pictures; findings, thresholds and preparation as metadata. The file is compared with the "
+        "classifier in onnxruntime before it takes its place.",
+        epilog="example: trcgl export --model data/models/classifier --out model.onnx",
+    )
+    export.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of a saved classifier")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE.onnx")
+    export.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from trcgl.inference.onnx_file import export_onnx
+
+    difference = export_onnx(options.model, options.out)
+    print(f"{options.out}: differs from the model by {difference:.1e} at most")
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check files, params, space and device before a long run",
+        description="Run it in the project's folder. A line for everything that is looked at: params, named files, "
+        "images and labels, changes since scan_images, disk, device, DVC. Exit code 1 if there is a problem.",
+        epilog="example: trcgl doctor --params presets/padchest.yaml",
+    )
+    doctor.add_argument("--params", default="params.yaml", type=Path, metavar="FILE")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from trcgl.doctor.run import doctor
+
+    doctor(options.params)
 
 
 def _positive(text: str) -> int:

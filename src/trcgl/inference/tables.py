@@ -62,7 +62,7 @@ def _json_writer(stream: TextIO) -> Writer:
         if frame.empty:
             return
         # By way of their shortest text, or 0.3 in single precision becomes 0.300000011920929
-        floats = {name: frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
+        floats = {str(name): frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
         records = frame.assign(**floats).to_dict("records")
         lines = [json.dumps(record, ensure_ascii=False) for record in records]
         stream.write(("\n" if first else ",\n") + ",\n".join(lines))
