@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.inference.files import absolute
 from trcgl.inference.pretrained import ScoredBatch, TRCGLNet
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 
 SIDE = 512
@@ -44,7 +45,11 @@ class OverlayWriter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, batch: ScoredBatch) -> None:
-        """Write the overlays of a batch that was read in the sizes (the model's, SIDE)."""
+        """Write the overlays of a batch that was read in the sizes (the model's, SIDE).
+
+        Raises:
+            InputError: a file cannot be written.
+        """
         pictures, large = batch.read.pictures
         if not len(pictures):
             return
@@ -59,8 +64,12 @@ class OverlayWriter:
                     f"{self._model.findings[finding]}   {probabilities[finding]:.2f} "
                     f"(threshold {self._model.thresholds[finding]:.2f})"
                 )
-                with written_beside(place.with_name(f"{place.name}.{self._names[finding]}.png")) as beside:
-                    overlay(picture, maps[finding], title, self._shift).save(beside)
+                file = place.with_name(f"{place.name}.{self._names[finding]}.png")
+                try:
+                    with written_beside(file) as beside:
+                        overlay(picture, maps[finding], title, self._shift).save(beside)
+                except OSError as error:
+                    raise InputError(f"{file}: cannot be written ({error.strerror})") from None
                 self.count += 1
 
     def _shown(self, probabilities: np.ndarray) -> np.ndarray:
