@@ -151,7 +151,10 @@ def rubbish(name: str) -> Callable[[Path], None]:
         (damage, ["images: 2 of 8 tried cannot be decoded; the first: im0000.png: truncated PNG"]),
         (relative, ["dataset.images: '../images' is relative and leads out of the repository"]),
         (edit(labels__vocabulary="none.csv"), ["labels.vocabulary: 'none.csv' does not exist; give an existing path"]),
-        (edit(labels__class_table="none.csv"), ["labels.class_table: 'none.csv' does not exist"]),
+        (
+            edit(labels__class_table="none.csv"),
+            ["labels.class_table: 'none.csv' does not exist", "dataset.labels: none.csv: cannot be read"],
+        ),
         (edit(audit__detector="none"), ["audit.detector: 'none' does not exist; give an existing path, or null"]),
         (edit(classifier__initial_weights="w.safetensors"), ["classifier.initial_weights: 'w.safetensors' does not"]),
         (edit(classifier__head="trcgl", classifier__label_vectors="v"), ["classifier.label_vectors: 'v' does not"]),
