@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,10 @@ def relative(project: Path) -> None:
 
 
 def rubbish(name: str) -> Callable[[Path], None]:
-    return lambda project: Path(project, name).write_bytes(b"\0<<<<<<< HEAD: [\n")
+    def plant(project: Path) -> None:
+        (project / name).write_bytes(b"\0<<<<<<< HEAD: [\n")
+
+    return plant
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_another_folder_than_scanned_is_no_drift(project: Path, capsys: pytest.C
 def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """Twice the pictures where DVC copies, once where it links, nothing for those that are there."""
     pictures = 60 * 2 * 64**2 + 120 * 64**2
-    usage = type("Usage", (), {"free": 2 * pictures - 1})
+    usage = SimpleNamespace(free=2 * pictures - 1)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
     (line, *_) = examined(capsys, problems=1)
     assert "disk: 2 MB of pictures are still to come but" in line

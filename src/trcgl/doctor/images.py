@@ -59,7 +59,8 @@ def check_labels(labels: Labels) -> Iterator[Said]:
 
 def check_sample(folder: Path, paths: Sequence[str]) -> Said:
     """Whether a few images, evenly spread over the table, can be decoded."""
-    chosen = [paths[place] for place in np.unique(np.linspace(0, len(paths) - 1, DECODED).round().astype(int))]
+    places = np.unique(np.linspace(0, len(paths) - 1, DECODED).round().astype(int))
+    chosen = [paths[place] for place in places.tolist()]
     reasons = []
     for path in chosen:
         try:
