@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from tests.import_graph import ROOT, SOURCE, STUDIES, all_imports, code_deps, direct_imports, listed_code
 
 LOWER = {"config", "labels", "images", "graph", "runtime"}
-UPPER = {"diffusion", "classifier", "evaluation", "cli"}
+UPPER = {"diffusion", "classifier", "evaluation", "inference", "doctor", "cli"}
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 STUDY_STAGES = [
     (folder, name, stage)

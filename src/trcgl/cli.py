@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_labels(commands)
     _add_pretrain(commands)
     _add_evaluate(commands)
+    _add_predict(commands)
+    _add_export(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -133,6 +136,79 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.out is not None:
         result.write(options.out)
     print(short_table(result))
+
+
+def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="findings in your own images",
+        description="A row an image and finding: image, finding, probability, positive, threshold; thresholds and the "
+        "way from a file to a picture are the model's own. An image that cannot be read is named with the reason and "
+        "the others are done; the exit code is 1 then. Research use only: not for diagnosis.",
+        epilog="example: trcgl predict --model data/models/classifier --out findings.csv --overlays seen scans/ x.dcm",
+    )
+    predict.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of a saved classifier")
+    predict.add_argument("--out", type=Path, metavar="FILE", help=".csv, .json or .parquet; without it CSV on stdout")
+    predict.add_argument("--overlays", type=Path, metavar="DIR", help="write a PNG an image and positive finding")
+    predict.add_argument(
+        "--likeliest", type=_positive, metavar="N", help="overlays of the N likeliest findings, positive or not"
+    )
+    predict.add_argument("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda, cuda:1")
+    predict.add_argument("--batch-size", default=64, type=_positive, metavar="N", help="images at once (64)")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder (with its subfolders) or pattern")
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from trcgl.inference.predict import Request, predict_files
+
+    names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
+    predict_files(Request(**{name: getattr(options, name) for name in names}))
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser(
+        "export",
+        help="a saved classifier as an ONNX file",
+        description="Write a saved classifier as ONNX: uint8 pictures in; logits, probabilities and class maps out, "
+        "for any number of pictures; findings, thresholds and preparation as metadata. The file is compared with the "
+        "classifier in onnxruntime before it takes its place.",
+        epilog="example: trcgl export --model data/models/classifier --out model.onnx",
+    )
+    export.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of a saved classifier")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE.onnx")
+    export.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from trcgl.inference.onnx_file import export_onnx
+
+    difference = export_onnx(options.model, options.out)
+    print(f"{options.out}: differs from the model by {difference:.1e} at most")
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check files, params, space and device before a long run",
+        description="Run it in the project's folder. A line for everything that is looked at: params, named files, "
+        "images and labels, changes since scan_images, disk, device, DVC. Exit code 1 if there is a problem.",
+        epilog="example: trcgl doctor --params presets/padchest.yaml",
+    )
+    doctor.add_argument("--params", default="params.yaml", type=Path, metavar="FILE")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from trcgl.doctor.run import doctor
+
+    doctor(options.params)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class MlDecoderHead(nn.Module):
         probability: where it looked, and how sure it is. It is not negative and sums to the probability.
         """
         places = self.embed(maps.flatten(2).transpose(1, 2)).relu()
-        queries = self.queries.expand(len(maps), -1, -1)
+        # Not len(maps), which is a constant to an exporter
+        queries = self.queries.expand(maps.shape[0], -1, -1)
         hidden = self.norms[0](queries + self.dropout(queries))
         seen, attention = self.attention(hidden, places, places)
         hidden = self.norms[1](hidden + self.dropout(seen))

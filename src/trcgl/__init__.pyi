@@ -1,0 +1,1 @@
+from trcgl.inference.pretrained import TRCGLNet as TRCGLNet

@@ -1,0 +1,1 @@
+"""`trcgl doctor`: what would stop a long run, found in seconds."""

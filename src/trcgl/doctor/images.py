@@ -1,0 +1,109 @@
+"""The image folder, the label table, and whether they belong together; a folder is listed once, whatever its size."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.config import Params, read_yaml
+from trcgl.doctor.said import Said, problem
+from trcgl.images.decode import UnreadableImage, decode
+from trcgl.images.manifest import list_images
+from trcgl.labels.adapters import read_table
+from trcgl.labels.build import Labels, build_labels
+from trcgl.runtime.errors import InputError
+
+DECODED = 8
+"""Full-size radiographs take a tenth of a second each."""
+SIZES = 2000
+"""Files whose size is asked for: on network disks that takes a good part of a millisecond each."""
+MISSING_SHARE = 0.01
+"""PadChest itself lacks some of its files; a download that broke off lacks more."""
+MANIFEST = Path("data/manifest.parquet")
+
+
+def image_folder(folder: Path) -> list[str] | Said:
+    """The image files of the folder, or why there are none."""
+    if not folder.is_dir():
+        return problem("dataset.images", f"'{folder}' is no folder; set it to the folder that holds the images")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return problem("dataset.images", f"'{folder}' may not be read by this user; change its permissions")
+    return list_images(folder) or problem("dataset.images", f"'{folder}' holds no image file")
+
+
+def build_as_the_stage(params: Params, names: Sequence[str]) -> Labels | Said:
+    """What `parse_labels` will make of the table and these files, or why it will stop."""
+    try:
+        table = read_table(params.dataset.name, params.dataset.labels)
+        return build_labels(table, pd.DataFrame({"path": list(names)}), params.labels, params.dataset.split_file)
+    except InputError as error:
+        return problem("dataset.labels", error)
+
+
+def check_labels(labels: Labels) -> Iterator[Said]:
+    """Classes and groups that the table gives, and its images that are not on the disk."""
+    groups = pd.Series([entry["group"] for entry in labels.classes["classes"]]).value_counts()
+    counted = ", ".join(f"{groups.get(name, 0)} {name}" for name in ("head", "medium", "tail"))
+    yield Said("labels", f"{len(labels.selected)} images, {len(labels.classes['classes'])} findings ({counted})")
+    missing = int(labels.rejected["reason"].isin(["image file missing", "image file is ambiguous"]).sum())
+    wanted = len(labels.selected) + missing
+    text = f"{missing} of {wanted} images of the label table are not in the image folder, or not uniquely"
+    if missing > MISSING_SHARE * wanted:
+        first = labels.rejected.loc[labels.rejected["reason"].str.startswith("image file"), "image"].iloc[0]
+        yield problem("images", f"{text}; the first: {first}; complete the folder")
+    else:
+        yield Said("images", text)
+
+
+def check_sample(folder: Path, paths: Sequence[str]) -> Said:
+    """Whether a few images, evenly spread over the table, can be decoded."""
+    places = np.unique(np.linspace(0, len(paths) - 1, DECODED).round().astype(int))
+    chosen = [paths[place] for place in places.tolist()]
+    reasons = []
+    for path in chosen:
+        try:
+            decode(folder / path)
+        except UnreadableImage as error:
+            reasons.append(f"{path}: {error}")
+    if reasons:
+        return problem("images", f"{len(reasons)} of {len(chosen)} tried cannot be decoded; the first: {reasons[0]}")
+    return Said("images", f"{len(chosen)} of {len(chosen)} tried can be decoded")
+
+
+def check_manifest(params: Params, names: Sequence[str]) -> Said:
+    """Whether the folder is still what `scan_images` saw; DVC does not look into it."""
+    if not MANIFEST.exists():
+        return Said("manifest", "none yet; scan_images makes it")
+    if _recorded_dataset() != (params.dataset.images, params.dataset.revision):
+        return Said("manifest", "dataset.images or dataset.revision changed; scan_images will run again")
+    try:
+        manifest = pd.read_parquet(MANIFEST, columns=["path", "bytes"])
+    except (OSError, ValueError) as error:
+        return problem("manifest", f"{MANIFEST} cannot be read ({error}); run `dvc repro -f scan_images`")
+    now = set(names)
+    known = set(manifest["path"])
+    both = manifest[manifest["path"].isin(now)]
+    tried = both.iloc[np.unique(np.linspace(0, len(both) - 1, min(SIZES, len(both))).round().astype(int))]
+    folder = Path(params.dataset.images)
+    changed = sum(
+        (folder / path).stat().st_size != size for path, size in zip(tried["path"], tried["bytes"], strict=True)
+    )
+    added, gone = len(now - known), len(known - now)
+    if added or gone or changed:
+        return problem(
+            "manifest", f"since scan_images {added} images came, {gone} went, {changed} of {len(tried)} tried have "
+            "another size; raise dataset.revision or run `dvc repro -f scan_images`",
+        )  # fmt: skip
+    return Said("manifest", f"the image folder is as scan_images saw it (names, and sizes of {len(tried)})")
+
+
+def _recorded_dataset() -> tuple[object, object] | None:
+    """Image folder and revision at the last run of scan_images."""
+    try:
+        lock = read_yaml("dvc.lock")
+        values = lock["stages"]["scan_images"]["params"]["params.yaml"]
+        return values["dataset.images"], values["dataset.revision"]
+    except (InputError, KeyError, TypeError):
+        return None

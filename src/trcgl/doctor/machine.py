@@ -1,0 +1,136 @@
+"""Disk, device, threads, and the state of DVC."""
+
+import configparser
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from trcgl.config import ComputeParams, Params, read_yaml
+from trcgl.doctor.said import Said, problem
+from trcgl.runtime.errors import InputError
+
+COPYING = ("reflink", "copy")
+SAVED = Path("data/images")
+
+
+def check_disk(params: Params, images: int, tail_findings: int, phantom: int = 0) -> Said:
+    """Whether cached and drawn pictures fit; models, a few gigabytes with their optimiser's state, come on top.
+
+    A byte a pixel in two sizes. DVC keeps an output in its cache as well as in the working copy: twice the space where
+    it copies, or might have to (no one can tell beforehand whether a file system clones).
+    """
+    sizes = params.images
+    drawn = tail_findings * (params.sampling.images_per_finding or 0)
+    pictures = images * (sizes.classifier_size**2 + sizes.diffusion_size**2) + drawn * sizes.diffusion_size**2 + phantom
+    made = sum(file.stat().st_size for file in SAVED.glob("*/*.npy"))
+    # What is there already is replaced, not added to; what lies in DVC's cache stays there
+    places = {Path.cwd(): max(0, pictures - made)}
+    cache, link = _dvc_cache()
+    if link in COPYING:
+        twice = pictures if made < pictures else 0
+        same = _existing(cache).stat().st_dev == Path.cwd().stat().st_dev
+        if same:
+            places[Path.cwd()] += twice
+        else:
+            places[cache] = twice
+    for place, need in places.items():
+        free = shutil.disk_usage(_existing(place)).free
+        if need > free:
+            return problem(
+                "disk", f"{_size(need)} of pictures are still to come but {place} has {_size(free)} free; make room, "
+                "lower images.*_size, or let DVC link (`dvc config cache.type hardlink,symlink`)",
+            )  # fmt: skip
+    told = " and ".join(
+        f"{_size(need)} at {place} ({_size(shutil.disk_usage(_existing(place)).free)} free)"
+        for place, need in places.items()
+    )
+    return Said("disk", f"pictures still need about {told}; models come on top")
+
+
+def _dvc_cache() -> tuple[Path, str]:
+    """Folder of DVC's cache, and the first way in which it puts a file into the working copy."""
+    config = configparser.ConfigParser()
+    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    folder = config.get("cache", "dir", fallback="cache")
+    link = config.get("cache", "type", fallback="reflink,copy").strip("'\"").split(",")[0].strip()
+    # A relative folder starts from the file it is written in
+    return Path(".dvc", folder.strip("'\"")).resolve(), link
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the first folder above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def check_compute(compute: ComputeParams) -> Iterator[Said]:
+    """Device, precision and threads that a run will have."""
+    import torch
+
+    from trcgl.runtime.device import pick_device, pick_dtype
+
+    try:
+        device = pick_device(compute.device)
+    except InputError as error:
+        yield problem("device", error)
+    else:
+        name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+        dtype = str(pick_dtype(device, compute.precision)).removeprefix("torch.")
+        yield Said("device", f"{compute.device}: {device}{name}; precision {compute.precision}: {dtype}")
+    cores = usable_cores()
+    if compute.threads > cores:
+        yield problem(
+            "compute.threads", f"{compute.threads}, but only {cores} cores can be used here; more threads than cores "
+            "wait for each other (another number changes the last bits of a trained model)",
+        )  # fmt: skip
+    else:
+        yield Said("threads", f"{compute.threads} of {cores} cores")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; in a container or a queue fewer than the machine has."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
+
+
+def check_dvc() -> Iterator[Said]:
+    """Whether DVC can run here, and how far the pipeline is."""
+    if not Path(".dvc").is_dir() or not Path("dvc.yaml").is_file():
+        yield problem("dvc", f"{Path.cwd()} is not the project's folder (no .dvc, or no dvc.yaml); run from there")
+        return
+    try:
+        stages = read_yaml("dvc.yaml")["stages"]
+        locked = (read_yaml("dvc.lock") or {}).get("stages", {}) if Path("dvc.lock").exists() else {}
+    except InputError as error:
+        yield problem("dvc", f"{error}; a merge may have left marks in it")
+        return
+    busy = _running()
+    if busy:
+        yield problem("dvc", f"another DVC command runs here (process {', '.join(map(str, busy))}); wait for its end")
+    outs = [(name, out["path"]) for name in stages for out in locked.get(name, {}).get("outs", [])]
+    absent = [path for _, path in outs if not Path(path).exists()]
+    text = f"{len(stages)} stages, {sum(name not in locked for name in stages)} never run"
+    if absent:
+        text += f"; {len(absent)} of {len(outs)} outputs are not here (`dvc checkout` takes them from the cache)"
+    yield Said("dvc", text)
+
+
+def _running() -> list[int]:
+    """Processes that hold DVC's lock and still live."""
+    try:
+        held = json.loads(Path(".dvc/tmp/rwlock").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    holders = [entry.get("write") or {} for entry in held.values()]
+    holders += [reader for entry in held.values() for reader in entry.get("read") or []]
+    return sorted({holder["pid"] for holder in holders if "pid" in holder and psutil.pid_exists(holder["pid"])})

@@ -1,0 +1,106 @@
+"""The files and folders that a params file names."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+
+from trcgl.config import Params
+from trcgl.doctor.said import Said, problem
+
+WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
+
+
+def check_paths(params: Params) -> Iterator[Said]:
+    """Relative paths that lead out of the repository, and named files that are not there."""
+    assets = dict(_assets(params))
+    dataset = params.dataset
+    data = {
+        "dataset.images": dataset.images,
+        "dataset.labels": dataset.labels,
+        "dataset.split_file": dataset.split_file,
+    }
+    for key, value in {**data, **assets}.items():
+        if value is not None and _leads_out(value):
+            yield problem(
+                key, f"'{value}' is relative and leads out of the repository, so queued experiments do not find it; "
+                f"give the absolute path {Path(value).resolve()}",
+            )  # fmt: skip
+    missing = 0
+    for key, value in assets.items():
+        if not Path(value).expanduser().exists():
+            missing += 1
+            yield problem(key, f"'{value}' does not exist; give an existing path{_or_null(key)}")
+    for key, training in (("baseline", params.baseline), ("classifier", params.classifier)):
+        if training.initial_weights == "imagenet" and (absent := _absent_imagenet(training.backbone)):
+            missing += 1
+            yield problem(f"{key}.initial_weights", absent)
+    base = params.diffusion.base
+    if is_hub_id(base) and not _is_cached(base, params.diffusion.base_revision, "model_index.json"):
+        missing += 1
+        revision = params.diffusion.base_revision
+        fetch = f"hf download {base}" + (f" --revision {revision}" if revision else "")
+        yield problem(
+            "diffusion.base", f"'{base}' is neither a folder nor in the local cache of the hub; run `{fetch}` first"
+        )
+    if not missing:
+        yield Said("assets", f"all {len(assets)} named files and folders exist")
+
+
+def is_hub_id(base: str) -> bool:
+    """Whether a base generator is neither trained here nor a folder, as the stage decides it."""
+    local = Path(base).expanduser().is_dir() or base.startswith((".", "/", "~")) or base.count("/") != 1
+    return base != "scratch" and not local
+
+
+def _assets(params: Params) -> Iterator[tuple[str, str]]:
+    """Key and path of what the stages will read besides images and labels."""
+    labels, classifier = params.labels, params.classifier
+    yield "labels.vocabulary", labels.vocabulary
+    optional = {
+        "labels.class_table": labels.class_table,
+        "audit.detector": params.audit.detector,
+        "classifier.label_vectors": classifier.label_vectors if classifier.head in WITH_LABEL_VECTORS else None,
+        "baseline.initial_weights": params.baseline.initial_weights,
+        "classifier.initial_weights": classifier.initial_weights,
+    }
+    for key, value in optional.items():
+        # ImageNet's weights are a name of timm's, not a file
+        if value is not None and value != "imagenet":
+            yield key, value
+    base = params.diffusion.base
+    if base != "scratch" and not is_hub_id(base):
+        yield "diffusion.base", base
+
+
+def _absent_imagenet(backbone: str) -> str:
+    """Why timm's weights of a backbone cannot be loaded without a network, or nothing."""
+    import timm
+
+    if not timm.is_model(backbone):
+        return f"'{backbone}' is not a timm model"
+    configuration = timm.get_pretrained_cfg(backbone)
+    name = None if configuration is None else configuration.hf_hub_id
+    if name is None:
+        return f"timm has no weights for '{backbone}'; give the path of a safetensors file, or null"
+    if any(_is_cached(name, None, file) for file in ("model.safetensors", "pytorch_model.bin")):
+        return ""
+    return f"imagenet: '{name}' is not in the local cache of the hub; run `hf download {name}` first"
+
+
+def _leads_out(value: str) -> bool:
+    """By its text: a link inside the repository to a disk elsewhere is as good as an absolute path."""
+    return Path(os.path.normpath(value)).parts[:1] == ("..",)
+
+
+def _is_cached(name: str, revision: str | None, file: str) -> bool:
+    try:
+        return isinstance(try_to_load_from_cache(name, file, revision=revision), str)
+    except HFValidationError:
+        return False
+
+
+def _or_null(key: str) -> str:
+    return "" if key in ("labels.vocabulary", "diffusion.base") else ", or null"

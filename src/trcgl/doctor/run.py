@@ -1,0 +1,65 @@
+"""All checks in the order of a run; one that cannot be made because of another's problem is left out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trcgl.config import Params, load_params
+from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest, check_sample, image_folder
+from trcgl.doctor.machine import check_compute, check_disk, check_dvc
+from trcgl.doctor.paths import check_paths
+from trcgl.doctor.said import Said, problem
+from trcgl.runtime.errors import InputError
+
+
+def examine(file: Path) -> Iterator[Said]:
+    """Everything there is to say about a params file in the current folder, as it is found."""
+    try:
+        params = load_params(file)
+    except InputError as error:
+        yield problem("params", error)
+        return
+    yield Said("params", f"{file} is complete and valid")
+    yield from check_paths(params)
+    yield from _data(params)
+    yield from check_compute(params.compute)
+    yield from check_dvc()
+
+
+def _data(params: Params) -> Iterator[Said]:
+    """Images and labels, and the space for what is made of them."""
+    phantom = params.dataset.phantom
+    folder = Path(params.dataset.images)
+    if params.dataset.name == "phantom" and not Path(params.dataset.labels).exists():
+        yield Said("dataset", "the phantom is not drawn yet; make_phantom does it")
+        images = phantom.train_images + phantom.validation_images + phantom.test_images
+        # 16-bit files of noisy pictures hardly shrink
+        yield check_disk(params, images, 0, phantom=2 * images * phantom.size**2)
+        return
+    names = image_folder(folder)
+    if isinstance(names, Said):
+        yield names
+        return
+    yield Said("dataset", f"{len(names)} image files under {folder}")
+    yield check_manifest(params, names)
+    labels = build_as_the_stage(params, names)
+    if isinstance(labels, Said):
+        yield labels
+        return
+    yield from check_labels(labels)
+    yield check_sample(folder, labels.selected["path"].tolist())
+    tail = sum(entry["group"] == "tail" for entry in labels.classes["classes"])
+    yield check_disk(params, len(labels.selected), tail)
+
+
+def doctor(file: Path) -> None:
+    """Print a line for everything that was looked at.
+
+    Raises:
+        InputError: there are problems; each has its line.
+    """
+    problems = 0
+    for said in examine(file):
+        print(said, flush=True)
+        problems += said.problem
+    if problems:
+        raise InputError(f"{file}: {problems} {'problem' if problems == 1 else 'problems'}, see above")

@@ -1,0 +1,140 @@
+"""A saved classifier as one ONNX file (https://onnx.ai), for programs without Python or torch."""
+
+import copy
+import dataclasses
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from trcgl.classifier.label_graph import ClassVectors
+from trcgl.classifier.model import Classifier
+from trcgl.inference.pretrained import TRCGLNet
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+from trcgl.runtime.seeding import rng
+
+OPSET = 20
+"""From 2023: new enough for every operator used here, old enough for the runtimes in use."""
+TOLERANCE = 1e-4
+INPUT = "pictures"
+OUTPUTS = ("logits", "probabilities", "class_maps")
+
+
+class _Fixed(nn.Module):
+    """What a module without input computes, once and for all."""
+
+    value: Tensor
+
+    def __init__(self, value: Tensor):
+        super().__init__()
+        self.register_buffer("value", value)
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+class _Exported(nn.Module):
+    """uint8 pictures [B, 1, S, S] -> logits [B, C], probabilities [B, C], class maps [B, C, h, w]."""
+
+    def __init__(self, classifier: Classifier):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, maps = self.classifier(pictures)
+        return logits, logits.sigmoid(), maps
+
+
+def export_onnx(folder: Path, out: Path) -> float:
+    """Write a saved classifier as ONNX and compare it with torch in onnxruntime.
+
+    Input `pictures`: uint8 [batch, 1, S, S], as the model's preparation makes them from files. Outputs: `logits` and
+    `probabilities` [batch, C], `class_maps` [batch, C, h, w]. Metadata, each a JSON text: `findings`, `groups`,
+    `thresholds` (by finding), `preparation`, `image_size`.
+
+    Returns:
+        The largest difference in logits, probabilities and class maps on random pictures.
+
+    Raises:
+        InputError: the folder holds no model, the file cannot be written, or the difference is above TOLERANCE.
+    """
+    model = TRCGLNet.from_pretrained(folder, device="cpu")
+    exported = _Exported(_without_graph(model.classifier)).eval()
+    example = random_pictures(2, model.size)
+    with warnings.catch_warnings():
+        # torch's own use of names that it is about to give up
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            exported, (example,), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=list(OUTPUTS),
+            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    _forget_origin(proto)
+    onnx.helper.set_model_props(proto, {key: json.dumps(value) for key, value in metadata(model).items()})
+    onnx.checker.check_model(proto)
+    try:
+        with written_beside(out) as beside:
+            onnx.save(proto, beside)
+            difference = _difference(beside, exported, model.size)
+            if difference > TOLERANCE:
+                raise InputError(
+                    f"{folder}: the exported model differs from it by {difference:.1e}, more than {TOLERANCE:.0e}; "
+                    f"{out} was not written"
+                )
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give a file name for --out") from None
+    return difference
+
+
+def metadata(model: TRCGLNet) -> dict[str, Any]:
+    """What a program must know besides the tensors."""
+    return {
+        "findings": model.findings,
+        "groups": model.classifier.config.class_groups,
+        "thresholds": model.classifier.thresholds,
+        "preparation": dataclasses.asdict(model.preparation),
+        "image_size": model.size,
+    }
+
+
+def random_pictures(count: int, size: int) -> Tensor:
+    """uint8 [count, 1, size, size], the same each time."""
+    return torch.from_numpy(rng("onnx", count, size).integers(0, 256, (count, 1, size, size), np.uint8))
+
+
+def _without_graph(classifier: Classifier) -> Classifier:
+    """A copy in which the label graph's class vectors are numbers: after training they no longer depend on anything."""
+    classifier = copy.deepcopy(classifier)
+    graphs = [(name, module) for name, module in classifier.named_modules() if isinstance(module, ClassVectors)]
+    for name, graph in graphs:
+        with torch.no_grad():
+            classifier.set_submodule(name, _Fixed(graph()))
+    return classifier
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Remove torch's notes on where in the code each part comes from: they name the folders of this machine."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+def _difference(path: Path, exported: nn.Module, size: int) -> float:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # Another number than the example's, so that a batch that was fixed at export is found out
+    pictures = random_pictures(3, size)
+    with torch.inference_mode():
+        expected = exported(pictures)
+    found = session.run(list(OUTPUTS), {INPUT: pictures.numpy()})
+    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True))

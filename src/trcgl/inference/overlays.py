@@ -1,0 +1,113 @@
+"""Where a model sees a finding: the picture beside itself under the finding's class map, one PNG a finding."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from trcgl.classifier.receptive_field import receptive_shift
+from trcgl.inference.files import absolute
+from trcgl.inference.pretrained import ScoredBatch, TRCGLNet
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+
+SIDE = 512
+"""Of the picture in an overlay, in pixels: more than most models read, because people look at it."""
+BAR = 32
+SHIFT_IMAGES = 32
+OPACITY = 0.6
+
+
+class OverlayWriter:
+    """Writes overlays of the positive findings of every image, or of a fixed number of the likeliest.
+
+    An overlay of finding `x` on `scans/a.png` is `scans/a.png.x.png` in the folder, `scans/` being what is left of the
+    path below the folder that all images share.
+
+    Args:
+        folder: made if missing; other files in it stay.
+        paths: all images that will come.
+        likeliest: how many findings an image; None: the positive ones.
+    """
+
+    def __init__(self, folder: Path, model: TRCGLNet, paths: Sequence[Path], likeliest: int | None = None):
+        self._folder = folder
+        self._model = model
+        self._root = os.path.commonpath([absolute(path.parent) for path in paths])
+        self._likeliest = likeliest
+        self._names = _file_names(model.findings)
+        self._shift: tuple[float, float] | None = None
+        self.count = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, batch: ScoredBatch) -> None:
+        """Write the overlays of a batch that was read in the sizes (the model's, SIDE).
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        pictures, large = batch.read.pictures
+        if not len(pictures):
+            return
+        if self._shift is None:
+            self._shift = receptive_shift(self._model.classifier, pictures[:SHIFT_IMAGES])
+        for path, picture, probabilities, maps in zip(
+            batch.read.paths, large, batch.probabilities, batch.maps, strict=True
+        ):
+            place = self._folder / os.path.relpath(absolute(path), self._root)
+            for finding in self._shown(probabilities):
+                title = (
+                    f"{self._model.findings[finding]}   {probabilities[finding]:.2f} "
+                    f"(threshold {self._model.thresholds[finding]:.2f})"
+                )
+                file = place.with_name(f"{place.name}.{self._names[finding]}.png")
+                try:
+                    with written_beside(file) as beside:
+                        overlay(picture, maps[finding], title, self._shift).save(beside)
+                except OSError as error:
+                    raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+                self.count += 1
+
+    def _shown(self, probabilities: np.ndarray) -> np.ndarray:
+        ranked = np.argsort(-probabilities, kind="stable")
+        if self._likeliest is not None:
+            return ranked[: self._likeliest]
+        return ranked[(probabilities >= self._model.thresholds)[ranked]]
+
+
+def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple[float, float]) -> Image.Image:
+    """The picture, and the picture under its class map, below a title.
+
+    Colour is relative to the map's own largest value; what speaks against the finding is not coloured.
+
+    Args:
+        picture: uint8 [S, S].
+        class_map: float [h, w], evidence by place at any scale.
+        shift: how far the map's cells look down and right of the middle of their tiles, as shares of the side.
+    """
+    side = len(picture)
+    evidence = np.maximum(class_map, 0).astype(np.float32)
+    evidence = cv2.resize(evidence, (side, side), interpolation=cv2.INTER_LINEAR)
+    down, right = (np.clip(np.arange(side) - round(share * side), 0, side - 1) for share in shift)
+    evidence = evidence[down][:, right] / max(float(evidence.max()), 1e-12)
+    colours = cv2.applyColorMap((evidence * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    grey = np.repeat(picture[:, :, None], 3, axis=2)
+    opacity = OPACITY * evidence[:, :, None]
+    covered = (grey * (1 - opacity) + colours * opacity).astype(np.uint8)
+    sheet = Image.new("RGB", (2 * side, side + BAR))
+    sheet.paste(Image.fromarray(np.hstack([grey, covered])), (0, BAR))
+    ImageDraw.Draw(sheet).text((8, BAR // 2), title, fill="white", anchor="lm", font=ImageFont.load_default(18))
+    return sheet
+
+
+def _file_names(findings: Sequence[str]) -> list[str]:
+    """Findings as parts of file names that any system takes, all different."""
+    names: list[str] = []
+    for index, finding in enumerate(findings):
+        name = re.sub(r"\W+", "_", finding).strip("_").lower()
+        names.append(name if name and name not in names else f"{name}_{index}")
+    return names

@@ -1,0 +1,87 @@
+"""`trcgl predict`: images in, a table and overlays out; what cannot be read is counted, and the rest is done."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trcgl.inference.files import find_images
+from trcgl.inference.overlays import SIDE, OverlayWriter
+from trcgl.inference.pretrained import TRCGLNet, check_some_read, log
+from trcgl.inference.tables import Writer, check_table_path, csv_writer, table_writer
+from trcgl.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted.
+
+    Attributes:
+        model: folder of a saved classifier.
+        images: files, folders and patterns.
+        out: table; None: CSV on stdout.
+        overlays: folder; None: none are drawn.
+        likeliest: findings an overlay is drawn of; None: the positive ones.
+        device: as `compute.device`.
+        batch_size: images at once.
+    """
+
+    model: Path
+    images: Sequence[str]
+    out: Path | None
+    overlays: Path | None
+    likeliest: int | None
+    device: str
+    batch_size: int
+
+
+def predict_files(request: Request) -> None:
+    """Write the table and the overlays of every image that can be read.
+
+    Raises:
+        InputError: the request cannot be met (then the old table stays), or, after all is written, some images could
+            not be read.
+    """
+    if request.out is not None:
+        check_table_path(request.out)
+    paths = find_images(request.images)
+    model = TRCGLNet.from_pretrained(request.model, device=request.device)
+    overlays = _overlays(request, model, paths)
+    unreadable = positives = 0
+    with _table(request.out, model) as write:
+        sizes = () if overlays is None else (SIDE,)
+        for batch in model.score(paths, batch_size=request.batch_size, also=sizes):
+            unreadable += len(batch.read.unreadable)
+            rows = model.rows(batch)
+            positives += int(rows["positive"].sum())
+            write(rows)
+            if overlays is not None:
+                overlays.write(batch)
+        check_some_read(paths, unreadable)
+    drawn = "" if overlays is None else f", {overlays.count} overlays in {request.overlays}"
+    log.info("%d images, %d positive findings%s", len(paths) - unreadable, positives, drawn)
+    if unreadable:
+        raise InputError(f"{unreadable} of {len(paths)} images could not be read; the others are done")
+
+
+def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> OverlayWriter | None:
+    if request.overlays is None:
+        return None
+    try:
+        return OverlayWriter(request.overlays, model, paths, request.likeliest)
+    except OSError as error:
+        raise InputError(f"{request.overlays}: cannot be made ({error.strerror}); give a folder") from None
+
+
+@contextmanager
+def _table(out: Path | None, model: TRCGLNet) -> Iterator[Writer]:
+    empty = model.no_rows()
+    if out is None:
+        yield csv_writer(sys.stdout, empty)
+        return
+    try:
+        with table_writer(out, empty) as write:
+            yield write
+    except OSError as error:
+        raise InputError(f"{error.filename or out}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,163 @@
+"""A saved classifier, ready to use: `TRCGLNet.from_pretrained(folder).predict(files)`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from trcgl.classifier.model import Classifier
+from trcgl.classifier.predict import predict_with_maps
+from trcgl.inference.files import find_images
+from trcgl.inference.reading import ReadBatch, read_batches
+from trcgl.runtime.device import pick_device
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger, progress
+
+log = get_logger("predict")
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """What a model says about some images.
+
+    Attributes:
+        read: the images.
+        probabilities: float32 [n, C].
+        maps: float32 [n, C, h, w], evidence by place.
+    """
+
+    read: ReadBatch
+    probabilities: np.ndarray
+    maps: np.ndarray
+
+
+class TRCGLNet:
+    """A saved classifier with all that it needs to read image files.
+
+    Attributes:
+        classifier: the network, in evaluation mode.
+        findings: C names, in the order of its outputs.
+        thresholds: float32 [C], the probability from which a finding counts as present.
+        preparation: how a file becomes a picture.
+        size: side of a picture in pixels.
+    """
+
+    def __init__(self, classifier: Classifier, name: str = "the model"):
+        if classifier.config.preparation is None:
+            raise InputError(
+                f"{name}: config.json does not say how pictures are made from files ('preparation'); a classifier "
+                "that train_classifier or train_baseline writes does"
+            )
+        self.classifier = classifier.eval()
+        self.preparation = classifier.config.preparation
+        self.findings = classifier.config.class_names
+        self.size = classifier.config.image_size
+        # The precision in which evaluation compares them, so that both call the same images positive
+        self.thresholds = np.array([classifier.thresholds[finding] for finding in self.findings], np.float32)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str = "auto") -> "TRCGLNet":
+        """Read the folder that `train_classifier` or `train_baseline` wrote; nothing else is read.
+
+        Args:
+            folder: with model.safetensors, config.json, classes.json and thresholds.json.
+            device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`.
+
+        Raises:
+            InputError: the folder holds no such model, or there is no such device.
+        """
+        classifier = Classifier.load(folder)
+        return cls(classifier.to(pick_device(device)), str(folder))
+
+    def __repr__(self) -> str:
+        config = self.classifier.config
+        return (
+            f"TRCGLNet({config.backbone} with head {config.head}, {len(self.findings)} findings, "
+            f"images of {self.size} px, on {self.classifier.pixel_mean.device})"
+        )
+
+    def predict(self, images: str | Path | Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
+        """Findings in image files (PNG, JPEG, TIFF, DICOM).
+
+        Args:
+            images: a file, folder or pattern, or several; see `find_images`.
+            batch_size: images at once.
+
+        Returns:
+            A row an image and finding: image, finding, probability (0..1), positive (whether it reaches the
+            threshold), threshold. Images that cannot be read have no rows: they are logged, and
+            `table.attrs["unreadable"]` names them with the reason.
+
+        Raises:
+            InputError: no image is named, or none can be read.
+        """
+        paths = find_images([images] if isinstance(images, str | Path) else images)
+        parts: list[pd.DataFrame] = []
+        unreadable: dict[str, str] = {}
+        for batch in self.score(paths, batch_size=batch_size):
+            parts.append(self.rows(batch))
+            unreadable |= {str(path): reason for path, reason in batch.read.unreadable}
+        table = pd.concat(parts, ignore_index=True)
+        check_some_read(paths, len(unreadable))
+        table.attrs["unreadable"] = unreadable
+        return table
+
+    def score(
+        self, paths: Sequence[Path], *, batch_size: int = BATCH_SIZE, also: Sequence[int] = ()
+    ) -> Iterator[ScoredBatch]:
+        """Batch by batch, however many images there are; every image that cannot be read is logged.
+
+        Args:
+            also: further sizes in which the pictures are wanted, after the model's own.
+
+        Raises:
+            InputError: a batch does not fit into the device's memory.
+        """
+        with progress((), total=len(paths), what="predict") as bar:
+            for read in read_batches(paths, self.preparation, (self.size, *also), batch_size):
+                for path, reason in read.unreadable:
+                    log.warning("unreadable: %s: %s", path, reason)
+                yield self._scored(read, batch_size)
+                bar.update(len(read.paths) + len(read.unreadable))
+
+    def rows(self, batch: ScoredBatch) -> pd.DataFrame:
+        """The rows of a batch, as `predict` returns them."""
+        return self._rows([str(path) for path in batch.read.paths], batch.probabilities)
+
+    def no_rows(self) -> pd.DataFrame:
+        """The columns of `rows` without a row."""
+        return self._rows([], np.empty((0, len(self.findings)), np.float32))
+
+    def _rows(self, images: list[str], probabilities: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "image": pd.Series(np.repeat(np.array(images, object), len(self.findings)), dtype="str"),
+                "finding": pd.Series(np.tile(np.array(self.findings, object), len(images)), dtype="str"),
+                "probability": probabilities.ravel(),
+                "positive": (probabilities >= self.thresholds).ravel(),
+                "threshold": np.tile(self.thresholds, len(images)),
+            }
+        )
+
+    def _scored(self, read: ReadBatch, batch_size: int) -> ScoredBatch:
+        pictures = read.pictures[0]
+        if not len(pictures):
+            none = np.empty((0, len(self.findings)), np.float32)
+            return ScoredBatch(read, none, none[:, :, None, None])
+        try:
+            return ScoredBatch(read, *predict_with_maps(self.classifier, pictures, batch_size=batch_size))
+        except torch.OutOfMemoryError:
+            raise InputError(
+                f"a batch of {batch_size} images does not fit into the memory of the device; give a smaller batch size"
+            ) from None
+
+
+def check_some_read(paths: Sequence[Path], unreadable: int) -> None:
+    """Raise an InputError if none of the images could be read."""
+    if unreadable == len(paths):
+        raise InputError(f"none of {len(paths)} images could be read; the first: {paths[0]}")

@@ -1,0 +1,73 @@
+"""Image files -> batches of pictures, decoded ahead of their use, with a bounded number in memory."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.images.decode import UnreadableImage
+from trcgl.images.preparation import Preparation
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """Some images in their order, and those among them that could not be read.
+
+    Attributes:
+        paths: the n that could be read.
+        pictures: for every size S that was asked for, uint8 [n, S, S].
+        unreadable: path and reason of the others.
+    """
+
+    paths: list[Path]
+    pictures: list[np.ndarray]
+    unreadable: list[tuple[Path, str]]
+
+
+def read_batches(
+    paths: Sequence[Path], preparation: Preparation, sizes: Sequence[int], batch_size: int
+) -> Iterator[ReadBatch]:
+    """Every image, decoded once, in batches of `batch_size` files; at most two batches are decoded and not yet taken.
+
+    Threads, not processes: the libraries let go of the interpreter while they decode, and a script that predicts needs
+    no `if __name__ == "__main__"`.
+    """
+
+    def read(path: Path) -> list[np.ndarray] | str:
+        try:
+            return preparation.read(path, sizes)
+        except UnreadableImage as error:
+            return str(error)
+
+    waiting = iter(paths)
+    pending: deque[tuple[Path, Future[list[np.ndarray] | str]]] = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            while True:
+                ahead = islice(waiting, 2 * batch_size - len(pending))
+                pending.extend((path, pool.submit(read, path)) for path in ahead)
+                if not pending:
+                    return
+                part = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
+                yield _batch([(path, future.result()) for path, future in part], sizes)
+        finally:
+            # Whoever stops in between does not wait for pictures that nobody takes
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _batch(results: list[tuple[Path, list[np.ndarray] | str]], sizes: Sequence[int]) -> ReadBatch:
+    read = [(path, result) for path, result in results if not isinstance(result, str)]
+    pictures = [np.empty((len(read), size, size), np.uint8) for size in sizes]
+    for row, (_, result) in enumerate(read):
+        for stack, picture in zip(pictures, result, strict=True):
+            stack[row] = picture
+    return ReadBatch(
+        paths=[path for path, _ in read],
+        pictures=pictures,
+        unreadable=[(path, result) for path, result in results if isinstance(result, str)],
+    )

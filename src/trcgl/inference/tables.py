@@ -1,0 +1,71 @@
+"""Rows written as they come, to a CSV, JSON or Parquet file, or as CSV to a stream: memory does not grow with them."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import written_beside
+
+Writer = Callable[[pd.DataFrame], None]
+FORMATS = (".csv", ".json", ".parquet")
+
+
+def check_table_path(path: Path) -> None:
+    """Raise an InputError unless the suffix names a format and the file can lie there."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: has no known format; the name must end in {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a file name")
+
+
+@contextmanager
+def table_writer(path: Path, empty: pd.DataFrame) -> Iterator[Writer]:
+    """A function that appends a frame to the file; the file takes its place when all is written, or not at all.
+
+    Args:
+        path: its suffix chooses the format; JSON is one list of objects.
+        empty: a frame without rows and with the columns of those to come.
+    """
+    with written_beside(path) as beside:
+        if path.suffix.lower() == ".parquet":
+            schema = pa.Schema.from_pandas(empty, preserve_index=False)
+            with pq.ParquetWriter(beside, schema) as writer:
+                yield lambda frame: writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+            return
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            if path.suffix.lower() == ".csv":
+                yield csv_writer(stream, empty)
+            else:
+                stream.write("[")
+                yield _json_writer(stream)
+                stream.write("\n]\n")
+
+
+def csv_writer(stream: TextIO, empty: pd.DataFrame) -> Writer:
+    """A function that appends a frame as CSV; the header is written at once."""
+    empty.to_csv(stream, index=False, lineterminator="\n")
+    return lambda frame: frame.to_csv(stream, index=False, header=False, lineterminator="\n")
+
+
+def _json_writer(stream: TextIO) -> Writer:
+    first = True
+
+    def write(frame: pd.DataFrame) -> None:
+        nonlocal first
+        if frame.empty:
+            return
+        # By way of their shortest text, or 0.3 in single precision becomes 0.300000011920929
+        floats = {str(name): frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
+        records = frame.assign(**floats).to_dict("records")
+        lines = [json.dumps(record, ensure_ascii=False) for record in records]
+        stream.write(("\n" if first else ",\n") + ",\n".join(lines))
+        first = False
+
+    return write

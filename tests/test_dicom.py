@@ -1,0 +1,95 @@
+"""DICOM against pydicom's own pipeline: every file it ships, and look-up tables that none of those has."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_files
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+from tests.inference_cases import noise, write_dicom
+from trcgl.images.decode import UnreadableImage, decode
+
+
+def reference(path: Path) -> np.ndarray:
+    """Modality LUT, VOI LUT, and MONOCHROME1 turned round, by pydicom."""
+    dataset = pydicom.dcmread(path)
+    pixels = dataset.pixel_array
+    shown = apply_voi_lut(apply_modality_lut(pixels[..., 0] if pixels.ndim == 3 else pixels, dataset), dataset)
+    shown = shown.astype(np.float32)
+    return shown.max() - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+
+
+def shipped() -> list[Path]:
+    """The single pictures among the files that come with pydicom."""
+    found = []
+    for path in map(Path, get_testdata_files()):
+        try:
+            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        except (InvalidDicomError, OSError, ValueError):
+            continue
+        if min(dataset.get("Rows") or 0, dataset.get("Columns") or 0) >= 16 and not dataset.get("NumberOfFrames"):
+            found.append(path)
+    return sorted(found)
+
+
+def test_every_shipped_picture_is_as_pydicom_shows_it():
+    """One that pydicom cannot decode with what is installed has a reason."""
+    reasons: list[str] = []
+    equal = inverted = 0
+    for path in shipped():
+        try:
+            decoded = decode(path)
+        except UnreadableImage as error:
+            reasons.append(str(error))
+            continue
+        np.testing.assert_array_equal(decoded, reference(path), err_msg=str(path))
+        equal += 1
+        inverted += pydicom.dcmread(path, stop_before_pixels=True).PhotometricInterpretation == "MONOCHROME1"
+    assert equal >= 60
+    assert inverted >= 3
+    assert len(reasons) <= 20
+    known = ("DICOM pixels cannot be decoded", "a single grey level")
+    assert [reason for reason in reasons if not reason.startswith(known)] == []
+
+
+def look_up(values: np.ndarray, tag: str) -> Dataset:
+    """A 12-bit look-up table as a sequence's item."""
+    item = Dataset()
+    item.LUTDescriptor = [len(values), 0, 16]
+    item.LUTData = values.astype("<u2").tobytes()
+    setattr(item, tag, "NORMAL" if tag == "LUTExplanation" else "US")
+    return item
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("tables", [(), ("voi",), ("modality",), ("modality", "voi")])
+def test_look_up_tables(tmp_path: Path, photometric: str, tables: tuple[str, ...]):
+    """What they are for: modality first, then VOI, each by hand; a VOI table goes before a window."""
+    pixels = noise(1)
+    dataset = write_dicom(tmp_path / "a.dcm", pixels, photometric)
+    modality = np.sqrt(np.arange(4096) / 4095) * 4095
+    voi = (np.arange(4096) / 4095) ** 2 * 60000
+    if "modality" in tables:
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+        dataset.ModalityLUTSequence = [look_up(modality, "ModalityLUTType")]
+    else:
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", "0"
+    if "voi" in tables:
+        dataset.VOILUTSequence = [look_up(voi, "LUTExplanation")]
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+
+    values = modality.astype(int)[pixels] if "modality" in tables else pixels.astype(float)
+    if "voi" in tables:
+        values = voi.astype(int)[values.astype(int)]
+    else:
+        # Centre 3000, width 4000, as PS3.3 C.11.2.1.2.1 has it
+        bits = 65535 if "modality" in tables else 4095
+        values = np.clip((values - 2999.5) / 3999 + 0.5, 0, 1) * bits
+    expected = values.max() - values if photometric == "MONOCHROME1" else values
+    decoded = decode(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(decoded, reference(tmp_path / "a.dcm"))
+    assert decoded == pytest.approx(expected, rel=1e-5, abs=0.02)

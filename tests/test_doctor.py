@@ -1,0 +1,252 @@
+"""`trcgl doctor`: each thing that can be wrong is planted, and has its line."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from tests.labels_files import padchest_row, write_padchest
+from tests.tiny_project import set_params
+from trcgl.cli import main
+from trcgl.doctor import images as images_module
+from trcgl.doctor import machine
+from trcgl.images.manifest import scan_images
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS: dict[str, Any] = {
+    "dataset.name": "padchest",
+    "dataset.split_file": None,
+    "labels.min_positives": 1,
+    "labels.vocabulary": "vocabulary.csv",
+    "labels.tail_findings": ["scar"],
+    "diffusion.base": "scratch",
+    "audit.detector": None,
+    "classifier.head": "trcgl_paper",
+    "compute.threads": 1,
+    "compute.device": "cpu",
+    "compute.precision": "fp32",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A healthy project with 60 images of a PadChest-shaped set beside it, scanned."""
+    folder = tmp_path / "project"
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / "data").mkdir()
+    monkeypatch.chdir(folder)
+    images = tmp_path / "images"
+    images.mkdir()
+    rows = []
+    for k in range(60):
+        pixels = np.random.default_rng(k).integers(0, 4096, (40, 30)).astype(np.uint16)
+        Image.fromarray(pixels).save(images / f"im{k:04d}.png")
+        rows.append(padchest_row(k, str([("nodule", "scar")[k % 2]])))
+    write_padchest(tmp_path / "labels.csv", rows)
+    for name in ("params.yaml", "dvc.yaml", "data/assets/padchest_vocabulary.csv"):
+        shutil.copy(ROOT / name, folder / name.replace("data/assets/padchest_", ""))
+    set_params(
+        folder / "params.yaml",
+        SETTINGS | {"dataset.images": str(images), "dataset.labels": str(tmp_path / "labels.csv")},
+    )
+    scanned(images)
+    return folder
+
+
+def scanned(images: Path, revision: int = 0) -> None:
+    """What scan_images and DVC leave behind."""
+    scan_images(images).to_parquet("data/manifest.parquet")
+    values = {"dataset.images": str(images), "dataset.revision": revision}
+    out = {"path": "data/manifest.parquet", "md5": "0"}
+    stage = {"cmd": "python stages/scan_images.py", "params": {"params.yaml": values}, "outs": [out]}
+    YAML().dump({"schema": "2.0", "stages": {"scan_images": stage}}, Path("dvc.lock"))
+
+
+def examined(capsys: pytest.CaptureFixture[str], *, problems: int) -> list[str]:
+    """The lines; those of problems first."""
+    assert main(["doctor"]) == (1 if problems else 0)
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    found = [line for line in lines if line.startswith("problem  ")]
+    assert len(found) == problems, captured.out
+    word = "problem" if problems == 1 else "problems"
+    assert captured.err == (f"error: params.yaml: {problems} {word}, see above\n" if problems else "")
+    return [*found, *(line for line in lines if line not in found)]
+
+
+def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
+    text = "\n".join(examined(capsys, problems=0))
+    assert "60 image files under" in text
+    assert "as scan_images saw it (names, and sizes of 60)" in text
+    assert "labels: 60 images, 2 findings (1 head, 0 medium, 1 tail)" in text
+    assert "0 of 60 images of the label table are not in the image folder" in text
+    assert "8 of 8 tried can be decoded" in text
+    # 60 images and 120 drawn ones: pictures in two sizes of 64 px, and DVC's copy of each
+    assert "pictures still need about 2 MB" in text
+    assert "device: cpu: cpu; precision fp32: float32" in text
+    assert "11 stages, 10 never run" in text
+
+
+def test_the_shipped_params_before_anything_ran(project: Path, capsys: pytest.CaptureFixture[str]):
+    """The phantom is not there yet, and that is no problem."""
+    shutil.copytree(ROOT / "data" / "assets", "data/assets")
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    set_params(project / "params.yaml", {"compute.threads": 1})
+    text = "\n".join(examined(capsys, problems=0))
+    assert "the phantom is not drawn yet" in text
+    assert "all 3 named files and folders exist" in text
+
+
+def edit(**values: Any) -> Callable[[Path], None]:
+    return lambda project: set_params(project / "params.yaml", {k.replace("__", "."): v for k, v in values.items()})
+
+
+def remove_image(project: Path) -> None:
+    (project.parent / "images" / "im0003.png").unlink()
+
+
+def add_and_change(project: Path) -> None:
+    images = project.parent / "images"
+    (images / "new.png").write_bytes((images / "im0000.png").read_bytes())
+    (images / "im0001.png").write_bytes((images / "im0001.png").read_bytes() + b" ")
+
+
+def damage(project: Path) -> None:
+    images = project.parent / "images"
+    for name in ("im0000.png", "im0059.png"):
+        (images / name).write_bytes((images / name).read_bytes()[:-9])
+    scanned(images)
+
+
+def relative(project: Path) -> None:
+    edit(dataset__images="../images")(project)
+    scanned(Path("../images"))
+
+
+def rubbish(name: str) -> Callable[[Path], None]:
+    def plant(project: Path) -> None:
+        (project / name).write_bytes(b"\0<<<<<<< HEAD: [\n")
+
+    return plant
+
+
+@pytest.mark.parametrize(
+    ("plant", "lines"),
+    [
+        (edit(images__resize="stretch"), ["params: params.yaml: 'images.resize' is 'stretch'"]),
+        (edit(dataset__images="nowhere"), ["dataset.images: 'nowhere' is no folder"]),
+        (edit(dataset__images="data"), ["dataset.images: 'data' holds no image file"]),
+        (edit(dataset__labels="nowhere.csv"), ["dataset.labels: nowhere.csv: cannot be read"]),
+        (rubbish("../labels.csv"), ["dataset.labels: "]),
+        (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),
+        (remove_image, ["manifest: since scan_images 0 images came, 1 went", "images: 1 of 60 images of the label"]),
+        (add_and_change, ["manifest: since scan_images 1 images came, 0 went, 1 of 60 tried have another size"]),
+        (rubbish("data/manifest.parquet"), ["manifest: data/manifest.parquet cannot be read"]),
+        (damage, ["images: 2 of 8 tried cannot be decoded; the first: im0000.png: truncated PNG"]),
+        (relative, ["dataset.images: '../images' is relative and leads out of the repository"]),
+        (edit(labels__vocabulary="none.csv"), ["labels.vocabulary: 'none.csv' does not exist; give an existing path"]),
+        (
+            edit(labels__class_table="none.csv"),
+            ["labels.class_table: 'none.csv' does not exist", "dataset.labels: none.csv: cannot be read"],
+        ),
+        (edit(audit__detector="none"), ["audit.detector: 'none' does not exist; give an existing path, or null"]),
+        (edit(classifier__initial_weights="w.safetensors"), ["classifier.initial_weights: 'w.safetensors' does not"]),
+        (edit(classifier__head="trcgl", classifier__label_vectors="v"), ["classifier.label_vectors: 'v' does not"]),
+        (edit(diffusion__base="./none"), ["diffusion.base: './none' does not exist"]),
+        (
+            edit(diffusion__base="nobody/nothing-at-all", diffusion__base_revision="abc"),
+            ["diffusion.base: 'nobody/nothing-at-all' is neither a folder nor in the local cache of the hub; run "
+             "`hf download nobody/nothing-at-all --revision abc` first"],
+        ),
+        (edit(compute__threads=4096), ["compute.threads: 4096, but only "]),
+        (edit(compute__device="tpu"), ["device: compute.device 'tpu' cannot be used here"]),
+        (rubbish("dvc.lock"), ["dvc: dvc.lock"]),
+        (lambda project: Path("dvc.yaml").unlink(), ["is not the project's folder"]),
+    ],
+)  # fmt: skip
+def test_each_problem_has_its_line(
+    project: Path, capsys: pytest.CaptureFixture[str], plant: Callable[[Path], None], lines: list[str]
+):
+    plant(project)
+    found = examined(capsys, problems=len(lines))
+    for line, expected in zip(found, lines, strict=False):
+        assert expected in line
+
+
+def test_weights_of_timm_that_are_not_cached(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from trcgl.doctor import paths
+
+    edit(baseline__initial_weights="imagenet", baseline__backbone="resnet18")(project)
+    cached: set[str] = set()
+    monkeypatch.setattr(paths, "_is_cached", lambda name, revision, file: f"{name}/{file}" in cached)
+    (line, *_) = examined(capsys, problems=1)
+    assert "baseline.initial_weights: imagenet: 'timm/resnet18.a1_in1k' is not in the local cache" in line
+    cached.add("timm/resnet18.a1_in1k/model.safetensors")
+    examined(capsys, problems=0)
+
+
+def test_another_folder_than_scanned_is_no_drift(project: Path, capsys: pytest.CaptureFixture[str]):
+    remove_image(project)
+    edit(dataset__revision=1, labels__findings=["nodule", "scar"])(project)
+    write_padchest(project.parent / "labels.csv", [padchest_row(k, "['nodule', 'scar']") for k in range(4, 60)])
+    assert any("scan_images will run again" in line for line in examined(capsys, problems=0))
+
+
+def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Twice the pictures where DVC copies, once where it links, nothing for those that are there."""
+    pictures = 60 * 2 * 64**2 + 120 * 64**2
+    usage = SimpleNamespace(free=2 * pictures - 1)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
+    (line, *_) = examined(capsys, problems=1)
+    assert "disk: 2 MB of pictures are still to come but" in line
+    (project / ".dvc" / "config").write_text('[cache]\n    type = "hardlink,symlink"\n')
+    examined(capsys, problems=0)
+    usage.free = pictures - 1
+    examined(capsys, problems=1)
+    (project / "data" / "images" / "classifier").mkdir(parents=True)
+    (project / "data" / "images" / "classifier" / "shard.npy").write_bytes(b"0" * pictures)
+    examined(capsys, problems=0)
+
+
+def test_another_dvc_at_work(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    (project / ".dvc" / "tmp").mkdir()
+    held = {"data/x": {"read": [{"pid": 11, "cmd": "dvc"}]}, "data/y": {"write": {"pid": 12, "cmd": "dvc"}}}
+    (project / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
+    monkeypatch.setattr(psutil, "pid_exists", lambda pid: pid == 12)
+    (line, *_) = examined(capsys, problems=1)
+    assert "another DVC command runs here (process 12)" in line
+
+
+def test_a_folder_is_listed_once(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """However many images: one walk, a bounded number of looks at single files, nothing decoded twice."""
+    walks: list[str] = []
+    plain = os.walk
+    monkeypatch.setattr(os, "walk", lambda folder, **more: walks.append(str(folder)) or plain(folder, **more))
+    monkeypatch.setattr(images_module, "SIZES", 7)
+    assert any("sizes of 7" in line for line in examined(capsys, problems=0))
+    assert walks.count(str(project.parent / "images")) == 1
+
+
+def test_missing_images_below_one_in_a_hundred_are_counted_only(tmp_path: Path):
+    labels = images_module.Labels(
+        selected=pd.DataFrame({"image": [f"{k}" for k in range(199)]}),
+        labels=pd.DataFrame(),
+        classes={"classes": []},
+        rejected=pd.DataFrame({"image": ["a", "b"], "reason": ["image file missing", "duplicate image name"]}),
+        metrics={},
+    )
+    said = list(images_module.check_labels(labels))
+    assert not any(one.problem for one in said)
+    assert "1 of 200 images of the label table" in said[1].text
