@@ -15,7 +15,8 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_parquet
 
 
-def _shard_path(folder: Path, shard: int) -> Path:
+def shard_path(folder: Path, shard: int) -> Path:
+    """The file of shard number `shard`, counted from 0."""
     return folder / f"shard-{shard:05d}.npy"
 
 
@@ -26,13 +27,14 @@ class ShardWriter:
         folder: an existing folder.
         size: side of the square images in pixels.
         shard_images: images in a full shard; the last one may be shorter.
+        names: images of the full shards that are already in the folder.
     """
 
-    def __init__(self, folder: str | Path, size: int, shard_images: int):
+    def __init__(self, folder: str | Path, size: int, shard_images: int, names: Sequence[str] = ()):
         self.folder = Path(folder)
         self.size = size
         self.shard_images = shard_images
-        self._names: list[str] = []
+        self._names = list(names)
         self._pending: list[np.ndarray] = []
 
     def add(self, image: str, pixels: np.ndarray) -> None:
@@ -46,7 +48,7 @@ class ShardWriter:
 
     def _flush(self) -> None:
         shard = (len(self._names) - 1) // self.shard_images
-        np.save(_shard_path(self.folder, shard), np.stack(self._pending))
+        np.save(shard_path(self.folder, shard), np.stack(self._pending))
         self._pending = []
 
     def close(self) -> None:
@@ -79,7 +81,7 @@ class ShardedImages:
             raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
         self.index = pd.read_parquet(index_path)
         shards = range(int(self.index["shard"].max()) + 1 if len(self.index) else 0)
-        self._shards = [open_memmap(_shard_path(self.folder, shard), mode="r") for shard in shards]
+        self._shards = [open_memmap(shard_path(self.folder, shard), mode="r") for shard in shards]
         self.size = int(self._shards[0].shape[1]) if self._shards else 0
         self._place = {
             name: (int(shard), int(row))
