@@ -27,10 +27,16 @@ log = get_logger("cache")
 
 @dataclass(frozen=True)
 class _Task:
+    """One image: its name, and its file, as a path relative to a folder."""
+
     image: str
     path: str
-    file: Path
+    folder: Path
     inverted: bool
+
+    @property
+    def file(self) -> Path:
+        return self.folder / self.path
 
 
 def cache_images(
@@ -69,7 +75,7 @@ def write_cache(
     """
     source = Path(source)
     tasks = [
-        _Task(image, path, source / path, photometric == "MONOCHROME1")
+        _Task(image, path, source, photometric == "MONOCHROME1")
         for image, path, photometric in zip(selected["image"], selected["path"], selected["photometric"], strict=True)
     ]
     done = _finished(kept, sizes)
@@ -177,6 +183,8 @@ def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int,
 
 def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
     """Every size of one image, or the reason why not."""
+    if not task.file.resolve().is_relative_to(task.folder.resolve()):
+        return "a link that leads out of the image folder"
     try:
         return preparation.read(task.file, sizes, inverted=task.inverted)
     except UnreadableImage as error:

@@ -24,6 +24,12 @@ def exit_code(main: Callable[[], None]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        # A missing or locked file names itself; without a name it is a bug
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}; dvc repro makes what the stages write", file=sys.stderr)
+        return 1
     except Stopped as stop:
         print(f"error: stopped by {stop}; what is done is kept, run again to go on from there", file=sys.stderr)
         return 128 + stop.number
