@@ -354,11 +354,11 @@ def test_two_processes_and_one_that_was_killed_half_way_leave_the_same_bits(mode
     shared, killed = project(tmp_path / "shared", model), project(tmp_path / "killed", model)
     running = start(killed, 1)
     deadline = time.monotonic() + 240
-    while len(list(killed.glob(".resume/sample_tail/*/from-*.npy"))) < 2 and time.monotonic() < deadline:
+    while len(list(killed.glob(".resume/sample_tail/*/from-*.npz"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     running.kill()
     running.communicate()
-    kept = sorted(killed.glob(".resume/sample_tail/*/from-*.npy"))
+    kept = sorted(killed.glob(".resume/sample_tail/*/from-*.npz"))
     assert 2 <= len(kept) < 6
     assert not (killed / "data/synthetic").exists()
 

@@ -1,8 +1,8 @@
 """Feed rubbish to the image decoders and the label readers: `python -m tests.faults.fuzz --minutes 60`.
 
-Case k of a seed is always the same; `--first K --cases 1` repeats one. A case fails when anything but a result that the
-pipeline can use or the one-line exception comes out, when it takes over ten seconds, needs over `MEMORY` bytes, or kills
-its process. The file of a failed case is kept.
+Case k of a seed is always the same; `--first K --cases 1` repeats one. A case fails when anything but a result that
+the pipeline can use or the one-line exception comes out, when it takes over ten seconds, needs over `MEMORY` bytes, or
+kills its process. The file of a failed case is kept.
 """
 
 import argparse

@@ -168,18 +168,20 @@ def label_file(random: Random, path: Path) -> tuple[bytes, str]:
             for n in numbers
         ]
     else:
-        columns = {
-            "splits": ["patient", "split"], "vocabulary": ["label", "phrase"], "class table": ["class", "padchest_labels"]
-        }[kind]  # fmt: skip
-        rows = [
-            {columns[0]: odd(str(n)), columns[1]: odd(str(random.choice(["train", "val", "a|b"])))} for n in numbers
-        ]
+        tables = {
+            "splits": ["patient", "split"],
+            "vocabulary": ["label", "phrase"],
+            "class table": ["class", "padchest_labels"],
+        }
+        columns = tables[kind]
+        values = ["train", "val", "a|b"]
+        rows = [{columns[0]: odd(str(number)), columns[1]: odd(str(random.choice(values)))} for number in numbers]
     write_rows(path, columns, rows)
     return path.read_bytes(), kind
 
 
 def spoil(random: Random, content: bytes) -> bytes:
-    """Nothing, or a few of: cut short, bytes changed, a stretch removed, repeated or zeroed, other encodings, packed."""
+    """Nothing, or a few of: cut short, bytes changed, a stretch removed, repeated or zeroed, recoded, packed."""
     for _ in range(int(random.integers(0, 4))):
         where = int(random.integers(0, len(content) + 1))
         length = int(random.integers(1, 200))

@@ -20,6 +20,13 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.npy"
 
 
+def _opened(path: Path) -> np.ndarray:
+    try:
+        return open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        raise InputError(f"{path}: damaged or cut short; run cache_images again") from None
+
+
 class ShardWriter:
     """Appends images to shards in a folder; `close` writes the index.
 
@@ -72,6 +79,9 @@ class ShardedImages:
     Attributes:
         index: DataFrame [image, shard, row], in storage order.
         size: side of the images in pixels; 0 for an empty folder.
+
+    Raises:
+        InputError: there is no index, or a shard cannot be read.
     """
 
     def __init__(self, folder: str | Path):
@@ -81,7 +91,7 @@ class ShardedImages:
             raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
         self.index = pd.read_parquet(index_path)
         shards = range(int(self.index["shard"].max()) + 1 if len(self.index) else 0)
-        self._shards = [open_memmap(shard_path(self.folder, shard), mode="r") for shard in shards]
+        self._shards = [_opened(shard_path(self.folder, shard)) for shard in shards]
         self.size = int(self._shards[0].shape[1]) if self._shards else 0
         self._place = {
             name: (int(shard), int(row))

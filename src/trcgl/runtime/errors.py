@@ -26,9 +26,10 @@ def exit_code(main: Callable[[], None]) -> int:
         return 1
     except OSError as error:
         # A missing or locked file names itself; without a name it is a bug
-        if error.filename is None:
+        if error.filename is None and not isinstance(error, FileNotFoundError):
             raise
-        print(f"error: {error.filename}: {error.strerror}; dvc repro makes what the stages write", file=sys.stderr)
+        name, reason = error.filename or error, error.strerror or "not found"
+        print(f"error: {name}: {reason}; dvc repro makes what the stages write", file=sys.stderr)
         return 1
     except Stopped as stop:
         print(f"error: stopped by {stop}; what is done is kept, run again to go on from there", file=sys.stderr)
