@@ -12,6 +12,10 @@ class InputError(Exception):
     The message is one line: which file, row or key; what was wrong; what would be right.
     """
 
+    def __str__(self) -> str:
+        # A value that is quoted from a file may have line breaks
+        return " ".join(super().__str__().splitlines())
+
 
 def exit_code(main: Callable[[], None]) -> int:
     """Run `main` and turn an `InputError` into one line on stderr and exit code 1; anything else is a bug.
