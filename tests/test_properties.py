@@ -86,6 +86,7 @@ def test_a_split_file_reads_back(splits: dict[str, str]):
         assert read_split_file(write_rows(Path(folder) / "splits.csv", ["patient", "split"], rows)) == splits
 
 
+@few
 @given(st.lists(text, max_size=20), st.integers(0, 99), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_every_patient_is_in_one_split_whatever_the_order(patients: list[str], seed: int, val: float, test: float):
     splits = seeded_splits(patients, seed=seed, validation_fraction=val, test_fraction=test)
