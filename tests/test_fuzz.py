@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 
 from tests.faults.fuzz import read_image, read_labels, run_case
 from tests.faults.spoiled import dicom, grey, interlaced_png
@@ -17,7 +18,8 @@ def test_a_case(number: int, tmp_path: Path):
 
 def test_dicom_header_with_a_length_that_does_not_fit(tmp_path: Path):
     """pydicom raised an exception of its own kind, and the scan of the whole folder ended with a traceback."""
-    content = bytearray(dicom(np.random.default_rng(0), tmp_path / "x"))
+    shipped = get_testdata_file("rtplan.dcm", download=False)
+    content = bytearray(Path(str(shipped)).read_bytes())
     assert content[132:140] == b"\x02\0\0\0UL\x04\0"
     content[138] = 118
     assert read_image(tmp_path / "a.dcm", bytes(content)).startswith("DICOM pixels cannot be decoded")
