@@ -1,8 +1,8 @@
 """Feed rubbish to the image decoders and the label readers: `python -m tests.faults.fuzz --minutes 60`.
 
 Case k of a seed is always the same; `--first K --cases 1` repeats one. A case fails when anything but a result that
-the pipeline can use or the one-line exception comes out, when it takes over ten seconds, needs over `MEMORY` bytes, or
-kills its process. The file of a failed case is kept.
+the pipeline can use or the one-line exception comes out, when it takes over ten seconds of processor time, needs over
+`MEMORY` bytes, or kills its process. The file of a failed case is kept.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def _too_long(number: int, frame: FrameType | None) -> None:
 def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at: "Synchronized[int]") -> None:
     """Run cases until the time is over; `at` tells the parent which one runs. Exit code 1: a case failed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -112,7 +112,7 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
             at.value = number
             if time.time() > until or number == last:
                 return
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             try:
                 outcome = run_case(seed, number, folder)
                 if last is not None:
@@ -123,7 +123,7 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
                     file.replace(keep / f"{number}{file.suffix}")
                 sys.exit(1)
             finally:
-                signal.alarm(0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
             for file in folder.glob("case*"):
                 file.unlink()
 
