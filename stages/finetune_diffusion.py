@@ -16,8 +16,10 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json
+from trcgl.runtime.memory import naming_the_knob
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"
+BATCH_SIZES = "'diffusion.batch_size', 'diffusion.pretrain.autoencoder_batch' or 'diffusion.pretrain.unet_batch'"
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
         "finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=[IMAGES, LABELS, CLASSES]
     )
     journal = Journal(resume)
-    with directory_beside("data/models/diffusion") as folder:
+    with directory_beside("data/models/diffusion") as folder, naming_the_knob(BATCH_SIZES):
         loss = finetune(
             params.diffusion, rows, held_out, images, named, folder,
             journal=journal, device=pick_device(params.compute.device), precision=params.compute.precision,

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from trcgl.classifier.leakage import stop_if_leaking
 from trcgl.classifier.run import TrainingFiles, train_and_save
 from trcgl.config import load_params
 from trcgl.runtime.errors import exit_code
@@ -18,6 +19,7 @@ HISTORY = Path("metrics/baseline_history.csv")
 
 def main() -> None:
     params = load_params()
+    stop_if_leaking(FILES.labels, FILES.images)
     train_and_save("train_baseline", params, params.baseline, FILES, model=MODEL, history=HISTORY)
 
 

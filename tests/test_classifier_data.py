@@ -1,6 +1,7 @@
 """Joining pixels, labels and accepted synthetic images."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,15 @@ def test_prefetching_keeps_order_and_raises():
 
     with pytest.raises(KeyError):
         list(prefetched([1], fail))
+
+
+def test_a_generated_image_among_the_labelled_ones_stops(folder: Path):
+    """A sample that somebody has put into the validation split would be judged by what it was drawn for."""
+    labels = pd.read_parquet(folder / "labels.parquet")
+    labels.loc[1, "image"] = "s0"
+    assert labels.loc[1, "split"] == "val"
+    labels.to_parquet(folder / "labels.parquet")
+    shutil.rmtree(folder / "images")
+    write_shards(folder / "images", labels["image"].tolist(), 8)
+    with pytest.raises(InputError, match=r"labels\.parquet: 's0' is a generated image; a label table lists real ones"):
+        load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")

@@ -231,6 +231,31 @@ def test_a_loss_that_is_no_number_stops_with_the_images(monkeypatch: pytest.Monk
         train(baseline_params(epochs=1), DATA, CPU)
 
 
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_gradient_that_is_no_number_stops_with_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_norm: float
+):
+    """The root of zero has a value, but no slope: the loss alone would look well until the weights are lost."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+    class Broken(BinaryCrossEntropy):
+        def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            broken = (logits - logits).sqrt() if self.calls == 9 else 0.0
+            self.calls += 1
+            return super().terms(logits, targets) + broken
+
+        calls = 0
+
+    monkeypatch.setattr(build, "build_loss", lambda _, *counts: Broken(*counts))
+    params, point = baseline_params(epochs=2, frozen_epochs=0, clip_norm=clip_norm), ResumePoint("train", params=1)
+    with pytest.raises(InputError, match=r"epoch 2, step \d: the gradient's norm is nan;.*image\d+, image"):
+        train(params, DATA, CPU, steps_per_epoch=6, resume=point)
+    kept = ResumePoint("train", params=1).load()
+    assert kept is not None
+    assert kept["epochs_done"] == 1
+    assert all(value.isfinite().all() for value in kept["model"].values())
+
+
 def test_the_start_is_the_prevalence():
     model = build_model(baseline_params(), DATA, None)
     known = DATA.targets[DATA.train]

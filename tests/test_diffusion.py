@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
@@ -30,7 +32,7 @@ from trcgl.diffusion import loop
 from trcgl.diffusion.base import load_pipeline
 from trcgl.diffusion.finetune import adapt
 from trcgl.diffusion.latents import LatentCache, Shown, shifted
-from trcgl.diffusion.loop import Journal, Schedule, clip_gradients, generator, train
+from trcgl.diffusion.loop import Journal, Schedule, generator, train
 from trcgl.diffusion.lora import UNET_LAYERS, save_lora
 from trcgl.diffusion.plan import plan_samples
 from trcgl.diffusion.pretrain import build_autoencoder, seeded, standardise_latents
@@ -49,6 +51,7 @@ from trcgl.diffusion.words import word_tokenizer
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.stopping import Stopped, stopping_on_signals
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -217,16 +220,6 @@ def test_weights_outside_safetensors_are_refused(tmp_path: Path) -> None:
 # Training
 
 
-def test_gradients_are_clipped() -> None:
-    parameter = torch.nn.Parameter(torch.zeros(4))
-    parameter.grad = torch.full((4,), 10.0)
-    clip_gradients([parameter], 1.0)
-    assert torch.linalg.vector_norm(parameter.grad) == pytest.approx(1.0, rel=1e-4)
-    parameter.grad = torch.full((4,), 10.0)
-    clip_gradients([parameter], 0.0)
-    assert torch.linalg.vector_norm(parameter.grad) == 20.0
-
-
 def fit(loss_scale: float, clip_norm: float) -> torch.Tensor:
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(layer.weight)
@@ -242,7 +235,7 @@ def fit(loss_scale: float, clip_norm: float) -> torch.Tensor:
         train(
             "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], lambda step: torch.ones(1, 1),
             lambda x, noise: loss_scale * (layer(x) - 1).sum(), seed=0, schedule=Schedule(2, 0), clip_norm=clip_norm,
-            journal=Journal(), batch_size=1, epoch_images=1,
+            journal=Journal(), images_of=lambda step: [f"image{step}"], batch_size=1, epoch_images=1,
         )  # fmt: skip
     return torch.stack(seen)
 
@@ -253,8 +246,58 @@ def test_the_loop_clips_what_the_optimiser_uses() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
-    with pytest.raises(InputError, match="phase 'toy' is nan at step 0"):
+    with pytest.raises(InputError, match=r"step 0 of phase 'toy' went wrong: its loss is nan;.*: image0$"):
         fit(float("nan"), 1.0)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_gradient_that_is_not_finite_stops_and_names_the_step(clip_norm: float) -> None:
+    """The root of zero has a value, but no slope."""
+    layer = torch.nn.Linear(1, 1, bias=False)
+    with pytest.raises(InputError, match=r"step 0 of phase 'toy' went wrong: its gradient's norm is nan;.*: image0$"):
+        train(
+            "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], lambda step: torch.ones(1, 1),
+            lambda x, noise: (0 * layer(x)).sum().sqrt(), seed=0, schedule=Schedule(2, 0), clip_norm=clip_norm,
+            journal=Journal(), images_of=lambda step: [f"image{step}"], batch_size=1, epoch_images=1,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [7, 200])
+def test_a_run_that_was_asked_to_stop_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """After every step once (of few), or between two rows of the curve (of many): the state of that very step."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+    def run(stop_after: set[int], resume: ResumePoint | None) -> tuple[torch.Tensor, pd.DataFrame]:
+        torch.manual_seed(0)
+        layer, journal = torch.nn.Linear(4, 4), Journal(resume)
+
+        def batch(step: int) -> torch.Tensor:
+            if step in stop_after:
+                signal.raise_signal(signal.SIGTERM)
+            return torch.full((2, 4), float(step))
+
+        with stopping_on_signals():
+            train(
+                "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], batch,
+                lambda x, noise: (layer(x) - torch.randn(2, 4, generator=noise)).square().mean(), seed=0,
+                schedule=Schedule(steps, 2), clip_norm=1.0, journal=journal, images_of=lambda step: [],
+                batch_size=2, epoch_images=1, ema_decay=0.9,
+            )  # fmt: skip
+        return torch.cat([layer.weight.detach().flatten(), layer.bias.detach()]), journal.curve()
+
+    whole = run(set(), None)
+    stops = range(steps - 1) if steps < 10 else (5, 101)
+    for step in stops:
+        with pytest.raises(Stopped):
+            run({step}, ResumePoint("toy", params=1))
+        state = ResumePoint("toy", params=1).load()
+        assert state is not None
+        assert state["running"]["step"] == step + 1
+    weights, curve = run(set(), ResumePoint("toy", params=1))
+    assert torch.equal(weights, whole[0])
+    assert curve.equals(whole[1])
 
 
 def test_schedule_warms_up_and_ends_near_zero() -> None:

@@ -291,18 +291,26 @@ def test_kept_micro_batches_are_not_drawn_again(
 ) -> None:
     whole = draw_plan(generator, plan, images, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-    (tmp_path / "from-000002.npy").unlink()
     drawn: list[int] = []
     monkeypatch.setattr(micro_batches, "draw", lambda g, s, p, i: drawn.append(len(s)) or draw(g, s, p, i))
-    assert np.array_equal(draw_plan(generator, plan, images, tmp_path), whole)
-    assert drawn == [1]
+    last = tmp_path / "from-000002.npz"
+    content = last.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (None, b"", content[:-100], bytes(flipped)):
+        last.unlink()
+        if damaged is not None:
+            last.write_bytes(damaged)
+        assert np.array_equal(draw_plan(generator, plan, images, tmp_path), whole)
+        assert drawn.pop() == 1
+        assert not drawn
 
 
 def test_a_folder_that_is_not_shared_is_one_line(
     generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
 ) -> None:
     draw_share(generator, plan, images, SAMPLING, tmp_path, process=1, processes=2)
-    with pytest.raises(InputError, match=r"from-000000\.npy: not there"):
+    with pytest.raises(InputError, match=r"from-000000\.npz: not there"):
         list(kept_images(plan, SAMPLING, tmp_path))
 
 
@@ -346,11 +354,11 @@ def test_two_processes_and_one_that_was_killed_half_way_leave_the_same_bits(mode
     shared, killed = project(tmp_path / "shared", model), project(tmp_path / "killed", model)
     running = start(killed, 1)
     deadline = time.monotonic() + 240
-    while len(list(killed.glob(".resume/sample_tail/*/from-*.npy"))) < 2 and time.monotonic() < deadline:
+    while len(list(killed.glob(".resume/sample_tail/*/from-*.npz"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     running.kill()
     running.communicate()
-    kept = sorted(killed.glob(".resume/sample_tail/*/from-*.npy"))
+    kept = sorted(killed.glob(".resume/sample_tail/*/from-*.npz"))
     assert 2 <= len(kept) < 6
     assert not (killed / "data/synthetic").exists()
 

@@ -100,7 +100,7 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
     cached = ImagesParams(
         classifier_size=32, diffusion_size=16, resize="crop", window_low=2.0, window_high=97.0, shard_images=5
     )
-    cache_images(selected, folder / "images", cached, folder / "cache", 1)
+    cache_images(selected, folder / "images", cached, folder / "cache", 1, kept=folder / "kept")
     names = selected["image"].tolist()
     scores = predict(build(), ShardedImages(folder / "cache/classifier").read(names))[:, 1]
     labels = np.array(["nodule" in table.loc[name, "Labels"] for name in names])

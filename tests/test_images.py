@@ -1,6 +1,8 @@
 """Decoding, windowing, resizing and the cache, against Pillow and NumPy."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +14,10 @@ from trcgl.config import ImagesParams
 from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.manifest import scan_images
+from trcgl.images.preparation import Preparation
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.images.workers import pixel_workers
 from trcgl.runtime.errors import InputError
 
 PARAMS = ImagesParams(
@@ -180,7 +184,9 @@ def _image_set(folder: Path) -> pd.DataFrame:
 def test_cache_counts_every_image_and_does_not_depend_on_the_workers(tmp_path: Path):
     selected = _image_set(tmp_path / "source")
     for workers in (1, 2):
-        cache_images(selected, tmp_path / "source", PARAMS, tmp_path / f"cache{workers}", workers)
+        out, kept = tmp_path / f"cache{workers}", tmp_path / "kept"
+        cache_images(selected, tmp_path / "source", PARAMS, out, workers, kept=kept)
+        assert not kept.exists()
     one, two = tmp_path / "cache1", tmp_path / "cache2"
     files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(two) for p in two.rglob("*") if p.is_file())
@@ -198,13 +204,52 @@ def test_cache_counts_every_image_and_does_not_depend_on_the_workers(tmp_path: P
     np.testing.assert_array_equal(small.read(["0.png"])[0], expected)
 
 
+@pytest.mark.parametrize("damaged", [None, "shard", "record"])
+def test_a_killed_cache_goes_on_after_its_last_whole_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str | None
+):
+    """Two shards of two images were full, of which the second may have been damaged by a crash of the machine."""
+    params = ImagesParams(**{**vars(PARAMS), "shard_images": 2})
+    selected, whole, again = _image_set(tmp_path / "source"), tmp_path / "whole", tmp_path / "again"
+    cache_images(selected, tmp_path / "source", params, whole, 1, kept=tmp_path / "kept")
+    read, decoded = Preparation.read, []
+
+    def dies(self: Preparation, path: Path, *args: Any, **more: Any) -> list[np.ndarray]:
+        decoded.append(path.name)
+        if path.name == "6.png" and len(decoded) < 8:
+            raise KeyboardInterrupt
+        return read(self, path, *args, **more)
+
+    monkeypatch.setattr(Preparation, "read", dies)
+    with pytest.raises(KeyboardInterrupt):
+        cache_images(selected, tmp_path / "source", params, again, 1, kept=tmp_path / "kept")
+    if damaged == "shard":
+        shard = tmp_path / "kept/diffusion/shard-00001.npy"
+        shard.write_bytes(shard.read_bytes()[:-1])
+    if damaged == "record":
+        (tmp_path / "kept/shard-00001.json").write_text("{")
+    decoded.extend("........")
+    cache_images(selected, tmp_path / "source", params, again, 1, kept=tmp_path / "kept")
+    # 3.png and 7.png cannot be read: the shards are 0 1, 2 4, 5 6, 8
+    assert decoded[15:] == [f"{k}.png" for k in range(5 if damaged is None else 2, 9)]
+    files = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
+    assert all((whole / f).read_bytes() == (again / f).read_bytes() for f in files)
+
+
+def test_a_killed_worker_is_one_line(tmp_path: Path):
+    with pytest.raises(InputError, match=r"one of 1 processes .* was killed.*lower 'compute\.workers'"):  # noqa: SIM117
+        with pixel_workers(1) as pool:
+            pool.submit(os._exit, 9).result()
+
+
 def test_a_set_without_one_readable_image_stops_and_keeps_the_old_cache(tmp_path: Path):
     selected = _image_set(tmp_path / "source")
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "old").touch()
     with pytest.raises(InputError, match="none of 2 images could be read"):
-        cache_images(selected.iloc[[3, 7]], tmp_path / "source", PARAMS, tmp_path / "cache", 1)
-    assert [p.name for p in tmp_path.iterdir() if p.name != "source"] == ["cache"]
+        cache_images(selected.iloc[[3, 7]], tmp_path / "source", PARAMS, tmp_path / "cache", 1, kept=tmp_path / "kept")
+    assert {p.name for p in tmp_path.iterdir()} == {"source", "cache", "kept"}
     assert (tmp_path / "cache" / "old").exists()
 
 

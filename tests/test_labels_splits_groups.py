@@ -62,6 +62,7 @@ def test_a_split_file_is_read_as_text(tmp_path: Path) -> None:
     [
         ([("a", "train"), ("b", "dev")], "row 2: split 'dev' is unknown; it must be train, val or test"),
         ([("a", "train"), ("b", "val"), ("a", "test")], r"patient 'a' is listed in several splits \(test, train\)"),
+        ([("a", "tr\nain")], "row 1: split 'tr ain' is unknown; it must be train, val or test$"),
         ([("1.5e+38", "train")], "row 1: patient '1.5e\\+38' is a rounded number"),
     ],
 )

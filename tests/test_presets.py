@@ -47,7 +47,7 @@ def read_preset(preset: Path, layout: Layout, out: Path) -> tuple[Params, Labels
     table = read_table(params.dataset.name, params.dataset.labels)
     labels = build_labels(table, scan_images(params.dataset.images), params.labels, params.dataset.split_file)
     labels.write(out / "labels")
-    cache_images(labels.selected, params.dataset.images, params.images, out / "images", workers=1)
+    cache_images(labels.selected, params.dataset.images, params.images, out / "images", workers=1, kept=out / "kept")
     return params, labels
 
 

@@ -1,6 +1,12 @@
 """Atomic files, resumable state, seeds."""
 
 import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +14,14 @@ import pandas as pd
 import pytest
 import torch
 
-from trcgl.runtime import checkpoint
+from trcgl.runtime import checkpoint, resume_folder
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.seeding import rng, seed_of, unit_interval
+from trcgl.runtime.stopping import Stopped, stopping_on_signals, whole_steps
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path):
@@ -82,13 +90,177 @@ def test_state_is_found_again_only_for_the_same_everything(tmp_path: Path, monke
     code.mkdir()
     (code / "m.py").write_text("changed = True")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "PACKAGE", code)
+        patch.setattr(resume_folder, "PACKAGE", code)
         assert ResumePoint("train", params=("lr", 0.1), inputs=[data]).load() is None
     (data / "a").write_text("2")
     assert ResumePoint("train", params=("lr", 0.1), inputs=[data]).load() is None
 
     point.clear()
     assert point.load() is None
+
+
+def _flipped(content: bytes) -> bytes:
+    half = len(content) // 2
+    return content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_flipped, lambda content: content[:-1], lambda content: b""])
+def test_a_damaged_state_is_told_and_the_one_before_it_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
+):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint.log, "warning", lambda text, *values: said.append(text % values))
+    point = ResumePoint("train", params=1)
+    for step in range(4):
+        point.save({"step": step})
+    older, latest = sorted(point.folder.iterdir())
+    latest.write_bytes(damage(latest.read_bytes()))
+
+    point = ResumePoint("train", params=1)
+    assert point.load() == {"step": 2}
+    assert said == [f"{latest} is damaged or cut short; the state before it is used"]
+    point.save({"step": 3})
+    files = sorted(point.folder.iterdir())
+    assert len(files) == 2
+    assert files[0] == older
+    assert ResumePoint("train", params=1).load() == {"step": 3}
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    assert ResumePoint("train", params=1).load() is None
+
+
+def test_a_state_that_is_no_plain_data_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    ResumePoint("train", params=1).save({"step": Path("x")})
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        ResumePoint("train", params=1).load()
+
+
+STOPPED = """
+import os, signal, sys, time
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import written_beside
+from trcgl.runtime.stopping import whole_steps
+
+def main():
+    if sys.argv[1] == "at once":
+        with written_beside("out.txt") as beside:
+            beside.write_text("half")
+            os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+            time.sleep(600)
+    with whole_steps() as asked_to_stop:
+        for step in range(100):
+            if step == 2:
+                os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+                time.sleep(0.01)
+            print("step", step)
+            if asked_to_stop():
+                return
+
+sys.exit(exit_code(main))
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_is_one_line_and_a_code(tmp_path: Path, name: str, code: int):
+    """At once, with what is half written removed; inside a loop of whole steps, after the step."""
+
+    def stopped(how: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", STOPPED, how, name], cwd=tmp_path, capture_output=True, text=True)
+
+    at_once, after_step = stopped("at once"), stopped("after the step")
+    assert list(tmp_path.iterdir()) == []
+    assert after_step.stdout == "step 0\nstep 1\nstep 2\n"
+    for done in (at_once, after_step):
+        assert done.returncode == code
+        assert done.stderr == (f"error: stopped by {name}; what is done is kept, run again to go on from there\n")
+
+
+def test_a_second_signal_does_not_wait_for_the_step():
+    with pytest.raises(Stopped, match="SIGTERM"), stopping_on_signals(), whole_steps() as asked_to_stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked_to_stop()
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("the step went on")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "CUDA out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), "can't allocate memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED\nmore"), "ALLOC_FAILED"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_out_of_memory_names_the_knob(error: Exception, said: str):
+    with (
+        pytest.raises(InputError, match=f"^out of memory; lower 'batch' \\(.*{said}[^\n]*$"),
+        naming_the_knob("'batch'"),
+    ):
+        raise error
+
+
+def test_another_error_is_not_called_out_of_memory():
+    with pytest.raises(RuntimeError, match="shapes"), naming_the_knob("'batch'"):
+        raise RuntimeError("shapes do not fit")
+
+
+def test_a_real_allocation_that_fails_names_the_knob():
+    with pytest.raises(InputError, match="out of memory; lower 'batch'"), naming_the_knob("'batch'"):
+        torch.empty(2**60, dtype=torch.uint8)
+
+
+# Writers of the formats that the stages leave, each larger than the limit
+LIMITED = """
+import resource, signal, sys
+import numpy as np, pandas as pd
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+
+def safetensors():
+    from safetensors.numpy import save_file
+    with written_beside("a.safetensors") as beside:
+        save_file({"a": np.zeros(100_000)}, beside)
+
+def array():
+    with directory_beside("a") as beside:
+        np.save(beside / "a.npy", np.zeros(100_000))
+
+def zipped():
+    with written_beside("a.npz") as beside:
+        np.savez(beside, a=np.zeros(100_000))
+
+def state():
+    import torch
+    from trcgl.runtime.checkpoint import ResumePoint
+    ResumePoint("stage", params=1).save({"a": torch.zeros(100_000)})
+
+noise = pd.DataFrame({"a": np.random.default_rng(0).random(50_000)})
+kinds = {
+    "parquet": lambda: write_parquet("a.parquet", noise), "csv": lambda: write_csv("a.csv", noise),
+    "json": lambda: write_json("a.json", noise["a"].tolist()), "safetensors": safetensors, "npy": array, "npz": zipped,
+    "checkpoint": state,
+}
+# The limit answers as a full disk or a quota does: by an error of the write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for name in sys.argv[1:]:
+    code = exit_code(kinds[name])
+    print(name, code)
+"""
+
+
+def test_no_space_is_one_line_and_leaves_nothing_half_written(tmp_path: Path):
+    kinds = ["parquet", "csv", "json", "safetensors", "npy", "npz", "checkpoint"]
+    done = subprocess.run([sys.executable, "-c", LIMITED, *kinds], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(f"{kind} 1\n" for kind in kinds)
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(kinds), done.stderr
+    assert all(line.startswith("error: ") and ": no space is left to write it;" in line for line in lines), done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_seeds_depend_on_every_part_and_nothing_else():

@@ -301,6 +301,8 @@ def read_yaml(path: str | Path) -> Any:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
         ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); save it as UTF-8") from None
     try:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:

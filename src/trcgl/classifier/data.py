@@ -118,7 +118,8 @@ def load_training_data(
         audit: synthetic_audit.parquet; needed with `synthetic`.
 
     Raises:
-        InputError: a finding without its column, no training image left, or a sample that names an unknown finding.
+        InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
+            a labelled image that is a sample.
     """
     listed = read_json(classes)["classes"]
     class_names = tuple(entry["name"] for entry in listed)
@@ -143,6 +144,8 @@ def load_training_data(
     accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], nothing, nothing)
     if synthetic is not None and audit is not None:
         accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
+        if listed_twice := sorted(set(names) & set(accepted.names)):
+            raise InputError(f"{labels}: '{listed_twice[0]}' is a generated image; a label table lists real ones only")
     data = TrainingData(
         images=StoredPixels(shards, names, accepted.pixels),
         targets=np.concatenate([targets, accepted.targets]),

@@ -15,6 +15,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import write_csv
 from trcgl.runtime.logging import silence
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.processes import Processes, join_processes
 
 
@@ -78,15 +79,17 @@ def train_and_save(
     )
     data = load_training_data(files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit)
     cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
-    trained = train(
-        training,
-        data,
-        params.compute,
-        cooccurrence=cooccurrence,
-        steps_per_epoch=steps_per_epoch,
-        resume=resume,
-        processes=processes,
-    )
+    section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
+    with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"):
+        trained = train(
+            training,
+            data,
+            params.compute,
+            cooccurrence=cooccurrence,
+            steps_per_epoch=steps_per_epoch,
+            resume=resume,
+            processes=processes,
+        )
     if processes.index == 0:
         if model is not None:
             # What the trainer, which sees arrays only, cannot know

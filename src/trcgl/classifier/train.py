@@ -36,6 +36,7 @@ from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.processes import Processes
 from trcgl.runtime.seeding import seed_of
@@ -91,8 +92,8 @@ def train(
         processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
 
     Raises:
-        InputError: the loss stopped being a number (the message names step and images), batches do not divide into
-            equal parts, or the processes continue from different places.
+        InputError: loss or gradient stopped being a number (the message names step and images), batches do not divide
+            into equal parts, or the processes continue from different places.
     """
     if params.frozen_epochs and params.initial_weights is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
@@ -160,7 +161,7 @@ def train(
                 tensors = tuple(tensor.pin_memory() for tensor in tensors)
             return tensors[0], tensors[1], tensors[2]
 
-        losses = torch.zeros(len(batches), device=device)
+        losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
         supply = prefetched(jobs, read)
         for i in range(len(batches)):
             asked = time.perf_counter()
@@ -183,15 +184,16 @@ def train(
             if processes.count > 1:
                 processes.average([losses[i], *gradients_and_statistics(model)])
             scaler.unscale_(optimizer)
-            if params.clip_norm > 0:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), params.clip_norm)
+            norm = clip_gradients(model.parameters(), params.clip_norm)
+            if not scaler.is_enabled():  # It tries scales of float16 that are too large, and skips these steps
+                norms[i] = norm
             scaler.step(optimizer)
             scaler.update()
             step += 1
             average.update(model, step=step)
 
             if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
-                stop_unless_finite(losses[: i + 1], batches, epoch, data)
+                stop_unless_finite(losses[: i + 1], norms[: i + 1], batches, epoch, data)
 
         seconds = time.perf_counter() - started
         probabilities = predict_together(
@@ -243,11 +245,15 @@ def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.nda
     return np.split(np.resize(order, steps * size), steps)
 
 
-def stop_unless_finite(losses: Tensor, batches: list[np.ndarray], epoch: int, data: TrainingData) -> None:
-    bad = (~losses.isfinite()).nonzero().flatten().tolist()
+def stop_unless_finite(
+    losses: Tensor, norms: Tensor, batches: list[np.ndarray], epoch: int, data: TrainingData
+) -> None:
+    """Stop at the first step of an epoch whose loss or gradient norm (both [steps so far]) is not finite."""
+    bad = (~(losses.isfinite() & norms.isfinite())).nonzero().flatten().tolist()
     if bad:
+        loss = losses[bad[0]].item()
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norms[bad[0]].item()}"
         images = ", ".join(str(data.names[row]) for row in batches[bad[0]])
         raise InputError(
-            f"epoch {epoch + 1}, step {bad[0] + 1}: the loss is {losses[bad[0]].item()}; lower lr or use fp32; "
-            f"images of the batch: {images}"
+            f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; lower lr or use fp32; images of the batch: {images}"
         )

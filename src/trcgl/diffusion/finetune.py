@@ -206,6 +206,7 @@ def adapt(
         schedule=Schedule(params.steps, params.warmup_steps),
         clip_norm=params.clip_norm,
         journal=journal,
+        images_of=lambda step: [one.image for one in shown[step]],
         batch_size=params.batch_size,
         epoch_images=len(rows),
         dtype=dtype,

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.seeding import Part, seed_of
+from trcgl.runtime.stopping import whole_steps
 
 Batch = TypeVar("Batch")
 log = get_logger("diffusion")
@@ -52,8 +54,8 @@ class Journal:
     """What the stage has done so far, kept in a ResumePoint.
 
     Saved: trainable weights of each finished phase and of the running one, its optimiser, gradient scaler and weight
-    average, the next step, the loss curve. Not saved: generators (derived from the step), latents and text
-    embeddings (computed anew).
+    average, the next step, the loss curve and the losses that are not in it yet. Not saved: generators (derived from
+    the step), latents and text embeddings (computed anew).
     """
 
     def __init__(self, resume: ResumePoint | None = None):
@@ -93,15 +95,6 @@ def _restore(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) ->
             parameter.copy_(weights[name])
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter], clip_norm: float) -> None:
-    """Scale the gradients down to a total norm of `clip_norm`; 0 leaves them alone.
-
-    A sequence on purpose: an iterator that the optimiser has already consumed clips nothing.
-    """
-    if clip_norm > 0:
-        torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
-
-
 def train(
     phase: str,
     modules: Sequence[nn.Module],
@@ -113,6 +106,7 @@ def train(
     schedule: Schedule,
     clip_norm: float,
     journal: Journal,
+    images_of: Callable[[int], Sequence[str]],
     batch_size: int,
     epoch_images: int,
     dtype: torch.dtype = torch.float32,
@@ -125,13 +119,16 @@ def train(
         groups: AdamW parameter groups; each `lr` is a peak that `schedule` scales.
         batch_of: step -> batch; its time is reported as data wait.
         loss_of: batch and the step's generator -> scalar loss.
+        images_of: step -> names of its images, for the message when a step goes wrong.
         batch_size: images of a step, for the log.
         epoch_images: images between two log lines.
         dtype: of matrix products and convolutions in the loss (see runtime.device.pick_dtype); weights keep their own.
         ema_decay: above 0, the modules end with the exponential moving average of their weights over the steps.
 
     Raises:
-        InputError: the loss is not finite; the message names phase and step.
+        InputError: a loss or gradient is not finite; the message names phase, step and images. What is kept is of an
+            earlier step.
+        Stopped: asked to stop by a signal, after the running step; the state is kept.
     """
     parameters = trainable(modules)
     if phase in journal.finished:
@@ -144,51 +141,62 @@ def train(
     device = flat[0].device.type
     scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
     average = EMAModel(flat, decay=ema_decay, foreach=True) if ema_decay else None
-    first = 0
+    first, losses = 0, []
     if journal.running and journal.running["phase"] == phase:
         _restore(parameters, journal.running["weights"])
         optimizer.load_state_dict(journal.running["optimizer"])
         scaler.load_state_dict(journal.running["scaler"])
         if average:
             average.load_state_dict(journal.running["average"])
-        first = journal.running["step"]
+        first, losses = journal.running["step"], list(journal.running["losses"].to(device).unbind())
         log.info("%s: continues at step %d of %d", phase, first, schedule.steps)
     flush_every = max(1, math.ceil(schedule.steps / CURVE_ROWS))
-    losses: list[Tensor] = []
+    norms: list[Tensor] = []
     meter = _Meter(phase, schedule.steps, batch_size, epoch_images)
     kept_at = time.monotonic()
-    for step in _steps(phase, first, schedule.steps):
-        started = time.monotonic()
-        batch = batch_of(step)
-        waited = time.monotonic() - started
-        factor = schedule.factor(step)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * factor
-        with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
-            loss = loss_of(batch, generator(seed, phase, "noise", step))
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.unscale_(optimizer)
-        clip_gradients(flat, clip_norm)
-        scaler.step(optimizer)
-        scaler.update()
-        if average:
-            average.step(flat)
-        # Kept on the device: reading a number at every step would make the host wait for it
-        losses.append(loss.detach())
-        meter.add(time.monotonic() - started, waited)
-        if (step + 1) % flush_every == 0 or step + 1 == schedule.steps:
-            mean = _mean_finite(phase, losses, step)
-            losses = []
-            journal.record(phase, step + 1, mean)
-            meter.report(step + 1, mean)
-            if step + 1 < schedule.steps and time.monotonic() - kept_at > KEEP_EVERY_SECONDS:
-                journal.keep(_state(phase, step + 1, parameters, optimizer, scaler, average))
+    with whole_steps() as asked_to_stop:
+        for step in _steps(phase, first, schedule.steps):
+            started = time.monotonic()
+            batch = batch_of(step)
+            waited = time.monotonic() - started
+            factor = schedule.factor(step)
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+            with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+                loss = loss_of(batch, generator(seed, phase, "noise", step))
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            norm = clip_gradients(flat, clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            if average:
+                average.step(flat)
+            # Kept on the device: reading a number at every step would make the host wait for it
+            losses.append(loss.detach())
+            # The scaler of float16 tries scales that are too large, and skips these steps
+            norms.append(loss.detach() if scaler.is_enabled() else norm)
+            meter.add(time.monotonic() - started, waited)
+            last = step + 1 == schedule.steps
+            flush, leave = (step + 1) % flush_every == 0 or last, asked_to_stop() and not last
+            if flush or leave:
+                _stop_unless_finite(phase, losses[-len(norms) :], norms, step, images_of)
+                norms = []
+            if flush:
+                mean = round(float(torch.stack(losses).float().cpu().mean()), 6)
+                losses = []
+                journal.record(phase, step + 1, mean)
+                meter.report(step + 1, mean)
+            if leave or (flush and not last and time.monotonic() - kept_at > KEEP_EVERY_SECONDS):
+                journal.keep(_state(phase, step + 1, parameters, optimizer, scaler, average, losses))
                 kept_at = time.monotonic()
-    if average:
-        average.copy_to(flat)
-    journal.finished[phase] = _weights(parameters)
-    journal.keep(None)
+            if leave:
+                log.info("%s: asked to stop after step %d of %d", phase, step + 1, schedule.steps)
+                return
+        if average:
+            average.copy_to(flat)
+        journal.finished[phase] = _weights(parameters)
+        journal.keep(None)
 
 
 def _steps(phase: str, first: int, steps: int) -> Iterator[int]:
@@ -201,7 +209,13 @@ def _weights(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
 
 
 def _state(
-    phase: str, step: int, parameters: dict[str, nn.Parameter], optimizer: Any, scaler: Any, average: EMAModel | None
+    phase: str,
+    step: int,
+    parameters: dict[str, nn.Parameter],
+    optimizer: Any,
+    scaler: Any,
+    average: EMAModel | None,
+    losses: list[Tensor],
 ) -> dict[str, Any]:
     return {
         "phase": phase,
@@ -210,19 +224,24 @@ def _state(
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
         "average": average.state_dict() if average else None,
+        "losses": torch.stack(losses) if losses else torch.empty(0),
     }
 
 
-def _mean_finite(phase: str, losses: list[Tensor], last_step: int) -> float:
-    values = torch.stack(losses).float().cpu()
-    bad = (~values.isfinite()).nonzero()
-    if len(bad):
-        step = last_step + 1 - len(losses) + int(bad[0])
+def _stop_unless_finite(
+    phase: str, losses: list[Tensor], norms: list[Tensor], last_step: int, images_of: Callable[[int], Sequence[str]]
+) -> None:
+    """Look at the losses and gradient norms of the steps that end with `last_step`."""
+    values = torch.stack([torch.stack(losses).float(), torch.stack(norms).float()]).cpu()
+    bad = (~values.isfinite()).any(dim=0).nonzero().flatten().tolist()
+    if bad:
+        step = last_step + 1 - len(losses) + bad[0]
+        loss = float(values[0, bad[0]])
+        what = f"its gradient's norm is {float(values[1, bad[0]])}" if math.isfinite(loss) else f"its loss is {loss}"
         raise InputError(
-            f"diffusion: the loss of phase '{phase}' is {float(values[int(bad[0])])} at step {step}; "
-            "lower its learning rate or set a smaller diffusion.clip_norm"
+            f"diffusion: step {step} of phase '{phase}' went wrong: {what}; lower the phase's learning rate or set a "
+            f"smaller diffusion.clip_norm; images of the step: {', '.join(images_of(step))}"
         )
-    return round(float(values.mean()), 6)
 
 
 class _Meter:

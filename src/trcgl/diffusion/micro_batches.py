@@ -1,10 +1,12 @@
 """The plan in micro-batches: shared out between processes, each kept as a file until all of them are there.
 
-Which images are in a micro-batch depends on the plan alone, so neither the number of processes nor when a run was
-killed changes a bit of them.
+The files are .npz, whose checksum tells one that a crash of the machine has damaged; it is drawn again. Which images
+are in a micro-batch depends on the plan alone, so neither the number of processes nor when a run was killed changes a
+bit of them.
 """
 
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,13 +20,14 @@ from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("diffusion")
 
 
 def batch_files(plan: Sequence[Sample], params: SamplingParams, kept: Path) -> list[Path]:
     """Where each micro-batch of the plan waits, in plan order."""
-    return [kept / f"from-{start:06d}.npy" for start in range(0, len(plan), params.micro_batch)]
+    return [kept / f"from-{start:06d}.npz" for start in range(0, len(plan), params.micro_batch)]
 
 
 def draw_share(
@@ -45,13 +48,14 @@ def draw_share(
     """
     use_solver(generator.pipeline)
     share = list(enumerate(batch_files(plan, params, kept)))[process::processes]
-    missing = [(number, file) for number, file in share if not file.exists()]
+    missing = [(number, file) for number, file in share if _kept(file) is None]
     began, drawn = time.perf_counter(), 0
     # One bar is enough: the shares are equal
     for number, file in progress(missing, what="sampling") if process == 0 else missing:
-        pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images)
+        with naming_the_knob("'sampling.micro_batch'"):
+            pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images)
         with written_beside(file) as beside:
-            np.save(beside, pixels)
+            np.savez(beside, pixels=pixels)
         drawn += len(pixels)
     seconds = time.perf_counter() - began
     log.info(
@@ -67,6 +71,19 @@ def kept_images(plan: Sequence[Sample], params: SamplingParams, kept: Path) -> I
         InputError: a micro-batch is missing, as when the processes' machines do not share the folder.
     """
     for file in batch_files(plan, params, kept):
-        if not file.exists():
+        pixels = _kept(file)
+        if pixels is None:
             raise InputError(f"{file}: not there after all processes drew; they must share this folder")
-        yield from np.load(file, allow_pickle=False)
+        yield from pixels
+
+
+def _kept(file: Path) -> np.ndarray | None:
+    """The images of a kept micro-batch; None if it is not there, damaged or cut short."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return arrays["pixels"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        log.warning("%s is damaged or cut short and counts as not drawn", file)
+        return None

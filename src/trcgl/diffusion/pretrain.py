@@ -187,6 +187,9 @@ def _train_autoencoder(
     factor = 2 ** (len(params.autoencoder_channels) - 1)
     crop = max(factor, images.size // (2 * factor) * factor)
 
+    def names_of(step: int) -> list[str]:
+        return [names[int(i)] for i in rng(seed, "autoencoder", step).integers(len(names), size=batch)]
+
     def crops(step: int) -> Tensor:
         draw = rng(seed, "autoencoder", step)
         pixels = images.read([names[int(i)] for i in draw.integers(len(names), size=batch)])
@@ -212,6 +215,7 @@ def _train_autoencoder(
         schedule=Schedule(steps, math.ceil(WARMUP * steps)),
         clip_norm=CLIP_NORM,
         journal=journal,
+        images_of=names_of,
         batch_size=batch,
         epoch_images=len(names),
         dtype=dtype,
@@ -253,6 +257,9 @@ def _train_unet(
     schedule = noise_schedule(pipeline)
     ids = token_ids(pipeline.tokenizer, [*prompts, ""])
 
+    def names_of(step: int) -> list[str]:
+        return [shown[int(i)].image for i in rng(seed, "unet", step).integers(len(shown), size=sizes.unet_batch)]
+
     def batch(step: int) -> tuple[Tensor, Tensor]:
         draw = rng(seed, "unet", step)
         places = draw.integers(len(shown), size=sizes.unet_batch)
@@ -279,6 +286,7 @@ def _train_unet(
         schedule=Schedule(steps, math.ceil(WARMUP * steps)),
         clip_norm=CLIP_NORM,
         journal=journal,
+        images_of=names_of,
         batch_size=sizes.unet_batch,
         epoch_images=len(shown),
         dtype=dtype,

@@ -125,7 +125,10 @@ def evaluate_external(
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         cache = Path(temporary) / "images"
         size, workers = models[0].config.image_size, compute.workers or os.cpu_count() or 1
-        write_cache(selected, external.images, {"images": size}, preparation, SHARD_IMAGES, cache, workers)
+        write_cache(
+            selected, external.images, {"images": size}, preparation, SHARD_IMAGES, cache, workers,
+            kept=Path(temporary) / "kept",
+        )  # fmt: skip
         unreadable = pd.read_parquet(cache / "unreadable.parquet")
         reasons = dict(zip(unreadable["path"], unreadable["reason"], strict=True))
         said = [f"unreadable: {reasons[path]}" if path in reasons else "" for path in selected["path"]]

@@ -1,7 +1,11 @@
-"""Decode every selected image once and keep it small: uint8 shards of every size asked for from one decode."""
+"""Decode every selected image once and keep it small: uint8 shards of every size asked for from one decode.
 
+Each finished shard is kept with a record of how far the work has come, so a killed run decodes no image of it again.
+"""
+
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -11,27 +15,36 @@ import pandas as pd
 from trcgl.config import ImagesParams
 from trcgl.images.decode import UnreadableImage
 from trcgl.images.preparation import Preparation
-from trcgl.images.shards import ShardWriter
+from trcgl.images.shards import ShardWriter, shard_path
 from trcgl.images.workers import pixel_workers
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import directory_beside, write_parquet
+from trcgl.runtime.files import directory_beside, full_disk_explained, read_json, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.resume_folder import file_hash
 
 log = get_logger("cache")
 
 
 @dataclass(frozen=True)
 class _Task:
+    """One image: its name, and its file, as a path relative to a folder."""
+
     image: str
     path: str
-    file: Path
+    folder: Path
     inverted: bool
 
+    @property
+    def file(self) -> Path:
+        return self.folder / self.path
 
-def cache_images(selected: pd.DataFrame, source: str | Path, params: ImagesParams, out: Path, workers: int) -> None:
+
+def cache_images(
+    selected: pd.DataFrame, source: str | Path, params: ImagesParams, out: Path, workers: int, *, kept: Path
+) -> None:
     """Write `out/classifier/`, `out/diffusion/` and `out/unreadable.parquet`; see `write_cache`."""
     sizes = {"classifier": params.classifier_size, "diffusion": params.diffusion_size}
-    write_cache(selected, source, sizes, Preparation.from_params(params), params.shard_images, out, workers)
+    write_cache(selected, source, sizes, Preparation.from_params(params), params.shard_images, out, workers, kept=kept)
 
 
 def write_cache(
@@ -42,6 +55,8 @@ def write_cache(
     shard_images: int,
     out: Path,
     workers: int,
+    *,
+    kept: Path,
 ) -> None:
     """Write a folder of shards (with their index) for every size, and `out/unreadable.parquet` (path, reason).
 
@@ -53,37 +68,92 @@ def write_cache(
         shard_images: images in a full shard.
         out: replaced as a whole.
         workers: processes that decode; the result does not depend on their number.
+        kept: folder of the finished shards of a run with the same arguments; gone in the end.
 
     Raises:
         InputError: not one image could be read.
     """
     source = Path(source)
     tasks = [
-        _Task(image, path, source / path, photometric == "MONOCHROME1")
+        _Task(image, path, source, photometric == "MONOCHROME1")
         for image, path, photometric in zip(selected["image"], selected["path"], selected["photometric"], strict=True)
     ]
-    unreadable: list[tuple[str, str]] = []
-    with directory_beside(out) as beside:
-        writers = {}
-        for name, size in sizes.items():
-            (beside / name).mkdir()
-            writers[name] = ShardWriter(beside / name, size, shard_images)
-        results = _results(tasks, preparation, tuple(sizes.values()), workers)
-        for task, result in progress(results, total=len(tasks), what="cache images"):
+    done = _finished(kept, sizes)
+    if done.tasks:
+        log.info("continuing after %d of %d images", done.tasks, len(tasks))
+    lost = {path for path, _ in done.unreadable}
+    names = [task.image for task in tasks[: done.tasks] if task.path not in lost]
+    writers = {}
+    for name, size in sizes.items():
+        (kept / name).mkdir(parents=True, exist_ok=True)
+        writers[name] = ShardWriter(kept / name, size, shard_images, names)
+    with full_disk_explained(kept):
+        results = _results(tasks[done.tasks :], preparation, tuple(sizes.values()), workers)
+        for task, result in progress(results, total=len(tasks) - done.tasks, what="cache images"):
+            done.tasks += 1
             if isinstance(result, str):
-                unreadable.append((task.path, result))
+                done.unreadable.append((task.path, result))
                 continue
             for writer, pixels in zip(writers.values(), result, strict=True):
                 writer.add(task.image, pixels)
-        if len(unreadable) == len(tasks):
-            first = f"{source / unreadable[0][0]}: {unreadable[0][1]}" if unreadable else "no image was selected"
+            if (done.tasks - len(done.unreadable)) % shard_images == 0:
+                _record(kept, sizes, done)
+        if len(done.unreadable) == len(tasks):
+            first = "no image was selected"
+            if tasks:
+                first = f"{source / done.unreadable[0][0]}: {done.unreadable[0][1]}"
             raise InputError(f"{source}: none of {len(tasks)} images could be read; the first: {first}")
         for writer in writers.values():
             writer.close()
-        write_parquet(beside / "unreadable.parquet", pd.DataFrame(unreadable, columns=["path", "reason"], dtype="str"))
-    log.info("%d images cached, %d unreadable", len(tasks) - len(unreadable), len(unreadable))
-    for path, reason in unreadable[:10]:
+    cached = [len(pd.read_parquet(kept / name / "index.parquet", columns=["row"])) for name in sizes]
+    assert set(cached) == {len(tasks) - len(done.unreadable)}, "images in = cached + unreadable"
+    with directory_beside(out) as beside:
+        for name in sizes:
+            shutil.move(kept / name, beside / name)
+        unreadable = pd.DataFrame(done.unreadable, columns=["path", "reason"], dtype="str")
+        write_parquet(beside / "unreadable.parquet", unreadable)
+    shutil.rmtree(kept)
+    log.info("%d images cached, %d unreadable", cached[0], len(unreadable))
+    for path, reason in done.unreadable[:10]:
         log.info("unreadable: %s: %s", path, reason)
+
+
+@dataclass
+class _Done:
+    """How far the work has come: images looked at, which of them could not be read, full shards."""
+
+    tasks: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    shards: int = 0
+
+
+def _record(kept: Path, sizes: Mapping[str, int], done: _Done) -> None:
+    """Keep a record beside the shard that has just become full."""
+    hashes = {name: file_hash(shard_path(kept / name, done.shards)) for name in sizes}
+    record = {"tasks": done.tasks, "unreadable": done.unreadable, "hashes": hashes}
+    write_json(_record_path(kept, done.shards), record)
+    done.shards += 1
+
+
+def _record_path(kept: Path, shard: int) -> Path:
+    return kept / f"shard-{shard:05d}.json"
+
+
+def _finished(kept: Path, sizes: Mapping[str, int]) -> _Done:
+    """The state after the last shard up to which all are whole: a crash of the machine may have cut some short."""
+    done = _Done()
+    while (path := _record_path(kept, done.shards)).exists():
+        try:
+            record = read_json(path)
+            for name in sizes:
+                if file_hash(shard_path(kept / name, done.shards)) != record["hashes"][name]:
+                    raise ValueError
+            unreadable = [(str(image), str(reason)) for image, reason in record["unreadable"]]
+            done = _Done(int(record["tasks"]), unreadable, done.shards + 1)
+        except (OSError, ValueError, KeyError, TypeError):
+            log.warning("%s or its shards are damaged; images from here on are decoded again", path)
+            break
+    return done
 
 
 def _results(
@@ -113,6 +183,8 @@ def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int,
 
 def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
     """Every size of one image, or the reason why not."""
+    if not task.file.resolve().is_relative_to(task.folder.resolve()):
+        return "a link that leads out of the image folder"
     try:
         return preparation.read(task.file, sizes, inverted=task.inverted)
     except UnreadableImage as error:

@@ -15,8 +15,16 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_parquet
 
 
-def _shard_path(folder: Path, shard: int) -> Path:
+def shard_path(folder: Path, shard: int) -> Path:
+    """The file of shard number `shard`, counted from 0."""
     return folder / f"shard-{shard:05d}.npy"
+
+
+def _opened(path: Path) -> np.ndarray:
+    try:
+        return open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        raise InputError(f"{path}: damaged or cut short; run cache_images again") from None
 
 
 class ShardWriter:
@@ -26,13 +34,14 @@ class ShardWriter:
         folder: an existing folder.
         size: side of the square images in pixels.
         shard_images: images in a full shard; the last one may be shorter.
+        names: images of the full shards that are already in the folder.
     """
 
-    def __init__(self, folder: str | Path, size: int, shard_images: int):
+    def __init__(self, folder: str | Path, size: int, shard_images: int, names: Sequence[str] = ()):
         self.folder = Path(folder)
         self.size = size
         self.shard_images = shard_images
-        self._names: list[str] = []
+        self._names = list(names)
         self._pending: list[np.ndarray] = []
 
     def add(self, image: str, pixels: np.ndarray) -> None:
@@ -46,7 +55,7 @@ class ShardWriter:
 
     def _flush(self) -> None:
         shard = (len(self._names) - 1) // self.shard_images
-        np.save(_shard_path(self.folder, shard), np.stack(self._pending))
+        np.save(shard_path(self.folder, shard), np.stack(self._pending))
         self._pending = []
 
     def close(self) -> None:
@@ -70,6 +79,9 @@ class ShardedImages:
     Attributes:
         index: DataFrame [image, shard, row], in storage order.
         size: side of the images in pixels; 0 for an empty folder.
+
+    Raises:
+        InputError: there is no index, or a shard cannot be read.
     """
 
     def __init__(self, folder: str | Path):
@@ -79,7 +91,7 @@ class ShardedImages:
             raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
         self.index = pd.read_parquet(index_path)
         shards = range(int(self.index["shard"].max()) + 1 if len(self.index) else 0)
-        self._shards = [open_memmap(_shard_path(self.folder, shard), mode="r") for shard in shards]
+        self._shards = [_opened(shard_path(self.folder, shard)) for shard in shards]
         self.size = int(self._shards[0].shape[1]) if self._shards else 0
         self._place = {
             name: (int(shard), int(row))

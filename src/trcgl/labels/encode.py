@@ -22,18 +22,21 @@ VOCABULARY = Path("data/assets/padchest_vocabulary.csv")
 
 
 @torch.no_grad()
-def encode(phrases: Sequence[str], encoder: str) -> np.ndarray:
+def encode(phrases: Sequence[str], encoder: str, revision: str | None = None) -> np.ndarray:
     """float32 [len(phrases), d], unit rows.
 
     Args:
         encoder: a hub id, or a folder that transformers saved.
+        revision: commit, branch or tag of a hub id; None: its main branch.
 
     Raises:
         InputError: transformers cannot load the encoder.
     """
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(encoder)
-        model: Any = AutoModel.from_pretrained(encoder).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(encoder, revision=revision, trust_remote_code=False)
+        model: Any = AutoModel.from_pretrained(
+            encoder, revision=revision, trust_remote_code=False, use_safetensors=True
+        ).eval()
     except (OSError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
@@ -49,12 +52,13 @@ def encode(phrases: Sequence[str], encoder: str) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trcgl.labels.encode", description="Make a file of label vectors.")
     parser.add_argument("--encoder", required=True, help="hub id or folder of a transformers text encoder")
+    parser.add_argument("--revision", help="commit, branch or tag of a hub id")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.safetensors")
     parser.add_argument("--vocabulary", default=VOCABULARY, type=Path, metavar="FILE.csv", help="columns label,phrase")
     parser.add_argument("--name", help="what the file calls the encoder; default: as given")
     options = parser.parse_args()
     table = read_columns(options.vocabulary, ("label", "phrase"), what="a vocabulary")
-    vectors = encode(table["phrase"].tolist(), options.encoder)
+    vectors = encode(table["phrase"].tolist(), options.encoder, options.revision)
     write_label_vectors(options.out, options.name or options.encoder, table["label"].tolist(), vectors)
 
 

@@ -1,11 +1,5 @@
-"""Resumable state of a long stage: atomic, keyed by everything the result depends on, gone once the stage succeeded.
+"""Resumable state of a long stage: atomic, verified, keyed by all that the result depends on, gone after success."""
 
-DVC deletes a stage's outputs before it runs it again, so this state lives outside the outputs, in a git-ignored
-folder of the main working copy (`DVC_ROOT` also points there from an experiment's temporary copy). Its name is a
-hash of the stage's parameters, inputs and code: a change of any starts from the beginning.
-"""
-
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -14,51 +8,55 @@ from typing import Any
 
 import torch
 
-from trcgl.runtime.files import written_beside
+from trcgl.runtime.files import full_disk_explained
+from trcgl.runtime.logging import get_logger
+from trcgl.runtime.resume_folder import file_hash, resume_folder
 
-PACKAGE = Path(__file__).parents[1]
-
-
-def _tree_hash(path: Path, pattern: str = "*") -> bytes:
-    """SHA-256 over contents and names, relative to `path`, of a file or of the files in a folder."""
-    digest = hashlib.sha256()
-    files = sorted(file for file in path.rglob(pattern) if file.is_file()) if path.is_dir() else [path]
-    for file in files:
-        digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.digest()
+log = get_logger("checkpoint")
 
 
 class ResumePoint:
-    """Where one stage keeps its latest state.
+    """Where one stage keeps its latest state, and the one before it in case the latest is damaged.
 
     Saved: whatever dictionary of tensors, numbers, strings, lists and dictionaries the stage gives (weights,
     optimiser, schedule position, EMA, generators' states). Not saved: inputs, parameters and code; their hash is the
     key, so state of other inputs is never found.
+
+    A state's file is called `state-<number>-<SHA-256 of its content>.pt`: one rename puts content and hash in place.
     """
 
     def __init__(self, stage: str, *, params: Any, inputs: Iterable[str | Path] = ()):
-        key = hashlib.sha256()
-        key.update(repr(params).encode())
-        for path in inputs:
-            key.update(_tree_hash(Path(path)))
-        # The whole package: a resumed run must agree with itself, and which modules matter is easily missed
-        key.update(_tree_hash(PACKAGE, "*.py"))
-        root = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / stage
-        self.folder = root / key.hexdigest()[:24]
-        self._file = self.folder / "state.pt"
+        self.folder = resume_folder(stage, params=params, inputs=inputs)
+        self._latest: Path | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The latest state, or None at a fresh start."""
-        if not self._file.exists():
-            return None
-        return torch.load(self._file, map_location="cpu", weights_only=True)
+        """The latest state that is whole, or None at a fresh start."""
+        for file in sorted(self.folder.glob("state-*.pt"), reverse=True):
+            if file_hash(file) == file.stem.rsplit("-", 1)[1]:
+                self._latest = file
+                return torch.load(file, map_location="cpu", weights_only=True)
+            log.warning("%s is damaged or cut short; the state before it is used", file)
+        return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the latest state atomically."""
-        with written_beside(self._file) as beside:
-            torch.save(state, beside)
+        """Replace the state before the latest one, atomically."""
+        number = 1 + (int(self._latest.stem.split("-")[1]) if self._latest else 0)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        beside = self.folder / ".state.partial"
+        try:
+            with full_disk_explained(self.folder), beside.open("wb") as handle:
+                torch.save(state, handle)
+                # A rename may reach the disk before the content does
+                handle.flush()
+                os.fsync(handle.fileno())
+            saved = self.folder / f"state-{number:08d}-{file_hash(beside)}.pt"
+            beside.replace(saved)
+        finally:
+            beside.unlink(missing_ok=True)
+        for file in self.folder.glob("state-*.pt"):
+            if file not in (saved, self._latest):
+                file.unlink()
+        self._latest = saved
 
     def clear(self) -> None:
         """Forget the state: the stage's outputs are in place."""

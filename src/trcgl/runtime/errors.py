@@ -3,19 +3,39 @@
 import sys
 from collections.abc import Callable
 
+from trcgl.runtime.stopping import Stopped, stopping_on_signals
+
 
 class InputError(Exception):
-    """Something the user gave (a file, a row, a key) cannot be used.
+    """Something the user gave (a file, a row, a key, a disk) cannot be used.
 
     The message is one line: which file, row or key; what was wrong; what would be right.
     """
 
+    def __str__(self) -> str:
+        # A value that is quoted from a file may have line breaks
+        return " ".join(super().__str__().splitlines())
+
 
 def exit_code(main: Callable[[], None]) -> int:
-    """Run `main` and turn an `InputError` into one line on stderr and exit code 1; anything else is a bug."""
+    """Run `main` and turn an `InputError` into one line on stderr and exit code 1; anything else is a bug.
+
+    SIGTERM and Ctrl-C are one line, too, and the exit code by which shells know them.
+    """
     try:
-        main()
+        with stopping_on_signals():
+            main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        # A missing or locked file names itself; without a name it is a bug
+        if error.filename is None and not isinstance(error, FileNotFoundError):
+            raise
+        name, reason = error.filename or error, error.strerror or "not found"
+        print(f"error: {name}: {reason}; dvc repro makes what the stages write", file=sys.stderr)
+        return 1
+    except Stopped as stop:
+        print(f"error: stopped by {stop}; what is done is kept, run again to go on from there", file=sys.stderr)
+        return 128 + stop.number
     return 0

@@ -1,5 +1,6 @@
 """Outputs are written beside their final place and renamed: a reader sees the old file, the new one, or none."""
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,44 @@ import pandas as pd
 
 from trcgl.runtime.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# The last is NumPy's, which drops the error number
+FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
+NEARLY_FULL = 2**20
+"""Bytes. Some libraries say only that writing failed, and some have freed a little when they say it."""
+
+
+@contextmanager
+def full_disk_explained(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises when a write to `path` finds no space into one line.
+
+    Raises:
+        InputError: the disk is full, a quota is used up or a file may not grow so large.
+    """
+    try:
+        yield
+    except (InputError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        if not any(map(_says_full, _with_causes(error))) and shutil.disk_usage(path.parent).free > NEARLY_FULL:
+            raise
+        raise InputError(
+            f"{path}: no space is left to write it; free some and run again: nothing half written stays, and what was "
+            "finished before is kept"
+        ) from error
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those it came from: PyTorch raises one of its own while it handles that of the write."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _says_full(error: BaseException) -> bool:
+    number = isinstance(error, OSError) and error.errno in FULL
+    return number or any(text in str(error) for text in FULL_TEXTS)
+
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
@@ -20,7 +59,8 @@ def written_beside(path: str | Path) -> Iterator[Path]:
     # The suffix stays last: some writers choose the format by it
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        yield beside
+        with full_disk_explained(path):
+            yield beside
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -33,9 +73,10 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
     try:
-        yield beside
+        with full_disk_explained(path):
+            beside.mkdir()
+            yield beside
         if path.exists():
             shutil.rmtree(path)
         beside.replace(path)

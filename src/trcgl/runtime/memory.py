@@ -1,0 +1,31 @@
+"""Out of memory: the knob to turn instead of an allocator's report."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from trcgl.runtime.errors import InputError
+
+SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""How the CPU's allocator, CUDA, cuDNN and cuBLAS say it, when not by an exception of its own."""
+
+
+@contextmanager
+def naming_the_knob(knob: str) -> Iterator[None]:
+    """Turn running out of memory within the block into one line.
+
+    Args:
+        knob: what to lower, such as "'classifier.batch_size'".
+
+    Raises:
+        InputError: the processor or the accelerator ran out of memory.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error) for sign in SIGNS)
+        if not ran_out:
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise InputError(f"out of memory; lower {knob} ({reason})") from None

@@ -1,0 +1,69 @@
+"""SIGTERM and Ctrl-C end a run in order: one line, a nonzero exit code, and a checkpoint where a loop can leave one."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(BaseException):
+    """The run was asked to stop. Not an Exception: nothing but `exit_code` is to catch it."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return signal.Signals(self.number).name
+
+
+class _Request:
+    """A signal that arrived inside a step and waits for its end."""
+
+    waits = False
+    number: int | None = None
+
+
+def _arrived(number: int, frame: FrameType | None) -> None:
+    del frame
+    if _Request.waits and _Request.number is None:
+        _Request.number = number
+        return
+    # Also the second signal inside a step: somebody is in a hurry
+    raise Stopped(number)
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Within the block SIGTERM and Ctrl-C raise `Stopped`, unless whoever started the process ignores them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _arrived)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def whole_steps() -> Iterator[Callable[[], bool]]:
+    """Within the block a signal interrupts no step; the loop asks between steps whether it should leave.
+
+    Yields:
+        Whether a signal has arrived. The loop then keeps its state and leaves the block, which raises `Stopped`.
+    """
+    _Request.waits, _Request.number = True, None
+    try:
+        yield lambda: _Request.number is not None
+    finally:
+        _Request.waits = False
+    if _Request.number is not None:
+        raise Stopped(_Request.number)

@@ -1,0 +1,117 @@
+"""Disturb the pipeline many times: `python -m tests.faults --kills 25`; about two minutes for five kills.
+
+Exit code 1 when an out differs from the quiet run, or a disturbed project cannot be finished.
+"""
+
+import argparse
+import itertools
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tests.faults.pipeline import (
+    Quiet,
+    can_mount,
+    differences,
+    disturb,
+    drawn_moments,
+    lock_hashes,
+    new_project,
+    repro,
+    resize_disk,
+    run_quietly,
+    small_disk,
+    used_megabytes,
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--kills", type=int, default=25, help="SIGKILLs of the running stage with all its processes")
+    parser.add_argument("--terms", type=int, default=5, help="likewise SIGTERM, which a stage may answer")
+    parser.add_argument("--full-disks", type=int, default=5, help="runs on a disk that is too small, then made larger")
+    parser.add_argument("--a-round", type=int, default=5, help="signals before a run is left to finish")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        start = new_project(folder / "start")
+        project = folder / "quiet"
+        shutil.copytree(start, project, symlinks=True)
+        quiet = run_quietly(project)
+        said = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in quiet.seconds.items())
+        print(f"quiet run: {len(quiet.hashes)} outs; seconds: {said}", flush=True)
+        size = sum(path.stat().st_size for path in project.rglob("*") if path.is_file()) / 2**20
+        shutil.rmtree(project)
+        good = _signals(start, quiet, options.kills, options.a_round, options.seed, signal.SIGKILL)
+        good &= _signals(start, quiet, options.terms, options.a_round, options.seed + 1000, signal.SIGTERM)
+        good &= _full_disks(start, quiet, options.full_disks, size, options.seed + 2000)
+    return 0 if good else 1
+
+
+def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, number: signal.Signals) -> bool:
+    """Rounds of signals, until so many have hit; whether every out of every round is that of the quiet run."""
+    order, hit, survived = list(quiet.seconds), 0, 0
+    for attempt in itertools.count():
+        if hit == count:
+            break
+        project = start.parent / "disturbed"
+        shutil.copytree(start, project, symlinks=True)
+        hits = 0
+        for stage, delay in drawn_moments(quiet, min(a_round, count - hit), seed + attempt):
+            # A stage that went on from its state may be done already: then the next one is hit
+            after = disturb(project, order[order.index(stage) :], delay, number)
+            hits += after is not None
+            said = [line for line in (after or "").splitlines() if line.startswith("error: ")]
+            print(f"{number.name} {stage} after {delay:.1f} s: {'over before' if after is None else said}", flush=True)
+        finished = run_quietly(project).seconds
+        different = differences(quiet, project)
+        hit += hits
+        survived += 0 if different else hits
+        print(f"  finished ({', '.join(finished)}); different outs: {different or 'none'}", flush=True)
+        shutil.rmtree(project)
+    print(f"{number.name}: {survived} of {count} survived", flush=True)
+    return survived == count
+
+
+def _full_disks(start: Path, quiet: Quiet, count: int, size: float, seed: int) -> bool:
+    """Runs on disks of random sizes below what is needed, then large enough; likewise."""
+    disk = start.parent / "disk"
+    if not count:
+        return True
+    if not can_mount(disk):
+        print("full disk: skipped, because this user may not mount a small file system")
+        return True
+    random, survived = np.random.default_rng(seed), 0
+    smallest = sum(path.stat().st_size for path in start.rglob("*") if path.is_file()) / 2**20
+    for _ in range(count):
+        with small_disk(disk, 4 * size):
+            project = disk / "project"
+            shutil.copytree(start, project, symlinks=True)
+            used = used_megabytes(disk)
+            megabytes = used + float(random.uniform(0.05, 0.9)) * (size - smallest)
+            resize_disk(disk, megabytes)
+            with repro(project) as process:
+                output = process.communicate()[0]
+                failed = process.returncode != 0
+            said = [line for line in output.splitlines() if line.startswith(("error: ", "ERROR: "))]
+            locked = set(lock_hashes(project)) if (project / "dvc.lock").exists() else set()
+            wrong = [path for path in locked if lock_hashes(project)[path] != quiet.hashes[path]]
+            resize_disk(disk, 4 * size)
+            run_quietly(project)
+            different = differences(quiet, project) + wrong
+            traceback = "Traceback" in output
+            survived += failed and not different and not traceback
+            print(f"disk of {megabytes:.1f} MB: failed {failed}, {said}, traceback {traceback}, different {different}")
+            if traceback:
+                print(output[-3000:])
+    print(f"full disk: {survived} of {count} survived", flush=True)
+    return survived == count
+
+
+if __name__ == "__main__":
+    sys.exit(main())

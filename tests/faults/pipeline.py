@@ -1,0 +1,189 @@
+"""The real pipeline, disturbed in the middle of a stage and run again: every out must have the bits of a quiet run.
+
+A round starts from nothing, is disturbed several times (each time in a stage and at a moment drawn from a seed), and is
+then left to finish. What is compared are the hashes in dvc.lock, that is, what DVC found on disk and would share.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from tests.tiny_project import copy_project
+
+# Long enough for a stage to be hit before, between and after its checkpoints
+PARAMS: dict[str, Any] = {
+    "baseline.epochs": 3,
+    "classifier.epochs": 3,
+    "classifier.extra_until": 0.7,
+    "diffusion.steps": 20,
+    "diffusion.pretrain.autoencoder_steps": 20,
+    "diffusion.pretrain.unet_steps": 20,
+    "images.shard_images": 16,
+    "sampling.images_per_finding": 6,
+}
+LONG_STAGES = ("cache_images", "finetune_diffusion", "sample_tail", "train_baseline", "train_classifier")
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """An undisturbed run.
+
+    Attributes:
+        hashes: of every out in dvc.lock, by path.
+        seconds: of every stage, in the order they ran.
+    """
+
+    hashes: dict[str, str]
+    seconds: dict[str, float]
+
+
+def new_project(folder: Path) -> Path:
+    """A tiny project whose diffusion loop keeps its state at every chance, so that few steps are enough to hit one."""
+    project = copy_project(folder, PARAMS)
+    loop = project / "src/trcgl/diffusion/loop.py"
+    text = loop.read_text()
+    assert "KEEP_EVERY_SECONDS = 30.0" in text
+    loop.write_text(text.replace("KEEP_EVERY_SECONDS = 30.0", "KEEP_EVERY_SECONDS = 0.0"))
+    return project
+
+
+@contextmanager
+def repro(project: Path, target: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """`dvc repro` in a process group of its own, which is gone when the block ends."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    # One job for DVC's transfers: threads that hash and copy are not what is tested
+    command = ["dvc", "repro", *([target] if target else [])]
+    process = subprocess.Popen(
+        command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _stage_of(line: str) -> str | None:
+    return line.split("'")[1] if line.startswith("Running stage '") else None
+
+
+def run_quietly(project: Path, target: str | None = None) -> Quiet:
+    """Run to the end; an error of any stage is an AssertionError with the output."""
+    began: list[tuple[str, float]] = []
+    lines = []
+    with repro(project, target) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if (stage := _stage_of(line)) is not None:
+                began.append((stage, time.monotonic()))
+        assert process.wait() == 0, "".join(lines[-40:])
+    ends = [moment for _, moment in began[1:]] + [time.monotonic()]
+    seconds = {stage: end - start for (stage, start), end in zip(began, ends, strict=True)}
+    return Quiet(lock_hashes(project), seconds)
+
+
+def lock_hashes(project: Path) -> dict[str, str]:
+    """The hash of every out in dvc.lock."""
+    stages = YAML(typ="safe").load(project / "dvc.lock")["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def disturb(
+    project: Path, stages: Sequence[str], delay: float, number: signal.Signals, target: str | None = None
+) -> str | None:
+    """Run, and send a signal to the whole process group `delay` seconds after the first of `stages` began.
+
+    Returns:
+        What was printed after that stage began; None where the run was over before the signal.
+    """
+    with repro(project, target) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if _stage_of(line) in stages:
+                break
+        else:
+            assert process.wait() == 0, "".join(lines[-40:])
+            return None
+        try:
+            # What is printed meanwhile waits in the pipe: a stage prints little
+            process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            _signal_group(process, number)
+        else:
+            assert process.returncode == 0, process.stdout.read()
+            return None
+        after = process.stdout.read()
+        assert process.wait() != 0, "the run went on"
+        return after
+
+
+def drawn_moments(quiet: Quiet, count: int, seed: int, stages: Sequence[str] = LONG_STAGES) -> list[tuple[str, float]]:
+    """When to disturb: the stages in turn, in each at a moment of its quiet duration, in the order of the run."""
+    random = np.random.default_rng(seed)
+    moments = [(stages[k % len(stages)], float(random.random())) for k in range(count)]
+    order = list(quiet.seconds)
+    return sorted(
+        ((stage, share * quiet.seconds[stage]) for stage, share in moments), key=lambda m: (order.index(m[0]), m[1])
+    )
+
+
+def differences(quiet: Quiet, project: Path) -> list[str]:
+    """The outs that are not those of the quiet run."""
+    found = lock_hashes(project)
+    assert found.keys() == quiet.hashes.keys(), found.keys() ^ quiet.hashes.keys()
+    return [path for path, md5 in quiet.hashes.items() if found[path] != md5]
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: float) -> Iterator[Path]:
+    """A file system of that size, in memory. Needs the right to mount."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 2**20)}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def resize_disk(folder: Path, megabytes: float) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={int(megabytes * 2**20)}", folder], check=True)
+
+
+def can_mount(folder: Path) -> bool:
+    """Whether `small_disk` works here."""
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        return False
+    try:
+        with small_disk(folder, 1):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+    finally:
+        folder.rmdir()
+
+
+def used_megabytes(folder: Path) -> float:
+    return shutil.disk_usage(folder).used / 2**20

@@ -1,0 +1,111 @@
+"""Each kind of bad input is one line and exit code 1, or a counted record; the table in the docs lists them all."""
+
+import importlib.util
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from tests.import_graph import ROOT
+from tests.input_cases import CASES, MODEL, OTHERS, Case, case_id, good_project, table
+from tests.test_evaluation_external import save_model
+from trcgl.cli import main as command
+from trcgl.runtime.errors import exit_code
+
+EARLY = ("scan_images", "parse_labels", "cache_images")
+
+
+@cache
+def script(stage: str) -> ModuleType:
+    """A stage script, imported once: starting a process for each case would take minutes."""
+    spec = importlib.util.spec_from_file_location(f"stage_{stage}", ROOT / "stages" / f"{stage}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good project in which the early stages have run."""
+    folder = good_project(tmp_path_factory.mktemp("input") / "project")
+    save_model(folder / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in EARLY:
+            assert exit_code(script(stage).main) == 0
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_bad_input(
+    case: Case, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    project = tmp_path / "project"
+    shutil.copytree(made, project, symlinks=True)
+    case.spoil(project)
+    monkeypatch.chdir(project)
+    if case.counted:
+        _check_record(case, project)
+        return
+    before = _contents(project)
+    capsys.readouterr()
+    if case.stage == MODEL:
+        code = command(
+            ["evaluate", "--model", "model", "--dataset", "nih", "--images", "images", "--labels", "labels.csv"]
+        )
+    else:
+        code = exit_code(script(case.stage).main)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert code == 1
+    assert len(lines) == 1
+    assert _matches(case.seen, lines[0].removeprefix("error: ")), lines[0]
+    assert _contents(project) == before, "a stopped run changes nothing that was made"
+
+
+def _matches(seen: str, line: str) -> bool:
+    return re.fullmatch(re.escape(seen).replace(re.escape("..."), ".*"), line) is not None
+
+
+def _contents(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.glob("data/**/*") if path.is_file()}
+
+
+def _check_record(case: Case, project: Path) -> None:
+    """The run goes on, counts the row or file, and everything adds up."""
+    for stage in EARLY if case.stage == "parse_labels" or "five." in _labels(project) else ("cache_images",):
+        assert exit_code(script(stage).main) == 0
+    rejected = pd.read_parquet(project / "data/labels/rejected.parquet")
+    unreadable = pd.read_parquet(project / "data/images/unreadable.parquet")
+    record = rejected if case.stage == "parse_labels" else unreadable
+    assert len(record)
+    assert all(_matches(case.seen, reason) for reason in record["reason"]), record["reason"].tolist()
+    selected = pd.read_parquet(project / "data/labels/selected.parquet")
+    index = pd.read_parquet(project / "data/images/classifier/index.parquet")
+    assert len(_labels(project).splitlines()) - 1 <= len(selected) + len(rejected) or "padchest" in _params(project)
+    assert len(index) + len(unreadable) == len(selected)
+
+
+def _labels(project: Path) -> str:
+    return (project / "labels.csv").read_text()
+
+
+def _params(project: Path) -> str:
+    return (project / "params.yaml").read_text()
+
+
+def test_the_table_in_the_docs_is_that_of_the_tests():
+    text = (ROOT / "docs/input-errors.md").read_text()
+    assert table() in text, "run: python -m tests.input_cases --write"
+    assert len({case_id(case) for case in CASES}) == len(CASES) >= 60
+
+
+@pytest.mark.parametrize("test", sorted({test for *_, test in OTHERS}))
+def test_a_test_that_the_table_names_is_there(test: str):
+    file, name = test.split("::")
+    assert f"def {name}(" in (ROOT / "tests" / file).read_text()
