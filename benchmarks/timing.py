@@ -5,6 +5,7 @@ median of the ratios is reported with the spread of its middle half. CPU time, o
 processes, leaves out the waiting for other people's work; where waiting is the question, wall time is asked for.
 """
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -46,6 +47,9 @@ def take_turns(
     if warm_up:
         for run in rivals.values():
             run()
+    # What one rival has imported must not make the garbage collector slower for another
+    gc.collect()
+    gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in range(rounds):
         for name, run in rivals.items():
