@@ -111,9 +111,8 @@ def print_rows(rows: list[Row]) -> None:
         low, high = row.get("spread") or (None, None)  # pyright: ignore[reportGeneralTypeIssues]
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:g}" + (f" ({low:g} to {high:g})" if low else "")
         verdict = "holds" if row["holds"] else "MISS"
-        print(
-            f"{ours:>9} {peer:>9} {floor:>9}  {ratio:<24} {verdict:5} {row['question']} [{row['unit']}; {row['target']}]"
-        )
+        about = f"{row['question']} [{row['unit']}; {row['target']}]"
+        print(f"{ours:>9} {peer:>9} {floor:>9}  {ratio:<24} {verdict:5} {about}")
 
 
 def write_results(path: Path, rows: list[Row]) -> None:
