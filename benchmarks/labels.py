@@ -4,7 +4,7 @@
 
 Ours makes every finding a column, checks every row and writes four files; the peer makes 28 columns by substring. The
 floor is to inflate the file and to cut it into text columns (Arrow). CPU time: both use one core. The table comes with
-torchxrayvision (requirements-dev.txt).
+torchxrayvision (benchmarks/requirements.txt).
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""The libraries we are compared with that only developers install (requirements-dev.txt)."""
+"""The libraries we are compared with that only benchmarks need (benchmarks/requirements.txt)."""
 
 import contextlib
 import importlib

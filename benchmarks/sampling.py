@@ -21,7 +21,7 @@ from benchmarks.timing import cpu_seconds, take_turns
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 
 from trcgl.classifier.model import Classifier
-from trcgl.config import Params, SamplingParams, load_params
+from trcgl.config import Params, load_params
 from trcgl.diffusion.audit.measured import measure
 from trcgl.diffusion.base import latent_size, load_pipeline, no_library_bars
 from trcgl.diffusion.prompts import prompt_text, text_embeddings
@@ -185,10 +185,10 @@ def main() -> None:
     options = parser.parse_args()
     params = load_params("params.yaml")
     torch.set_num_threads(params.compute.threads)
-    sampling: SamplingParams = params.sampling
-    rows = [overhead(Drawing(params, sampling.micro_batch), 5), rate(Drawing(params, 4), 5)]
+    micro_batch = params.sampling.micro_batch
+    rows = [overhead(Drawing(params, micro_batch), 5), rate(Drawing(params, 4), 5)]
     if options.kid:
-        rows.append(quality(Drawing(params, sampling.micro_batch), params, options.kid))
+        rows.append(quality(Drawing(params, micro_batch), params, options.kid))
     print_rows(rows)
     write_results(RESULT, rows)
 
