@@ -1,7 +1,7 @@
 """Every question of speed that a CPU can answer, one fresh process each: `PYTHONPATH=src python -m benchmarks`.
 
-At most 20 minutes on two idle cores. Needs benchmarks/requirements.txt for the peers; without them their rows are skipped, and
-said to be. The other benchmarks of this folder ask about the method and need a finished run of the pipeline.
+At most 20 minutes on two idle cores. The peers are in benchmarks/requirements.txt; without them their rows are skipped,
+and said to be. The other benchmarks of this folder ask about the method and need a finished run of the pipeline.
 """
 
 import subprocess
