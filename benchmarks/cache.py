@@ -55,6 +55,7 @@ def bare_loop(folder: Path, sizes: dict[str, int]) -> None:
     kept = {name: [] for name in sizes}
     for path in selection(FILMS)["path"]:
         pixels = cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
         for name, size in sizes.items():
             kept[name].append(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA))
     for name, squares in kept.items():
