@@ -9,7 +9,6 @@ machine that others use as well says little.
 
 import contextlib
 import io
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import pandas as pd
 from benchmarks.films import write_film
 from benchmarks.peers import torchxrayvision
 from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
-from benchmarks.timing import Rounds, take_turns, wall_seconds
+from benchmarks.timing import Rounds, peak_megabytes, take_turns, wall_seconds
 
 from trcgl.images.cache import write_cache
 from trcgl.images.preparation import Preparation
@@ -178,7 +177,7 @@ def memory(folder: Path) -> Row:
 def peak(folder: Path, images: int) -> None:
     """Print the peak memory in MB; run in a process of its own."""
     cache(folder, images, {"classifier": 128})
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_megabytes())
 
 
 def main() -> None:

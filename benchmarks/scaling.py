@@ -7,7 +7,6 @@ floor of each is 1. `ours` and `peer` are the seconds at 10 N and at N. CPU time
 as many at both; its real images grow.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from benchmarks.cache import FILMS, cache
 from benchmarks.films import write_film
 from benchmarks.peers import padchest_table
 from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
-from benchmarks.timing import take_turns
+from benchmarks.timing import peak_megabytes, take_turns
 
 from trcgl.classifier.data import StoredPixels, TrainingData
 from trcgl.classifier.model import Classifier
@@ -154,7 +153,7 @@ def peak(call: str, folder: str, images: int) -> None:
     """Print the peak memory in MB of `one_epoch` or `audit`."""
     torch.set_num_threads(2)
     {"one_epoch": one_epoch, "audit": audit}[call](Path(folder), images)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_megabytes())
 
 
 def main() -> None:

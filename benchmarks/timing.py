@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,12 @@ def cpu_seconds() -> float:
 
 def wall_seconds() -> float:
     return time.perf_counter()
+
+
+def peak_megabytes() -> float:
+    """Peak resident memory of this process (Linux). getrusage's figure starts at the size of the process that forked."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 @dataclass(frozen=True)
