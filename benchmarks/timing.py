@@ -28,7 +28,7 @@ def wall_seconds() -> float:
 
 
 def peak_megabytes() -> float:
-    """Peak resident memory of this process (Linux). getrusage's figure starts at the size of the process that forked."""
+    """Peak resident memory of this process (Linux); getrusage's figure starts at the size of the parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
