@@ -2,9 +2,10 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from trcgl.runtime.files import write_json
 from trcgl.runtime.provenance import commit_of_code
@@ -45,7 +46,76 @@ def ratio_row(question: str, ours: float, peer: float, least: float, unit: str, 
     }
 
 
+def speed_row(
+    question: str,
+    *,
+    ours: float,
+    peer: float | None,
+    floor: float | None,
+    unit: str,
+    ratios: "np.ndarray | list[float]",
+    most: float | None = None,
+    least: float | None = None,
+    command: str,
+) -> Row:
+    """A cost (at most `most`) or a rate (at least `least`) as a multiple of its peer's, round by round.
+
+    Args:
+        ratios: one a round; the median counts, the quartiles are the spread.
+        floor: what no implementation of the same work goes below, in `unit`.
+    """
+    low, ratio, high = (float(v) for v in np.percentile(ratios, (25, 50, 75)))
+    bound = least if most is None else most
+    assert bound is not None, "a row has a target"
+    return {
+        "question": question,
+        "ours": _rounded(ours),
+        "peer": None if peer is None else _rounded(peer),
+        "floor": None if floor is None else _rounded(floor),
+        "unit": unit,
+        "ratio": _rounded(ratio),
+        "spread": [_rounded(low), _rounded(high)],
+        "target": f"ratio of {bound:g} or {'more' if most is None else 'less'}",
+        "better": "higher" if most is None else "lower",
+        "holds": bool(ratio >= bound if most is None else ratio <= bound),
+        "command": command,
+    }
+
+
+def skipped_row(question: str, reason: str, unit: str, target: str, better: str, command: str) -> Row:
+    """A question whose peer is not on this machine: nothing was measured, so nothing holds."""
+    return {
+        "question": f"{question} (skipped: {reason})",
+        "ours": None,
+        "peer": None,
+        "floor": None,
+        "unit": unit,
+        "ratio": None,
+        "target": target,
+        "better": better,
+        "holds": False,
+        "command": command,
+    }
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits."""
+    return float(f"{float(value):.4g}")
+
+
+def print_rows(rows: list[Row]) -> None:
+    """The short table: ours, peer, floor, ratio with its quartiles, target."""
+    print(f"{'ours':>9} {'peer':>9} {'floor':>9}  {'ratio (quartiles)':<24} {'':5} question")
+    for row in rows:
+        ours, peer, floor = ("-" if row[key] is None else f"{row[key]:g}" for key in ("ours", "peer", "floor"))
+        low, high = row.get("spread") or (None, None)  # pyright: ignore[reportGeneralTypeIssues]
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:g}" + (f" ({low:g} to {high:g})" if low else "")
+        verdict = "holds" if row["holds"] else "MISS"
+        about = f"{row['question']} [{row['unit']}; {row['target']}]"
+        print(f"{ours:>9} {peer:>9} {floor:>9}  {ratio:<24} {verdict:5} {about}")
+
+
 def write_results(path: Path, rows: list[Row]) -> None:
     """Write the rows with the machine and the commit of the code that was measured."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
     write_json(path, {"machine": machine, "commit": commit_of_code(), "rows": rows})

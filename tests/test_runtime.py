@@ -20,7 +20,7 @@ from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
 from trcgl.runtime.memory import naming_the_knob
-from trcgl.runtime.seeding import rng, seed_of, unit_interval
+from trcgl.runtime.seeding import rng, seed_of, unit_intervals
 from trcgl.runtime.stopping import Stopped, stopping_on_signals, whole_steps
 
 
@@ -269,7 +269,8 @@ def test_seeds_depend_on_every_part_and_nothing_else():
     assert seed_of("split", 0, "patient") == 7270124055864514362
     assert len({seed_of("a", 1), seed_of("a", "1"), seed_of("a1"), seed_of(1, "a"), seed_of("a", 2)}) == 5
     assert rng("x").integers(1000) == rng("x").integers(1000)
-    draws = [unit_interval("u", k) for k in range(2000)]
+    draws = unit_intervals("split", 0, names=["patient", *map(str, range(2000))])
+    assert draws[0] == seed_of("split", 0, "patient") / 2**63
     assert 0 <= min(draws) < max(draws) < 1
     assert abs(np.mean(draws) - 0.5) < 0.03
 

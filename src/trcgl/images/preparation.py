@@ -38,4 +38,5 @@ class Preparation:
             UnreadableImage: see `decode`.
         """
         pixels = window_to_uint8(decode(path, inverted=inverted), self.window_low, self.window_high)
-        return [resize_square(pixels, size, self.resize) for size in sizes]
+        squares = {size: resize_square(pixels, size, self.resize) for size in set(sizes)}
+        return [squares[size] for size in sizes]

@@ -85,14 +85,12 @@ def build_labels(
     if params.class_table is not None:
         table = merge_labels(table, params.class_table)
     findings = candidate_findings(table, params)
-    matrix = table.matrix(findings)
-    classes, dropped = choose_classes(findings, matrix, split, params)
+    classes, dropped = choose_classes(findings, table.matrix(findings), split, params)
     names = [entry["name"] for entry in classes]
-    matrix = matrix[:, [findings.index(name) for name in names]]
-    _check_splits(split, matrix)
+    _check_splits(split, classes)
     return Labels(
         selected=selected,
-        labels=_frame(table.rows, split, names, matrix),
+        labels=_frame(table.rows, split, names, table.matrix(names)),
         classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
         rejected=table.rejected,
         metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum()), uncertain),
@@ -121,15 +119,13 @@ def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | Non
     return table, split
 
 
-def _check_splits(split: np.ndarray, matrix: np.ndarray) -> None:
+def _check_splits(split: np.ndarray, classes: list[dict[str, Any]]) -> None:
     for name in SPLITS:
-        rows = matrix[split == name]
-        if len(rows) == 0:
+        images = int((split == name).sum())
+        if images == 0:
             raise InputError(f"the {name} split has no image; change the split's fractions or seed, or the split file")
-        if not (rows == 1).any():
-            raise InputError(
-                f"the {name} split ({len(rows)} images) has no positive of any class; give it more patients"
-            )
+        if not any(entry["positives"][name] for entry in classes):
+            raise InputError(f"the {name} split ({images} images) has no positive of any class; give it more patients")
 
 
 def _frame(rows: pd.DataFrame, split: np.ndarray, names: list[str], matrix: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from trcgl.labels.read import read_columns
 from trcgl.labels.table import check_patient_ids
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.seeding import unit_interval
+from trcgl.runtime.seeding import unit_intervals
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
@@ -26,13 +26,13 @@ def seeded_splits(
     Test is cut first: another validation fraction moves no patient into or out of it.
     """
 
-    def split(patient: str) -> str:
-        place = unit_interval("split", seed, patient)
+    def split(place: float) -> str:
         if place < test_fraction:
             return "test"
         return "val" if place < test_fraction + validation_fraction else "train"
 
-    return {patient: split(patient) for patient in patients}
+    patients = list(patients)
+    return dict(zip(patients, map(split, unit_intervals("split", seed, names=patients)), strict=True))
 
 
 def told_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:

@@ -1,0 +1,149 @@
+"""Training images/s against the authors' public code, end to end from files, on a CPU.
+
+    PYTHONPATH=src python -m benchmarks.authors --code FOLDER
+
+FOLDER is a checkout of github.com/November-1113/TRCGL-Net (it needs albumentations 2.0.8). Its dataset, augmentation,
+collation, model, loss and epoch run as they stand; changed are what needs several GPUs (moves to CUDA and the
+all-reduce do nothing), mixed precision (off: float32 for both), the backbone's name, and the loader's processes (none:
+CPU time is compared). Ours is the trainer with head trcgl_paper and the same loss, batch and size; what a run costs
+besides its steps (building, validating) is taken off by subtracting a shorter run. The weights are random in both.
+"""
+
+import argparse
+import importlib.util
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import timm
+import torch
+from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.timing import take_turns
+from torch import Tensor
+
+from trcgl.classifier.data import StoredPixels, TrainingData
+from trcgl.classifier.train import train
+from trcgl.config import load_params
+from trcgl.graph.cooccurrence import count_cooccurrence
+from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.runtime.seeding import rng
+
+RESULT = Path("benchmarks/results/authors.json")
+COMMAND = "PYTHONPATH=src python -m benchmarks.authors --code FOLDER"
+BACKBONE, SIZE, BATCH, STEPS, FEW = "tf_efficientnet_lite0", 128, 8, 6, 2
+NAMES = tuple(f"finding {i}" for i in range(30))
+
+
+def their_code(folder: Path, work: Path) -> ModuleType:
+    """CXR.py as a module that computes on the CPU."""
+    os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
+    text = (folder / "CXR.py").read_text(encoding="utf-8")
+    place = work / "CXR.py"
+    # It makes this folder when it is loaded
+    place.write_text(text.replace('CHECKPOINT_DIR = "/home', f'CHECKPOINT_DIR = "{work}/home'), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("CXR", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    Tensor.cuda = lambda self, *_, **__: self  # pyright: ignore[reportAttributeAccessIssue]
+    changes: dict[str, Any] = {
+        "AMP_ENABLED": False,
+        "reduce_tensor": lambda tensor: tensor.detach().clone(),
+        "REAL_NPY_DIR": str(work),
+    }
+    for name, value in changes.items():
+        setattr(module, name, value)
+    return module
+
+
+def theirs(code: ModuleType, work: Path, pixels: np.ndarray, targets: np.ndarray) -> Any:
+    """A call that trains STEPS steps."""
+    for i, image in enumerate(pixels[: STEPS * BATCH]):
+        np.save(work / f"{i}.png.npy", np.repeat(image[:, :, None], 3, axis=2))
+    frame = pd.DataFrame(targets[: STEPS * BATCH], columns=list(NAMES))
+    frame.insert(0, "ImageID", [f"{i}.png" for i in range(len(frame))])
+    frame["synthetic"] = False
+    dataset = code.PadChestDataset(frame, list(NAMES), str(work), str(work), augment=True, img_size=SIZE)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=BATCH, shuffle=True, collate_fn=code.fast_collate_fn, drop_last=True
+    )
+    adjacency = code.build_label_adjacency(
+        train_df=frame, class_names=list(NAMES), smooth=code.COOC_SMOOTH, threshold=code.COOC_THRESHOLD,
+        self_loop=code.COOC_SELF_LOOP,
+    )  # fmt: skip
+    create = timm.create_model
+    code.timm.create_model = lambda _, **options: create(BACKBONE, **{**options, "drop_path_rate": 0.0})
+    model = code.ConvNeXtV2Classifier(len(NAMES), adjacency).to(memory_format=torch.channels_last)
+    code.timm.create_model = create
+    average = code.ModelEmaV2(model, decay=code.EMA_DECAY)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=code.BACKBONE_LR, weight_decay=0.01, eps=1e-5)
+    loss = code.DistributionBalancedLoss(targets.sum(0))
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    return lambda: code.train_epoch(model, average, loader, loss, optimizer, scaler, 1)
+
+
+def ours(work: Path, pixels: np.ndarray, targets: np.ndarray) -> Any:
+    """A call that trains a number of steps."""
+    folder = work / "shards"
+    folder.mkdir()
+    writer, names = ShardWriter(folder, SIZE, 4096), [f"{i}.png" for i in range(len(pixels))]
+    for name, image in zip(names, pixels, strict=True):
+        writer.add(name, image)
+    writer.close()
+    params = load_params("params.yaml")
+    classifier = replace(
+        params.classifier, backbone=BACKBONE, backbone_options={}, head="trcgl_paper", loss="effective_number_margin",
+        epochs=1, warmup_epochs=0.0, batch_size=BATCH, extra_source="none",
+    )  # fmt: skip
+    held_out = BATCH
+    data = TrainingData(
+        images=StoredPixels(ShardedImages(folder), names, np.empty((0, SIZE, SIZE), np.uint8)),
+        targets=targets, names=names, train=np.arange(held_out, len(names)), val=np.arange(held_out),
+        class_names=NAMES, class_groups=("head",) * len(NAMES),
+    )  # fmt: skip
+    counts = count_cooccurrence(targets, NAMES, 1.0)
+    compute = replace(params.compute, device="cpu", precision="fp32")
+    return lambda steps: train(classifier, data, compute, cooccurrence=counts, steps_per_epoch=steps)
+
+
+def measured(code: Path, work: Path, rounds: int) -> Row:
+    draw = rng("authors")
+    images = 256
+    pixels = draw.integers(0, 256, (images, SIZE, SIZE), dtype=np.uint8)
+    targets = (draw.random((images, len(NAMES))) < 0.1).astype(np.float32)
+    ours_for, peer = ours(work, pixels, targets), theirs(their_code(code, work), work, pixels, targets)
+    timed = take_turns(
+        {"long": lambda: ours_for(FEW + STEPS), "peer": peer, "short": lambda: ours_for(FEW)}, rounds=rounds
+    )
+    seconds = timed.seconds["long"] - timed.seconds["short"]
+    return speed_row(
+        f"training images/s of {BACKBONE} at {SIZE} px, batch {BATCH}, against the authors' code",
+        ours=STEPS * BATCH / float(np.median(seconds)),
+        peer=STEPS * BATCH / timed.median("peer"),
+        floor=None,
+        unit="images per CPU s",
+        ratios=timed.seconds["peer"] / seconds,
+        least=1.3,
+        command=COMMAND,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--code", type=Path, required=True, help="a checkout of the authors' repository")
+    options = parser.parse_args()
+    torch.set_num_threads(load_params("params.yaml").compute.threads)
+    with tempfile.TemporaryDirectory() as work:
+        rows = [measured(options.code, Path(work), 5)]
+    print_rows(rows)
+    write_results(RESULT, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The image cache against a bare OpenCV loop and torchxrayvision, its gain by two processes, and its memory.
+
+    PYTHONPATH=src python -m benchmarks.cache
+
+The floor is what nobody skips: inflating the PNG and averaging its pixels down. Ours also looks for damage, windows the
+grey levels, pads, and writes shards with an index. CPU time a core; the gain by two processes is wall time, where a
+machine that others use as well says little.
+"""
+
+import contextlib
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from benchmarks.films import write_film
+from benchmarks.peers import torchxrayvision
+from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
+from benchmarks.timing import Rounds, peak_megabytes, take_turns, wall_seconds
+
+from trcgl.images.cache import write_cache
+from trcgl.images.preparation import Preparation
+
+RESULT = Path("benchmarks/results/cache.json")
+COMMAND = "PYTHONPATH=src python -m benchmarks.cache"
+PREPARATION = Preparation(0.5, 99.5, "pad")
+FILMS = 3
+FEW, MANY = 500, 5000
+
+
+def selection(images: int) -> pd.DataFrame:
+    """`images` names for the few films on disk, in turn: what counts is decoding, not the disk."""
+    return pd.DataFrame(
+        {
+            "image": [f"{i}.png" for i in range(images)],
+            "path": [f"film-{i % FILMS}.png" for i in range(images)],
+            "photometric": "MONOCHROME2",
+        }
+    )
+
+
+def cache(folder: Path, images: int, sizes: dict[str, int], workers: int = 1) -> None:
+    write_cache(selection(images), folder, sizes, PREPARATION, 128, folder / "out", workers)
+
+
+def bare_loop(folder: Path, sizes: dict[str, int]) -> None:
+    """Decode, shrink, keep: without windows, checks or aspect ratio."""
+    kept = {name: [] for name in sizes}
+    for path in selection(FILMS)["path"]:
+        pixels = cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
+        for name, size in sizes.items():
+            kept[name].append(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA))
+    for name, squares in kept.items():
+        np.save(folder / f"{name}.npy", np.stack(squares))
+
+
+def against_loops(folder: Path, rounds: int) -> list[Row]:
+    one, two = {"classifier": 224}, {"classifier": 224, "diffusion": 512}
+    timed = take_turns(
+        {
+            "ours": lambda: cache(folder, FILMS, one),
+            "loop": lambda: bare_loop(folder, one),
+            "ours, two sizes": lambda: cache(folder, FILMS, two),
+            "loop, two sizes": lambda: bare_loop(folder, two),
+            "decoding": lambda: [cv2.imread(str(folder / f"film-{i}.png"), cv2.IMREAD_UNCHANGED) for i in range(FILMS)],
+        },
+        rounds=rounds,
+    )
+    return [
+        speed_row(
+            f"images/s a core from 2,500 px 16-bit PNG, {about}, against a bare OpenCV loop",
+            ours=FILMS / timed.median(f"ours{which}"),
+            peer=FILMS / timed.median(f"loop{which}"),
+            floor=FILMS / timed.median("decoding"),
+            unit="images per CPU s",
+            ratios=timed.ratios(f"loop{which}", f"ours{which}"),
+            least=0.9,
+            command=COMMAND,
+        )
+        for which, about in (("", "one size"), (", two sizes", "two sizes"))
+    ]
+
+
+def against_torchxrayvision(folder: Path, rounds: int) -> Row:
+    question = "one image from 2,500 px 16-bit PNG to 224 px, against PC_Dataset with XRayResizer"
+    xrv = torchxrayvision()
+    if xrv is None:
+        return skipped_row(
+            question, "torchxrayvision is not installed", "CPU s", "ratio of 0.4 or less", "lower", COMMAND
+        )
+    read = padchest_reader(xrv, folder, 224)
+
+    timed = take_turns({"ours": lambda: cache(folder, 1, {"classifier": 224}), "peer": read}, rounds=rounds)
+    return speed_row(
+        question,
+        ours=timed.median("ours"),
+        peer=timed.median("peer"),
+        floor=None,
+        unit="CPU s",
+        ratios=timed.ratios("ours", "peer"),
+        most=0.4,
+        command=COMMAND,
+    )
+
+
+def padchest_reader(xrv: Any, folder: Path, size: int) -> Callable[[], object]:
+    """A call that reads film-0.png as item 0 of a PC_Dataset, cropped and resized by its own transforms."""
+    import torchvision
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        resizer = torchvision.transforms.Compose([xrv.datasets.XRayCenterCrop(), xrv.datasets.XRayResizer(size)])
+        dataset = xrv.datasets.PC_Dataset(imgpath=str(folder), transform=resizer)
+    (folder / dataset.csv["ImageID"].iloc[0]).symlink_to("film-0.png")
+    return lambda: dataset[0]
+
+
+def two_processes(folder: Path, rounds: int) -> Row:
+    """Seconds of 32 images more, so that starting the processes, which a real set does once, does not count.
+
+    Of 1,250 px, to be done in a minute; what is divided among the processes is the same.
+    """
+    for number in range(FILMS):
+        write_film(folder / f"film-{number}.png", number, 1250)
+    sizes, few, more = {"classifier": 224}, 32, 32
+    timed = take_turns(
+        {
+            f"{workers} {images}": lambda workers=workers, images=images: cache(folder, images, sizes, workers)
+            for workers in (1, 2)
+            for images in (few, few + more)
+        },
+        rounds=rounds,
+        clock=wall_seconds,
+        warm_up=False,
+    )
+    one, two = (timed.seconds[f"{w} {few + more}"] - timed.seconds[f"{w} {few}"] for w in (1, 2))
+    gained = Rounds({"one": one, "two": two})
+    return speed_row(
+        "images/s of two processes, against one",
+        ours=more / gained.median("two"),
+        peer=more / gained.median("one"),
+        floor=None,
+        unit="images per s of wall time",
+        ratios=gained.ratios("one", "two"),
+        least=1.8,
+        command=COMMAND,
+    )
+
+
+def memory(folder: Path) -> Row:
+    """Peak memory of one process that caches FEW and MANY images of 256 px at 128 px."""
+    for number in range(FILMS):
+        write_film(folder / f"film-{number}.png", number, 256)
+    peaks = []
+    for images in (FEW, MANY):
+        code = f"from pathlib import Path; from benchmarks.cache import peak; peak(Path({str(folder)!r}), {images})"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout))
+    return speed_row(
+        f"peak memory with {MANY:,} images, against {FEW}",
+        ours=peaks[1],
+        peer=peaks[0],
+        floor=None,
+        unit="MB",
+        ratios=[peaks[1] / peaks[0]],
+        most=1.1,
+        command=COMMAND,
+    )
+
+
+def peak(folder: Path, images: int) -> None:
+    """Print the peak memory in MB; run in a process of its own."""
+    cache(folder, images, {"classifier": 128})
+    print(peak_megabytes())
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(FILMS):
+            write_film(folder / f"film-{number}.png", number)
+        rows = [*against_loops(folder, 5), against_torchxrayvision(folder, 5), two_processes(folder, 5), memory(folder)]
+    print_rows(rows)
+    write_results(RESULT, rows)
+
+
+if __name__ == "__main__":
+    main()

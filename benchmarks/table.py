@@ -1,0 +1,43 @@
+"""Put the results of the speed benchmarks into docs/performance.md: `PYTHONPATH=src python -m benchmarks.table`."""
+
+from pathlib import Path
+
+from benchmarks.__main__ import SPEED
+
+from trcgl.runtime.files import read_json, replace_between
+
+DOCUMENT = Path("docs/performance.md")
+RESULTS = Path("benchmarks/results")
+
+
+def lines_of(name: str) -> list[str]:
+    """The rows of one benchmark, or a line that says it has not been run."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return [f"| {name}: not run | | | | | | |"]
+    lines = []
+    for row in read_json(path)["rows"]:
+        ours, peer, floor, ratio = (
+            "" if row[key] is None else f"{row[key]:g}" for key in ("ours", "peer", "floor", "ratio")
+        )
+        if row.get("spread"):
+            ratio += " ({:g} to {:g})".format(*row["spread"])
+        target = row["target"].removeprefix("ratio of ")
+        lines.append(
+            f"| {row['question']} ({row['unit']}) | {ours} | {peer} | {floor} | {ratio} | {target} | "
+            f"{'yes' if row['holds'] else '**no**'} |"
+        )
+    return lines
+
+
+def main() -> None:
+    head = [
+        "| question (unit) | ours | peer | floor | ratio (quartiles) | target | holds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = [line for name in SPEED for line in lines_of(name)]
+    replace_between(DOCUMENT, "speed", "\n".join([*head, *rows]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

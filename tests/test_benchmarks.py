@@ -1,0 +1,53 @@
+"""The benchmarks' own arithmetic: what a row says, and that rivals take turns."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.__main__ import SPEED
+from benchmarks.report import skipped_row, speed_row
+from benchmarks.table import lines_of
+from benchmarks.timing import take_turns
+
+KEYS = {"question", "ours", "peer", "floor", "unit", "ratio", "target", "better", "holds", "command"}
+
+
+@pytest.mark.parametrize(("ratios", "holds"), [([0.8, 0.9, 9.0], True), ([0.8, 1.2, 1.3], False)])
+def test_a_cost_holds_when_its_median_is_low_enough(ratios: list[float], holds: bool):
+    row = speed_row("q", ours=1, peer=2, floor=None, unit="s", ratios=ratios, most=1.0, command="c")
+    assert (row["holds"], row["better"], row["ratio"]) == (holds, "lower", ratios[1])
+    assert set(row) >= KEYS
+
+
+@pytest.mark.parametrize(("ratios", "holds"), [([0.1, 3.6, 4.0], True), ([1.0, 3.4, 9.0], False)])
+def test_a_rate_holds_when_its_median_is_high_enough(ratios: list[float], holds: bool):
+    row = speed_row("q", ours=1, peer=2, floor=3, unit="1/s", ratios=ratios, least=3.5, command="c")
+    assert (row["holds"], row["better"]) == (holds, "higher")
+
+
+def test_without_its_peer_nothing_is_measured_and_nothing_holds():
+    row = skipped_row("q", "x is not installed", "s", "ratio of 1 or less", "lower", "c")
+    assert set(row) == KEYS
+    assert (row["ratio"], row["holds"]) == (None, False)
+    assert "x is not installed" in str(row["question"])
+
+
+def test_rivals_take_turns_after_warming_up():
+    order: list[str] = []
+    now = iter(range(100))
+    timed = take_turns(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3, clock=lambda: float(next(now))
+    )
+    assert order == ["a", "b"] * 4
+    assert np.array_equal(timed.ratios("a", "b"), np.ones(3))
+
+
+def test_every_benchmark_of_the_list_exists():
+    for name in SPEED:
+        assert importlib.util.find_spec(f"benchmarks.{name}"), name
+
+
+def test_a_benchmark_that_was_not_run_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("benchmarks.table.RESULTS", tmp_path)
+    assert lines_of("cache") == ["| cache: not run | | | | | | |"]
