@@ -46,7 +46,7 @@ def selection(images: int) -> pd.DataFrame:
 
 
 def cache(folder: Path, images: int, sizes: dict[str, int], workers: int = 1) -> None:
-    write_cache(selection(images), folder, sizes, PREPARATION, 128, folder / "out", workers)
+    write_cache(selection(images), folder, sizes, PREPARATION, 128, folder / "out", workers, kept=folder / "kept")
 
 
 def bare_loop(folder: Path, sizes: dict[str, int]) -> None:

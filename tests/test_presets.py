@@ -71,9 +71,10 @@ def test_a_preset_reads_its_data_set(preset: Path, tmp_path: Path):
     frame = labels.labels.set_index("image")
     assert set(frame.index) == set(layout.truth)
     assert len(frame) == IMAGES
+    training = frame[frame["split"] == "train"].index
     found = {entry["name"] for entry in labels.classes["classes"]}
     wanted = pd.DataFrame.from_dict(layout.truth, orient="index", dtype="Int8")
-    assert found == {name for name in wanted if (wanted.loc[frame.index[frame["split"] == "train"], name] == 1).any()}
+    assert found == {name for name in wanted if (wanted[name].loc[training] == 1).any()}
     for name in found:
         pd.testing.assert_series_equal(frame[name], wanted.loc[frame.index, name], check_names=False)
     assert (frame.groupby("patient")["split"].nunique() == 1).all()

@@ -3,6 +3,7 @@
 import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,11 +162,12 @@ def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(scored(), st.floats(0, 1))
 def test_metrics_are_those_of_the_libraries_on_what_is_known(data: tuple[np.ndarray, np.ndarray], threshold: float):
     labels, scores = data
+    zero: Any = 0.0  # The library's annotation admits texts only
     known = ~np.isnan(labels)
     y, p = labels[known].astype(int), scores[known]
     assert average_precision(labels, scores) == pytest.approx(average_precision_score(y, p))
     assert area_under_roc(labels, scores) == pytest.approx(roc_auc_score(y, p))
-    assert f1_at(labels, scores, threshold) == pytest.approx(f1_score(y, p >= threshold, zero_division=0.0))
+    assert f1_at(labels, scores, threshold) == pytest.approx(f1_score(y, p >= threshold, zero_division=zero))
     # At the set's own prevalence all weights are equal
     assert brier_score(labels, scores, float(y.mean())) == pytest.approx(brier_score_loss(y, p))
 
@@ -174,6 +176,7 @@ def test_metrics_are_those_of_the_libraries_on_what_is_known(data: tuple[np.ndar
 @given(scored())
 def test_the_calibration_error_is_that_of_torchmetrics(data: tuple[np.ndarray, np.ndarray]):
     labels, scores = data
+    zero: Any = 0.0  # The library's annotation admits texts only
     known = ~np.isnan(labels)
     y, p = labels[known], scores[known]
     # Off the bins' edges, to which side those belong is a convention

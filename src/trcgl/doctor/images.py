@@ -60,7 +60,7 @@ def check_labels(labels: Labels) -> Iterator[Said]:
 def check_sample(folder: Path, paths: Sequence[str]) -> Said:
     """Whether a few images, evenly spread over the table, can be decoded."""
     places = np.unique(np.linspace(0, len(paths) - 1, DECODED).round().astype(int))
-    chosen = [paths[place] for place in places.tolist()]
+    chosen = [paths[int(place)] for place in places]
     reasons = []
     for path in chosen:
         try:

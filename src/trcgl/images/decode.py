@@ -118,7 +118,6 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
         return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
     if start[128:132] == b"DICM" or path.suffix.lower() in {".dcm", ".dicom"}:
         import pydicom
-        from pydicom.errors import InvalidDicomError
 
         try:
             tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
