@@ -176,7 +176,6 @@ def test_metrics_are_those_of_the_libraries_on_what_is_known(data: tuple[np.ndar
 @given(scored())
 def test_the_calibration_error_is_that_of_torchmetrics(data: tuple[np.ndarray, np.ndarray]):
     labels, scores = data
-    zero: Any = 0.0  # The library's annotation admits texts only
     known = ~np.isnan(labels)
     y, p = labels[known], scores[known]
     # Off the bins' edges, to which side those belong is a convention
