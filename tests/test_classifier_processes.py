@@ -111,6 +111,7 @@ def project(folder: Path, data: TrainingData) -> Path:
         "ema_decay": 0.9,
         "noise": 0.02,
         "label_embedding": 8,
+        "label_vectors": None,  # There are none for these findings
     }
     compute = {"threads": 1, "device": "cpu", "precision": "fp32"}
     set_params(

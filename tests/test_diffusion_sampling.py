@@ -364,8 +364,8 @@ def test_two_processes_and_one_that_was_killed_half_way_leave_the_same_bits(mode
 
     two = start(shared, 2)
     # A kept micro-batch that is marked comes out marked: it was not drawn again
-    marked, first = np.load(kept[0]), int(kept[0].stem.removeprefix("from-"))
-    np.save(kept[0], 255 - marked)
+    marked, first = np.load(kept[0])["pixels"], int(kept[0].stem.removeprefix("from-"))
+    np.savez(kept[0], pixels=255 - marked)
     left = 11 - 2 * len(kept)
     assert f"process 1 of 1 drew {left} images" in finish(start(killed, 1))
     shares = re.findall(r"process (\d) of 2 drew (\d) images .*; 0 of its 3 micro-batches", finish(two))
