@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.import_graph import ROOT
+from tests.import_graph import JOINT, ROOT
 from tests.tiny_project import commit, copy_project, run, set_params
 from trcgl.config import load_params, override
 from trcgl.evaluation.ablation import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
@@ -262,6 +262,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(
         FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "extended", "__pycache__")
     )
+    shutil.copytree(JOINT, folder / "studies/code", ignore=shutil.ignore_patterns("*.json", "dvc.lock"))
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
