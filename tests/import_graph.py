@@ -11,7 +11,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 JOINT = ROOT / "studies" / "code"
-STUDIES = (JOINT, *(ROOT / "studies" / name for name in ("ablation", "ablation/extended", "confirmation", "real_xrays")))
+_NAMES = ("code", "ablation", "ablation/extended", "confirmation", "real_xrays")
+STUDIES = tuple(ROOT / "studies" / name for name in _NAMES)
 WITH_CODE = (ROOT / "dvc.yaml", *(folder / "dvc.yaml" for folder in STUDIES))
 _SCRIPT = re.compile(r"stages/\w+\.py$")
 

@@ -408,6 +408,18 @@ def test_nothing_runs_again(project: Path):
     assert outdated(project) == set()
 
 
+def test_changed_code_is_known_to_the_arms_that_run_it_alone(project: Path):
+    code = project / "studies/code"
+    try:
+        with (project / "src/trcgl/diffusion/audit/card.py").open("a") as module:
+            module.write("# changed\n")
+        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
+        assert outdated(project) == {"generator@0", "generator@1"}
+    finally:
+        run(project, "git", "checkout", "-q", "src")
+        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
+
+
 def test_one_more_seed_runs_nothing_else(project: Path):
     try:
         set_params(project / "studies/ablation/params.yaml", {"seeds": [0, 1, 2]})
