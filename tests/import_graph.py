@@ -10,7 +10,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-STUDIES = tuple(ROOT / "studies" / name for name in ("ablation", "ablation/extended", "confirmation", "real_xrays"))
+JOINT = ROOT / "studies" / "code"
+_NAMES = ("code", "ablation", "ablation/extended", "confirmation", "real_xrays")
+STUDIES = tuple(ROOT / "studies" / name for name in _NAMES)
 WITH_CODE = (ROOT / "dvc.yaml", *(folder / "dvc.yaml" for folder in STUDIES))
 _SCRIPT = re.compile(r"stages/\w+\.py$")
 
@@ -57,19 +59,31 @@ def all_imports(file: Path) -> set[Path]:
     return reached
 
 
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
 def code_deps(folder: Path, stage: dict[str, Any]) -> list[str]:
     """What a dvc.yaml in `folder` lists as code of a stage: its scripts, then their modules.
 
-    The scripts are those of its command, and those of `stages/` that it lists because its script runs them.
+    The scripts are those of its command, and those of `stages/` that it lists because its script runs them. A matrix,
+    which is many stages, lists their joint hash instead.
     """
-    run = [*re.findall(r"python (\S+\.py)", stage["cmd"]), *(dep for dep in stage["deps"] if _SCRIPT.search(dep))]
+    commanded = re.findall(r"\S+\.py\b", stage["cmd"])
+    if "matrix" in stage:
+        return [_relative(JOINT / f"{Path(script).stem}.json", folder) for script in commanded]
+    run = [*commanded, *(dep for dep in stage["deps"] if _SCRIPT.search(dep))]
     scripts = [(folder / script).resolve() for script in dict.fromkeys(run)]
     modules = sorted(set().union(*map(all_imports, scripts)))
-    return [Path(os.path.relpath(path, folder)).as_posix() for path in (*scripts, *modules)]
+    return [_relative(path, folder) for path in (*scripts, *modules)]
+
+
+def _is_code(dep: str) -> bool:
+    return dep.endswith(".py") or re.search(r"(^|/)code/\w+\.json$", dep) is not None
 
 
 def listed_code(stage: dict[str, Any]) -> list[str]:
-    return [dep for dep in stage["deps"] if dep.endswith(".py")]
+    return [dep for dep in stage["deps"] if _is_code(dep)]
 
 
 def rewrite_dvc_yaml(path: Path) -> None:
@@ -81,7 +95,7 @@ def rewrite_dvc_yaml(path: Path) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path)
     for stage in document["stages"].values():
-        data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
+        data = [dep for dep in stage["deps"] if not _is_code(dep)]
         stage["deps"] = code_deps(path.parent, stage) + data
     yaml.dump(document, path)
 

@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.import_graph import ROOT
+from tests.import_graph import JOINT, ROOT
 from tests.tiny_project import commit, copy_project, run, set_params
 from trcgl.config import load_params, override
 from trcgl.evaluation.ablation import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
@@ -262,6 +262,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(
         FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "extended", "__pycache__")
     )
+    shutil.copytree(JOINT, folder / "studies/code", ignore=shutil.ignore_patterns("*.json", "dvc.lock"))
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
@@ -405,6 +406,18 @@ def test_seeds_and_arms_really_differ(project: Path):
 
 def test_nothing_runs_again(project: Path):
     assert outdated(project) == set()
+
+
+def test_changed_code_is_known_to_the_arms_that_run_it_alone(project: Path):
+    code = project / "studies/code"
+    try:
+        with (project / "src/trcgl/diffusion/audit/card.py").open("a") as module:
+            module.write("# changed\n")
+        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
+        assert outdated(project) == {"generator@0", "generator@1"}
+    finally:
+        run(project, "git", "checkout", "-q", "src")
+        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
 
 
 def test_one_more_seed_runs_nothing_else(project: Path):

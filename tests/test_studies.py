@@ -1,15 +1,17 @@
 """The studies beside the ablation study: same scripts, other arms, other images."""
 
+import json
 import math
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.import_graph import ROOT
-from tests.tiny_project import set_params
+from tests.import_graph import JOINT, ROOT
+from tests.tiny_project import run, set_params
 from trcgl.config import load_params
 from trcgl.evaluation.study import JUDGE, Study, load_study
 from trcgl.evaluation.workplace import run_stages
@@ -24,6 +26,30 @@ def matrices(folder: Path) -> dict[str, list[str]]:
     """Stage of a study's dvc.yaml -> its arms."""
     stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
     return {name: stage["matrix"]["arm"] for name, stage in stages.items() if "arm" in stage.get("matrix", {})}
+
+
+def test_the_joint_hash_is_that_of_sha256sum(tmp_path: Path):
+    files = ["../a.py", "../b/c.py", "../b/d.py"]
+    folder = tmp_path / "code"
+    folder.mkdir()
+    for file in files:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {file}\n")
+    shutil.copy(JOINT / "joint_hash.py", folder)
+
+    def joint() -> str:
+        run(folder, sys.executable, "joint_hash.py", "../train.py")
+        return json.loads((folder / "train.json").read_text())["sha256"]
+
+    YAML().dump({"stages": {"train": {"deps": ["joint_hash.py", *reversed(files)]}}}, folder / "dvc.yaml")
+    before = joint()
+    assert before == run(folder, "sh", "-c", f"sha256sum {' '.join(files)} | sha256sum").split()[0]
+    (tmp_path / "not_listed.py").touch()
+    (tmp_path / "a.py").touch()
+    assert joint() == before
+    (tmp_path / "b/d.py").write_text("# changed\n")
+    assert joint() != before
 
 
 def test_the_extended_study_is_beside_the_core_studys_trcgl():
