@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from benchmarks.films import write_film
 from benchmarks.peers import torchxrayvision
-from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
+from benchmarks.report import Row, memory_row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import Rounds, peak_megabytes, take_turns, wall_seconds
 
 from trcgl.images.cache import write_cache
@@ -162,16 +162,7 @@ def memory(folder: Path) -> Row:
         code = f"from pathlib import Path; from benchmarks.cache import peak; peak(Path({str(folder)!r}), {images})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout))
-    return speed_row(
-        f"peak memory with {MANY:,} images, against {FEW}",
-        ours=peaks[1],
-        peer=peaks[0],
-        floor=None,
-        unit="MB",
-        ratios=[peaks[1] / peaks[0]],
-        most=1.1,
-        command=COMMAND,
-    )
+    return memory_row(f"peak memory with {MANY:,} images, against {FEW}", peaks, COMMAND)
 
 
 def peak(folder: Path, images: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,6 +81,14 @@ def speed_row(
         "holds": bool(ratio >= bound if most is None else ratio <= bound),
         "command": command,
     }
+
+
+def memory_row(question: str, peaks: Sequence[float], command: str) -> Row:
+    """Peak memory in MB of little and of much work: it may grow by a tenth."""
+    few, many = peaks
+    return speed_row(
+        question, ours=many, peer=few, floor=None, unit="MB", ratios=[many / few], most=1.1, command=command
+    )  # fmt: skip
 
 
 def skipped_row(question: str, reason: str, unit: str, target: str, better: str, command: str) -> Row:

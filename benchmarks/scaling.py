@@ -19,7 +19,7 @@ import torch
 from benchmarks.cache import FILMS, cache
 from benchmarks.films import write_film
 from benchmarks.peers import padchest_table
-from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
+from benchmarks.report import Row, memory_row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import peak_megabytes, take_turns
 
 from trcgl.classifier.data import StoredPixels, TrainingData
@@ -137,16 +137,7 @@ def memory(what: str, call: str, folder: Path, few: int) -> Row:
         code = f"from benchmarks.scaling import peak; peak({call!r}, {str(folder)!r}, {images})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         peaks.append(float(done.stdout.splitlines()[-1]))
-    return speed_row(
-        f"peak memory of {what} with {10 * few:,} images, against {few:,}",
-        ours=peaks[1],
-        peer=peaks[0],
-        floor=None,
-        unit="MB",
-        ratios=[peaks[1] / peaks[0]],
-        most=1.1,
-        command=COMMAND,
-    )
+    return memory_row(f"peak memory of {what} with {10 * few:,} images, against {few:,}", peaks, COMMAND)
 
 
 def peak(call: str, folder: str, images: int) -> None:

@@ -341,7 +341,7 @@ def test_the_policy_decides_on_uncertain_labels_alone(tmp_path: Path):
 def test_a_patient_whom_the_table_puts_in_two_splits_stops(tmp_path: Path):
     rows = ["a.png,1,train,1", "b.png,2,val,1", "c.png,1,test,1"]
     table = read_folder(folder_file(tmp_path, "image,patient,split,mass", *rows))
-    with pytest.raises(InputError, match=r"the label table has patient '1' in several splits \(test, train\)"):
+    with pytest.raises(InputError, match=r"the label table: patient '1' is listed in several splits \(test, train\)"):
         built(table)
 
 

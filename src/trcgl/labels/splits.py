@@ -44,16 +44,8 @@ def told_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
     Raises:
         InputError: a patient is in several splits.
     """
-    told = pd.DataFrame({"patient": patients, "split": splits})[splits != ""].drop_duplicates()
-    twice = told["patient"].duplicated(keep=False)
-    if twice.any():
-        patient = told.loc[twice, "patient"].iloc[0]
-        listed = ", ".join(sorted(told.loc[told["patient"] == patient, "split"]))
-        raise InputError(
-            f"the label table has patient '{patient}' in several splits ({listed}); a patient belongs to one, or the "
-            "test set leaks; correct it, or give 'dataset.split_file'"
-        )
-    return dict(zip(told["patient"], told["split"], strict=True))
+    told = pd.DataFrame({"patient": patients, "split": splits})[splits != ""]
+    return _one_each(told, "the label table", "; correct it, or give 'dataset.split_file'")
 
 
 def read_split_file(path: str | Path) -> dict[str, str]:
@@ -72,13 +64,18 @@ def read_split_file(path: str | Path) -> dict[str, str]:
             f"{path}: row {row + 1}: split '{table['split'].iloc[row]}' is unknown; it must be train, val or test"
         )
     table["split"] = table["split"].map(SPLIT_NAMES)
+    return _one_each(table, str(path), "")
+
+
+def _one_each(table: pd.DataFrame, source: str, remedy: str) -> dict[str, str]:
+    """The split of each patient of a table with columns patient and split."""
     table = table.drop_duplicates(["patient", "split"])
     twice = table["patient"].duplicated(keep=False)
     if twice.any():
         patient = table.loc[twice, "patient"].iloc[0]
         listed = ", ".join(sorted(table.loc[table["patient"] == patient, "split"]))
         raise InputError(
-            f"{path}: patient '{patient}' is listed in several splits ({listed}); "
-            "a patient belongs to one, or the test set leaks"
+            f"{source}: patient '{patient}' is listed in several splits ({listed}); "
+            f"a patient belongs to one, or the test set leaks{remedy}"
         )
     return dict(zip(table["patient"], table["split"], strict=True))
