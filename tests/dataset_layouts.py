@@ -122,7 +122,7 @@ def nih(root: Path) -> Layout:
         write_picture(root / f"images_{number // 8 + 1:03d}" / "images" / image, number)
         texts = "|".join(name for name, value in labels.items() if value) or "No Finding"
         values = (image, texts, str(number % 2), str(number // 2), "58", "M", "PA")
-        rows.append(dict(zip(NIH_2020_COLUMNS, values, strict=False)))
+        rows.append(dict(zip(NIH_2020_COLUMNS[: len(values)], values, strict=True)))
         layout.truth[image] = labels
         if number >= 18:
             tested.append(image)

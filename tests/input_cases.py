@@ -6,7 +6,7 @@ cases and holds the table.
 
 import gzip
 import json
-import pickle
+import pickle  # To write files that must be refused
 import shutil
 import sys
 from collections.abc import Callable

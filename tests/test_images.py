@@ -238,9 +238,9 @@ def test_a_killed_cache_goes_on_after_its_last_whole_shard(
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path):
-    with pytest.raises(InputError, match=r"one of 1 processes .* was killed.*lower 'compute\.workers'"):  # noqa: SIM117
-        with pixel_workers(1) as pool:
-            pool.submit(os._exit, 9).result()
+    killed = pytest.raises(InputError, match=r"one of 1 processes .* was killed.*lower 'compute\.workers'")
+    with killed, pixel_workers(1) as pool:
+        pool.submit(os._exit, 9).result()
 
 
 def test_a_set_without_one_readable_image_stops_and_keeps_the_old_cache(tmp_path: Path):

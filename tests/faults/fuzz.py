@@ -117,7 +117,7 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
                 outcome = run_case(seed, number, folder)
                 if last is not None:
                     print(f"case {number}: {outcome}")
-            except Exception:
+            except Exception:  # Whatever it is, it is what the run looks for
                 print(f"case {number} failed:\n{traceback.format_exc()}", flush=True)
                 for file in folder.glob("case*"):
                     file.replace(keep / f"{number}{file.suffix}")

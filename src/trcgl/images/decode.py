@@ -122,7 +122,7 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
         try:
             tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
             return int(tags.Columns), int(tags.Rows)
-        except Exception:  # As above
+        except Exception:  # pydicom raises many kinds on damaged files, and promises none
             return None, None
     if start[:2] == b"\xff\xd8" or start[:4] in (b"II*\x00", b"MM\x00*"):
         return _pillow_size(path)

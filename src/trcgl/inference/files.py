@@ -34,7 +34,7 @@ def find_images(arguments: Iterable[str | Path]) -> list[Path]:
 
 def absolute(path: Path) -> str:
     """The path from the root, without `..`; links are not followed: what they are called is what the user means."""
-    return os.path.abspath(path)  # noqa: PTH100
+    return os.path.abspath(path)  # noqa: PTH100 (pathlib removes `..` only where it also follows links)
 
 
 def _files(argument: str) -> list[Path]:
@@ -44,7 +44,7 @@ def _files(argument: str) -> list[Path]:
     # A name with brackets may be a file's own
     if path.exists() or not glob.has_magic(argument):
         return [path]
-    matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207
+    matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 (takes absolute ones)
     files = [match for match in matches if not match.is_dir()]
     # `scans/**` matches the folders of its files too: those are not walked again
     if not files:

@@ -111,7 +111,7 @@ def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> F
         own = known[known["target"] == target]
         parts = [(0, own[own["accepted"]].head(ACCEPTED)), (ACCEPTED, own[~own["accepted"]].head(REJECTED))]
         for first, part in parts:
-            for axes, (_, row) in zip(line[first:], part.iterrows(), strict=False):
+            for axes, (_, row) in zip(line[first : first + len(part)], part.iterrows(), strict=True):
                 pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
                 axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
                 axes.set_title(row["reason"] or "accepted", fontsize=7)
