@@ -1,12 +1,17 @@
-"""Train the generator of rare findings: data/models/diffusion, metrics/diffusion.json, metrics/diffusion_loss.csv."""
+"""Train the generator of rare findings: data/models/diffusion, metrics/diffusion.json, metrics/diffusion_loss.csv.
+
+On several GPUs or machines that share the folder: PYTHONPATH=src accelerate launch ... stages/finetune_diffusion.py
+"""
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import torch
 
-from trcgl.config import load_params
+from trcgl.config import Params, load_params
 from trcgl.diffusion.finetune import finetune
 from trcgl.diffusion.loop import Journal
 from trcgl.diffusion.rows import class_names, labelled_rows, training_rows
@@ -17,6 +22,7 @@ from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json
 from trcgl.runtime.memory import naming_the_knob
+from trcgl.runtime.processes import Processes, training_together
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"
 BATCH_SIZES = "'diffusion.batch_size', 'diffusion.pretrain.autoencoder_batch' or 'diffusion.pretrain.unet_batch'"
@@ -24,6 +30,12 @@ BATCH_SIZES = "'diffusion.batch_size', 'diffusion.pretrain.autoencoder_batch' or
 
 def main() -> None:
     params = load_params()
+    device = pick_device(params.compute.device)
+    with training_together(device) as processes:
+        run(params, device, processes)
+
+
+def run(params: Params, device: torch.device, processes: Processes) -> None:
     torch.set_num_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
     classes = read_json(CLASSES)
@@ -33,15 +45,19 @@ def main() -> None:
     resume = ResumePoint(
         "finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=[IMAGES, LABELS, CLASSES]
     )
-    journal = Journal(resume)
-    with directory_beside("data/models/diffusion") as folder, naming_the_knob(BATCH_SIZES):
+    first = processes.index == 0
+    journal = Journal(resume, writes=first)
+    # All end with the same generator; what the others write is thrown away
+    place = directory_beside("data/models/diffusion") if first else TemporaryDirectory()
+    with place as folder, naming_the_knob(BATCH_SIZES):
         loss = finetune(
-            params.diffusion, rows, held_out, images, named, folder,
-            journal=journal, device=pick_device(params.compute.device), precision=params.compute.precision,
+            params.diffusion, rows, held_out, images, named, Path(folder),
+            journal=journal, device=device, precision=params.compute.precision, processes=processes,
         )  # fmt: skip
-    write_csv("metrics/diffusion_loss.csv", journal.curve())
-    write_json("metrics/diffusion.json", {"held_out_tail_loss": asdict(loss)})
-    resume.clear()
+    if first:
+        write_csv("metrics/diffusion_loss.csv", journal.curve())
+        write_json("metrics/diffusion.json", {"held_out_tail_loss": asdict(loss)})
+        resume.clear()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from trcgl.images.preparation import Preparation
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import write_csv
-from trcgl.runtime.logging import silence
 from trcgl.runtime.memory import naming_the_knob
-from trcgl.runtime.processes import Processes, join_processes
+from trcgl.runtime.processes import training_together
 
 
 @dataclass(frozen=True)
@@ -65,41 +64,39 @@ def train_and_save(
         model, history: what is written, a folder (None: nothing but what is returned) and a CSV.
         steps_per_epoch: see `train`.
     """
-    state = join_processes(pick_device(params.compute.device))
-    processes = Processes(state.process_index, state.num_processes)
-    torch.set_num_threads(params.compute.threads)
-    if processes.index > 0:
-        silence()
-    warn_if_seen(training.weights_have_seen, params.dataset.name)
-    hashed = files.hashed()
-    named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)
-    hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
-    resume = ResumePoint(
-        name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
-    )
-    data = load_training_data(files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit)
-    cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
-    section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
-    with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"):
-        trained = train(
-            training,
-            data,
-            params.compute,
-            cooccurrence=cooccurrence,
-            steps_per_epoch=steps_per_epoch,
-            resume=resume,
-            processes=processes,
+    with training_together(pick_device(params.compute.device)) as processes:
+        torch.set_num_threads(params.compute.threads)
+        warn_if_seen(training.weights_have_seen, params.dataset.name)
+        hashed = files.hashed()
+        named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)
+        hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
+        resume = ResumePoint(
+            name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
         )
-    if processes.index == 0:
-        if model is not None:
-            # What the trainer, which sees arrays only, cannot know
-            trained.model.config = replace(
-                trained.model.config,
-                preparation=Preparation.from_params(params.images),
-                weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
+        data = load_training_data(
+            files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit
+        )
+        cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
+        section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
+        with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"):
+            trained = train(
+                training,
+                data,
+                params.compute,
+                cooccurrence=cooccurrence,
+                steps_per_epoch=steps_per_epoch,
+                resume=resume,
+                processes=processes,
             )
-            trained.model.save(model)
-        write_csv(history, trained.history)
-        resume.clear()
-    state.destroy_process_group()
-    return trained
+        if processes.index == 0:
+            if model is not None:
+                # What the trainer, which sees arrays only, cannot know
+                trained.model.config = replace(
+                    trained.model.config,
+                    preparation=Preparation.from_params(params.images),
+                    weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
+                )
+                trained.model.save(model)
+            write_csv(history, trained.history)
+            resume.clear()
+        return trained

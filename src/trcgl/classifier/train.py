@@ -38,13 +38,12 @@ from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger
-from trcgl.runtime.processes import Processes
+from trcgl.runtime.processes import ALONE, Processes
 from trcgl.runtime.seeding import seed_of
 
 log = get_logger("train")
 
 LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
-ALONE = Processes()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device, pick_dtype
 from trcgl.runtime.files import directory_beside, read_json, write_csv
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.processes import Processes, training_together
 from trcgl.runtime.provenance import commit_of_code
 
 IMAGES, LABELS, CLASSES = Path("data/images/diffusion"), Path("data/labels/labels.parquet"), "data/labels/classes.json"
@@ -31,9 +32,17 @@ log = get_logger("pretrain")
 def pretrain_folder(params: Params, folder: Path) -> None:
     """Train a base on the cached training images of the current folder and write it to `folder` with its card.
 
+    All processes of a launch train it together; the first one writes.
+
     Raises:
         InputError: no cached images, or params that do not fit them.
     """
+    device = pick_device(params.compute.device)
+    with training_together(device) as processes:
+        _pretrain_folder(params, folder, device, processes)
+
+
+def _pretrain_folder(params: Params, folder: Path, device: torch.device, processes: Processes) -> None:
     torch.set_num_threads(params.compute.threads)
     settings = params.diffusion
     check_template(settings.prompt_template)
@@ -43,19 +52,20 @@ def pretrain_folder(params: Params, folder: Path) -> None:
     named = phrases(names, params.labels.vocabulary)
     rows = labelled_rows(table, classes, list(images.index["image"]), "train")
     held_out = labelled_rows(table, classes, list(images.index["image"]), "val")
-    device = pick_device(params.compute.device)
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
     # The pixels follow from the index and the parameters that made them
     inputs = [IMAGES / "index.parquet", LABELS, CLASSES]
     resume = ResumePoint(
         "pretrain", params=(settings, params.compute, params.images, params.dataset, named), inputs=inputs
     )
-    journal = Journal(resume)
+    journal = Journal(resume, writes=processes.index == 0)
     words = [prompt_text(settings.prompt_template, "", [], {}), *all_phrases(params.labels.vocabulary)]
     pipeline, _ = pretrain(
         settings, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
-        phrases=words, journal=journal, device=device, dtype=dtype,
+        phrases=words, journal=journal, device=device, dtype=dtype, processes=processes,
     )  # fmt: skip
+    if processes.index > 0:
+        return
     error, loss = _check(pipeline, images, held_out, prompts_of(held_out, settings.prompt_template, named))
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
     with directory_beside(folder) as beside, no_library_bars():

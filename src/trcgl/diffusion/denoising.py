@@ -6,6 +6,8 @@ import torch
 from diffusers.training_utils import compute_snr
 from torch import Tensor, nn
 
+from trcgl.runtime.processes import ALONE, Processes
+
 
 def spread_timesteps(count: int, total: int, generator: torch.Generator) -> Tensor:
     """One timestep from each of `count` equal slices of 0..total-1, in random order: int64 [count].
@@ -42,17 +44,20 @@ def denoising_loss(
     generator: torch.Generator,
     *,
     min_snr_gamma: float = 0.0,
+    processes: Processes = ALONE,
 ) -> Tensor:
-    """Weighted mean squared error of the prediction at one random timestep an image.
+    """Weighted mean squared error of the prediction at one random timestep an image, over this process's images.
 
     Args:
-        latents: scaled, float32 [B, C, h, w].
-        embeddings: [B, tokens, width].
-        generator: on the CPU; draws timesteps and noise.
+        latents: scaled, float32 [B, C, h, w], of the whole batch.
+        embeddings: [B, tokens, width], likewise.
+        generator: on the CPU; draws timesteps and noise of the whole batch, in the same numbers on every process.
         min_snr_gamma: see `snr_weights`.
     """
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     steps = spread_timesteps(len(latents), schedule.config.num_train_timesteps, generator).to(latents.device)
+    mine = processes.share(len(latents))
+    latents, embeddings, noise, steps = latents[mine], embeddings[mine], noise[mine], steps[mine]
     noisy = schedule.add_noise(latents, noise, steps)
     velocity = schedule.config.prediction_type == "v_prediction"
     target = schedule.get_velocity(latents, noise, steps) if velocity else noise

@@ -37,6 +37,7 @@ from trcgl.diffusion.saved import GeneratorCard
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.device import pick_dtype
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.processes import ALONE, Processes
 from trcgl.runtime.seeding import rng
 
 log = get_logger("diffusion")
@@ -68,15 +69,18 @@ def finetune(
     journal: Journal,
     device: torch.device,
     precision: str,
+    processes: Processes = ALONE,
 ) -> HeldOut:
     """Train (a scratch base and) the adapter, and write the generator.
 
     Args:
         held_out: validation rows; nothing is learned from them.
         phrases: English phrase of every finding.
-        folder: an empty folder; `saved.load_generator` and, for a base that lies in it, plain diffusers read it.
+        folder: an empty folder, of each process another; `saved.load_generator` and, for a base that lies in it, plain
+            diffusers read it.
         precision: as compute.precision, on an accelerator. P and LoRA are always float32, and on the CPU everything
             is: bfloat16 was no faster there for convolutions of so few channels (measured: 50 against 52 images/s).
+        processes: who else trains this generator; all end with the same one.
     """
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
     check_template(params.prompt_template)
@@ -86,7 +90,7 @@ def finetune(
         words = [prompt_text(params.prompt_template, "", [], {}), *phrases.values()]
         pipeline, cache = pretrain(
             params, images=images, names=rows.images, prompts=prompts, phrases=words, journal=journal,
-            device=device, dtype=dtype,
+            device=device, dtype=dtype, processes=processes,
         )  # fmt: skip
         with no_library_bars():
             pipeline.save_pretrained(folder)
@@ -100,7 +104,7 @@ def finetune(
     carriers = sorted({int(row) for places in held_out.carriers.values() for row in places})
     asked = _Questions(held_out, carriers, prompts_of(held_out, params.prompt_template, phrases), cache)
     before = asked.loss(pipeline, None)
-    tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype)
+    tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
     after = asked.loss(pipeline, tokens)
     log.info("denoising loss on %d validation images of tail findings: base %.4f, now %.4f", asked.count, before, after)
     GeneratorCard(
@@ -149,6 +153,7 @@ def adapt(
     findings: Sequence[str],
     journal: Journal,
     dtype: torch.dtype = torch.float32,
+    processes: Processes = ALONE,
 ) -> PromptTokens:
     """Add LoRA to the pipeline and train it with new prompt tokens; nothing else changes.
 
@@ -188,7 +193,9 @@ def adapt(
     def loss(batch: tuple[Tensor, list[str], list[tuple[str, ...]]], noise: torch.Generator) -> Tensor:
         latents, texts, present = batch
         embedded = tokens.append(embed(texts), present)
-        return denoising_loss(unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma)
+        return denoising_loss(
+            unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma, processes=processes
+        )
 
     groups: list[dict[str, Any]] = [{"params": adapters, "lr": params.lr, "weight_decay": params.weight_decay}]
     if params.prompt_tokens:
@@ -211,6 +218,7 @@ def adapt(
         epoch_images=len(rows),
         dtype=dtype,
         ema_decay=params.ema_decay,
+        processes=processes,
     )
     return tokens
 

@@ -1,10 +1,12 @@
 """One training loop for the autoencoder, the base U-Net and the prompt fine-tuning: steps, not epochs, and resumable.
 
 A step depends on (seed, phase, step) alone, so a killed run that starts again from its last kept state ends in the
-same bits as one that was never killed.
+same bits as one that was never killed. Several processes share every batch and average its gradients: weights stay the
+same everywhere.
 """
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.processes import ALONE, Processes
 from trcgl.runtime.seeding import Part, seed_of
-from trcgl.runtime.stopping import whole_steps
+from trcgl.runtime.stopping import Stopped, whole_steps
 
 Batch = TypeVar("Batch")
 log = get_logger("diffusion")
@@ -58,8 +61,9 @@ class Journal:
     the step), latents and text embeddings (computed anew).
     """
 
-    def __init__(self, resume: ResumePoint | None = None):
-        self._resume = resume
+    def __init__(self, resume: ResumePoint | None = None, *, writes: bool = True):
+        """`writes`: False in all but one of several processes, which all continue from the same state."""
+        self._resume, self._writes = resume, writes
         state = resume.load() if resume else None
         self.finished: dict[str, dict[str, Tensor]] = state["finished"] if state else {}
         self.running: dict[str, Any] | None = state["running"] if state else None
@@ -71,7 +75,7 @@ class Journal:
     def keep(self, running: dict[str, Any] | None) -> None:
         """Replace the kept state; `running` is None between phases."""
         self.running = running
-        if self._resume:
+        if self._resume and self._writes:
             self._resume.save({"finished": self.finished, "running": running, "curve": self._curve})
 
     def curve(self) -> pd.DataFrame:
@@ -111,6 +115,7 @@ def train(
     epoch_images: int,
     dtype: torch.dtype = torch.float32,
     ema_decay: float = 0.0,
+    processes: Processes = ALONE,
 ) -> None:
     """Train `modules` in place.
 
@@ -118,18 +123,25 @@ def train(
         phase: name in logs, curve and journal.
         groups: AdamW parameter groups; each `lr` is a peak that `schedule` scales.
         batch_of: step -> batch; its time is reported as data wait.
-        loss_of: batch and the step's generator -> scalar loss.
+        loss_of: batch and the step's generator -> scalar loss, a mean over this process's share of the batch.
         images_of: step -> names of its images, for the message when a step goes wrong.
         batch_size: images of a step, for the log.
         epoch_images: images between two log lines.
         dtype: of matrix products and convolutions in the loss (see runtime.device.pick_dtype); weights keep their own.
         ema_decay: above 0, the modules end with the exponential moving average of their weights over the steps.
+        processes: who else trains these modules, from the same state on.
 
     Raises:
-        InputError: a loss or gradient is not finite; the message names phase, step and images. What is kept is of an
-            earlier step.
-        Stopped: asked to stop by a signal, after the running step; the state is kept.
+        InputError: the batch does not divide among the processes, or a loss or gradient is not finite; the message
+            names phase, step and images. What is kept is of an earlier step.
+        Stopped: asked to stop by a signal, after the running step (several processes: at the next row of the curve,
+            together); the state is kept.
     """
+    if batch_size % processes.count:
+        raise InputError(
+            f"diffusion: phase '{phase}': a batch of {batch_size} images does not divide into equal parts for "
+            f"{processes.count} processes; make its batch size a multiple of {processes.count}"
+        )
     parameters = trainable(modules)
     if phase in journal.finished:
         _restore(parameters, journal.finished[phase])
@@ -166,6 +178,9 @@ def train(
                 loss = loss_of(batch, generator(seed, phase, "noise", step))
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
+            loss = loss.detach()
+            asked_by = torch.tensor(float(asked_to_stop()), device=loss.device)
+            processes.average([loss, asked_by, *(weight.grad for weight in flat if weight.grad is not None)])
             scaler.unscale_(optimizer)
             norm = clip_gradients(flat, clip_norm)
             scaler.step(optimizer)
@@ -173,12 +188,14 @@ def train(
             if average:
                 average.step(flat)
             # Kept on the device: reading a number at every step would make the host wait for it
-            losses.append(loss.detach())
+            losses.append(loss)
             # The scaler of float16 tries scales that are too large, and skips these steps
-            norms.append(loss.detach() if scaler.is_enabled() else norm)
+            norms.append(loss if scaler.is_enabled() else norm)
             meter.add(time.monotonic() - started, waited)
             last = step + 1 == schedule.steps
-            flush, leave = (step + 1) % flush_every == 0 or last, asked_to_stop() and not last
+            flush = (step + 1) % flush_every == 0 or last
+            # Several leave together, or one would wait for the others; looking at every step would make the hosts wait
+            leave = not last and (asked_to_stop() if processes.count == 1 else flush and bool(asked_by))
             if flush or leave:
                 _stop_unless_finite(phase, losses[-len(norms) :], norms, step, images_of)
                 norms = []
@@ -192,6 +209,8 @@ def train(
                 kept_at = time.monotonic()
             if leave:
                 log.info("%s: asked to stop after step %d of %d", phase, step + 1, schedule.steps)
+                if not asked_to_stop():  # It was another process; of this one the signal is still to come
+                    raise Stopped(signal.SIGTERM)
                 return
         if average:
             average.copy_to(flat)

@@ -22,6 +22,7 @@ from trcgl.diffusion.stock import AutoencoderKL, DDPMScheduler, StableDiffusionP
 from trcgl.diffusion.words import word_tokenizer
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.processes import ALONE, Processes
 from trcgl.runtime.seeding import rng, seed_of
 
 KL_WEIGHT = 1e-6
@@ -123,6 +124,7 @@ def pretrain(
     journal: Journal,
     device: torch.device,
     dtype: torch.dtype,
+    processes: Processes = ALONE,
 ) -> tuple[Any, LatentCache]:
     """Train the three networks, as `params.pretrain` says.
 
@@ -131,6 +133,7 @@ def pretrain(
         prompts: their prompts.
         phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
         dtype: that the training steps compute in; the networks are float32.
+        processes: who else trains them.
 
     Returns:
         The pipeline, and the latents of the training images in it.
@@ -143,7 +146,8 @@ def pretrain(
     vae = seeded(
         lambda: build_autoencoder(images.size, sizes.autoencoder_channels, sizes.latent_channels), seed, "autoencoder"
     )
-    _train_autoencoder(vae.to(device, memory_format=torch.channels_last), sizes, seed, images, names, journal, dtype)
+    vae = vae.to(device, memory_format=torch.channels_last)
+    _train_autoencoder(vae, sizes, seed, images, names, journal, dtype, processes)
     cache = LatentCache(vae, images)
     shown = [Shown(name) for name in names]
     cache.add(shown)
@@ -168,7 +172,7 @@ def pretrain(
         feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    _train_unet(pipeline, params, cache, shown, prompts, journal, dtype)
+    _train_unet(pipeline, params, cache, shown, prompts, journal, dtype, processes)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, cache
 
@@ -181,6 +185,7 @@ def _train_autoencoder(
     names: Sequence[str],
     journal: Journal,
     dtype: torch.dtype,
+    processes: Processes,
 ) -> None:
     """On crops of half the side: four times the steps for the same pixels, and steps are what it lacks."""
     batch = params.autoencoder_batch
@@ -198,9 +203,11 @@ def _train_autoencoder(
 
     def loss(pixels: Tensor, noise: torch.Generator) -> Tensor:
         # pixels are a broadcast view of one channel; convolutions want them laid out
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        mine = processes.share(batch)
+        pixels = pixels[mine].contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(pixels).latent_dist
-        latents = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=noise).to(vae.device)
+        drawn = torch.randn(batch, *posterior.mean.shape[1:], generator=noise)[mine]
+        latents = posterior.mean + posterior.std * drawn.to(vae.device)
         decoded = vae.decode(latents).sample
         return (decoded - pixels).abs().mean() + KL_WEIGHT / pixels[0].numel() * posterior.kl().mean()
 
@@ -219,6 +226,7 @@ def _train_autoencoder(
         batch_size=batch,
         epoch_images=len(names),
         dtype=dtype,
+        processes=processes,
     )
     vae.requires_grad_(False)
 
@@ -251,6 +259,7 @@ def _train_unet(
     prompts: Sequence[str],
     journal: Journal,
     dtype: torch.dtype,
+    processes: Processes,
 ) -> None:
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
     sizes, seed = params.pretrain, params.seed
@@ -272,7 +281,9 @@ def _train_unet(
         # The same prompt many times in a batch is encoded once
         unique, where = tokens.unique(dim=0, return_inverse=True)
         embedded = text_encoder(unique)[0][where]
-        return denoising_loss(unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma)
+        return denoising_loss(
+            unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma, processes=processes
+        )
 
     steps = sizes.unet_steps
     modules = [unet, text_encoder]
@@ -291,6 +302,7 @@ def _train_unet(
         epoch_images=len(shown),
         dtype=dtype,
         ema_decay=sizes.unet_ema,
+        processes=processes,
     )
     for module in modules:
         module.requires_grad_(False)

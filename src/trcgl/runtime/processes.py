@@ -1,12 +1,15 @@
 """Several processes of one script, started by `accelerate launch` or `torchrun`, or just one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 from accelerate import PartialState
 from torch import Tensor, distributed
+
+from trcgl.runtime.logging import silence
 
 PATIENCE = timedelta(hours=12)
 """Processes wait for each other that long; the libraries' ten minutes are less than a continued run may lag behind."""
@@ -42,6 +45,14 @@ class Processes:
         if self.count > 1:
             distributed.all_reduce(tensor)
 
+    def share(self, items: int) -> slice:
+        """The part of `items` things, a multiple of `count`, that is this process's."""
+        part = items // self.count
+        return slice(self.index * part, (self.index + 1) * part)
+
+
+ALONE = Processes()
+
 
 def join_processes(device: torch.device) -> PartialState:
     """Meet the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher there are none.
@@ -51,3 +62,17 @@ def join_processes(device: torch.device) -> PartialState:
     several processes through MPI only.
     """
     return PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
+
+
+@contextmanager
+def training_together(device: torch.device) -> Iterator[Processes]:
+    """Meet the other processes of this launch (see `join_processes`) for work that all do alike; the first one prints.
+
+    One that fails leaves the others waiting: the launcher ends them.
+    """
+    state = join_processes(device)
+    processes = Processes(state.process_index, state.num_processes)
+    if processes.index > 0:
+        silence()
+    yield processes
+    state.destroy_process_group()

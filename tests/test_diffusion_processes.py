@@ -1,0 +1,123 @@
+"""Several processes train one generator: what one comes to, and how they leave together."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tests.diffusion_cases import CLASSES, label_table, write_images
+from tests.import_graph import ROOT
+from tests.tiny_project import set_params
+from trcgl.diffusion import loop
+from trcgl.diffusion.loop import Journal, Schedule, train
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json, write_json
+from trcgl.runtime.processes import Processes
+from trcgl.runtime.stopping import Stopped
+
+TINY = {
+    "base": "scratch",
+    "steps": 4,
+    "batch_size": 4,
+    "prompt_tokens": 3,
+    "lora_rank": 2,
+    "text_lora_rank": 2,
+    "warmup_steps": 1,
+    "prompt_dropout": 0.5,
+    "pretrain.autoencoder_channels": [8, 8],
+    "pretrain.autoencoder_steps": 3,
+    "pretrain.autoencoder_batch": 4,
+    "pretrain.text_width": 16,
+    "pretrain.text_layers": 1,
+    "pretrain.unet_channels": [8, 8],
+    "pretrain.unet_steps": 3,
+    "pretrain.unet_batch": 4,
+}
+
+
+def project(folder: Path) -> Path:
+    """What finetune_diffusion reads, with a base that is trained on the way."""
+    (folder / "data/labels").mkdir(parents=True)
+    label_table().to_parquet(folder / "data/labels/labels.parquet")
+    write_json(folder / "data/labels/classes.json", CLASSES)
+    (folder / "data/images/diffusion").mkdir(parents=True)
+    write_images(folder / "data/images/diffusion")
+    (folder / "data/assets").symlink_to(ROOT / "data/assets")
+    shutil.copy(ROOT / "params.yaml", folder)
+    compute = {"compute.threads": 1, "compute.device": "cpu", "compute.precision": "fp32"}
+    set_params(folder / "params.yaml", {f"diffusion.{name}": value for name, value in TINY.items()} | compute)
+    return folder
+
+
+def trained(folder: Path, processes: int) -> tuple[dict[str, Tensor], pd.DataFrame, float, str]:
+    """Weights, loss curve, held-out loss and log of stages/finetune_diffusion.py."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "stages" / "finetune_diffusion.py")]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    environment = kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    weights = {
+        f"{path.parent.name}/{name}": weight
+        for path in sorted((folder / "data/models/diffusion").rglob("*.safetensors"))
+        for name, weight in load_file(path).items()
+    }
+    curve = pd.read_csv(folder / "metrics/diffusion_loss.csv")
+    return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"], done.stderr
+
+
+def test_two_processes_train_the_generator_of_one(tmp_path: Path):
+    """All three phases through the stage: autoencoder, base, and prompt tokens with LoRA on U-Net and text encoder."""
+    one, curve, loss, _ = trained(project(tmp_path / "one"), 1)
+    two, curve_of_two, loss_of_two, log = trained(project(tmp_path / "two"), 2)
+    assert curve_of_two["phase"].tolist() == curve["phase"].tolist()
+    assert set(curve["phase"]) == {"autoencoder", "base", "prompt"}
+    assert curve_of_two["loss"].to_numpy() == pytest.approx(curve["loss"].to_numpy(), rel=1e-4)
+    assert loss_of_two == pytest.approx(loss, rel=1e-4)
+    assert one.keys() == two.keys()
+    # Not of the base: biases before a norm have no gradient but rounding, which Adam makes as large as any
+    learned = [name for name in one if name.startswith("diffusion/")]
+    assert any("lora" in name for name in learned)
+    for name in learned:
+        assert (two[name] - one[name]).norm() <= 1e-2 * one[name].norm() + 1e-4, name
+    assert log.count("denoising loss on") == 1  # the second process is silent
+    assert not list(tmp_path.glob("*/.resume/finetune_diffusion/*"))
+
+
+def one_layer(processes: Processes, batch_size: int = 4, steps: int = 5) -> tuple[torch.nn.Linear, Any]:
+    layer, journal = torch.nn.Linear(2, 1), Journal()
+    train(
+        "layer", [layer], [{"params": list(layer.parameters()), "lr": 0.1}],
+        lambda step: torch.ones(4, 2)[processes.share(4)], lambda batch, noise: layer(batch).square().mean(),
+        seed=0, schedule=Schedule(steps, 1), clip_norm=0.0, journal=journal, images_of=lambda step: [],
+        batch_size=batch_size, epoch_images=4, processes=processes,
+    )  # fmt: skip
+    return layer, journal
+
+
+def test_a_batch_that_does_not_divide_is_one_line():
+    with pytest.raises(InputError, match="'layer': a batch of 4 images .* 3 processes; make its batch size a multiple"):
+        one_layer(Processes(0, 3))
+
+
+def test_a_process_leaves_when_another_was_asked(monkeypatch: pytest.MonkeyPatch):
+    """From the third step on the other one has been asked; nobody leaves before the next row of the curve."""
+    steps: list[int] = []
+
+    def with_another(self: Processes, tensors: list[Tensor]) -> None:
+        steps.append(len(steps))
+        tensors[1].fill_(0.5 if len(steps) >= 3 else 0.0)
+
+    monkeypatch.setattr(Processes, "average", with_another)
+    monkeypatch.setattr(loop, "CURVE_ROWS", 2)  # A row every fourth of eight steps
+    with pytest.raises(Stopped):
+        one_layer(Processes(0, 2), steps=8)
+    assert len(steps) == 4
