@@ -148,9 +148,9 @@ def train(
         log.info("%s: already finished, taken from the kept state", phase)
         return
     flat = list(parameters.values())
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
-    peaks = [group["lr"] for group in optimizer.param_groups]
     device = flat[0].device.type
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=device in ("cpu", "cuda"))
+    peaks = [group["lr"] for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
     average = EMAModel(flat, decay=ema_decay, foreach=True) if ema_decay else None
     first, losses = 0, []
