@@ -1,0 +1,127 @@
+"""A finished project in which the documentation's commands run: tiny data sets and models, stand-in stages."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import dataset_layouts, diffusion_cases
+from tests.import_graph import ROOT
+from tests.inference_cases import PREPARATION, mixed_folder
+from tests.test_evaluation_external import save_model
+from tests.tiny_project import commit, copy_project, run, set_params
+from trcgl.diffusion.rows import training_rows
+from trcgl.images.manifest import scan_images
+
+# Of the classifier, which is untrained: the first is a finding of NIH's and CheXpert's tables, the second of PadChest's
+FINDINGS = ("Cardiomegaly", "nodule")
+SMALL = {"labels.min_positives": 1, "compute.threads": 1, "compute.workers": 1}
+
+
+def make_project(folder: Path) -> Path:
+    """`folder/data` stands for the documentation's /data, `folder/project` is the project, run and committed."""
+    data = folder / "data"
+    write_data_sets(data)
+    mine = {"name": "folder", "images": f"{data}/mine/images", "labels": f"{data}/mine/labels.csv", "split_file": None}
+    project = copy_project(folder / "project", {f"dataset.{key}": value for key, value in mine.items()})
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, project / name)
+    for preset in (project / "presets").glob("*.yaml"):
+        preset.write_text(preset.read_text().replace(" /data/", f" {data}/"))
+    # What the user sets before a first run without a network, and small enough for 24 images
+    weights = dict.fromkeys(("baseline.initial_weights", "classifier.initial_weights"))
+    set_params(project / "presets/folder.yaml", weights | SMALL)
+    for script in (project / "stages").glob("*.py"):
+        shutil.copy(ROOT / "tests/stand_in_stage.py", script)
+    write_stand_ins(project / "stand_in", folder, data)
+    write_scans(project)
+    (project / "tests").mkdir()
+    (project / "tests/test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    link_environment(project / ".venv")
+    run(project, "dvc", "repro", "--quiet")
+    commit(project, "run")
+    run(folder, "git", "init", "--quiet", "--bare", "--initial-branch", "main", str(data / "trcgl.git"))
+    run(project, "git", "remote", "add", "origin", f"file://{data}/trcgl.git")
+    return project
+
+
+def write_data_sets(data: Path) -> None:
+    """Tiny copies of the data sets, where docs/datasets says that they lie."""
+    places = {
+        "padchest": "padchest", "nih": "nih", "cxrlt2026": "cxrlt", "chexpert": "CheXpert-v1.0",
+        "mimic_cxr_lt": "cxr-lt/1.1.0", "vindr": "vindr-cxr/1.0.0", "folder": "mine",
+    }  # fmt: skip
+    for name, place in places.items():
+        (data / place).mkdir(parents=True)
+        dataset_layouts.LAYOUTS[name](data / place)
+    moves = {
+        "cxrlt/package": "cxrlt2026", "cxr-lt/1.1.0/files": "mimic-cxr-jpg/2.1.0/files",
+        "mine/pictures": "mine/images", "mine/mine.csv": "mine/labels.csv",
+    }  # fmt: skip
+    moves |= {f"nih/images_{part:03d}": f"nih/images/images_{part:03d}" for part in (1, 2, 3)}
+    for old, new in moves.items():
+        (data / new).parent.mkdir(parents=True, exist_ok=True)
+        (data / old).rename(data / new)
+    table = (data / "padchest/labels.csv").read_bytes()
+    (data / "padchest/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz").write_bytes(gzip.compress(table))
+    shutil.copy(data / "CheXpert-v1.0/train.csv", data / "CheXpert-v1.0/valid.csv")
+    for place in ("cxr-lt/1.1.0/cxr-lt-2023", "cxr-lt/2.0.0/cxr-lt-2024"):
+        shutil.copytree(data / "cxr-lt/1.1.0/miccai-2023_mimic-cxr-lt", data / place)
+    # Stand-ins do not read it
+    (data / "mimic-cxr-jpg/2.1.0/mimic-cxr-2.0.0-chexpert.csv.gz").write_bytes(gzip.compress(b""))
+
+
+def write_stand_ins(folder: Path, work: Path, data: Path) -> None:
+    """What the stand-ins of the stages leave: this repository's figures, an untrained classifier, a tiny generator."""
+    shutil.copytree(ROOT / "metrics", folder / "metrics", ignore=shutil.ignore_patterns("plots", "*.md", ".gitignore"))
+    for name in ("baseline", "classifier"):
+        save_model(folder / "data/models" / name, preparation=PREPARATION, class_names=FINDINGS)
+    images = diffusion_cases.write_images(work / "pixels")
+    rows = training_rows(diffusion_cases.label_table(), diffusion_cases.CLASSES, list(images.index["image"]))
+    diffusion_cases.run(folder / "data/models/diffusion", rows, images)
+    scan_images(data / "mine/images").to_parquet(folder / "data/manifest.parquet")
+
+
+def write_scans(project: Path) -> None:
+    """Readable images under the names that the pages use."""
+    scans = project / "scans"
+    mixed_folder(scans)
+    for name in ("empty.png", "text.jpg"):
+        (scans / "deep" / name).unlink()
+    (project / "more").mkdir()
+    shutil.copy(scans / "b16.png", project / "more/two.png")
+    shutil.copy(scans / "a8.PNG", project / "a.png")
+    for name in ("one.dcm", "b.dcm"):
+        shutil.copy(scans / "deep/d.dcm", project / name)
+
+
+def link_environment(folder: Path) -> None:
+    """The environment that runs the tests as the project's own, installed: `make` finds nothing to do there."""
+    (folder / "bin").mkdir(parents=True)
+    here = Path(sys.prefix)
+    for source in [*here.iterdir(), *(here / "bin").iterdir()]:
+        if source.name not in ("bin", ".installed", ".installed-dev"):
+            (folder / source.relative_to(here)).symlink_to(source)
+    for name in (".installed", ".installed-dev"):
+        (folder / "bin" / name).touch()
+
+
+def run_block(project: Path, language: str, text: str) -> subprocess.CompletedProcess[str]:
+    """Run a block in the project; a shell shows each command before it runs and stops at the first that fails."""
+    folder = project.parent
+    script = folder / "block"
+    script.write_text(re.sub(r"(?<![\w.])/data/", f"{folder}/data/", text))
+    program = ["bash", "-exo", "pipefail"] if language == "sh" else [sys.executable]
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
+    env |= {
+        "PATH": f"{project}/.venv/bin{os.pathsep}{env['PATH']}",
+        "PYTHONPATH": str(project / "src"),
+        # Should `make` want to install all the same, nothing may reach the environment that runs the tests
+        "PIP_DRY_RUN": "1",
+    }
+    return subprocess.run(
+        [*program, str(script)], cwd=project, env=env, capture_output=True, text=True, timeout=600, check=False
+    )
