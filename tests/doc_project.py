@@ -68,10 +68,6 @@ def write_data_sets(data: Path) -> None:
     table = (data / "padchest/labels.csv").read_bytes()
     (data / "padchest/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz").write_bytes(gzip.compress(table))
     shutil.copy(data / "CheXpert-v1.0/train.csv", data / "CheXpert-v1.0/valid.csv")
-    for place in ("cxr-lt/1.1.0/cxr-lt-2023", "cxr-lt/2.0.0/cxr-lt-2024"):
-        shutil.copytree(data / "cxr-lt/1.1.0/miccai-2023_mimic-cxr-lt", data / place)
-    # Stand-ins do not read it
-    (data / "mimic-cxr-jpg/2.1.0/mimic-cxr-2.0.0-chexpert.csv.gz").write_bytes(gzip.compress(b""))
 
 
 def write_stand_ins(folder: Path, work: Path, data: Path) -> None:
