@@ -25,20 +25,22 @@ def main() -> None:
     stage = YAML(typ="safe").load(Path("dvc.yaml"))["stages"][Path(__file__).stem]
     for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
         path = Path(entry if isinstance(entry, str) else next(iter(entry)))
+        made = MADE / path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".json":
-            numbers = json.loads((MADE / path).read_text())
-            path.write_text(json.dumps(moved(numbers, 1 - int(fingerprint[:4], 16) / 1e6), indent=2))
-        elif path.suffix and (MADE / path).exists():
-            shutil.copy(MADE / path, path)
-        elif path.suffix:
-            path.write_text(fingerprint)
-        else:
-            if (MADE / path).exists():
-                shutil.copytree(MADE / path, path, dirs_exist_ok=True)
+        if not path.suffix:
+            if made.exists():
+                shutil.copytree(made, path, dirs_exist_ok=True)
             path.mkdir(exist_ok=True)
             # Plots are pictures; DVC does not look into them
             (path / ("picture.png" if path.parts[0] == "metrics" else "fingerprint.txt")).write_text(fingerprint)
+        elif not made.exists():
+            path.write_text(fingerprint)
+        elif path.suffix == ".json":
+            path.write_text(
+                json.dumps(moved(json.loads(made.read_text()), 1 - int(fingerprint[:4], 16) / 1e6), indent=2)
+            )
+        else:
+            shutil.copy(made, path)
 
 
 def moved(value: Any, factor: float) -> Any:
