@@ -75,6 +75,7 @@ def write_stand_ins(folder: Path, work: Path, data: Path) -> None:
     shutil.copytree(ROOT / "metrics", folder / "metrics", ignore=shutil.ignore_patterns("plots", "*.md", ".gitignore"))
     for name in ("baseline", "classifier"):
         save_model(folder / "data/models" / name, preparation=PREPARATION, class_names=FINDINGS)
+    (work / "pixels").mkdir()
     images = diffusion_cases.write_images(work / "pixels")
     rows = training_rows(diffusion_cases.label_table(), diffusion_cases.CLASSES, list(images.index["image"]))
     diffusion_cases.run(folder / "data/models/diffusion", rows, images)
