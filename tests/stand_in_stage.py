@@ -29,7 +29,7 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.suffix:
             if made.exists():
-                shutil.copytree(made, path, dirs_exist_ok=True)
+                shutil.copytree(made, path)
             path.mkdir(exist_ok=True)
             # Plots are pictures; DVC does not look into them
             (path / ("picture.png" if path.parts[0] == "metrics" else "fingerprint.txt")).write_text(fingerprint)
