@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 
 from tests.import_graph import ROOT
-from tests.input_cases import CASES, MODEL, OTHERS, Case, case_id, good_project, table
+from tests.input_cases import CASES
+from tests.input_cases.case import MODEL, Case, good_project
+from tests.input_cases.others import OTHERS
+from tests.input_cases.table import case_id, table
 from tests.test_evaluation_external import save_model
 from trcgl.cli import main as command
 from trcgl.runtime.errors import exit_code

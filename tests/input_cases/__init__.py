@@ -1,0 +1,14 @@
+"""Every kind of bad input we know of: what is spoiled, which command meets it, and what the user then sees.
+
+`python -m tests.input_cases --write` renews the table in docs/input-errors.md; tests/test_input_errors.py runs the
+cases and holds the table.
+"""
+
+from tests.input_cases.images import IMAGES
+from tests.input_cases.label_files import LABEL_FILES
+from tests.input_cases.made_files import MADE_FILES
+from tests.input_cases.models import MODELS
+from tests.input_cases.parameters import PARAMETERS
+from tests.input_cases.split_files import SPLIT_FILES
+
+CASES = (*PARAMETERS, *LABEL_FILES, *SPLIT_FILES, *IMAGES, *MADE_FILES, *MODELS)

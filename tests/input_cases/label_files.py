@@ -1,0 +1,276 @@
+"""Label tables that cannot be read, and rows that cannot be used."""
+
+import gzip
+from pathlib import Path
+
+from tests.faults.spoiled import png_header
+from tests.input_cases.case import HEADER, PARSE, Case, Spoil
+from tests.input_cases.spoiling import as_yaml, delete, folder_instead, params, put
+from tests.labels_files import padchest_row, write_padchest
+
+
+def labels(*rows: str, header: str = HEADER) -> Spoil:
+    """Rows in front of the good ones; another header leaves only these."""
+
+    def spoil(folder: Path) -> None:
+        good = (folder / "labels.csv").read_text().removeprefix(HEADER) if header == HEADER else ""
+        (folder / "labels.csv").write_text(header + "".join(f"{row}\n" for row in rows) + good)
+
+    return spoil
+
+
+def padchest(text: str) -> Spoil:
+    """The data set is PadChest's, and the first row's labels are this text."""
+
+    def spoil(folder: Path) -> None:
+        names = sorted(path.name for path in (folder / "images").iterdir())
+        rows = [
+            padchest_row(k, text if k == 0 else "['mass', 'nodule']", ImageID=name, PatientID=str(k // 2))
+            for k, name in enumerate(names)
+        ]
+        write_padchest(folder / "labels.csv", rows)
+        params(dataset__name="padchest", labels__tail_findings=["nodule"])(folder)
+
+    return spoil
+
+
+def cxrlt(header: str, row: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / "labels.csv").write_text(f"{header}\n{row}\n")
+        params(dataset__name="cxrlt")(folder)
+
+    return spoil
+
+
+def _rows(count: int, **columns: str) -> str:
+    return "".join(
+        f"{columns.get('image', f'{k:08d}_000.png')},{columns.get('labels', 'Mass')},0,{k},050Y,M,PA\n"
+        for k in range(count)
+    )
+
+
+LABEL_FILES = (
+    Case(
+        "Label file",
+        "no file",
+        PARSE,
+        delete("labels.csv"),
+        "labels.csv: cannot be read (No such file or directory); give an existing CSV file",
+    ),
+    Case(
+        "Label file",
+        "a folder",
+        PARSE,
+        folder_instead("labels.csv"),
+        "labels.csv: is a folder; give the CSV file itself",
+    ),
+    Case(
+        "Label file",
+        "empty",
+        PARSE,
+        put("labels.csv", ""),
+        "labels.csv: is empty or starts with an empty line; expected a CSV file with a header line",
+    ),
+    Case(
+        "Label file",
+        "empty first line",
+        PARSE,
+        put("labels.csv", "\n" + HEADER),
+        "labels.csv: is empty or starts with an empty line; expected a CSV file with a header line",
+    ),
+    Case(
+        "Label file",
+        "header only",
+        PARSE,
+        put("labels.csv", HEADER),
+        "labels.csv: has a header but no rows; expected an NIH ChestX-ray14 label table",
+    ),
+    Case(
+        "Label file",
+        "a column missing",
+        PARSE,
+        labels("a.png,Mass,0,1,50,M,PA", header=HEADER.replace("Finding Labels", "Labels")),
+        "labels.csv: column 'Finding Labels' is missing; an NIH ChestX-ray14 label table is comma-separated and has the "
+        "columns Image Index, Finding Labels, Patient ID, View Position; found: Image Index, Labels, ...",
+    ),
+    Case(
+        "Label file",
+        "a column twice",
+        PARSE,
+        labels(
+            "a.png,Mass,0,1,50,M,Mass",
+            header=HEADER.replace("View Position", "Finding Labels").replace("Patient Gender", "View Position"),
+        ),
+        "labels.csv: column 'Finding Labels' appears 2 times; it must appear once",
+    ),
+    Case(
+        "Label file",
+        "semicolons",
+        PARSE,
+        put("labels.csv", HEADER.replace(",", ";") + "a.png;Mass;0;1;50;M;PA\n"),
+        "labels.csv: column 'Image Index' is missing; ...",
+    ),
+    Case(
+        "Label file",
+        "an image",
+        PARSE,
+        put("labels.csv", png_header(64, 64)),
+        "labels.csv: is not a CSV text file in UTF-8 (its first line is not text)",
+    ),
+    Case(
+        "Label file",
+        "UTF-16",
+        PARSE,
+        put("labels.csv", (HEADER + _rows(3)).encode("utf-16")),
+        "labels.csv: is not a CSV text file in UTF-8 (its first line is not text)",
+    ),
+    Case(
+        "Label file",
+        "Latin-1",
+        PARSE,
+        put("labels.csv", (HEADER + _rows(3, labels="M\u00e1s")).encode("latin-1")),
+        "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...)",
+    ),
+    Case(
+        "Label file",
+        "a row with another number of columns",
+        PARSE,
+        labels("00000000_000.png,Mass,0,1"),
+        "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...Expected 7 columns, got 4...)",
+    ),
+    Case(
+        "Label file",
+        "gzip cut short",
+        PARSE,
+        put("labels.csv", gzip.compress((HEADER + _rows(900)).encode())[:200]),
+        "labels.csv: ...damaged...cut short...",
+    ),
+    Case(
+        "Label file",
+        "patient ids that a spreadsheet rounded",
+        PARSE,
+        labels("a.png,Mass,0,3.24E+38,50,M,PA"),
+        "labels.csv: row 1: Patient ID '3.24E+38' is a rounded number (so are 0 more), which merges patients; give the "
+        "file with ids written out as text",
+    ),
+    Case(
+        "Label file",
+        "names of other images",
+        PARSE,
+        put("labels.csv", HEADER + _rows(3, image="x.png")),
+        "no image is left of ...; check 'dataset.images' and the filters in 'labels'",
+    ),
+    Case(
+        "Label file",
+        "a projection that it does not have",
+        PARSE,
+        params(labels__projections=["LATERAL"]),
+        "'labels.projections' (LATERAL) leaves no row; the label table has: 'PA'",
+    ),
+    Case(
+        "Label file",
+        "a finding that it does not have",
+        PARSE,
+        params(labels__findings=["Mas"]),
+        "'labels.findings': the label table has no label 'Mas'; did you mean 'Mass'?",
+    ),
+    Case(
+        "Label file",
+        "a tail finding that it does not have",
+        PARSE,
+        params(labels__tail_findings=["hernia of a kind"]),
+        "'labels.tail_findings': the label table has no label 'hernia of a kind'; it has no similar one",
+    ),
+    Case(
+        "Label file",
+        "every finding too rare",
+        PARSE,
+        params(labels__min_positives=50),
+        "no finding has 50 positives among 4 training images; lower 'labels.min_positives' or give more images",
+    ),
+    Case(
+        "Label file",
+        "a split without a positive",
+        PARSE,
+        as_yaml("splits.csv", "2,test\n3,train\n4,val\n5,test", "2,train\n3,train\n4,val\n5,train"),
+        "the test split has no image; change the split's fractions or seed, or the split file",
+    ),
+    Case(
+        "Label file",
+        "a finding with a column's name",
+        PARSE,
+        as_yaml("labels.csv", "Mass|Nodule", "Mass|split|Nodule"),
+        "a finding is called 'split', as a column of labels.parquet is; rename it in the label table",
+    ),
+    Case(
+        "Label file",
+        "CXR-LT: no class",
+        PARSE,
+        cxrlt("ImageID,PatientID", "a.png,1"),
+        "labels.csv: has no class column; expected a CXR-LT label table",
+    ),
+    Case(
+        "Label file",
+        "CXR-LT: a column of text",
+        PARSE,
+        cxrlt("ImageID,PatientID,Mass,Note", "a.png,1,1,hello"),
+        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'hello'), so it is no class of a CXR-LT label table; remove it",
+    ),
+    Case("Label rows", "no image name", PARSE, labels(",Mass,0,1,50,M,PA"), "image name missing", True),
+    Case("Label rows", "an absolute path", PARSE, labels("/etc/passwd,Mass,0,1,50,M,PA"), "image name is a path", True),
+    Case("Label rows", "a path upwards", PARSE, labels("../secret.png,Mass,0,1,50,M,PA"), "image name is a path", True),
+    Case(
+        "Label rows",
+        "a path of another system",
+        PARSE,
+        labels("C:secret.png,Mass,0,1,50,M,PA"),
+        "image name is a path",
+        True,
+    ),
+    Case("Label rows", "the folder above", PARSE, labels("..,Mass,0,1,50,M,PA"), "image name is a path", True),
+    Case("Label rows", "no patient", PARSE, labels("a.png,Mass,0,,50,M,PA"), "patient id missing", True),
+    Case("Label rows", "no labels", PARSE, labels("a.png,,0,1,50,M,PA"), "labels missing", True),
+    Case(
+        "Label rows",
+        "a row twice",
+        PARSE,
+        labels("00000003_000.png,Mass|Nodule,0,1,050Y,M,PA"),
+        "duplicate image name",
+        True,
+    ),
+    Case(
+        "Label rows",
+        "an image with two label lists",
+        PARSE,
+        labels("00000003_000.png,Mass,0,1,050Y,M,PA"),
+        "image listed with contradicting rows",
+        True,
+    ),
+    Case(
+        "Label rows",
+        "an image of two patients",
+        PARSE,
+        labels("00000003_000.png,Mass|Nodule,0,77,050Y,M,PA"),
+        "image listed with contradicting rows",
+        True,
+    ),
+    Case("Label rows", "no such image file", PARSE, labels("gone.png,Mass,0,1,50,M,PA"), "image file missing", True),
+    Case(
+        "Label rows",
+        "PadChest: labels that are code",
+        PARSE,
+        padchest("__import__('os').abort()"),
+        "labels are not a list of texts",
+        True,
+    ),
+    Case(
+        "Label rows",
+        "PadChest: labels cut short",
+        PARSE,
+        padchest("['mass', 'nod"),
+        "labels are not a list of texts",
+        True,
+    ),
+    Case("Label rows", "PadChest: an empty list", PARSE, padchest("[]"), "no label", True),
+    Case("Label rows", "PadChest: 'nan'", PARSE, padchest("nan"), "labels missing", True),
+)

@@ -1,0 +1,134 @@
+"""Devices, networks that cannot be built, and folders that hold no classifier."""
+
+import pickle  # To write files that must be refused
+from pathlib import Path
+
+from tests.input_cases.case import BASELINE, MODEL, Case, Spoil
+from tests.input_cases.spoiling import both, cut, delete, params, put
+
+
+def model(**contents: bytes | str) -> Spoil:
+    """Files of the saved classifier, by name without suffix."""
+    suffixes = {"model": ".safetensors"}
+
+    def spoil(folder: Path) -> None:
+        for name, content in contents.items():
+            put(f"model/{name}{suffixes.get(name, '.json')}", content)(folder)
+
+    return spoil
+
+
+MODELS = (
+    Case(
+        "Devices",
+        "unknown device",
+        BASELINE,
+        params(compute__device="tpu"),
+        "compute.device 'tpu' cannot be used here (...); use auto, cpu or cuda",
+    ),
+    Case(
+        "Model",
+        "no such backbone",
+        BASELINE,
+        params(baseline__backbone="resnet51"),
+        "backbone 'resnet51' is not a timm model; ...",
+    ),
+    Case(
+        "Model",
+        "options that the backbone does not take",
+        BASELINE,
+        params(baseline__backbone_options={"zzz": 1}),
+        "backbone 'resnet10t' cannot be built with backbone_options {'zzz': 1} (...)",
+    ),
+    Case(
+        "Model",
+        "no initial weights",
+        BASELINE,
+        params(baseline__initial_weights="none.safetensors"),
+        "none.safetensors: not a readable safetensors file (...)",
+    ),
+    Case(
+        "Model",
+        "pickled initial weights",
+        BASELINE,
+        both(put("w.pth", pickle.dumps({"a": 1})), params(baseline__initial_weights="w.pth")),
+        "w.pth: not a readable safetensors file (...)",
+    ),
+    Case(
+        "Model folder",
+        "no folder",
+        MODEL,
+        delete("model"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "weights missing",
+        MODEL,
+        delete("model/model.safetensors"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "weights cut short",
+        MODEL,
+        cut("model/model.safetensors"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "pickled weights",
+        MODEL,
+        model(model=pickle.dumps({"weights": 1})),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "config.json is no JSON",
+        MODEL,
+        model(config="{"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "config.json is a list",
+        MODEL,
+        model(config="[]"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "config.json of something else",
+        MODEL,
+        model(config='{"a": 1}'),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "no classes",
+        MODEL,
+        model(classes="{}"),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "thresholds of other findings",
+        MODEL,
+        model(thresholds='{"hernia": 0.5}'),
+        "model: thresholds.json and classes.json name different findings",
+    ),
+    Case(
+        "Model folder",
+        "classes and weights of two models",
+        MODEL,
+        model(classes='{"classes": [{"name": "Mass", "group": "head"}]}', thresholds='{"Mass": 0.5}'),
+        "model: model.safetensors and config.json do not fit (...)",
+    ),
+    Case(
+        "Model folder",
+        "images without a folder",
+        MODEL,
+        delete("images"),
+        "images: no such folder; give the folder of the images with --images",
+    ),
+)

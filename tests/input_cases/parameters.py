@@ -1,0 +1,236 @@
+"""A params file that is damaged, or values that cannot be."""
+
+import json
+from pathlib import Path
+
+from tests.input_cases.case import PARSE, Case
+from tests.input_cases.spoiling import as_yaml, delete, folder_instead, params, put
+
+
+def without_key(folder: Path) -> None:
+    values = json.loads((folder / "params.yaml").read_text())
+    del values["labels"]["min_positives"]
+    (folder / "params.yaml").write_text(json.dumps(values))
+
+
+PARAMETERS = (
+    Case(
+        "Parameters",
+        "unknown key",
+        PARSE,
+        as_yaml("params.yaml", '"min_positives"', '"min_positive"'),
+        "params.yaml: unknown key 'labels.min_positive'; did you mean 'min_positives'?",
+    ),
+    Case(
+        "Parameters",
+        "unknown key, nothing like it",
+        PARSE,
+        params(graph__zzz=1),
+        "params.yaml: unknown key 'graph.zzz'; known keys: smoothing",
+    ),
+    Case(
+        "Parameters",
+        "missing key",
+        PARSE,
+        without_key,
+        "params.yaml: key 'labels.min_positives' is missing; a params file names every knob (see params.yaml)",
+    ),
+    Case(
+        "Parameters",
+        "no file",
+        PARSE,
+        delete("params.yaml"),
+        "params.yaml: cannot be read (No such file or directory); give a params file, such as params.yaml",
+    ),
+    Case(
+        "Parameters",
+        "a folder",
+        PARSE,
+        folder_instead("params.yaml"),
+        "params.yaml: cannot be read (Is a directory); give a params file, such as params.yaml",
+    ),
+    Case(
+        "Parameters",
+        "empty file",
+        PARSE,
+        put("params.yaml", ""),
+        "params.yaml: 'the file' is empty; it must be a section of keys",
+    ),
+    Case(
+        "Parameters",
+        "not YAML",
+        PARSE,
+        put("params.yaml", "labels: [1, 2\nimages: }"),
+        "params.yaml line 2: not valid YAML (...)",
+    ),
+    Case(
+        "Parameters",
+        "not UTF-8",
+        PARSE,
+        put("params.yaml", "dataset: caf\u00e9".encode("latin-1")),
+        "params.yaml: not text in UTF-8 (byte 12); save it as UTF-8",
+    ),
+    Case(
+        "Parameters",
+        "a key twice",
+        PARSE,
+        put("params.yaml", "labels: 1\nlabels: 2\n"),
+        "params.yaml line 2: not valid YAML (found duplicate key ...)",
+    ),
+    Case(
+        "Parameters",
+        "a section that is a number",
+        PARSE,
+        as_yaml("params.yaml", '"graph": {', '"graph": 3, "x": {'),
+        "params.yaml: ...",
+    ),
+    Case(
+        "Parameters",
+        "text for a whole number",
+        PARSE,
+        params(labels__min_positives="ten"),
+        "params.yaml: 'labels.min_positives' is 'ten'; it must be a whole number",
+    ),
+    Case(
+        "Parameters",
+        "fraction for a whole number",
+        PARSE,
+        params(baseline__epochs=1.5),
+        "params.yaml: 'baseline.epochs' is 1.5; it must be a whole number",
+    ),
+    Case(
+        "Parameters",
+        "true for a number",
+        PARSE,
+        params(labels__min_positives=True),
+        "params.yaml: 'labels.min_positives' is True; it must be a whole number",
+    ),
+    Case(
+        "Parameters",
+        "empty value",
+        PARSE,
+        params(images__resize=None),
+        "params.yaml: 'images.resize' is empty; it must be a text",
+    ),
+    Case(
+        "Parameters",
+        "not a number",
+        PARSE,
+        params(baseline__lr=float("nan")),
+        "params.yaml: 'baseline.lr' is ...; it must be a ...number",
+    ),
+    Case(
+        "Parameters",
+        "out of range",
+        PARSE,
+        params(classifier__graph_dropout=1.2),
+        "params.yaml: 'classifier.graph_dropout' is 1.2; it must be between 0.0 and 1.0",
+    ),
+    Case(
+        "Parameters",
+        "below the smallest",
+        PARSE,
+        params(baseline__batch_size=0),
+        "params.yaml: 'baseline.batch_size' is 0; it must be at least 1",
+    ),
+    Case(
+        "Parameters",
+        "none of the choices",
+        PARSE,
+        params(classifier__loss="bcee"),
+        "params.yaml: 'classifier.loss' is 'bcee'; it must be one of: bce, ...",
+    ),
+    Case(
+        "Parameters",
+        "unknown data set",
+        PARSE,
+        params(dataset__name="openi"),
+        "params.yaml: 'dataset.name' is 'openi'; it must be one of: phantom, padchest, nih, ...",
+    ),
+    Case(
+        "Parameters",
+        "text for a list",
+        PARSE,
+        params(labels__not_findings="normal"),
+        "params.yaml: 'labels.not_findings' is 'normal'; it must be a list",
+    ),
+    Case(
+        "Parameters",
+        "a finding both head and tail",
+        PARSE,
+        params(labels__tail_below=0.5, labels__head_above=0.1),
+        "params.yaml: 'labels.tail_below' (0.5) is above 'labels.head_above' (0.1); a finding would be head and tail at "
+        "once",
+    ),
+    Case(
+        "Parameters",
+        "no patient left for training",
+        PARSE,
+        params(labels__validation_fraction=0.5, labels__test_fraction=0.5),
+        "params.yaml: 'labels.validation_fraction' + 'labels.test_fraction' is 1; it must leave patients for training "
+        "(below 1)",
+    ),
+    Case(
+        "Parameters",
+        "no epoch",
+        PARSE,
+        params(baseline__epochs=0, baseline__frozen_epochs=0),
+        "params.yaml: 'baseline.frozen_epochs' + 'baseline.epochs' is 0; at least one epoch is needed",
+    ),
+    Case(
+        "Parameters",
+        "unequal parts of a batch",
+        PARSE,
+        params(baseline__accumulate=5),
+        "params.yaml: 'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (...) into equal parts",
+    ),
+    Case(
+        "Parameters",
+        "heads that CSRA does not have",
+        PARSE,
+        params(classifier__csra_heads=3),
+        "params.yaml: 'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8 heads",
+    ),
+    Case(
+        "Parameters",
+        "width that the decoder's heads do not divide",
+        PARSE,
+        params(classifier__decoder_width=100),
+        "params.yaml: 'classifier.decoder_width' is 100; it must be a multiple of 8, ...",
+    ),
+    Case(
+        "Parameters",
+        "a graph that is not the head's",
+        PARSE,
+        params(classifier__head="mlgcn", classifier__adjacency="paper"),
+        "params.yaml: 'classifier.head' mlgcn goes with 'classifier.adjacency' mlgcn, ...",
+    ),
+    Case(
+        "Parameters",
+        "a head without its label vectors",
+        PARSE,
+        params(classifier__head="mlgcn", classifier__adjacency="mlgcn", classifier__label_vectors=None),
+        "params.yaml: 'classifier.head' mlgcn needs 'classifier.label_vectors', a file of word vectors; it is null",
+    ),
+    Case(
+        "Parameters",
+        "mirror images for a model that knows none",
+        PARSE,
+        params(evaluation__test_time_flip=True),
+        "params.yaml: 'evaluation.test_time_flip' is true, but a model is trained without flips; ...",
+    ),
+    Case(
+        "Parameters",
+        "two numbers of samples",
+        PARSE,
+        params(sampling__images_per_real_image=2.0),
+        "params.yaml: of 'sampling.images_per_finding' and 'sampling.images_per_real_image' both are set; ...",
+    ),
+    Case(
+        "Parameters",
+        "guidance that ends before it begins",
+        PARSE,
+        params(sampling__guidance_start=0.8, sampling__guidance_end=0.2),
+        "params.yaml: 'sampling.guidance_start' (0.8) is above 'sampling.guidance_end' (0.2); ...",
+    ),
+)

@@ -1,0 +1,70 @@
+"""Tables of splits, and of classes."""
+
+from tests.input_cases.case import PARSE, Case
+from tests.input_cases.spoiling import as_yaml, both, delete, params, put
+
+SPLIT_FILES = (
+    Case(
+        "Split file",
+        "no file",
+        PARSE,
+        delete("splits.csv"),
+        "splits.csv: cannot be read (No such file or directory); ...",
+    ),
+    Case(
+        "Split file",
+        "a split that is none",
+        PARSE,
+        as_yaml("splits.csv", "0,train", "0,dev"),
+        "splits.csv: row 1: split 'dev' is unknown; it must be train, val or test",
+    ),
+    Case(
+        "Split file",
+        "a patient in two splits",
+        PARSE,
+        as_yaml("splits.csv", "1,val", "1,val\n0,test"),
+        "splits.csv: patient '0' is listed in several splits (test, train); a patient belongs to one, or the test set leaks",
+    ),
+    Case(
+        "Split file",
+        "other patients",
+        PARSE,
+        put("splits.csv", "patient,split\nx,train\n"),
+        "splits.csv: lists no patient of the label table (first: 0)",
+    ),
+    Case(
+        "Split file",
+        "no column of splits",
+        PARSE,
+        put("splits.csv", "patient\n0\n"),
+        "splits.csv: column 'split' is missing; a split table is comma-separated and has the columns patient, split; ...",
+    ),
+    Case(
+        "Class table",
+        "no file",
+        PARSE,
+        params(labels__class_table="none.csv"),
+        "none.csv: cannot be read (No such file or directory); ...",
+    ),
+    Case(
+        "Class table",
+        "a class twice",
+        PARSE,
+        both(put("t.csv", "class,padchest_labels\nA,Mass\nA,Nodule\n"), params(labels__class_table="t.csv")),
+        "t.csv: class 'A' is listed twice",
+    ),
+    Case(
+        "Class table",
+        "a class of nothing",
+        PARSE,
+        both(put("t.csv", "class,padchest_labels\nA,\n"), params(labels__class_table="t.csv")),
+        "t.csv: row 1: a class needs a name and at least one label",
+    ),
+    Case(
+        "Class table",
+        "labels of another data set",
+        PARSE,
+        both(put("t.csv", "class,padchest_labels\nA,zzz\n"), params(labels__class_table="t.csv")),
+        "t.csv: none of its labels occurs in the label table; give the class table of this data set",
+    ),
+)
