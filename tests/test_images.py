@@ -1,6 +1,8 @@
 """Decoding, windowing, resizing and the cache, against Pillow and NumPy."""
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.input_cases.images import damaged_png
 from trcgl.config import ImagesParams
 from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
@@ -235,6 +238,25 @@ def test_a_killed_cache_goes_on_after_its_last_whole_shard(
     files = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
     assert all((whole / f).read_bytes() == (again / f).read_bytes() for f in files)
+
+
+def damaged_jpeg(path: Path) -> bytes:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90)).astype(np.uint8)).save(path, "JPEG")
+    content = path.read_bytes()
+    return content[:900] + b"\xff\xd4" + content[902:]
+
+
+@pytest.mark.parametrize("content", [damaged_png, damaged_jpeg], ids=["PNG", "JPEG"])
+def test_a_damaged_image_is_our_line_only(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: Callable[[Path], bytes]
+):
+    """The libraries' own lines name no file; stderr is what it was afterwards."""
+    path = tmp_path / "a.png"
+    path.write_bytes(content(path))
+    with contextlib.suppress(UnreadableImage):
+        decode(path)
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path):

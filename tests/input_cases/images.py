@@ -50,7 +50,7 @@ def _cut_jpeg(path: Path) -> bytes:
     return path.read_bytes()[:900]
 
 
-def _damaged_png(path: Path) -> bytes:
+def damaged_png(path: Path) -> bytes:
     content = _png(np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8))(path)
     return content[:60] + bytes(byte ^ 255 for byte in content[60:90]) + content[90:]
 
@@ -121,7 +121,7 @@ IMAGES = (
     Case("Images", "empty file", CACHE, image(lambda path: b""), "empty file", True),
     Case("Images", "text", CACHE, image(lambda path: b"no picture"), "not a PNG, JPEG, TIFF or DICOM file", True),
     Case("Images", "PNG cut short", CACHE, cut("images/00000005_000.png"), "truncated PNG (no end marker)", True),
-    Case("Images", "damaged PNG", CACHE, image(_damaged_png), "damaged image data", True),
+    Case("Images", "damaged PNG", CACHE, image(damaged_png), "damaged image data", True),
     Case("Images", "JPEG cut short", CACHE, image(_cut_jpeg, "five.jpg"), "truncated JPEG (no end marker)", True),
     Case(
         "Images",

@@ -3,10 +3,17 @@
 PNG and TIFF (8 and 16 bit) and JPEG are decoded by OpenCV, the fastest reader of 16-bit PNG at hand; DICOM by pydicom.
 """
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+# OpenCV's own lines about damaged images
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
 MAX_PIXELS = 200_000_000
@@ -51,7 +58,8 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
         raise UnreadableImage("truncated JPEG (no end marker)")
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with _quiet_libraries():
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
     if pixels is None:
@@ -61,6 +69,29 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise UnreadableImage(f"pixels of type {pixels.dtype}; 8 or 16 bit unsigned are read")
     return _checked(np.iinfo(pixels.dtype).max - pixels if inverted else pixels)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep what libpng and libjpeg print of a damaged image off the terminal: it names no file; the record of it does.
+
+    They write to the process's stderr, which all of its threads share: it is turned away in the main thread only, where
+    stages and their worker processes decode, so that no other thread's message is lost.
+    """
+    try:
+        stderr = os.dup(2) if threading.current_thread() is threading.main_thread() else None
+    except OSError:  # a process without stderr
+        stderr = None
+    if stderr is None:
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
