@@ -7,16 +7,17 @@ import torch
 
 from trcgl.config import load_params
 from trcgl.diffusion.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
 
 
 def main() -> None:
     params = load_params()
     torch.set_num_threads(params.compute.threads)
     synthetic, images = Path("data/synthetic"), Path("data/images/classifier")
-    classes = read_json("data/labels/classes.json")["classes"]
+    classes = read_classes("data/labels/classes.json")["classes"]
     audit = audit_synthetic(
         synthetic,
         images,

@@ -3,13 +3,12 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from trcgl.config import load_params
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import read_json
+from trcgl.runtime.files import read_parquet
 
 LABELS = Path("data/labels/labels.parquet")
 CLASSES = Path("data/labels/classes.json")
@@ -19,8 +18,8 @@ PICTURE = Path("metrics/plots/build_cooccurrence/cooccurrence.png")
 
 def main() -> None:
     params = load_params().graph
-    names = tuple(entry["name"] for entry in read_json(CLASSES)["classes"])
-    frame = pd.read_parquet(LABELS, columns=["split", *names])
+    names = tuple(entry["name"] for entry in read_classes(CLASSES)["classes"])
+    frame = read_parquet(LABELS, ["split", *names], only=True)
     training = frame.loc[frame["split"] == "train", list(names)]
     cooccurrence = count_cooccurrence(training.to_numpy(dtype=float, na_value=float("nan")), names, params.smoothing)
     cooccurrence.save(OUTPUT)

@@ -4,11 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from trcgl.config import load_params
 from trcgl.images.cache import cache_images
 from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import read_parquet
 from trcgl.runtime.resume_folder import resume_folder
 
 SELECTED, MANIFEST = "data/labels/selected.parquet", "data/manifest.parquet"
@@ -18,9 +17,8 @@ def main() -> None:
     params = load_params()
     workers = params.compute.workers or os.cpu_count() or 1
     kept = resume_folder("cache_images", params=(params.images, params.dataset), inputs=[SELECTED, MANIFEST])
-    cache_images(
-        pd.read_parquet(SELECTED), params.dataset.images, params.images, Path("data/images"), workers, kept=kept
-    )
+    selected = read_parquet(SELECTED, ["image", "path", "photometric"])
+    cache_images(selected, params.dataset.images, params.images, Path("data/images"), workers, kept=kept)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from trcgl.classifier.model import Classifier
@@ -12,15 +11,17 @@ from trcgl.evaluation.evaluate import by_subgroup, compare, draw_pictures, local
 from trcgl.evaluation.model_card import model_card
 from trcgl.evaluation.places import read_lesions
 from trcgl.evaluation.split import load_split
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, written_beside
 
 
 def main() -> None:
     params = load_params()
     torch.set_num_threads(params.compute.threads)
-    labels, classes = pd.read_parquet("data/labels/labels.parquet"), read_json("data/labels/classes.json")
+    labels = read_parquet("data/labels/labels.parquet", ["image", "patient", "split"])
+    classes = read_classes("data/labels/classes.json")
     data = load_split("test", labels, classes["classes"], Path("data/images/classifier"))
     models = {
         name: Classifier.load(f"data/models/{folder}").to(pick_device(params.compute.device))

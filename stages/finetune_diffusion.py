@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
 import torch
 
 from trcgl.config import Params, load_params
@@ -16,11 +15,12 @@ from trcgl.diffusion.finetune import finetune
 from trcgl.diffusion.loop import Journal
 from trcgl.diffusion.rows import class_names, labelled_rows, training_rows
 from trcgl.images.shards import ShardedImages
+from trcgl.labels.class_list import read_classes
 from trcgl.labels.vocabulary import phrases
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json, write_csv, write_json
+from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
 from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.processes import Processes, training_together
 
@@ -38,8 +38,8 @@ def main() -> None:
 def run(params: Params, device: torch.device, processes: Processes) -> None:
     torch.set_num_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
-    classes = read_json(CLASSES)
-    table, available = pd.read_parquet(LABELS), list(images.index["image"])
+    classes = read_classes(CLASSES)
+    table, available = read_parquet(LABELS, ["image", "split", "projection"]), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
     resume = ResumePoint(

@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import read_json, write_json
+from trcgl.runtime.files import read_json, read_parquet, write_json
 
 RENDERER = Path("data/phantom/renderer.json")
 
@@ -17,13 +15,14 @@ RENDERER = Path("data/phantom/renderer.json")
 def main() -> None:
     params = load_params()
     table = read_table(params.dataset.name, params.dataset.labels)
-    manifest = pd.read_parquet("data/manifest.parquet", columns=["path"])
+    manifest = read_parquet("data/manifest.parquet", ["path"], only=True)
     labels = build_labels(table, manifest, params.labels, params.dataset.split_file)
+    assert table.source_rows == len(labels.labels) + len(labels.rejected), "rows in = kept + rejected"
     labels.write("data/labels")
     metrics = labels.metrics
     if params.dataset.name == "phantom" and RENDERER.exists():
         # Figures of two renderers must not be compared as if they were of one data set
-        metrics["phantom_renderer_version"] = read_json(RENDERER)["renderer_version"]
+        metrics["phantom_renderer_version"] = read_json(RENDERER, ["renderer_version"])["renderer_version"]
     write_json("metrics/labels.json", metrics)
 
 

@@ -6,7 +6,6 @@ On several GPUs or machines that share the folder: PYTHONPATH=src accelerate lau
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from trcgl.config import load_params
@@ -17,10 +16,12 @@ from trcgl.diffusion.rows import training_rows
 from trcgl.diffusion.samples_file import write_samples
 from trcgl.diffusion.saved import load_generator
 from trcgl.images.shards import ShardedImages
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device, pick_dtype
+from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json
+from trcgl.runtime.files import directory_beside, read_parquet
 from trcgl.runtime.processes import join_processes
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
@@ -33,13 +34,17 @@ def main() -> None:
     state = join_processes(device)
     torch.set_num_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
-    rows = training_rows(pd.read_parquet(LABELS), read_json(CLASSES), list(images.index["image"]))
+    labels = read_parquet(LABELS, ["image", "split", "projection"])
+    rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
     generator = load_generator(MODEL, device, pick_dtype(device, params.compute.precision))
     plan = plan_samples(rows, generator.card, params.sampling)
     resume = ResumePoint(
         "sample_tail", params=(params.sampling, params.compute), inputs=[MODEL, IMAGES, LABELS, CLASSES]
     )
     kept = resume.folder
+    # Once in micro-batches and once in shards
+    there = sum(file.stat().st_size for file in kept.glob("*.npz"))
+    check_space(kept, 2 * len(plan) * generator.card.size**2 - there, f"{len(plan)} drawn images")
     draw_share(
         generator, plan, images, params.sampling, kept, process=state.process_index, processes=state.num_processes
     )

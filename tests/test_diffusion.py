@@ -434,6 +434,20 @@ def test_a_small_base_is_copied(base: Path, tmp_path: Path, rows: TrainingRows, 
     assert stock.DiffusionPipeline.from_pretrained(folder, use_safetensors=True).unet is not None
 
 
+def test_a_damaged_file_of_a_generator_is_named(
+    base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    folder = run(tmp_path / "diffusion", rows, images, base=str(base), steps=0)
+    tensors = ("prompt_tokens", "pytorch_lora_weights", "unet/diffusion_pytorch_model", "text_encoder/model")
+    for name in ("trcgl.json", "unet/config.json", *(f"{part}.safetensors" for part in tensors)):
+        path = folder / name
+        good = path.read_bytes()
+        path.write_bytes(good[: len(good) // 2])
+        with pytest.raises(InputError, match=f"{name}: damaged or cut short"):
+            load_generator(folder, CPU)
+        path.write_bytes(good)
+
+
 def test_no_step_no_token_and_no_tail_finding_still_work(
     base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
 ) -> None:

@@ -19,7 +19,6 @@ from tests.labels_files import padchest_row, write_padchest
 from tests.tiny_project import set_params
 from trcgl.cli import main
 from trcgl.doctor import images as images_module
-from trcgl.doctor import machine
 from trcgl.images.manifest import scan_images
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,7 +150,7 @@ def rubbish(name: str) -> Callable[[Path], None]:
         (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),
         (remove_image, ["manifest: since scan_images 0 images came, 1 went", "images: 1 of 60 images of the label"]),
         (add_and_change, ["manifest: since scan_images 1 images came, 0 went, 1 of 60 tried have another size"]),
-        (rubbish("data/manifest.parquet"), ["manifest: data/manifest.parquet cannot be read"]),
+        (rubbish("data/manifest.parquet"), ["manifest: data/manifest.parquet: damaged or cut short"]),
         (damage, ["images: 2 of 8 tried cannot be decoded; the first: im0000.png: truncated PNG"]),
         (relative, ["dataset.images: '../images' is relative and leads out of the repository"]),
         (edit(labels__vocabulary="none.csv"), ["labels.vocabulary: 'none.csv' does not exist; give an existing path"]),
@@ -208,7 +207,7 @@ def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypa
     """Twice the pictures where DVC copies, once where it links, nothing for those that are there."""
     pictures = 60 * 2 * 64**2 + 120 * 64**2
     usage = SimpleNamespace(free=2 * pictures - 1)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     (line, *_) = examined(capsys, problems=1)
     assert "disk: 2 MB of pictures are still to come but" in line
     (project / ".dvc" / "config").write_text('[cache]\n    type = "hardlink,symlink"\n')
@@ -218,6 +217,16 @@ def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypa
     (project / "data" / "images" / "classifier").mkdir(parents=True)
     (project / "data" / "images" / "classifier" / "shard.npy").write_bytes(b"0" * pictures)
     examined(capsys, problems=0)
+
+
+def test_drawn_images_that_follow_the_real_ones_need_space_too(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=10**9))
+    examined(capsys, problems=0)
+    edit(sampling__images_per_finding=None, sampling__images_per_real_image=1e5)(project)
+    (line, *_) = examined(capsys, problems=1)
+    assert "GB of pictures are still to come" in line
 
 
 def test_another_dvc_at_work(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

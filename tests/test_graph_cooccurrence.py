@@ -73,7 +73,11 @@ def test_order_is_by_name():
 
 def test_unreadable_file_is_one_line(tmp_path: Path):
     (tmp_path / "x.npz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match=r"x\.npz: not a co-occurrence file"):
+    with pytest.raises(InputError, match=r"x\.npz: damaged or cut short \(not a whole \.npz"):
+        Cooccurrence.load(tmp_path / "x.npz")
+    found = count_cooccurrence(TARGETS, NAMES, 1.0)
+    Cooccurrence(NAMES[:2], found.counts, found.images, found.conditional).save(tmp_path / "x.npz")
+    with pytest.raises(InputError, match=r"x\.npz: damaged .*for each of 2 findings"):
         Cooccurrence.load(tmp_path / "x.npz")
 
 

@@ -3,10 +3,13 @@
 import importlib.util
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +20,8 @@ from tests.input_cases.others import OTHERS
 from tests.input_cases.table import case_id, table
 from tests.test_evaluation_external import save_model
 from trcgl.cli import main as command
+from trcgl.images.shards import ShardWriter
+from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import exit_code
 
 EARLY = ("scan_images", "parse_labels", "cache_images")
@@ -92,6 +97,43 @@ def _check_record(case: Case, project: Path) -> None:
     index = pd.read_parquet(project / "data/images/classifier/index.parquet")
     assert len(_labels(project).splitlines()) - 1 <= len(selected) + len(rejected) or "padchest" in _params(project)
     assert len(index) + len(unreadable) == len(selected)
+
+
+def test_a_disk_that_is_too_small_stops_the_cache_before_it_begins(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(made)
+    usage = SimpleNamespace(free=12 * 2 * 32**2 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    assert exit_code(script("cache_images").main) == 1
+    assert "12 images need 25 kB but 25 kB are free; make room" in capsys.readouterr().err
+    assert not Path(".resume").exists()
+    usage.free += 2**21
+    assert exit_code(script("cache_images").main) == 0
+
+
+def test_a_lost_row_or_image_stops_its_stage(made: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not even a bug may lose one unseen: the sums are checked before anything is written."""
+    monkeypatch.chdir(made)
+    before = _contents(made)
+    parse, whole, add = script("parse_labels"), build_labels, ShardWriter.add
+
+    def one_row_less(*given: Any) -> Labels:
+        labels = whole(*given)
+        return replace(labels, labels=labels.labels[:-1])
+
+    def all_but_one(writer: ShardWriter, image: str, pixels: np.ndarray) -> None:
+        if image != "00000005_000.png":
+            add(writer, image, pixels)
+
+    monkeypatch.setattr(parse, "build_labels", one_row_less)
+    with pytest.raises(AssertionError, match="rows in = kept"):
+        parse.main()
+    monkeypatch.setattr(ShardWriter, "add", all_but_one)
+    with pytest.raises(AssertionError, match="images in = cached"):
+        script("cache_images").main()
+    shutil.rmtree(".resume")
+    assert _contents(made) == before
 
 
 def _labels(project: Path) -> str:

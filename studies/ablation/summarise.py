@@ -8,15 +8,16 @@ import pandas as pd
 from trcgl.evaluation.ablation import arm_metrics, best_on_validation, comparisons, load_runs, results_block
 from trcgl.evaluation.plots import difference_forest, save_figure
 from trcgl.evaluation.study import load_study
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import read_json, replace_between, write_csv
+from trcgl.runtime.files import replace_between, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
     study = load_study(".")
-    classes = pd.DataFrame(read_json(study.data / "labels/classes.json")["classes"])
+    classes = pd.DataFrame(read_classes(study.data / "labels/classes.json")["classes"])
     runs = load_runs(study, classes)
     metrics = arm_metrics(runs)
     best = best_on_validation(metrics, study)

@@ -12,8 +12,9 @@ from trcgl.classifier.run import train_and_save
 from trcgl.evaluation.arm_runs import arm_files, steps_like
 from trcgl.evaluation.split import load_split, split_predictions
 from trcgl.evaluation.study import JUDGE, load_study
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, read_json, write_json, write_parquet
+from trcgl.runtime.files import directory_beside, read_parquet, write_json, write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,8 @@ def main() -> None:
         knobs = dataclasses.replace(knobs, initial_weights=str(weights))
     with directory_beside(study.run_of(arm, seed)) as folder:
         files = arm_files(study, arm, seed, knobs, folder)
-        labels, classes = pd.read_parquet(files.labels), read_json(files.classes)["classes"]
+        labels = read_parquet(files.labels, ["image", "patient", "split"])
+        classes = read_classes(files.classes)["classes"]
         model = folder / "model" if arm == JUDGE else None
         name = f"{study.name}-{arm}-{seed}"
         steps = steps_like(study, arm, files)

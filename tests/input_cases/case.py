@@ -15,6 +15,7 @@ from tests.import_graph import ROOT
 Spoil = Callable[[Path], None]
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position\n"
 PARSE, SCAN, CACHE, BASELINE = "parse_labels", "scan_images", "cache_images", "train_baseline"
+COOCCURRENCE = "build_cooccurrence"
 MODEL = "evaluate a model"
 
 
@@ -62,6 +63,8 @@ def good_project(folder: Path) -> Path:
         section, name = key.split(".")
         values[section][name] = value
     (folder / "params.yaml").write_text(json.dumps(values, indent=1))
+    # Who writes what
+    (folder / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     (folder / "data").mkdir()
     (folder / "data/assets").symlink_to(ROOT / "data/assets")
     return folder

@@ -1,12 +1,13 @@
 """What the stages leave, gone, damaged or not what it was."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tests.input_cases.case import BASELINE, Case
-from tests.input_cases.spoiling import cut, delete
+from tests.input_cases.case import BASELINE, CACHE, COOCCURRENCE, PARSE, Case, Spoil
+from tests.input_cases.spoiling import cut, delete, put
 
 
 def leak_patient(folder: Path) -> None:
@@ -27,13 +28,38 @@ def leak_picture(folder: Path) -> None:
     np.save(path, shard)
 
 
+def halved(name: str) -> Spoil:
+    return lambda folder: put(name, (folder / name).read_bytes()[: (folder / name).stat().st_size // 2])(folder)
+
+
+def without_column(name: str, column: str) -> Spoil:
+    return lambda folder: pd.read_parquet(folder / name).drop(columns=column).to_parquet(folder / name)
+
+
+def shard(change: Callable[[np.ndarray], np.ndarray]) -> Spoil:
+    """The first shard of the classifier's images, changed but a whole file."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / "data/images/classifier/shard-00000.npy"
+        np.save(path, change(np.load(path)))
+
+    return spoil
+
+
+def damaged(name: str, stage: str, reason: str = "...") -> str:
+    return (
+        f"data/{name}: damaged or cut short ({reason}); delete it, then dvc checkout data/{name} brings it back, or dvc "
+        f"repro --force --single-item {stage} makes it anew"
+    )
+
+
 MADE_FILES = (
     Case(
         "Made files",
         "a table deleted",
         BASELINE,
         delete("data/labels/labels.parquet"),
-        "data/labels/labels.parquet: not found; dvc repro makes what the stages write",
+        "data/labels/labels.parquet: No such file or directory; dvc repro makes what the stages write",
     ),
     Case(
         "Made files",
@@ -47,7 +73,91 @@ MADE_FILES = (
         "a shard cut short",
         BASELINE,
         cut("data/images/classifier/shard-00000.npy"),
-        "data/images/classifier/shard-00000.npy: damaged or cut short; run cache_images again",
+        damaged("images/classifier/shard-00000.npy", CACHE),
+    ),
+    Case(
+        "Made files",
+        "a shard overwritten with text",
+        BASELINE,
+        put("data/images/classifier/shard-00000.npy", "no picture"),
+        damaged("images/classifier/shard-00000.npy", CACHE),
+    ),
+    Case(
+        "Made files",
+        "a shard with fewer images than its index",
+        BASELINE,
+        shard(lambda pixels: pixels[:-2]),
+        damaged("images/classifier/shard-00000.npy", CACHE, "10 images, of which index.parquet lists 12"),
+    ),
+    Case(
+        "Made files",
+        "a shard of other numbers",
+        BASELINE,
+        shard(lambda pixels: pixels.astype(np.float32)),
+        damaged("images/classifier/shard-00000.npy", CACHE, "float32 of shape [12, 32, 32] are no grey square images"),
+    ),
+    Case(
+        "Made files",
+        "the index without a column",
+        BASELINE,
+        without_column("data/images/classifier/index.parquet", "row"),
+        damaged("images/classifier/index.parquet", CACHE, "no column 'row'"),
+    ),
+    Case(
+        "Made files",
+        "the manifest overwritten with text",
+        PARSE,
+        put("data/manifest.parquet", "path,bytes\n"),
+        damaged("manifest.parquet", "scan_images"),
+    ),
+    Case(
+        "Made files",
+        "the selection cut in half",
+        CACHE,
+        halved("data/labels/selected.parquet"),
+        damaged("labels/selected.parquet", PARSE),
+    ),
+    Case(
+        "Made files",
+        "the labels cut in half",
+        BASELINE,
+        halved("data/labels/labels.parquet"),
+        damaged("labels/labels.parquet", PARSE),
+    ),
+    Case(
+        "Made files",
+        "the labels empty",
+        COOCCURRENCE,
+        put("data/labels/labels.parquet", b""),
+        damaged("labels/labels.parquet", PARSE),
+    ),
+    Case(
+        "Made files",
+        "the labels without a finding",
+        COOCCURRENCE,
+        without_column("data/labels/labels.parquet", "Nodule"),
+        damaged("labels/labels.parquet", PARSE, "no column 'Nodule'"),
+    ),
+    Case(
+        "Made files",
+        "the classes cut short",
+        COOCCURRENCE,
+        cut("data/labels/classes.json"),
+        damaged("labels/classes.json", PARSE),
+    ),
+    Case(
+        "Made files",
+        "the classes of another kind",
+        COOCCURRENCE,
+        put("data/labels/classes.json", "[]"),
+        damaged("labels/classes.json", PARSE, "no key 'classes'"),
+    ),
+    Case(
+        "Made files",
+        "a class without a name",
+        COOCCURRENCE,
+        put("data/labels/classes.json", '{"classes": [{"group": "head"}]}'),
+        damaged("labels/classes.json", PARSE, "'classes' is no list of findings with name and group"),
     ),
     Case(
         "Made files",

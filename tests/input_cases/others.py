@@ -9,6 +9,12 @@ OTHERS = (
     ),
     (
         "Disk",
+        "too small for the images that are to be cached or drawn",
+        "...: 12 images need 25 kB but 20 kB are free; make room and run again: nothing was begun, and what was finished before is kept",
+        "test_input_errors.py::test_a_disk_that_is_too_small_stops_the_cache_before_it_begins",
+    ),
+    (
+        "Disk",
         "a checkpoint damaged or cut short",
         "... is damaged or cut short; the state before it is used",
         "test_runtime.py::test_a_damaged_state_is_told_and_the_one_before_it_used",
@@ -30,6 +36,18 @@ OTHERS = (
         "a kept micro-batch damaged",
         "... is damaged or cut short and counts as not drawn",
         "test_diffusion_sampling.py::test_kept_micro_batches_are_not_drawn_again",
+    ),
+    (
+        "Made files",
+        "the co-occurrence counts overwritten, or of other findings",
+        "...: damaged or cut short (not a whole .npz archive); ...",
+        "test_graph_cooccurrence.py::test_unreadable_file_is_one_line",
+    ),
+    (
+        "Made files",
+        "the generator's card, adapter, tokens or a part of its base cut short",
+        "...: damaged or cut short (...); ...",
+        "test_diffusion.py::test_a_damaged_file_of_a_generator_is_named",
     ),
     (
         "Memory",

@@ -8,11 +8,11 @@ from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from trcgl.images.shards import ShardedImages
+from trcgl.labels.class_list import read_classes
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import read_json
+from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("data")
@@ -121,9 +121,9 @@ def load_training_data(
         InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
             a labelled image that is a sample.
     """
-    listed = read_json(classes)["classes"]
+    listed = read_classes(classes)["classes"]
     class_names = tuple(entry["name"] for entry in listed)
-    frame = pd.read_parquet(labels)
+    frame = read_parquet(labels, ["image", "split"])
     missing = [name for name in class_names if name not in frame]
     if missing:
         raise InputError(f"{labels}: no column '{missing[0]}', which {classes} lists")
@@ -183,8 +183,8 @@ class Accepted:
 
 def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
     """Read the accepted samples of a folder of generated shards, resized to `size`."""
-    samples = pd.read_parquet(folder / "samples.parquet")
-    verdicts = pd.read_parquet(audit)
+    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings"])
+    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
     accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "rank"]]
     samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)

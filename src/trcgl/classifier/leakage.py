@@ -4,10 +4,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
 
 SIDE = 32
 """Pixels of the thumbnails that are compared."""
@@ -27,7 +27,7 @@ def stop_if_leaking(labels: str | Path, images: str | Path) -> None:
     Raises:
         InputError: a patient is in two splits, or an image nearly equals one of another split.
     """
-    frame = pd.read_parquet(labels, columns=["image", "patient", "split"])
+    frame = read_parquet(labels, ["image", "patient", "split"], only=True)
     splits = frame.groupby("patient")["split"].nunique()
     if (splits > 1).any():
         raise InputError(

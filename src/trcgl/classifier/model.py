@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape
 from trcgl.classifier.heads.build import Head, build_head
 from trcgl.images.preparation import Preparation
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import directory_beside, read_json, write_json
+from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
 
 WEIGHTS = "model.safetensors"
 
@@ -127,11 +126,11 @@ class Classifier(nn.Module):
         """Read a saved classifier, in evaluation mode on the CPU.
 
         Raises:
-            InputError: a file is missing or unreadable, or files and tensors do not belong together.
+            InputError: a file is missing or damaged, or files and tensors do not belong together.
         """
         folder = Path(folder)
         try:
-            tensors = load_file(folder / WEIGHTS)
+            tensors = read_tensors(folder / WEIGHTS)
             classes = read_json(folder / "classes.json")["classes"]
             values = read_json(folder / "config.json")
             preparation = values.pop("preparation", None)
@@ -143,7 +142,7 @@ class Classifier(nn.Module):
                 class_groups=tuple(entry["group"] for entry in classes),
             )
             thresholds = read_json(folder / "thresholds.json")
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
         if set(thresholds) != set(config.class_names):
             raise InputError(f"{folder}: thresholds.json and classes.json name different findings")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from trcgl.config import Params
@@ -15,10 +14,11 @@ from trcgl.diffusion.pretrain import pretrain
 from trcgl.diffusion.prompts import check_template, prompt_text, prompts_of, text_embeddings
 from trcgl.diffusion.rows import TrainingRows, class_names, labelled_rows
 from trcgl.images.shards import ShardedImages
+from trcgl.labels.class_list import read_classes
 from trcgl.labels.vocabulary import all_phrases, phrases
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device, pick_dtype
-from trcgl.runtime.files import directory_beside, read_json, write_csv
+from trcgl.runtime.files import directory_beside, read_parquet, write_csv
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.processes import Processes, training_together
 from trcgl.runtime.provenance import commit_of_code
@@ -47,7 +47,7 @@ def _pretrain_folder(params: Params, folder: Path, device: torch.device, process
     settings = params.diffusion
     check_template(settings.prompt_template)
     images = ShardedImages(IMAGES)
-    classes, table = read_json(CLASSES), pd.read_parquet(LABELS)
+    classes, table = read_classes(CLASSES), read_parquet(LABELS, ["image", "split", "projection"])
     names = class_names(classes)
     named = phrases(names, params.labels.vocabulary)
     rows = labelled_rows(table, classes, list(images.index["image"]), "train")

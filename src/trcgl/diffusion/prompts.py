@@ -11,11 +11,12 @@ from string import Formatter
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trcgl.diffusion.rows import TrainingRows
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_tensors
 
 NO_FINDING = "no finding"
 UNKNOWN_VIEW = "unknown"
@@ -140,7 +141,7 @@ class PromptTokens(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> "PromptTokens":
-        tensors = load_file(path)
+        tensors = read_tensors(path, ["shared"])
         return cls(tensors.pop("shared"), {name.removeprefix(OWN): tensor for name, tensor in sorted(tensors.items())})
 
 

@@ -10,7 +10,7 @@ from trcgl.diffusion.base import load_pipeline
 from trcgl.diffusion.lora import load_lora
 from trcgl.diffusion.prompts import PromptTokens
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import read_json, write_json
+from trcgl.runtime.files import check_tensors, read_json, write_json
 
 CARD = "trcgl.json"
 
@@ -43,7 +43,7 @@ class GeneratorCard:
     def read(cls, folder: Path) -> "GeneratorCard":
         try:
             return cls(**read_json(folder / CARD))
-        except (OSError, ValueError, TypeError):
+        except (OSError, TypeError):
             raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first") from None
 
 
@@ -56,14 +56,30 @@ class Generator:
     card: GeneratorCard
 
 
+def _check_files(folder: Path) -> None:
+    """Every JSON file, and the length of every file of tensors: the libraries' errors name the pipeline, not the file.
+
+    Raises:
+        InputError: one is damaged.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        read_json(path)
+    for path in sorted(folder.rglob("*.safetensors")):
+        check_tensors(path)
+
+
 def load_generator(folder: str | Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Generator:
     """Read what `finetune` wrote, ready to draw: the adapters are added into the weights they adapt.
 
     They are added in float32 and only then rounded to `dtype`. The autoencoder stays in float32: near white, bfloat16
     has fewer steps than a picture has grey levels.
+
+    Raises:
+        InputError: a file in the folder is damaged, or the base cannot be loaded.
     """
     folder = Path(folder)
     card = GeneratorCard.read(folder)
+    _check_files(folder)
     base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
     pipeline = load_pipeline(base, revision, size=card.size, dtype=torch.float32)
     load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)

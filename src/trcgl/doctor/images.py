@@ -14,6 +14,7 @@ from trcgl.images.manifest import list_images
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
 
 DECODED = 8
 """Full-size radiographs take a tenth of a second each."""
@@ -79,9 +80,9 @@ def check_manifest(params: Params, names: Sequence[str]) -> Said:
     if _recorded_dataset() != (params.dataset.images, params.dataset.revision):
         return Said("manifest", "dataset.images or dataset.revision changed; scan_images will run again")
     try:
-        manifest = pd.read_parquet(MANIFEST, columns=["path", "bytes"])
-    except (OSError, ValueError) as error:
-        return problem("manifest", f"{MANIFEST} cannot be read ({error}); run `dvc repro -f scan_images`")
+        manifest = read_parquet(MANIFEST, ["path", "bytes"], only=True)
+    except InputError as error:
+        return problem("manifest", error)
     now = set(names)
     known = set(manifest["path"])
     both = manifest[manifest["path"].isin(now)]

@@ -3,7 +3,6 @@
 import configparser
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,20 +10,20 @@ import psutil
 
 from trcgl.config import ComputeParams, Params, read_yaml
 from trcgl.doctor.said import Said, problem
+from trcgl.runtime.disk import existing, free_bytes, size_text
 from trcgl.runtime.errors import InputError
 
 COPYING = ("reflink", "copy")
 SAVED = Path("data/images")
 
 
-def check_disk(params: Params, images: int, tail_findings: int, phantom: int = 0) -> Said:
+def check_disk(params: Params, images: int, drawn: int, phantom: int = 0) -> Said:
     """Whether cached and drawn pictures fit; models, a few gigabytes with their optimiser's state, come on top.
 
     A byte a pixel in two sizes. DVC keeps an output in its cache as well as in the working copy: twice the space where
     it copies, or might have to (no one can tell beforehand whether a file system clones).
     """
     sizes = params.images
-    drawn = tail_findings * (params.sampling.images_per_finding or 0)
     pictures = images * (sizes.classifier_size**2 + sizes.diffusion_size**2) + drawn * sizes.diffusion_size**2 + phantom
     made = sum(file.stat().st_size for file in SAVED.glob("*/*.npy"))
     # What is there already is replaced, not added to; what lies in DVC's cache stays there
@@ -32,21 +31,20 @@ def check_disk(params: Params, images: int, tail_findings: int, phantom: int = 0
     cache, link = _dvc_cache()
     if link in COPYING:
         twice = pictures if made < pictures else 0
-        same = _existing(cache).stat().st_dev == Path.cwd().stat().st_dev
+        same = existing(cache).stat().st_dev == Path.cwd().stat().st_dev
         if same:
             places[Path.cwd()] += twice
         else:
             places[cache] = twice
     for place, need in places.items():
-        free = shutil.disk_usage(_existing(place)).free
+        free = free_bytes(place)
         if need > free:
             return problem(
-                "disk", f"{_size(need)} of pictures are still to come but {place} has {_size(free)} free; make room, "
-                "lower images.*_size, or let DVC link (`dvc config cache.type hardlink,symlink`)",
+                "disk", f"{size_text(need)} of pictures are still to come but {place} has {size_text(free)} free; make "
+                "room, lower images.*_size, or let DVC link (`dvc config cache.type hardlink,symlink`)",
             )  # fmt: skip
     told = " and ".join(
-        f"{_size(need)} at {place} ({_size(shutil.disk_usage(_existing(place)).free)} free)"
-        for place, need in places.items()
+        f"{size_text(need)} at {place} ({size_text(free_bytes(place))} free)" for place, need in places.items()
     )
     return Said("disk", f"pictures still need about {told}; models come on top")
 
@@ -59,19 +57,6 @@ def _dvc_cache() -> tuple[Path, str]:
     link = config.get("cache", "type", fallback="reflink,copy").strip("'\"").split(",")[0].strip()
     # A relative folder starts from the file it is written in
     return Path(".dvc", folder.strip("'\"")).resolve(), link
-
-
-def _existing(path: Path) -> Path:
-    """The path, or the first folder above it that is there."""
-    return next(place for place in (path, *path.parents) if place.exists())
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def check_compute(compute: ComputeParams) -> Iterator[Said]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trcgl.config import Params, load_params
+from trcgl.diffusion.counts import images_of
 from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest, check_sample, image_folder
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc
 from trcgl.doctor.paths import check_paths
@@ -47,8 +48,9 @@ def _data(params: Params) -> Iterator[Said]:
         return
     yield from check_labels(labels)
     yield check_sample(folder, labels.selected["path"].tolist())
-    tail = sum(entry["group"] == "tail" for entry in labels.classes["classes"])
-    yield check_disk(params, len(labels.selected), tail)
+    tail = [entry["positives"]["train"] for entry in labels.classes["classes"] if entry["group"] == "tail"]
+    drawn = sum(images_of(real, params.sampling) for real in tail)
+    yield check_disk(params, len(labels.selected), drawn)
 
 
 def doctor(file: Path) -> None:

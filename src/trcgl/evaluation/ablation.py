@@ -10,7 +10,7 @@ from trcgl.evaluation.bootstrap import patient_weights, percentile_interval
 from trcgl.evaluation.differences import resampled_metrics
 from trcgl.evaluation.study import Study
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import read_json
+from trcgl.runtime.files import read_json, read_parquet
 from trcgl.runtime.seeding import rng
 
 CHOSEN_BY = "val_tail_mAP"
@@ -56,11 +56,11 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
             path = study.run_of(arm, seed) / "predictions.parquet"
             if not path.exists():
                 raise InputError(f"{path}: missing; run arm '{entry.same_as or arm}' with seed {seed} first")
-            table = pd.read_parquet(path)
+            table = read_parquet(path, [*fixed, "probability"])
             first = table if first is None else first
             if not table[fixed].equals(first[fixed]) or table["finding"].tolist()[: len(names)] != names:
                 raise InputError(f"{path}: other images, labels or findings than the other runs have; run it again")
-            extra[arm, seed] = read_json(path.with_name("extra.json"))["extra_images"]
+            extra[arm, seed] = read_json(path.with_name("extra.json"), ["extra_images"])["extra_images"]
             scores[arm, seed] = {
                 str(split): part["probability"].to_numpy().reshape(-1, len(names))
                 for split, part in table.groupby("split")

@@ -13,7 +13,8 @@ from trcgl.diffusion.counts import first_samples
 from trcgl.diffusion.rows import training_rows
 from trcgl.evaluation.study import Study
 from trcgl.images.shards import ShardedImages
-from trcgl.runtime.files import read_json, write_parquet
+from trcgl.labels.class_list import read_classes
+from trcgl.runtime.files import read_parquet, write_parquet
 
 
 def real_files(data: Path) -> TrainingFiles:
@@ -63,12 +64,10 @@ def shipped_verdicts(study: Study, synthetic: Path, audit: Path) -> pd.DataFrame
     They are what it would have drawn, because a sample depends on its finding and number only, and its verdict is the
     same too, but for one case: it was a twin of an earlier sample of another finding that would not have been drawn.
     """
-    labels, classes = (
-        pd.read_parquet(study.data / "labels/labels.parquet"),
-        read_json(study.data / "labels/classes.json"),
-    )
+    labels = read_parquet(study.data / "labels/labels.parquet", ["image", "split", "projection"])
+    classes = read_classes(study.data / "labels/classes.json")
     rows = training_rows(labels, classes, list(ShardedImages(study.data / "images/diffusion").index["image"]))
-    samples = pd.read_parquet(synthetic / "samples.parquet")
+    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target"])
     shipped = samples[first_samples(samples["target"], rows, load_params(study.root_params).sampling)]
-    verdicts = pd.read_parquet(audit)
+    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
     return verdicts[verdicts["sample"].isin(shipped["sample"])].reset_index(drop=True)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.images.resize import resize_square
+from trcgl.runtime.files import read_parquet
 
 FRAME = 256
 """Side in pixels of the square in which places are compared."""
@@ -95,7 +96,7 @@ def in_frame(mask: np.ndarray, resize: str) -> np.ndarray:
 def read_lesions(path: str | Path) -> pd.DataFrame:
     """A table of places: image, finding, mask (PNG); empty if there is no such file, as for most data sets."""
     if Path(path).exists():
-        return pd.read_parquet(path, columns=["image", "finding", "mask"])
+        return read_parquet(path, ["image", "finding", "mask"], only=True)
     return pd.DataFrame({"image": [], "finding": [], "mask": []}, dtype=object)
 
 

@@ -36,9 +36,12 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
     """The rows of one split whose image was cached.
 
     Raises:
-        InputError: the split has no cached image.
+        InputError: the split has no cached image, or a class is no column of the labels.
     """
     stored = ShardedImages(images)
+    missing = [entry["name"] for entry in classes if entry["name"] not in labels]
+    if missing:
+        raise InputError(f"labels.parquet: no column '{missing[0]}', which classes.json names; run parse_labels")
     rows = labels[(labels["split"] == split) & labels["image"].isin(stored.index["image"])]
     if rows.empty:
         raise InputError(f"{images}: no cached image of the '{split}' split; there is nothing to evaluate")

@@ -142,7 +142,7 @@ class Study:
         path = self.rate_file(source)
         if not path.exists():
             raise InputError(f"{path}: missing; choose the learning rate of arm '{source}' first (learning_rate.py)")
-        return float(read_json(path)["chosen"])
+        return float(read_json(path, ["chosen"])["chosen"])
 
     def generator_overrides(self, seed: int) -> dict[str, Any]:
         """Dotted keys of the generator of a seed: fine-tuning and sampling start anew."""

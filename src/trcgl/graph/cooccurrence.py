@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trcgl.runtime.damage import damaged
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import written_beside
+from trcgl.runtime.files import read_arrays, written_beside
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,16 @@ class Cooccurrence:
 
     @classmethod
     def load(cls, path: str | Path) -> "Cooccurrence":
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                names = tuple(arrays["names"].tolist())
-                return cls(names, arrays["counts"], arrays["images"], arrays["conditional"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not a co-occurrence file ({error}); build_cooccurrence writes it") from None
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is damaged or of another kind.
+        """
+        arrays = read_arrays(path, ["names", "counts", "images", "conditional"])
+        names = tuple(arrays.pop("names").tolist())
+        if any(matrix.shape != (len(names), len(names)) for matrix in arrays.values()):
+            raise damaged(path, f"not a row and a column for each of {len(names)} findings")
+        return cls(names, **arrays)
 
 
 def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: float) -> Cooccurrence:

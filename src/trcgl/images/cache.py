@@ -17,6 +17,7 @@ from trcgl.images.decode import UnreadableImage
 from trcgl.images.preparation import Preparation
 from trcgl.images.shards import ShardWriter, shard_path
 from trcgl.images.workers import pixel_workers
+from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, full_disk_explained, read_json, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
@@ -71,7 +72,7 @@ def write_cache(
         kept: folder of the finished shards of a run with the same arguments; gone in the end.
 
     Raises:
-        InputError: not one image could be read.
+        InputError: not one image could be read, or the disk has no room for all of them.
     """
     source = Path(source)
     tasks = [
@@ -81,6 +82,8 @@ def write_cache(
     done = _finished(kept, sizes)
     if done.tasks:
         log.info("continuing after %d of %d images", done.tasks, len(tasks))
+    pixels_each = sum(size**2 for size in sizes.values())
+    check_space(kept, (len(tasks) - done.tasks) * pixels_each, f"{len(tasks) - done.tasks} images")
     lost = {path for path, _ in done.unreadable}
     names = [task.image for task in tasks[: done.tasks] if task.path not in lost]
     writers = {}
@@ -150,7 +153,7 @@ def _finished(kept: Path, sizes: Mapping[str, int]) -> _Done:
                     raise ValueError
             unreadable = [(str(image), str(reason)) for image, reason in record["unreadable"]]
             done = _Done(int(record["tasks"]), unreadable, done.shards + 1)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, InputError):
             log.warning("%s or its shards are damaged; images from here on are decoded again", path)
             break
     return done

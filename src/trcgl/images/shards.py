@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
 
+from trcgl.runtime.damage import damage_explained, damaged
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import write_parquet
+from trcgl.runtime.files import read_parquet, write_parquet
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -20,11 +21,15 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.npy"
 
 
-def _opened(path: Path) -> np.ndarray:
-    try:
-        return open_memmap(path, mode="r")
-    except (OSError, ValueError):
-        raise InputError(f"{path}: damaged or cut short; run cache_images again") from None
+def _opened(path: Path, listed: int) -> np.ndarray:
+    """A shard of which the index lists so many images."""
+    with damage_explained(path):
+        pixels = open_memmap(path, mode="r")
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
+        raise damaged(path, f"{pixels.dtype} of shape {list(pixels.shape)} are no grey square images")
+    if len(pixels) < listed:
+        raise damaged(path, f"{len(pixels)} images, of which index.parquet lists {listed}")
+    return pixels
 
 
 class ShardWriter:
@@ -81,7 +86,7 @@ class ShardedImages:
         size: side of the images in pixels; 0 for an empty folder.
 
     Raises:
-        InputError: there is no index, or a shard cannot be read.
+        InputError: there is no index, or it or a shard is damaged, or they do not belong together.
     """
 
     def __init__(self, folder: str | Path):
@@ -89,10 +94,14 @@ class ShardedImages:
         index_path = self.folder / "index.parquet"
         if not index_path.exists():
             raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
-        self.index = pd.read_parquet(index_path)
-        shards = range(int(self.index["shard"].max()) + 1 if len(self.index) else 0)
-        self._shards = [_opened(shard_path(self.folder, shard)) for shard in shards]
+        self.index = read_parquet(index_path, ["image", "shard", "row"])
+        last = self.index.groupby("shard")["row"].max()
+        listed = last.add(1).reindex(range(int(last.index.max()) + 1 if len(last) else 0), fill_value=0)
+        self._shards = [_opened(shard_path(self.folder, shard), count) for shard, count in enumerate(listed)]
         self.size = int(self._shards[0].shape[1]) if self._shards else 0
+        for shard, pixels in enumerate(self._shards):
+            if pixels.shape[1] != self.size:
+                raise damaged(shard_path(self.folder, shard), f"{pixels.shape[1]} px beside shards of {self.size} px")
         self._place = {
             name: (int(shard), int(row))
             for name, shard, row in zip(self.index["image"], self.index["shard"], self.index["row"], strict=True)

@@ -1,16 +1,26 @@
-"""Outputs are written beside their final place and renamed: a reader sees the old file, the new one, or none."""
+"""Outputs are written beside their final place and renamed: a reader sees the old file, the new one, or none.
+
+What reads them says in one line when a file was damaged since, and how to get it back.
+"""
 
 import errno
 import json
 import shutil
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
+from trcgl.runtime.damage import damage_explained, damaged
 from trcgl.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The last is NumPy's, which drops the error number
@@ -106,8 +116,75 @@ def replace_between(path: str | Path, name: str, text: str) -> None:
         beside.write_text(f"{head}{begin}{text}{end}{tail}", encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: str | Path, needed: Sequence[str] = ()) -> Any:
+    """What a JSON file holds; an object with the `needed` keys, if there are any.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with damage_explained(path):
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    if needed:
+        _check(path, "key", needed, value if isinstance(value, dict) else ())
+    return value
+
+
+def read_parquet(path: str | Path, needed: Sequence[str] = (), *, only: bool = False) -> pd.DataFrame:
+    """A table with the `needed` columns among others, or with `only` these.
+
+    Raises:
+        InputError: the file is damaged, or a column is missing.
+    """
+    # Opened here: the library's error for a missing file has no name in it
+    with damage_explained(path), Path(path).open("rb") as handle:
+        _check(path, "column", needed, pq.read_schema(handle).names)
+        return pd.read_parquet(path, columns=list(needed) if only else None)
+
+
+def read_arrays(path: str | Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
+    """The `needed` arrays of a .npz file; nothing that is pickled is read.
+
+    Raises:
+        InputError: the file is damaged, or an array is missing.
+    """
+    with damage_explained(path), Path(path).open("rb") as handle:
+        if not zipfile.is_zipfile(handle):
+            # NumPy would take it for a pickle and tell how to trust it
+            raise damaged(path, "not a whole .npz archive")
+        handle.seek(0)
+        with np.load(handle, allow_pickle=False) as arrays:
+            _check(path, "array", needed, arrays.files)
+            return {name: arrays[name] for name in needed}
+
+
+def read_tensors(path: str | Path, needed: Sequence[str] = ()) -> dict[str, "Tensor"]:
+    """All tensors of a safetensors file, the `needed` ones among them.
+
+    Raises:
+        InputError: the file is damaged, or a tensor is missing.
+    """
+    # Imported where needed: the early stages run without PyTorch
+    from safetensors.torch import load_file
+
+    Path(path).stat()  # its error for a missing file names it
+    with damage_explained(path):
+        tensors = load_file(path)
+    _check(path, "tensor", needed, tensors)
+    return tensors
+
+
+def check_tensors(path: str | Path) -> None:
+    """Raise an InputError unless a safetensors file is as long as its header says; no tensor is read."""
+    from safetensors import safe_open
+
+    with damage_explained(path), safe_open(path, "numpy"):
+        pass
+
+
+def _check(path: str | Path, kind: str, needed: Sequence[str], found: Collection[str]) -> None:
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise damaged(path, f"no {kind} '{missing[0]}'")
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from trcgl.config import AuditParams
 from trcgl.diffusion.audit.run import Audit
 from trcgl.evaluation.plots import save_figure
 from trcgl.images.shards import ShardedImages
+from trcgl.runtime.files import read_parquet
 
 SHOWN = ("best", "middle", "worst", "nearest")
 COLUMNS = len(SHOWN)
@@ -98,7 +99,7 @@ def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> F
     Each to the right of its carrier, the real training image whose view and label set it follows and, where
     `sampling.strength` is below 1, that it starts from.
     """
-    carriers = pd.read_parquet(synthetic / "samples.parquet", columns=["sample", "carrier"])
+    carriers = read_parquet(synthetic / "samples.parquet", ["sample", "carrier"], only=True)
     known = verdicts.merge(carriers, on="sample").sort_values(["target", "rank"])
     real, drawn = ShardedImages(images), ShardedImages(synthetic)
     targets = list(dict.fromkeys(known["target"]))

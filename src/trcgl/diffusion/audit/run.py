@@ -19,6 +19,7 @@ from trcgl.diffusion.audit.per_class import detector_columns, set_likeness, verd
 from trcgl.diffusion.audit.verdicts import judge_samples
 from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("audit")
@@ -91,7 +92,7 @@ def load_real_images(images: Path, labels: Path, judge: Classifier) -> RealImage
     Raises:
         InputError: a finding of the judge is no column of the labels, or no training image has pixels.
     """
-    table, shards = pd.read_parquet(labels), ShardedImages(images)
+    table, shards = read_parquet(labels, ["image", "patient", "split"]), ShardedImages(images)
     findings = list(judge.config.class_names)
     missing = [finding for finding in findings if finding not in table]
     if missing:
@@ -133,7 +134,7 @@ def audit_synthetic(
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)
     detector = load_detector(params.detector, findings).to(device) if params.detector is not None else None
-    samples = pd.read_parquet(synthetic / "samples.parquet")
+    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target", "findings"])
     unknown = {*samples["target"], *(name for named in samples["findings"] for name in named)} - set(findings)
     if unknown:
         raise InputError(f"{synthetic}/samples.parquet: shows '{min(unknown)}', which the judge does not know")
