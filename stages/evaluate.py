@@ -29,7 +29,7 @@ def main() -> None:
     }
 
     scores = predict_all(models, data, params.evaluation)
-    metrics, per_class, differences = compare(models, data, scores, params.evaluation)
+    metrics, per_class, differences, intervals = compare(models, data, scores, params.evaluation)
     lesions = read_lesions("data/phantom/lesions.parquet")
     with directory_beside("metrics/plots/evaluate") as folder:
         draw_pictures(folder, models, data, scores, lesions, params.evaluation)
@@ -37,6 +37,7 @@ def main() -> None:
     write_parquet("data/predictions.parquet", predictions_table(data, scores))
     write_csv("metrics/per_class.csv", per_class)
     write_csv("metrics/differences.csv", differences)
+    write_csv("metrics/intervals.csv", intervals)
     write_csv("metrics/subgroups.csv", by_subgroup(models, data, scores, params.evaluation))
     training = labels[labels["split"] == "train"]
     write_csv("metrics/localisation.csv", localise(models, data, lesions, training, params.evaluation))

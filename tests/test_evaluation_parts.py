@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
 
@@ -20,6 +21,8 @@ from trcgl.evaluation import metrics
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
 from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
 from trcgl.evaluation.ensemble import average_weights, ensemble_predict, ensemble_thresholds
+from trcgl.evaluation.intervals import metric_intervals
+from trcgl.evaluation.reliability import reliability_curve
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.test_time import View, predict_views, views
 from trcgl.images.preparation import Preparation
@@ -94,7 +97,42 @@ def test_weighted_auc_equals_scikit_learn():
     np.testing.assert_allclose(weighted_area_under_roc(labels[:, 0], scores["a"][:, 0], weights), expected, rtol=1e-12)
 
 
-# Paired differences
+@pytest.mark.parametrize("finding", [0, 1])
+def test_the_reliability_curve_equals_scikit_learn(finding: int):
+    """At the prevalence that the images have, weights are 1; the last finding has no positive and adds nothing."""
+    labels, _, _ = scored(400)
+    y, p = labels[:, [finding, 3]], np.random.default_rng(2).random((400, 2)) ** 2
+    known = ~np.isnan(y[:, 0])
+    curve = reliability_curve(y, p, [float(np.nanmean(y[:, 0])), 0.1], 12)
+    assert curve is not None
+    observed, predicted = calibration_curve(y[known, 0], p[known, 0], n_bins=12)
+    np.testing.assert_allclose(curve.observed[curve.share > 0], observed)
+    np.testing.assert_allclose(curve.predicted[curve.share > 0], predicted)
+    assert curve.share.sum() == pytest.approx(1)
+    assert reliability_curve(y[:, 1:], p[:, 1:], [0.1], 12) is None
+
+
+def test_the_gaps_of_the_reliability_curve_are_the_calibration_error():
+    labels, scores, _ = scored(400)
+    curve = reliability_curve(labels[:, :1], scores["b"][:, :1], [0.07], 15)
+    assert curve is not None
+    gaps = np.nansum(curve.share * np.abs(curve.predicted - curve.observed))
+    expected = metrics.expected_calibration_error(labels[:, 0], scores["b"][:, 0], 0.07, 15)
+    assert gaps == pytest.approx(expected)
+
+
+# Intervals and paired differences
+
+
+def test_intervals_are_quantiles_of_the_resamples():
+    labels, scores, patients = scored()
+    resampled = resample_models(labels, scores, GROUPS, patients, resamples=60, seed=4)
+    table = metric_intervals(resampled)
+    row = table[(table["model"] == "b") & (table["metric"] == "mAP")].to_dict("records")[0]
+    samples = resampled["b"]["mAP"]
+    expected = [samples[0], *np.quantile(samples[1:], [0.025, 0.975])]
+    assert [row["value"], row["low"], row["high"]] == pytest.approx(expected)
+    assert len(table) == 2 * len(resampled["a"])
 
 
 def test_differences_equal_a_plain_loop_over_the_same_resamples():

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.import_graph import ROOT
+from tests.test_report import check_page
 from tests.tiny_project import commit, copy_project, run, set_params
 
 DAG = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
@@ -96,6 +97,7 @@ def test_every_out_of_the_contract_is_there(project: Path):
         "metrics/differences.csv",
         "metrics/subgroups.csv",
         "metrics/localisation.csv",
+        "metrics/intervals.csv",
     ):
         assert (project / path).stat().st_size > 0, path
 
@@ -134,6 +136,10 @@ def test_a_model_says_how_its_pictures_are_made(project: Path, model: str):
     config = json.loads((project / "data/models" / model / "config.json").read_text())
     assert config["preparation"] == {"window_low": 0.5, "window_high": 99.5, "resize": "pad"}
     assert config["weights_have_seen"] == ["phantom"]
+
+
+def test_the_page_tells_the_run(project: Path):
+    check_page(project)
 
 
 def test_localisation_covers_both_models(project: Path):
@@ -178,20 +184,20 @@ def test_nothing_runs_again_and_status_is_clean(project: Path):
 
 @pytest.mark.parametrize("knob", [{"lr": 0.01}, {"loss": "asl"}, {"graph_strength": 1.0}, {"adjacency": "identity"}])
 def test_a_classifier_knob_reruns_training_and_evaluation_only(project: Path, knob: dict[str, object]):
-    assert with_params(project, classifier=knob) == {"train_classifier", "evaluate"}
+    assert with_params(project, classifier=knob) == {"train_classifier", "evaluate", "report"}
 
 
 def test_a_sampling_knob_reruns_nothing_upstream(project: Path):
     assert with_params(project, sampling={"guidance_scale": 5.0}) == {
-        "sample_tail", "audit_synthetic", "train_classifier", "evaluate",
+        "sample_tail", "audit_synthetic", "train_classifier", "evaluate", "report",
     }  # fmt: skip
 
 
 def test_other_knobs_rerun_what_depends_on_them(project: Path):
-    assert with_params(project, evaluation={"ece_bins": 10}) == {"evaluate"}
+    assert with_params(project, evaluation={"ece_bins": 10}) == {"evaluate", "report"}
     assert with_params(project, compute={"workers": 2, "device": "cpu"}) == set()
     assert with_params(project, baseline={"lr": 0.01}) == {
-        "train_baseline", "audit_synthetic", "train_classifier", "evaluate",
+        "train_baseline", "audit_synthetic", "train_classifier", "evaluate", "report",
     }  # fmt: skip
 
 
@@ -212,7 +218,7 @@ def test_new_classes_or_splits_never_decode_an_image(project: Path, tmp_path: Pa
 def test_experiments_run_and_compare(project: Path):
     """`dvc exp run -S` on a knob of the classifier: what really ran, shown beside the commit it started from."""
     output = run(project, "dvc", "exp", "run", "--name", "asymmetric", "-S", "classifier.loss=asl")
-    assert ran(output) == {"train_classifier", "evaluate"}
+    assert ran(output) == {"train_classifier", "evaluate", "report"}
     shown = pd.read_csv(_saved(project, "shown.csv", run(project, "dvc", "exp", "show", "--csv")))
     experiment = shown.loc[shown["Experiment"] == "asymmetric"].iloc[0]
     assert experiment["classifier.loss"] == "asl"

@@ -12,9 +12,11 @@ from trcgl.config import EvaluationParams
 from trcgl.evaluation import plots
 from trcgl.evaluation.bootstrap import patient_weights, percentile_interval, weighted_average_precision
 from trcgl.evaluation.differences import paired_differences, resample_models
+from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.localisation import SHIFT_IMAGES, judge, judge_model, localisation_table
 from trcgl.evaluation.metrics import per_class_table, summary
 from trcgl.evaluation.places import decode_mask, find_places, mean_masks
+from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.test_time import predict_views, views
@@ -57,8 +59,8 @@ def predictions_table(data: EvaluationSet, scores: dict[str, np.ndarray]) -> pd.
 
 def compare(
     models: dict[str, Classifier], data: EvaluationSet, scores: dict[str, np.ndarray], params: EvaluationParams
-) -> tuple[dict[str, object], pd.DataFrame, pd.DataFrame]:
-    """Contents of metrics/metrics.json, metrics/per_class.csv and metrics/differences.csv.
+) -> tuple[dict[str, object], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Contents of metrics/metrics.json, metrics/per_class.csv, metrics/differences.csv and metrics/intervals.csv.
 
     The gain is ours minus the baseline's, its interval from a bootstrap that resamples patients and scores both
     models on the same resamples.
@@ -96,7 +98,7 @@ def compare(
     per_class = pd.concat([table.assign(model=name) for name, table in tables.items()], ignore_index=True)
     first = ["model", "class", "group", "positives", "AP", "AUC", "F1", "threshold"]
     per_class = per_class[[*first, *(column for column in per_class if column not in first)]]
-    return metrics, per_class, differences
+    return metrics, per_class, differences, metric_intervals(resampled)
 
 
 def by_subgroup(
@@ -162,7 +164,7 @@ def draw_pictures(
     lesions: pd.DataFrame,
     params: EvaluationParams,
 ) -> None:
-    """AP bars with intervals, precision-recall curves by group, attention overlays.
+    """AP bars with intervals, precision-recall curves and reliability by group, attention overlays.
 
     Args:
         folder: existing; PNG files are written into it.
@@ -184,6 +186,10 @@ def draw_pictures(
     plots.save_figure(plots.ap_bars(findings, groups, ap, low, high, chance), folder / "average_precision.png")
     plots.save_figure(
         plots.precision_recall_by_group(data.labels, scores, groups), folder / "precision_recall_by_group.png"
+    )
+    prevalence = data.classes["prevalence"].tolist()
+    plots.save_figure(
+        reliability_diagram(data.labels, scores, groups, prevalence, params.ece_bins), folder / "reliability.png"
     )
     _draw_overlays(folder / "attention.png", models[OURS], data, scores[OURS], lesions, params.overlays_per_finding)
 

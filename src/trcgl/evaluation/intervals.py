@@ -1,0 +1,25 @@
+"""How sure each metric of each model is: an interval over patients, beside the paired differences."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from trcgl.evaluation.bootstrap import percentile_interval
+
+
+def metric_intervals(resampled: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Content of metrics/intervals.csv: a row a model and metric, with a 95 % interval.
+
+    Args:
+        resampled: from `resample_models`.
+
+    Returns:
+        model, metric, value, low, high.
+    """
+    rows = []
+    for model, metrics in resampled.items():
+        for metric, values in metrics.items():
+            interval = percentile_interval(values[1:])
+            rows.append((model, metric, float(values[0]), interval.low, interval.high))
+    return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])

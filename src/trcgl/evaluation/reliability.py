@@ -1,0 +1,90 @@
+"""Reliability diagram: how often a finding is there among the images that are given a probability of it.
+
+Weighted back to the training prevalence, finding by finding, as the calibration error is. Findings of a group are
+pooled, because a tail finding alone has too few images in a bin; ECE is the mean over findings, so no gap here is ECE.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from trcgl.evaluation.metrics import GROUPS, prevalence_weights
+from trcgl.evaluation.plots import MODEL_COLOURS
+
+
+class ReliabilityCurve(NamedTuple):
+    """Per bin, each float64 [bins]: NaN, NaN and 0 where no probability falls into it."""
+
+    predicted: np.ndarray
+    """Weighted mean probability."""
+    observed: np.ndarray
+    """Weighted share of positives."""
+    share: np.ndarray
+    """Of the weight of all pairs of image and finding; sums to 1."""
+
+
+def reliability_curve(
+    labels: np.ndarray, scores: np.ndarray, prevalence: Sequence[float], bins: int
+) -> ReliabilityCurve | None:
+    """The curve of some findings pooled, or None if none of them has a positive and a negative.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN (left out).
+        scores: [N, C] probabilities.
+        prevalence: [C] in the training set.
+        bins: of equal width.
+    """
+    pooled = []
+    for y, p, share in zip(labels.T, scores.T, prevalence, strict=True):
+        known = ~np.isnan(y)
+        if 0 < y[known].sum() < known.sum():
+            pooled.append((y[known], p[known], prevalence_weights(y[known], share)))
+    if not pooled:
+        return None
+    y, p, weights = (np.concatenate(part).astype(np.float64) for part in zip(*pooled, strict=True))
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    total, predicted, observed = (
+        np.bincount(place, weights * values, minlength=bins) for values in (np.ones_like(p), p, y)
+    )
+    with np.errstate(invalid="ignore"):
+        return ReliabilityCurve(predicted / total, observed / total, total / total.sum())
+
+
+def reliability_diagram(
+    labels: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    groups: Sequence[str],
+    prevalence: Sequence[float],
+    bins: int,
+) -> Figure:
+    """A panel a group; below it the share of the pairs of image and finding in each bin.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN.
+        scores: model -> [N, C].
+        groups, prevalence: [C].
+    """
+    figure, panels = plt.subplots(
+        2, len(GROUPS), figsize=(10, 4.3), sharex=True, sharey="row", height_ratios=(3, 1), layout="constrained"
+    )
+    for (curves, shares), group in zip(panels.T, GROUPS, strict=True):
+        members = [c for c, name in enumerate(groups) if name == group]
+        curves.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
+        for model, values in scores.items():
+            chosen = [prevalence[c] for c in members]
+            curve = reliability_curve(labels[:, members], values[:, members], chosen, bins)
+            if curve is not None:
+                colour = MODEL_COLOURS.get(model)
+                seen = curve.share > 0
+                curves.plot(curve.predicted[seen], curve.observed[seen], "o-", markersize=3, lw=1, label=model,
+                            color=colour)  # fmt: skip
+                shares.stairs(curve.share, np.linspace(0, 1, bins + 1), color=colour)
+        curves.set(title=f"{group} ({len(members)} findings)", xlim=(0, 1), ylim=(0, 1))
+        shares.set(xlabel="probability", yscale="log")
+    panels[0, 0].set_ylabel("finding there")
+    panels[1, 0].set_ylabel("share")
+    panels[0, 0].legend(fontsize=8)
+    return figure

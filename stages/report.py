@@ -1,0 +1,32 @@
+"""The run as one page that any browser opens: metrics/report.html."""
+
+import sys
+from pathlib import Path
+
+from trcgl.config import load_params
+from trcgl.evaluation.plots import save_figure
+from trcgl.evaluation.report import OURS, REFERENCE, read_results, read_table, report_page
+from trcgl.evaluation.report_pictures import classifier_curves, diffusion_loss, label_distribution
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.files import directory_beside, written_beside
+
+METRICS, CLASSES = Path("metrics"), Path("data/labels/classes.json")
+HISTORIES = {REFERENCE: METRICS / "baseline_history.csv", OURS: METRICS / "classifier_history.csv"}
+
+
+def main() -> None:
+    params = load_params()
+    figures = {
+        "label_distribution.png": label_distribution(read_results(CLASSES)["classes"]),
+        "diffusion_loss.png": diffusion_loss(read_table(METRICS / "diffusion_loss.csv")),
+        "classifier_curves.png": classifier_curves({model: read_table(path) for model, path in HISTORIES.items()}),
+    }
+    with directory_beside(METRICS / "plots/report") as folder:
+        for name, figure in figures.items():
+            save_figure(figure, folder / name)
+    with written_beside(METRICS / "report.html") as beside:
+        beside.write_text(report_page(Path(), params), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
