@@ -5,10 +5,10 @@ from pathlib import Path
 
 from trcgl.config import load_params
 from trcgl.evaluation.plots import save_figure
-from trcgl.evaluation.report import OURS, REFERENCE, read_results, read_table, report_page
+from trcgl.evaluation.report import OURS, REFERENCE, read_table, report_page
 from trcgl.evaluation.report_pictures import classifier_curves, diffusion_loss, label_distribution
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, written_beside
+from trcgl.runtime.files import directory_beside, read_json, written_beside
 
 METRICS, CLASSES = Path("metrics"), Path("data/labels/classes.json")
 HISTORIES = {REFERENCE: METRICS / "baseline_history.csv", OURS: METRICS / "classifier_history.csv"}
@@ -17,7 +17,7 @@ HISTORIES = {REFERENCE: METRICS / "baseline_history.csv", OURS: METRICS / "class
 def main() -> None:
     params = load_params()
     figures = {
-        "label_distribution.png": label_distribution(read_results(CLASSES)["classes"]),
+        "label_distribution.png": label_distribution(read_json(CLASSES)["classes"]),
         "diffusion_loss.png": diffusion_loss(read_table(METRICS / "diffusion_loss.csv")),
         "classifier_curves.png": classifier_curves({model: read_table(path) for model, path in HISTORIES.items()}),
     }

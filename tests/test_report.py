@@ -161,8 +161,11 @@ def test_the_same_run_gives_the_same_page(finished: Path):
     [
         (lambda root: (root / "metrics/intervals.csv").unlink(), "intervals.csv"),
         (lambda root: shutil.rmtree(root / "metrics/plots/sample_tail"), "sample_tail: no such folder; dvc repro"),
-        (lambda root: (root / "metrics/metrics.json").write_text("{"), "metrics.json: not JSON"),
-        (lambda root: (root / "metrics/per_class.csv").write_text('a,b\n"'), "per_class.csv: not a CSV table"),
+        (lambda root: (root / "metrics/metrics.json").write_text("{"), "metrics.json: damaged or cut short"),
+        (
+            lambda root: (root / "metrics/per_class.csv").write_text('a,b\n"'),
+            "per_class.csv: damaged or cut short .no CSV table",
+        ),
     ],
     ids=["no file", "no folder", "damaged JSON", "damaged table"],
 )

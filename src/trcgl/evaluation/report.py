@@ -21,8 +21,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from trcgl.config import Params
+from trcgl.runtime.damage import damaged
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import read_json
+from trcgl.runtime.files import read_json, read_parquet
 
 REFERENCE, OURS = "baseline", "trcgl"
 """Blocks of metrics/metrics.json. Not imported from what computes them: the page needs no torch."""
@@ -91,7 +92,7 @@ def report_page(root: Path, params: Params) -> str:
         FileNotFoundError: a file is missing; it names it.
     """
     metrics = root / "metrics"
-    labels = read_results(metrics / "labels.json")
+    labels = read_json(metrics / "labels.json")
     localisation = read_table(metrics / "localisation.csv")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -106,15 +107,15 @@ def report_page(root: Path, params: Params) -> str:
         training=TRAINING[params.classifier.extra_source],
         ours=OURS,
         reference=REFERENCE,
-        metrics=read_results(metrics / "metrics.json"),
+        metrics=read_json(metrics / "metrics.json"),
         intervals=_by_key(read_table(metrics / "intervals.csv"), "model", "metric"),
         differences=_by_key(read_table(metrics / "differences.csv"), "metric"),
         labels=labels,
         rejected={reason: count for reason, count in labels["rejected"].items() if reason != "total"},
-        unreadable=Counter(pd.read_parquet(root / "data/images/unreadable.parquet")["reason"]),
-        classes=read_results(root / "data/labels/classes.json")["classes"],
-        held_out=read_results(metrics / "diffusion.json")["held_out_tail_loss"],
-        synthetic=read_results(metrics / "synthetic.json"),
+        unreadable=Counter(read_parquet(root / "data/images/unreadable.parquet", ["reason"])["reason"]),
+        classes=read_json(root / "data/labels/classes.json")["classes"],
+        held_out=read_json(metrics / "diffusion.json")["held_out_tail_loss"],
+        synthetic=read_json(metrics / "synthetic.json"),
         verdicts=read_table(metrics / "synthetic_per_class.csv"),
         per_class=read_table(metrics / "per_class.csv"),
         subgroups=read_table(metrics / "subgroups.csv"),
@@ -178,18 +179,6 @@ def _card(path: Path) -> Markup:
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 - the parser escapes
 
 
-def read_results(path: Path) -> Any:
-    """Content of a JSON file that a stage has written.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    try:
-        return read_json(path)
-    except ValueError as error:
-        raise _damaged(path, "JSON", error) from error
-
-
 def read_table(path: Path) -> pd.DataFrame:
     """Content of a CSV file that a stage has written.
 
@@ -202,11 +191,7 @@ def read_table(path: Path) -> pd.DataFrame:
         # A table of no findings has no columns
         return pd.DataFrame()
     except ValueError as error:
-        raise _damaged(path, "a CSV table", error) from error
-
-
-def _damaged(path: Path, kind: str, error: ValueError) -> InputError:
-    return InputError(f"{path}: not {kind} ({error}); remove it, and dvc repro makes it again")
+        raise damaged(path, f"no CSV table: {error}") from error
 
 
 def _by_key(table: pd.DataFrame, *columns: str) -> dict[Any, dict[str, Any]]:
