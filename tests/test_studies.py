@@ -74,7 +74,8 @@ def test_extended_arms_differ_in_what_they_are_about_alone():
         assert changed <= {key.removeprefix("classifier.") for key in arm.overrides}
         assert knobs.extra_source == "none"
         assert knobs.epochs + knobs.retrain_head_epochs == trcgl.epochs + trcgl.retrain_head_epochs
-        assert (arm.steps_like == "trcgl") == (knobs.sampler != trcgl.sampler)
+        repeats = (knobs.sampler, knobs.repeat_threshold) != (trcgl.sampler, trcgl.repeat_threshold)
+        assert (arm.steps_like == "trcgl") == repeats
     for part in ("gate", "attention", "graph"):
         knobs = study.params(f"{part}_only", 0).classifier
         strengths = {key: getattr(knobs, f"{key}_strength") for key in ("gate", "attention", "graph")}
