@@ -1,5 +1,6 @@
 """The params file: complete, typed, and one line when something is wrong with it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_every_knob_says_why():
 
 def test_small_learning_rate_stays_a_number(tmp_path: Path):
     path = changed(tmp_path, {})
-    path.write_text(path.read_text().replace("lr: 0.002", "lr: 1e-05"))
+    path.write_text(re.sub(r"(?m)^  lr: \S+", "  lr: 1e-05", path.read_text()))
     assert load_params(path).classifier.lr == 1e-05
 
 
