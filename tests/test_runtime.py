@@ -143,6 +143,8 @@ from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import written_beside
 from trcgl.runtime.stopping import whole_steps
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs ignore it
+
 def main():
     if sys.argv[1] == "at once":
         with written_beside("out.txt") as beside:
