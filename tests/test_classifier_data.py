@@ -97,7 +97,7 @@ def test_counts_do_not_see_validation_and_test(folder: Path):
 
 
 def test_a_sample_of_an_unknown_finding_is_named(folder: Path):
-    samples = pd.DataFrame({"sample": ["s0"], "findings": [["azygos lobe"]]})
+    samples = pd.DataFrame({"sample": ["s0"], "target": ["azygos lobe"], "findings": [["azygos lobe"]]})
     samples.to_parquet(folder / "synthetic" / "samples.parquet")
     with pytest.raises(InputError, match="sample s0 shows 'azygos lobe'"):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
