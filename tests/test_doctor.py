@@ -93,7 +93,7 @@ def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
     # 60 images and 120 drawn ones: pictures in two sizes of 64 px, and DVC's copy of each
     assert "pictures still need about 2 MB" in text
     assert "device: cpu: cpu; precision fp32: float32" in text
-    assert "11 stages, 10 never run" in text
+    assert "12 stages, 11 never run" in text
 
 
 def test_the_shipped_params_before_anything_ran(project: Path, capsys: pytest.CaptureFixture[str]):
