@@ -98,7 +98,7 @@ def run_quietly(project: Path, target: str | None = None) -> Quiet:
             if (stage := _stage_of(line)) is not None:
                 began.append((stage, time.monotonic()))
         assert process.wait() == 0, "".join(lines[-40:])
-    ends = [moment for _, moment in began[1:]] + [time.monotonic()]
+    ends = [*(moment for _, moment in began), time.monotonic()][1:]  # none where nothing was left to run
     seconds = {stage: end - start for (stage, start), end in zip(began, ends, strict=True)}
     return Quiet(lock_hashes(project), seconds)
 
