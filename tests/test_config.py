@@ -71,7 +71,7 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
         ({"labels.tail_below": 0.5}, "a finding would be head and tail at once"),
         ({"labels.test_fraction": 0.95}, "it must leave patients for training"),
         ({"classifier.epochs": 0, "classifier.frozen_epochs": 0}, "at least one epoch is needed"),
-        ({"baseline.accumulate": 5}, "'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (32)"),
+        ({"baseline.accumulate": 5}, "'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (16)"),
         ({"classifier.csra_heads": 3}, "'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8"),
         ({"classifier.decoder_width": 100}, "'classifier.decoder_width' is 100; it must be a multiple of 8"),
         ({"classifier.head": "mlgcn"}, "mlgcn goes with 'classifier.adjacency' mlgcn, its paper's"),

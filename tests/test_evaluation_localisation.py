@@ -104,17 +104,30 @@ def test_a_data_set_without_places_has_none(tmp_path: Path):
     assert table.empty
 
 
+@pytest.mark.parametrize(("row", "column"), [(112.0, 130.0), (47.5, 208.0), (100.0, 47.5), (79.0, 176.0)])
+def test_the_peak_of_a_parabola_is_its_top(row: float, column: float):
+    """Exactly, wherever it lies between the centres of cells of 32 pixels."""
+    middle = 32 * np.arange(8) + 15.5
+    cells = -((middle[:, None] - row) ** 2) - 2.0 * (middle[None] - column) ** 2
+    assert peak(cells) == pytest.approx((row, column), abs=1e-9)
+
+
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 5), (7, 7), (3, 4), (7, 2)])
-def test_the_peak_is_the_middle_of_the_strongest_cell(row: int, column: int):
-    """Cells of 32 pixels: the interpolated map is nowhere above its value at the peak."""
+def test_the_peak_lies_in_the_strongest_cell(row: int, column: int):
+    """Nearer to it than to any other; on the border in its middle."""
     cells = np.random.default_rng(row).random((8, 8)).astype(np.float32)
-    cells[row, column] = 2.0
+    cells[row, column] = 1.1
     found = peak(cells)
-    assert found == (32 * row + 15.5, 32 * column + 15.5)
-    shown = localisation.upsampled(cells)
-    around = shown[32 * row + 15 : 32 * row + 17, 32 * column + 15 : 32 * column + 17]
-    assert around.max() == shown.max()
+    assert found is not None
+    for at, cell in zip(found, (row, column), strict=True):
+        assert abs(at - (32 * cell + 15.5)) <= (16 if 0 < cell < 7 else 0)
     assert peak(np.eye(FRAME)[:, 5:6] * np.eye(FRAME)[9:10]) == (5.0, 9.0)
+
+
+def test_the_stronger_neighbour_draws_the_peak():
+    cells = np.zeros((8, 8))
+    cells[3, 3:6] = (0.2, 1.0, 0.6)
+    assert peak(cells) == (32 * 3 + 15.5, pytest.approx(32 * 4 + 15.5 + 32 * 0.5 * 0.4 / 1.2))
 
 
 def test_upsampling_is_bilinear_between_cell_centres():
@@ -135,7 +148,9 @@ def test_a_shift_moves_maps_and_peaks_alike():
     np.testing.assert_allclose(
         localisation.upsampled(cells, shift)[64:, 128:], localisation.upsampled(cells)[32:-32, 64:-64], atol=1e-6
     )
-    assert peak(cells, shift) == (32 * 5 + 15.5, 32 * 5 + 15.5)
+    here, moved = peak(cells), peak(cells, shift)
+    assert here is not None
+    assert moved == pytest.approx((here[0] + 32, here[1] + 64))
     assert peak(cells, (0.9, -0.9)) == (255.0, 0.0)
 
 
