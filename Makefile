@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint requirements
+.PHONY: help repro test lint plots requirements
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,11 @@ repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded d
 
 test: $(BIN)/.installed  ## run all tests
 	python -m pytest
+
+plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html
+	python -m trcgl.evaluation.plots_page .dvc/tmp/plots_page.html
+	dvc config --local plots.html_template tmp/plots_page.html
+	dvc plots show
 
 lint: $(BIN)/.installed-dev  ## ruff and pyright
 	ruff check .
