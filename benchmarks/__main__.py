@@ -9,7 +9,7 @@ import sys
 import time
 
 SPEED = (
-    "start_up", "noop_repro", "labels", "cache", "training_reads", "head_cost", "sampling", "scaling"
+    "start_up", "noop_repro", "labels", "cache", "training_reads", "depthwise", "head_cost", "sampling", "scaling"
 )  # fmt: skip
 
 

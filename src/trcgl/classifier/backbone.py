@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from trcgl.classifier.depthwise import quicken_depthwise
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
@@ -41,15 +42,16 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
         backbone = timm.create_model(name, pretrained=False, **settings)
     except Exception as error:  # timm's models refuse options in many ways; all of them are the caller's options
         raise InputError(f"backbone '{name}' cannot be built with backbone_options {options} ({error})") from error
-    if not pretrained:
-        return backbone
-    try:
-        return timm.create_model(name, pretrained=True, **settings)
-    except Exception as error:  # a download fails in many ways, and each library on the way has its own exception
-        raise InputError(
-            f"initial_weights 'imagenet': no weights for '{name}' ({_first_line(error)}); "
-            "without network give the path of a safetensors file, or null"
-        ) from error
+    if pretrained:
+        try:
+            backbone = timm.create_model(name, pretrained=True, **settings)
+        except Exception as error:  # a download fails in many ways, and each library on the way has its own exception
+            raise InputError(
+                f"initial_weights 'imagenet': no weights for '{name}' ({_first_line(error)}); "
+                "without network give the path of a safetensors file, or null"
+            ) from error
+    quicken_depthwise(backbone)
+    return backbone
 
 
 def feature_maps(backbone: nn.Module, images: Tensor) -> Tensor:

@@ -1,0 +1,72 @@
+"""What our gradients of depthwise convolutions save on a CPU: a training step of a backbone against torch's own.
+
+    PYTHONPATH=src python -m benchmarks.depthwise
+
+Forward and backward of the same backbone in training mode, in float32 and in what `compute.precision: auto` picks here,
+where that is another. The floor is the forward pass alone, twice: a backward pass has at least as much to do again.
+CPU time of all threads.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.timing import take_turns
+from torch import nn
+
+from trcgl.classifier.depthwise import quicken_depthwise
+from trcgl.config import load_params
+from trcgl.runtime.device import pick_dtype
+
+RESULT = Path("benchmarks/results/depthwise.json")
+COMMAND = "PYTHONPATH=src python -m benchmarks.depthwise"
+BACKBONES = (("tf_efficientnet_lite0", {"output_stride": 16}, 128, 16), ("convnextv2_atto", {}, 128, 16))
+ROUNDS = 5
+
+
+def backbone_of(name: str, options: dict[str, int], quick: bool) -> nn.Module:
+    torch.manual_seed(0)
+    backbone = timm.create_model(name, num_classes=0, in_chans=1, **options)
+    if quick:
+        quicken_depthwise(backbone)
+    return backbone.to(memory_format=torch.channels_last).train()
+
+
+def costs(name: str, options: dict[str, int], size: int, batch: int, dtype: torch.dtype) -> Row:
+    images = torch.randn(batch, 1, size, size).to(memory_format=torch.channels_last)
+
+    def forward(backbone: nn.Module) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            return backbone(images).float().square().mean()
+
+    def step(backbone: nn.Module) -> Callable[[], None]:
+        return lambda: forward(backbone).backward()
+
+    ours, torchs = backbone_of(name, options, quick=True), backbone_of(name, options, quick=False)
+    rivals = {"ours": step(ours), "torch": step(torchs), "forward": lambda: forward(torchs)}
+    timed = take_turns(rivals, rounds=ROUNDS)
+    kind = str(dtype).removeprefix("torch.")
+    return speed_row(
+        f"step of {name} at {size} px, batch {batch}, {kind}, against torch's own gradients",
+        ours=timed.median("ours"),
+        peer=timed.median("torch"),
+        floor=2 * timed.median("forward"),
+        unit="CPU s",
+        ratios=timed.ratios("ours", "torch"),
+        most=1.0,
+        command=COMMAND,
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(load_params("params.yaml").compute.threads)
+    dtypes = dict.fromkeys((torch.float32, pick_dtype(torch.device("cpu"), "auto")))
+    rows = [costs(*backbone, dtype) for backbone in BACKBONES for dtype in dtypes]
+    print_rows(rows)
+    write_results(RESULT, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Depthwise convolutions whose gradients do not dominate a training step on a CPU.
+
+Their forward pass is fast there. For some of the gradients (bfloat16 with a 5 x 5 kernel or a stride, float32 with a
+dilation) torch has only code that takes up to 200 times as long as the forward pass. Here the same sums are put to what
+is fast: the forward pass, and the float32 gradients without dilation.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import pad_same
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+Pair = tuple[int, int]
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """nn.Conv2d with one input channel a group, and gradients as above on a CPU."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return depthwise_conv(
+            input, weight, bias, cast(Pair, self.stride), cast(Pair, self.padding), cast(Pair, self.dilation)
+        )
+
+
+class DepthwiseConv2dSame(Conv2dSame):
+    """The same of timm's convolution that pads as TensorFlow does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
+        stride, dilation = cast(Pair, self.stride), cast(Pair, self.dilation)
+        padded = pad_same(x, list(self.kernel_size), list(stride), list(dilation))
+        return depthwise_conv(padded, self.weight, self.bias, stride, (0, 0), dilation)
+
+
+def quicken_depthwise(model: nn.Module) -> None:
+    """Let every depthwise convolution of a model have the gradients above; weights and results stay what they are."""
+    quick = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
+    for module in model.modules():
+        if (kind := quick.get(type(module))) is not None:
+            convolution = cast(nn.Conv2d, module)
+            depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
+            if depthwise and convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str):
+                module.__class__ = kind
+
+
+def depthwise_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    """conv2d of x [B, C, H, W] with weight [C, 1, k, l], a group a channel; under autocast in its type."""
+    if x.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.conv2d(x, weight, bias, stride, padding, dilation, len(weight))
+    if torch.is_autocast_enabled("cpu"):
+        kind = torch.get_autocast_dtype("cpu")
+        x, weight, bias = x.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
+    result = _Depthwise.apply(x, weight, bias, stride, padding, dilation)
+    return cast(Tensor, result)
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = (stride, padding, dilation)  # pyright: ignore[reportAttributeAccessIssue]
+        return F.conv2d(x, weight, bias, stride, padding, dilation, len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: "_Saved", grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        return (
+            _input_gradient(grad, x, weight, *ctx.geometry) if wanted[0] else None,
+            _weight_gradient(grad, x, weight, *ctx.geometry).to(weight.dtype) if wanted[1] else None,
+            grad.sum((0, 2, 3)) if wanted[2] else None,
+            None,
+            None,
+            None,
+        )
+
+
+class _Saved(FunctionCtx):
+    saved_tensors: tuple[Tensor, Tensor]
+    needs_input_grad: tuple[bool, ...]
+    geometry: tuple[Pair, Pair, Pair]
+
+
+def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
+        # Each pixel gives to its neighbours what it took from them: a convolution with the kernel turned about
+        outer = [r - p for r, p in zip(reach, padding, strict=True)]
+        return F.conv2d(grad, weight.flip((2, 3)), None, 1, outer, dilation, len(weight))
+    return _torch_gradients(grad, x, weight, stride, padding, dilation, [True, False, False])[0].to(x.dtype)
+
+
+def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    step = dilation[0]
+    same = stride == (1, 1) and dilation == (step, step) and x.shape == grad.shape
+    if step > 1 and same and not any(size % step for size in (*x.shape[2:], *padding)):
+        # Every step-th row and column is an image of its own, on which nothing is dilated
+        inner = (padding[0] // step, padding[1] // step)
+        grad, x, padding, dilation = _phases(grad, step), _phases(x, step), inner, (1, 1)
+    return _torch_gradients(grad, x, weight, stride, padding, dilation, [False, True, False])[1]
+
+
+def _phases(images: Tensor, step: int) -> Tensor:
+    """[B, C, H, W] -> [step * step * B, C, H / step, W / step]: the pixels of one remainder of row and column each."""
+    batch, channels, height, width = images.shape
+    parts = images.reshape(batch, channels, height // step, step, width // step, step).permute(3, 5, 0, 1, 2, 4)
+    parts = parts.reshape(-1, channels, height // step, width // step)
+    return parts.contiguous(memory_format=torch.channels_last)
+
+
+def _torch_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """torch's own, in float32 at least."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    return torch.ops.aten.convolution_backward(
+        grad.to(kind), x.to(kind), weight.to(kind), None, stride, padding, dilation, False, [0, 0], len(weight), wanted
+    )
