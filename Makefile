@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint plots requirements
+.PHONY: help repro test lint plots docs requirements
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,9 +27,13 @@ lint: $(BIN)/.installed-dev  ## ruff and pyright
 	ruff format --check .
 	pyright
 
+docs: $(BIN)/.installed-docs  ## build the documentation into site/
+	mkdocs build --quiet
+
 requirements:  ## compile the pinned requirements from the .in files (needs uv)
 	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements.in -o requirements.txt
 	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements-dev.in -o requirements-dev.txt
+	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements-docs.in -o requirements-docs.txt
 
 # Installed again only when the requirements or the package's metadata changed
 $(BIN)/.installed: requirements.txt pyproject.toml
@@ -40,4 +44,10 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 
 $(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+# The pages are made of the sources' text: nothing that the project imports is needed
+$(BIN)/.installed-docs: requirements-docs.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.txt
 	touch $@

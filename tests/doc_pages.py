@@ -12,8 +12,9 @@ from tests.import_graph import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("sh", "python")
-SHOWN = ("text", "csv", "mermaid")
+SHOWN = ("text", "csv", "yaml", "mermaid")
 COMMAND = re.compile(r"(?:PYTHONPATH=src )?(?=(?:dvc|trcgl|make|python -m|accelerate) )")
+FILM = re.compile(r"\bdata/phantom/images/([\w-]+\.png)")
 _MARKER = re.compile(r"<!--\s*no-test(?P<reason>.*?)-->\s*", re.DOTALL)
 
 
@@ -43,6 +44,11 @@ def blocks(page: Path) -> list[Block]:
             reason = None if marker is None else marker["reason"].removeprefix(":").strip()
             found.append(Block(token.map[0] + 1, token.info.strip(), token.content, reason))
     return found
+
+
+def films() -> set[str]:
+    """Names of the embedded data set's films that the pages show."""
+    return {name for page in PAGES for name in FILM.findall(page.read_text(encoding="utf-8"))}
 
 
 def inline_commands(page: Path) -> Iterator[str]:

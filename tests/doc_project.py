@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from tests import dataset_layouts, diffusion_cases
+from tests.doc_pages import films
 from tests.import_graph import ROOT
-from tests.inference_cases import PREPARATION, mixed_folder
+from tests.inference_cases import PREPARATION, mixed_folder, noise
 from tests.test_evaluation_external import save_model
 from tests.tiny_project import commit, copy_project, run, set_params
 from trcgl.diffusion.rows import training_rows
@@ -80,6 +83,9 @@ def write_stand_ins(folder: Path, work: Path, data: Path) -> None:
     rows = training_rows(diffusion_cases.label_table(), diffusion_cases.CLASSES, list(images.index["image"]))
     diffusion_cases.run(folder / "data/models/diffusion", rows, images)
     scan_images(data / "mine/images").to_parquet(folder / "data/manifest.parquet")
+    (folder / "data/phantom/images").mkdir(parents=True)
+    for film in films():
+        Image.fromarray(noise(0)).save(folder / "data/phantom/images" / film)
 
 
 def write_scans(project: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.doc_pages import PAGES, RUN, SHOWN, blocks, inline_commands
+from tests.doc_pages import PAGES, RUN, SHOWN, blocks, films, inline_commands
 from tests.doc_project import make_project, run_block
 from tests.import_graph import ROOT
 from trcgl.cli import main
 from trcgl.config import load_params
+from trcgl.images.phantom.population import draw_population
 
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 WITH_COMMANDS = [page for page in PAGES if any(b.language in RUN and b.reason is None for b in blocks(page))]
@@ -46,6 +47,13 @@ def test_every_block_runs(page: Path, finished: Path):
             assert done.returncode == 0, f"{name(page)}:{block.line}:\n{output[-4000:]}"
             # A clone takes what others have computed
             assert "git clone" not in block.text or "Running stage" not in output, f"{name(page)}:{block.line}"
+
+
+def test_films_that_are_shown_are_readable_test_images_of_the_embedded_data_set():
+    dataset = load_params(ROOT / "params.yaml").dataset
+    population = draw_population(dataset.seed, dataset.phantom)
+    assert films()
+    assert films() <= {image.view.image for image in population if image.split == "test" and image.spoiled is None}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
