@@ -154,24 +154,29 @@ def test_a_shift_moves_maps_and_peaks_alike():
     assert peak(cells, (0.9, -0.9)) == (255.0, 0.0)
 
 
-class Bars(torch.nn.Module):
-    """A backbone of one convolution of stride 8 that reads a single pixel of each tile: its first, or its last."""
+class Displaced(torch.nn.Module):
+    """A backbone of one convolution of stride 8 that looks at a soft spot so many pixels beside each tile's middle."""
 
-    def __init__(self, at: int):
+    def __init__(self, down: float, right: float):
         super().__init__()
-        self.convolution = torch.nn.Conv2d(1, 4, 8, stride=8, bias=False)
-        self.convolution.weight.data.zero_()
-        self.convolution.weight.data[:, :, at, 3] = 1.0
+        self.convolution = torch.nn.Conv2d(1, 4, 16, stride=8, padding=4, bias=False)
+        rows, columns = np.mgrid[:16, :16] - 7.5
+        spot = np.exp(-((rows - down) ** 2 + (columns - right) ** 2) / 2 / 3.0**2)
+        self.convolution.weight.data[:] = torch.from_numpy(spot).float()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.convolution(images)
 
 
-@pytest.mark.parametrize("at", [0, 2, 7])
-def test_the_shift_is_where_cells_look(at: int):
-    model = linear_model()
-    model.backbone = Bars(at)
-    assert receptive_shift(model, IMAGES) == pytest.approx(((at + 0.5 - 4) / 32, (3.5 - 4) / 32), abs=1e-6)
+@pytest.mark.parametrize(("down", "right"), [(0.0, 0.0), (3.0, -2.0), (-1.0, 4.0)])
+def test_the_shift_is_where_cells_look(down: float, right: float):
+    """Of 64 pixels, to half a pixel."""
+    model = linear_model(image_size=64)
+    model.backbone = Displaced(down, right)
+    images = np.random.default_rng(0).integers(0, 256, (64, 64, 64), dtype=np.uint8)
+    shift = receptive_shift(model, images)
+    assert np.array(shift) * 64 == pytest.approx((down, right), abs=0.5)
+    assert receptive_shift(model, images) == shift
 
 
 def test_a_hit_lies_within_fifteen_pixels():
@@ -261,11 +266,11 @@ def test_the_table_averages_over_findings_and_resamples_patients():
     assert not {"p", "q"} & set(table.astype(str).to_numpy().ravel())
 
 
-def linear_model() -> Classifier:
+def linear_model(image_size: int = 32) -> Classifier:
     torch.manual_seed(1)
     config = ModelConfig(
         backbone="resnet10t", backbone_options=SHARED["backbone_options"], head="linear", head_options={},
-        image_size=32, pixel_mean=0.4, pixel_std=0.25, class_names=("a", "b", "c"), class_groups=("head",) * 3,
+        image_size=image_size, pixel_mean=0.4, pixel_std=0.25, class_names=("a", "b", "c"), class_groups=("head",) * 3,
     )  # fmt: skip
     return Classifier(config).eval()
 

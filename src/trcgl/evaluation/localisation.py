@@ -5,7 +5,7 @@ interpolation between the cells, and a cell is placed where it looks: at the mid
 `receptive_shift`.
 
 Pointing game (Top-down Neural Attention by Excitation Backprop, https://arxiv.org/abs/1608.00507, section 5.1): the
-map's maximum (between the cells' centres, see `peak`) hits if it lies in the mask or within TOLERANCE pixels of it;
+map's maximum (between the cells' middles, see `peak_of`) hits if it lies in the mask or within TOLERANCE pixels of it;
 accuracy per finding, then the mean over findings.
 
 Overlap: intersection over union of the mask and the part of the map (what speaks for the finding) above Otsu's
@@ -24,6 +24,7 @@ import pandas as pd
 
 from trcgl.classifier.data import Pixels
 from trcgl.classifier.model import Classifier
+from trcgl.classifier.peak import peak_of
 from trcgl.classifier.receptive_field import receptive_shift
 from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
@@ -63,31 +64,15 @@ def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
-    """Row and column, in pixels of the frame, of the maximum of a map [h, w]; None if it is the same everywhere.
-
-    The maximum lies in the strongest cell, at the top of the parabolas through it and its neighbours, along the rows
-    and along the columns: a cell may be larger than the tolerance, and linearly interpolated its centre would always
-    win, however strong the neighbour on one side. On the border it is the cell's centre.
+    """Row and column, in pixels of the frame, of the maximum of a map [h, w] (`peak_of`); None if it has none.
 
     Args:
         shift: as of `upsampled`; the point stays in the frame.
     """
-    if not evidence.max() > evidence.min():
+    if (found := peak_of(evidence)) is None:
         return None
-    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    (height, width), (down, right) = evidence.shape, shift
-    at = row + _top(evidence[:, column], int(row)), column + _top(evidence[row], int(column))
-    point = ((at[0] + 0.5) / height + down) * FRAME - 0.5, ((at[1] + 0.5) / width + right) * FRAME - 0.5
-    return min(max(float(point[0]), 0.0), FRAME - 1.0), min(max(float(point[1]), 0.0), FRAME - 1.0)
-
-
-def _top(values: np.ndarray, largest: int) -> float:
-    """Where the parabola through the largest of values and its two neighbours is highest, -0.5 to 0.5 from it."""
-    if not 0 < largest < len(values) - 1:
-        return 0.0
-    before, middle, after = (float(value) for value in values[largest - 1 : largest + 2])
-    bend = before - 2 * middle + after
-    return 0.5 * (before - after) / bend if bend < 0 else 0.0
+    row, column = ((share + moved) * FRAME - 0.5 for share, moved in zip(found, shift, strict=True))
+    return min(max(row, 0.0), FRAME - 1.0), min(max(column, 0.0), FRAME - 1.0)
 
 
 def is_hit(point: tuple[float, float] | None, mask: np.ndarray) -> bool:
