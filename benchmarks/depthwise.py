@@ -9,6 +9,7 @@ CPU time of all threads.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -26,7 +27,7 @@ BACKBONES = (("tf_efficientnet_lite0", {"output_stride": 16}, 128, 16), ("convne
 ROUNDS = 5
 
 
-def backbone_of(name: str, options: dict[str, int], quick: bool) -> nn.Module:
+def backbone_of(name: str, options: dict[str, Any], quick: bool) -> nn.Module:
     torch.manual_seed(0)
     backbone = timm.create_model(name, num_classes=0, in_chans=1, **options)
     if quick:
@@ -34,7 +35,7 @@ def backbone_of(name: str, options: dict[str, int], quick: bool) -> nn.Module:
     return backbone.to(memory_format=torch.channels_last).train()
 
 
-def costs(name: str, options: dict[str, int], size: int, batch: int, dtype: torch.dtype) -> Row:
+def costs(name: str, options: dict[str, Any], size: int, batch: int, dtype: torch.dtype) -> Row:
     images = torch.randn(batch, 1, size, size).to(memory_format=torch.channels_last)
 
     def forward(backbone: nn.Module) -> torch.Tensor:

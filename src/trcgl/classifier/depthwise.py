@@ -32,8 +32,9 @@ class DepthwiseConv2dSame(Conv2dSame):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
         stride, dilation = cast(Pair, self.stride), cast(Pair, self.dilation)
-        padded = pad_same(x, list(self.kernel_size), list(stride), list(dilation))
-        return depthwise_conv(padded, self.weight, self.bias, stride, (0, 0), dilation)
+        weight, bias = cast(Tensor, self.weight), cast("Tensor | None", self.bias)
+        padded = pad_same(x, list(weight.shape[2:]), list(stride), list(dilation))
+        return depthwise_conv(padded, weight, bias, stride, (0, 0), dilation)
 
 
 def quicken_depthwise(model: nn.Module) -> None:

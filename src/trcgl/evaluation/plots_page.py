@@ -39,7 +39,7 @@ def plots_page() -> str:
     Raises:
         InputError: the installed bundle cannot stand in a page that DVC fills in.
     """
-    bundle = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle(None).replace("</script", "<\\/script")
     for placeholder in PLACEHOLDERS:
         if placeholder in bundle:
             raise InputError(f"vl-convert-python's bundle contains {placeholder}; install the pinned release")

@@ -197,4 +197,5 @@ def read_table(path: Path) -> pd.DataFrame:
 def _by_key(table: pd.DataFrame, *columns: str) -> dict[Any, dict[str, Any]]:
     """Rows by the values of some columns: a text for one, a tuple for several."""
     keys = table[columns[0]] if len(columns) == 1 else zip(*(table[column] for column in columns), strict=True)
-    return dict(zip(keys, table.to_dict("records"), strict=True))
+    rows: Any = table.to_dict("records")
+    return dict(zip(keys, rows, strict=True))
