@@ -46,6 +46,6 @@ def test_the_page_that_dvc_fills_in_fetches_its_pictures_only(tmp_path: Path):
 
 
 def test_a_bundle_that_dvc_would_damage_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(plots_page.vl_convert, "javascript_bundle", lambda _: "f`{plot_divs}`")
+    monkeypatch.setattr(plots_page.vl_convert, "javascript_bundle", lambda: "f`{plot_divs}`")
     with pytest.raises(InputError, match=r"contains \{plot_divs\}; install the pinned release"):
         plots_page.plots_page()
