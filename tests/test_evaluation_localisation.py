@@ -179,6 +179,13 @@ def test_the_shift_is_where_cells_look(down: float, right: float):
     assert receptive_shift(model, images) == shift
 
 
+def test_a_map_that_nothing_changes_is_not_moved():
+    model = linear_model(image_size=64)
+    model.backbone = Displaced(0.0, 0.0)
+    torch.nn.init.zeros_(model.backbone.convolution.weight)
+    assert receptive_shift(model, np.zeros((2, 64, 64), dtype=np.uint8)) == (0.0, 0.0)
+
+
 def test_a_hit_lies_within_fifteen_pixels():
     mask = square(100, 100, 20, 20)
     assert is_hit((110.0, 110.0), mask)

@@ -23,8 +23,8 @@ def receptive_shift(model: Classifier, images: np.ndarray) -> tuple[float, float
     """How far down and to the right cells look from the middle of their tiles, as shares of the side.
 
     A soft spot is put somewhere into the middle half of a picture. Where it changes the map most (the squared change
-    of all channels, at its `peak_of`) is where the map shows what lies at the spot; the shift is
-    the median of the differences. Labels play no part.
+    of all channels, at its `peak_of`) is where the map shows what lies at the spot; the shift is the median of the
+    differences, (0, 0) for a map that no spot changes. Labels play no part.
 
     Args:
         model: on any device; it is left in evaluation mode.
@@ -45,5 +45,7 @@ def receptive_shift(model: Classifier, images: np.ndarray) -> tuple[float, float
         for change, place in zip(changes, places[number], strict=True):
             if (found := peak_of(change)) is not None:
                 shifts.append(place - found)
+    if not shifts:
+        return 0.0, 0.0
     down, right = np.median(shifts, axis=0)
     return float(down), float(right)
