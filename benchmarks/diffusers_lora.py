@@ -17,6 +17,7 @@ import logging
 import runpy
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,16 +106,20 @@ class SameImages:
         finally:
             sys.argv = before
 
-    def calls_alone(self) -> None:
+    def calls_alone(self) -> Callable[[], None]:
         """FEW forward and backward passes of the U-Net with the adapter."""
         pipeline: Any = load_pipeline(self.params.diffusion.base, None, size=self.size, dtype=torch.float32)
-        pipeline.unet.requires_grad_(False)
-        add_lora(pipeline.unet, RANK, UNET_LAYERS["attention"], 0, "lora")
+        unet, width = pipeline.unet.requires_grad_(False), pipeline.unet.config.cross_attention_dim
+        add_lora(unet, RANK, UNET_LAYERS["attention"], 0, "lora")
         side = self.size // pipeline.vae_scale_factor
-        latents = torch.randn(BATCH, pipeline.unet.config.in_channels, side, side)
-        told = torch.randn(BATCH, pipeline.tokenizer.model_max_length, pipeline.unet.config.cross_attention_dim)
-        for _ in range(FEW):
-            pipeline.unet(latents, torch.full((BATCH,), 500), told, return_dict=False)[0].mean().backward()
+        latents = torch.randn(BATCH, unet.config.in_channels, side, side)
+        told, when = torch.randn(BATCH, pipeline.tokenizer.model_max_length, width), torch.full((BATCH,), 500)
+
+        def calls() -> None:
+            for _ in range(FEW):
+                unet(latents, when, encoder_hidden_states=told, return_dict=False)[0].mean().backward()
+
+        return calls
 
 
 def main() -> None:
@@ -134,7 +139,7 @@ def main() -> None:
                 "ours, few": lambda: same.ours(FEW),
                 "theirs": lambda: same.theirs(options.code, MANY),
                 "theirs, few": lambda: same.theirs(options.code, FEW),
-                "calls": same.calls_alone,
+                "calls": same.calls_alone(),
             },
             rounds=options.rounds,
         )

@@ -9,8 +9,8 @@ from trcgl.config import load_params
 from trcgl.diffusion.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
 from trcgl.labels.class_list import read_classes
 from trcgl.runtime.device import pick_device
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -7,8 +7,8 @@ from trcgl.config import load_params
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
 from trcgl.labels.class_list import read_classes
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import read_parquet
+from trcgl.runtime.stage import run_stage
 
 LABELS = Path("data/labels/labels.parquet")
 CLASSES = Path("data/labels/classes.json")
@@ -27,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from trcgl.config import load_params
 from trcgl.images.cache import cache_images
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.resume_folder import resume_folder
+from trcgl.runtime.stage import run_stage
 
 SELECTED, MANIFEST = "data/labels/selected.parquet", "data/manifest.parquet"
 
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -13,8 +13,8 @@ from trcgl.evaluation.places import read_lesions
 from trcgl.evaluation.split import load_split
 from trcgl.labels.class_list import read_classes
 from trcgl.runtime.device import pick_device
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

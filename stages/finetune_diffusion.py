@@ -19,12 +19,13 @@ from trcgl.labels.class_list import read_classes
 from trcgl.labels.vocabulary import phrases
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
 from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.processes import Processes, training_together
+from trcgl.runtime.stage import run_stage
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"
+CURVE = "metrics/diffusion_loss.csv"
 BATCH_SIZES = "'diffusion.batch_size', 'diffusion.pretrain.autoencoder_batch' or 'diffusion.pretrain.unet_batch'"
 
 
@@ -46,7 +47,8 @@ def run(params: Params, device: torch.device, processes: Processes) -> None:
         "finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=[IMAGES, LABELS, CLASSES]
     )
     first = processes.index == 0
-    journal = Journal(resume, writes=first)
+    # The curve grows while it runs, so that one can look at it
+    journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
     # All end with the same generator; what the others write is thrown away
     place = directory_beside("data/models/diffusion") if first else TemporaryDirectory()
     with place as folder, naming_the_knob(BATCH_SIZES):
@@ -55,10 +57,10 @@ def run(params: Params, device: torch.device, processes: Processes) -> None:
             journal=journal, device=device, precision=params.compute.precision, processes=processes,
         )  # fmt: skip
     if first:
-        write_csv("metrics/diffusion_loss.csv", journal.curve())
+        write_csv(CURVE, journal.curve())
         write_json("metrics/diffusion.json", {"held_out_tail_loss": asdict(loss)})
         resume.clear()
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

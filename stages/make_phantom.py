@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trcgl.config import load_params
 from trcgl.images.phantom import make_phantom
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.stage import run_stage
 
 FOLDER = Path("data/phantom")
 
@@ -16,4 +16,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -6,8 +6,8 @@ from pathlib import Path
 from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import read_json, read_parquet, write_json
+from trcgl.runtime.stage import run_stage
 
 RENDERER = Path("data/phantom/renderer.json")
 
@@ -27,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -7,8 +7,8 @@ from trcgl.config import load_params
 from trcgl.evaluation.plots import save_figure
 from trcgl.evaluation.report import OURS, REFERENCE, read_table, report_page
 from trcgl.evaluation.report_pictures import classifier_curves, diffusion_loss, label_distribution
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_json, written_beside
+from trcgl.runtime.stage import run_stage
 
 METRICS, CLASSES = Path("metrics"), Path("data/labels/classes.json")
 HISTORIES = {REFERENCE: METRICS / "baseline_history.csv", OURS: METRICS / "classifier_history.csv"}
@@ -29,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -20,9 +20,9 @@ from trcgl.labels.class_list import read_classes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.device import pick_device, pick_dtype
 from trcgl.runtime.disk import check_space
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_parquet
 from trcgl.runtime.processes import join_processes
+from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
@@ -60,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -4,8 +4,8 @@ import sys
 
 from trcgl.config import load_params
 from trcgl.images.manifest import scan_images
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import write_parquet
+from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
@@ -14,4 +14,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

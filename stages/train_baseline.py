@@ -6,7 +6,7 @@ from pathlib import Path
 from trcgl.classifier.leakage import stop_if_leaking
 from trcgl.classifier.run import TrainingFiles, train_and_save
 from trcgl.config import load_params
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.stage import run_stage
 
 FILES = TrainingFiles(
     images=Path("data/images/classifier"),
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

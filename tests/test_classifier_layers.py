@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trcgl.classifier.channel_reweighting import ChannelReweighting, LearnedReweighting
 from trcgl.classifier.class_attention import ClassAttention, attended_scores, largest_score
-from trcgl.classifier.label_graph import LabelGraph, edges_of, graph_convolution
+from trcgl.classifier.label_graph import LabelGraph, convolved, graph_convolution
 
 BATCH, FEATURES, CLASSES, SIDE = 3, 32, 4, 5
 
@@ -25,14 +25,29 @@ def directed() -> Tensor:
     return matrix
 
 
-def test_graph_convolution_is_the_dense_product():
+def edges_of(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """torch-geometric sends messages from edge_index[0] to edge_index[1]: the entry A_ij is an edge from j to i."""
+    target, source = matrix.nonzero(as_tuple=True)
+    return torch.stack((source, target)), matrix[target, source]
+
+
+def test_graph_convolution_is_torch_geometrics_along_the_edges_and_the_dense_product():
     torch.manual_seed(0)
     layer = graph_convolution(6, 7).double()
-    nodes, matrix = torch.randn(CLASSES, 6).double(), directed().double()
-    expected = matrix @ nodes @ layer.lin.weight.T
-    assert (layer(nodes, *edges_of(matrix)) - expected).abs().max() < 1e-12
+    nodes, matrix = torch.randn(CLASSES, 6).double().requires_grad_(), directed().double()
+    ours = convolved(layer, nodes, matrix)
+    along_edges = layer(nodes, *edges_of(matrix))
+    assert (ours - along_edges).abs().max() < 1e-12
+    assert (ours - matrix @ nodes @ layer.lin.weight.T).abs().max() < 1e-12
+    inputs = (nodes, layer.lin.weight)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours.square().sum(), inputs),
+        torch.autograd.grad(along_edges.square().sum(), inputs),
+        strict=True,
+    ):
+        assert (mine - theirs).abs().max() < 1e-11
     # The transpose is something else: the test would see a wrong orientation
-    assert (layer(nodes, *edges_of(matrix.T)) - expected).abs().max() > 1e-2
+    assert (convolved(layer, nodes, matrix.T) - along_edges).abs().max() > 1e-2
 
 
 def test_label_graph_is_two_dense_layers_and_a_cosine():

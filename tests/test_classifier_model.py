@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.classifier_cases import SHARED, TRCGL
 from trcgl.classifier import backbone as backbone_module
 from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape, warn_if_seen
+from trcgl.classifier.calibration import Scaling
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict, predict_with_maps
 from trcgl.runtime.errors import InputError
@@ -43,18 +44,48 @@ def build(initial_weights: str | None = None) -> Classifier:
     return model.eval()
 
 
-def test_save_and_load_give_the_same_model(tmp_path: Path):
+def calibrated() -> Classifier:
     model = build()
+    model.calibrate({"effusion": Scaling(0.7, -1.0), "nodule": Scaling(1.1, 0.1)})
+    return model
+
+
+def test_save_and_load_give_the_same_model(tmp_path: Path):
+    model = calibrated()
     model.save(tmp_path / "model")
     again = Classifier.load(tmp_path / "model")
     assert again.config == model.config
     assert again.thresholds == model.thresholds
+    assert again.scalings == model.scalings
     assert (predict(again, IMAGES) == predict(model, IMAGES)).all()
     for found, expected in zip(predict_with_maps(again, IMAGES), predict_with_maps(model, IMAGES), strict=True):
         assert (found == expected).all()
     assert {path.name for path in (tmp_path / "model").iterdir()} == {
-        "model.safetensors", "config.json", "classes.json", "thresholds.json",
+        "model.safetensors", "config.json", "classes.json", "calibration.json", "thresholds.json",
     }  # fmt: skip
+
+
+def test_scalings_move_logits_and_nothing_else():
+    model = calibrated()
+    probabilities, maps = predict_with_maps(model, IMAGES)
+    model.calibrate(dict.fromkeys(CONFIG.class_names, Scaling()))
+    plain, same_maps = predict_with_maps(model, IMAGES)
+    logits = np.log(plain / (1 - plain)) * (0.7, 1.1) + (-1.0, 0.1)
+    assert probabilities == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
+    assert (maps == same_maps).all()
+
+
+def test_a_model_of_before_calibration_is_not_calibrated(tmp_path: Path):
+    calibrated().save(tmp_path / "model")
+    (tmp_path / "model" / "calibration.json").unlink()
+    assert set(Classifier.load(tmp_path / "model").scalings.values()) == {Scaling()}
+
+
+def test_a_calibration_of_other_findings_does_not_load(tmp_path: Path):
+    calibrated().save(tmp_path / "model")
+    (tmp_path / "model" / "calibration.json").write_text('{"effusion": {"slope": 1.0, "offset": 0.0}}')
+    with pytest.raises(InputError, match=r"calibration\.json and classes.json name different findings"):
+        Classifier.load(tmp_path / "model")
 
 
 def test_files_have_the_same_bytes_in_every_process(tmp_path: Path):

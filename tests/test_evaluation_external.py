@@ -61,6 +61,7 @@ def save_model(folder: Path, **changes: object) -> Classifier:
     model = build()
     model.config = dataclasses.replace(CONFIG, **{"preparation": PREPARATION, **changes})
     model.thresholds = dict(zip(model.config.class_names, model.thresholds.values(), strict=True))
+    model.calibrate(dict(zip(model.config.class_names, model.scalings.values(), strict=True)))
     model.save(folder)
     return model
 

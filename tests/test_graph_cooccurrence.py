@@ -6,7 +6,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
+from trcgl.graph.cooccurrence import Cooccurrence, _pairs, count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
 from trcgl.runtime.errors import InputError
 
@@ -33,6 +33,13 @@ def test_images_are_those_that_could_have_shown_both():
     found = count_cooccurrence(TARGETS, NAMES, 0.0)
     # The last row does not know the first finding, the second and the fourth not the third
     assert found.images.tolist() == [[4, 4, 2], [4, 5, 3], [2, 3, 3]]
+
+
+def test_counts_do_not_depend_on_how_many_rows_are_counted_at_a_time():
+    targets = np.random.default_rng(0).choice([1.0, 0.0, np.nan], (1000, 7))
+    present = (targets == 1).astype(np.int64)
+    assert (count_cooccurrence(targets, tuple("abcdefg"), 0.0).counts == present.T @ present).all()
+    assert (_pairs(targets == 1, 13) == present.T @ present).all()
 
 
 def test_row_is_the_condition_and_smoothing_enters_the_divisor():

@@ -8,8 +8,8 @@ from trcgl.classifier.run import train_and_save
 from trcgl.evaluation.arm_runs import real_files, steps_like
 from trcgl.evaluation.study import load_study
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, write_json
+from trcgl.runtime.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -8,8 +8,8 @@ from pathlib import Path
 from trcgl.evaluation.study import load_study
 from trcgl.evaluation.workplace import run_stages
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside
+from trcgl.runtime.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("make_phantom", "scan_images", "parse_labels", "cache_images", "build_cooccurrence")
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -7,8 +7,9 @@ from pathlib import Path
 from trcgl.classifier.run import TrainingFiles, train_and_save
 from trcgl.evaluation.arm_runs import real_files, steps_on_real_images
 from trcgl.evaluation.study import load_study
-from trcgl.runtime.errors import InputError, exit_code
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside
+from trcgl.runtime.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

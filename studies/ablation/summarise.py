@@ -9,8 +9,8 @@ from trcgl.evaluation.ablation import arm_metrics, best_on_validation, compariso
 from trcgl.evaluation.plots import difference_forest, save_figure
 from trcgl.evaluation.study import load_study
 from trcgl.labels.class_list import read_classes
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import replace_between, write_csv
+from trcgl.runtime.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

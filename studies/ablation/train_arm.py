@@ -13,8 +13,8 @@ from trcgl.evaluation.arm_runs import arm_files, steps_like
 from trcgl.evaluation.split import load_split, split_predictions
 from trcgl.evaluation.study import JUDGE, load_study
 from trcgl.labels.class_list import read_classes
-from trcgl.runtime.errors import exit_code
 from trcgl.runtime.files import directory_beside, read_parquet, write_json, write_parquet
+from trcgl.runtime.stage import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(run_stage(main))

@@ -119,9 +119,16 @@ MODELS = (
     ),
     Case(
         "Model folder",
+        "calibration of other findings",
+        MODEL,
+        model(calibration='{"hernia": {"slope": 1.0, "offset": 0.0}}'),
+        "model: calibration.json and classes.json name different findings",
+    ),
+    Case(
+        "Model folder",
         "classes and weights of two models",
         MODEL,
-        model(classes='{"classes": [{"name": "Mass", "group": "head"}]}', thresholds='{"Mass": 0.5}'),
+        model(classes='{"classes": [{"name": "Mass", "group": "head"}]}', thresholds='{"Mass": 0.5}', calibration="{}"),
         "model: model.safetensors and config.json do not fit (...)",
     ),
     Case(

@@ -15,21 +15,22 @@ with warnings.catch_warnings():
     from torch_geometric.nn import GCNConv
 
 
-def edges_of(adjacency: Tensor) -> tuple[Tensor, Tensor]:
-    """A dense matrix as torch-geometric's edges, so that a convolution computes out_i = sum_j A_ij x_j.
-
-    torch-geometric sends messages from edge_index[0] to edge_index[1]: the entry A_ij is an edge from j to i.
-
-    Returns:
-        edge_index: int64 [2, E]; edge_weight: [E], the E entries that are not zero.
-    """
-    target, source = adjacency.nonzero(as_tuple=True)
-    return torch.stack((source, target)), adjacency[target, source]
-
-
 def graph_convolution(features_in: int, features_out: int) -> GCNConv:
-    """A x W for a matrix A given as edges: the layer adds neither self-loops nor a normalisation to it."""
+    """torch-geometric's layer for a matrix A that is normalised already: it adds neither self-loops nor a norm."""
     return GCNConv(features_in, features_out, add_self_loops=False, normalize=False, bias=False)
+
+
+def convolved(layer: GCNConv, nodes: Tensor, adjacency: Tensor) -> Tensor:
+    """What `layer` computes along the edges of a dense matrix A: A x W, as two products.
+
+    Label graphs have a few hundred nodes, and most pairs an edge: a message for each of them took 35 times as long
+    (174 findings, 2,048 features), a third of a training step of ResNet-50.
+
+    Args:
+        nodes: [C, d].
+        adjacency: [C, C]; out_i = sum_j A_ij x_j W.
+    """
+    return layer.lin(adjacency @ nodes)
 
 
 class ClassVectors(nn.Module):
@@ -47,8 +48,6 @@ class ClassVectors(nn.Module):
 
     adjacency: Tensor
     vectors: Tensor
-    edge_index: Tensor
-    edge_weight: Tensor
 
     def __init__(
         self,
@@ -62,11 +61,7 @@ class ClassVectors(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        edge_index, edge_weight = edges_of(adjacency)
         self.register_buffer("adjacency", adjacency.clone())
-        # Follow from the adjacency, so they are not saved with it
-        self.register_buffer("edge_index", edge_index, persistent=False)
-        self.register_buffer("edge_weight", edge_weight, persistent=False)
         if learned:
             self.vectors = nn.Parameter(vectors.clone())
         else:
@@ -78,8 +73,8 @@ class ClassVectors(nn.Module):
 
     def forward(self) -> Tensor:
         """[C, F]."""
-        hidden = F.leaky_relu(self.first(self.vectors, self.edge_index, self.edge_weight), self.slope)
-        return self.second(self.dropout(hidden), self.edge_index, self.edge_weight)
+        hidden = F.leaky_relu(convolved(self.first, self.vectors, self.adjacency), self.slope)
+        return convolved(self.second, self.dropout(hidden), self.adjacency)
 
 
 class LabelGraph(nn.Module):

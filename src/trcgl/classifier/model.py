@@ -1,6 +1,7 @@
 """The classifier: uint8 picture in, one logit and one class map a finding out; saved as plain, comparable files."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape
+from trcgl.classifier.calibration import Scaling
 from trcgl.classifier.heads.build import Head, build_head
 from trcgl.images.preparation import Preparation
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
 
 WEIGHTS = "model.safetensors"
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,13 @@ class Classifier(nn.Module):
     Attributes:
         config: as given.
         thresholds: probability by class name from which a finding counts as present; 0.5 until tuned.
+        scalings: of the logits, by class name; they change nothing until `calibrate`.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
+    slope: Tensor
+    offset: Tensor
 
     def __init__(
         self,
@@ -75,6 +81,10 @@ class Classifier(nn.Module):
         self.thresholds = dict.fromkeys(config.class_names, 0.5)
         self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean, dtype=torch.float32))
         self.register_buffer("pixel_std", torch.tensor(config.pixel_std, dtype=torch.float32))
+        # In a file of their own, which people can read
+        self.register_buffer("slope", torch.ones(len(config.class_names)), persistent=False)
+        self.register_buffer("offset", torch.zeros(len(config.class_names)), persistent=False)
+        self.scalings = dict.fromkeys(config.class_names, Scaling())
         imagenet = initial_weights == "imagenet"
         self.backbone = create_backbone(config.backbone, config.backbone_options, pretrained=imagenet)
         if initial_weights is not None and not imagenet:
@@ -96,7 +106,15 @@ class Classifier(nn.Module):
         features = self.features(images)
         # The head is small: float32 costs nothing there and keeps softmax and cosine exact
         with torch.autocast(images.device.type, enabled=False):
-            return self.head(features.float())
+            logits, maps = self.head(features.float())
+            return self.slope * logits + self.offset, maps
+
+    @torch.no_grad()
+    def calibrate(self, scalings: Mapping[str, Scaling]) -> None:
+        """Take the scaling of each class; see calibration.py."""
+        self.scalings = {name: scalings[name] for name in self.config.class_names}
+        for buffer, values in zip((self.slope, self.offset), zip(*self.scalings.values(), strict=True), strict=True):
+            buffer.copy_(torch.tensor(values))
 
     def features(self, images: Tensor) -> Tensor:
         """The backbone's last map [B, F, h, w], which the head reads; images as in `forward`."""
@@ -108,7 +126,7 @@ class Classifier(nn.Module):
         return feature_maps(self.backbone, (images - self.pixel_mean) / self.pixel_std)
 
     def save(self, folder: str | Path) -> None:
-        """Replace `folder` by model.safetensors, config.json, classes.json and thresholds.json.
+        """Replace `folder` by model.safetensors, config.json, classes.json, calibration.json and thresholds.json.
 
         Same weights, same bytes: the tensors go without metadata, whose order would differ between processes.
         """
@@ -119,11 +137,12 @@ class Classifier(nn.Module):
             write_json(beside / "config.json", config)
             classes = [{"name": name, "group": group} for name, group in zip(names, groups, strict=True)]
             write_json(beside / "classes.json", {"classes": classes})
+            write_json(beside / CALIBRATION, {name: scaling._asdict() for name, scaling in self.scalings.items()})
             write_json(beside / "thresholds.json", self.thresholds)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Classifier":
-        """Read a saved classifier, in evaluation mode on the CPU.
+        """Read a saved classifier, in evaluation mode on the CPU; one without a calibration.json is not calibrated.
 
         Raises:
             InputError: a file is missing or damaged, or files and tensors do not belong together.
@@ -142,10 +161,13 @@ class Classifier(nn.Module):
                 class_groups=tuple(entry["group"] for entry in classes),
             )
             thresholds = read_json(folder / "thresholds.json")
+            calibrated = read_json(folder / CALIBRATION) if (folder / CALIBRATION).exists() else {}
+            scalings = {name: Scaling(**values) for name, values in calibrated.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
-        if set(thresholds) != set(config.class_names):
-            raise InputError(f"{folder}: thresholds.json and classes.json name different findings")
+        for file, named in (("thresholds.json", thresholds), (CALIBRATION, scalings or config.class_names)):
+            if set(named) != set(config.class_names):
+                raise InputError(f"{folder}: {file} and classes.json name different findings")
         try:
             # The label graph's own tensors say how large it is
             graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
@@ -155,4 +177,6 @@ class Classifier(nn.Module):
             reason = " ".join(str(error).split())
             raise InputError(f"{folder}: model.safetensors and config.json do not fit ({reason})") from None
         model.thresholds = {name: float(thresholds[name]) for name in config.class_names}
+        if scalings:
+            model.calibrate(scalings)
         return model.eval()

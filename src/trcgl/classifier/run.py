@@ -61,7 +61,8 @@ def train_and_save(
         name: of the run's resumable state.
         params: everything but the training section.
         training: `params.baseline`, `params.classifier`, or one like them.
-        model, history: what is written, a folder (None: nothing but what is returned) and a CSV.
+        model: the folder that is written; None: nothing but what is returned.
+        history: a CSV, written anew after every epoch, so that one can look at its curve meanwhile.
         steps_per_epoch: see `train`.
     """
     with training_together(pick_device(params.compute.device)) as processes:
@@ -87,6 +88,7 @@ def train_and_save(
                 steps_per_epoch=steps_per_epoch,
                 resume=resume,
                 processes=processes,
+                tell=lambda rows: write_csv(history, rows),
             )
         if processes.index == 0:
             if model is not None:

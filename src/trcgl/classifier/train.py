@@ -11,6 +11,7 @@ share of the batch divided by `accumulate`); all else is as in one process with 
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from trcgl.classifier.augment import Augmentation
 from trcgl.classifier.build import build_model, loss_of
+from trcgl.classifier.calibration import fit_scalings
 from trcgl.classifier.data import TrainingData, prefetched
 from trcgl.classifier.extra import extra_rows, extra_weight, with_extra
 from trcgl.classifier.model import Classifier
@@ -51,7 +53,7 @@ class Trained:
     """What a run leaves.
 
     Attributes:
-        model: the averaged weights of the best epoch, with tuned thresholds, in evaluation mode.
+        model: the averaged weights of the best epoch, calibrated, with tuned thresholds, in evaluation mode.
         history: DataFrame [epoch, phase, loss, val_mAP], one row an epoch; phases as in schedule.py. Epochs that early
             stopping left out have no row.
         best_epoch: counted from 1, as in the history.
@@ -75,6 +77,7 @@ def train(
     steps_per_epoch: int | None = None,
     resume: ResumePoint | None = None,
     processes: Processes = ALONE,
+    tell: Callable[[pd.DataFrame], None] = lambda history: None,
 ) -> Trained:
     """Train one classifier.
 
@@ -89,6 +92,7 @@ def train(
             optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
             epoch and step derives its own from the seed.
         processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
+        tell: is given the history so far after every epoch, in process 0.
 
     Raises:
         InputError: loss or gradient stopped being a number (the message names step and images), batches do not divide
@@ -211,6 +215,8 @@ def train(
             *(sum(map(len, batches)) / seconds, 100 * waited / seconds, optimizer.param_groups[-1]["lr"]),
             time.perf_counter() - started,
         )
+        if processes.index == 0:
+            tell(pd.DataFrame(history))
         if phase == "all" and stops_early(history, params.patience):
             log.info("no better val mAP in %s epochs: all parameters have been trained", params.patience)
         if resume is not None and processes.index == 0:
@@ -229,7 +235,14 @@ def train(
 
     trained: Classifier = average.module
     trained.load_state_dict(best["weights"])
-    probabilities = predict_together(trained, data, processes, batch_size=params.batch_size, precision="fp32")
+
+    def probabilities_of(model: Classifier) -> np.ndarray:
+        return predict_together(model, data, processes, batch_size=params.batch_size, precision="fp32")
+
+    prevalence = np.nanmean(data.targets[data.train], axis=0)
+    scalings = fit_scalings(data.targets[data.val], probabilities_of(trained), prevalence)
+    trained.calibrate(dict(zip(data.class_names, scalings, strict=True)))
+    probabilities = probabilities_of(trained)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))

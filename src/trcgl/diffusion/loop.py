@@ -61,9 +61,20 @@ class Journal:
     the step), latents and text embeddings (computed anew).
     """
 
-    def __init__(self, resume: ResumePoint | None = None, *, writes: bool = True):
-        """`writes`: False in all but one of several processes, which all continue from the same state."""
-        self._resume, self._writes = resume, writes
+    def __init__(
+        self,
+        resume: ResumePoint | None = None,
+        *,
+        writes: bool = True,
+        tell: Callable[[pd.DataFrame], None] = lambda curve: None,
+    ):
+        """Start, or go on from what `resume` has.
+
+        Args:
+            writes: False in all but one of several processes, which all continue from the same state.
+            tell: is given the curve so far with each of its rows, where `writes` is True.
+        """
+        self._resume, self._writes, self._tell = resume, writes, tell
         state = resume.load() if resume else None
         self.finished: dict[str, dict[str, Tensor]] = state["finished"] if state else {}
         self.running: dict[str, Any] | None = state["running"] if state else None
@@ -71,6 +82,8 @@ class Journal:
 
     def record(self, phase: str, step: int, loss: float) -> None:
         self._curve.append([phase, step, loss])
+        if self._writes:
+            self._tell(self.curve())
 
     def keep(self, running: dict[str, Any] | None) -> None:
         """Replace the kept state; `running` is None between phases."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from trcgl.classifier.calibration import Scaling
 from trcgl.classifier.data import Pixels
 from trcgl.classifier.model import Classifier
 from trcgl.evaluation.test_time import View, predict_views
@@ -45,7 +46,7 @@ def ensemble_thresholds(models: Sequence[Classifier]) -> dict[str, float]:
 
 
 def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Classifier:
-    """One network with the mean of the weights, and of the thresholds: as fast as one member.
+    """One network with the mean of the weights, of the calibrations and of the thresholds: as fast as one member.
 
     Model soups, https://arxiv.org/abs/2203.05482, section 2 (the uniform soup). It works for models fine-tuned from one
     set of initial weights; networks that started from different random ones average to nothing useful. Running
@@ -71,6 +72,12 @@ def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Class
     }
     soup = copy.deepcopy(models[0])
     soup.load_state_dict(averaged)
+    soup.calibrate(
+        {
+            name: Scaling(*np.mean([model.scalings[name] for model in models], axis=0).tolist())
+            for name in models[0].config.class_names
+        }
+    )
     soup.thresholds = ensemble_thresholds(models)
     return soup.eval()
 

@@ -74,9 +74,20 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
         smoothing: added to the positives a probability is divided by, so that a finding seen once does not give a
             certainty. With 0, a finding never seen has probabilities 0.
     """
-    present = (targets == 1).astype(np.int64)
-    known = (~np.isnan(targets)).astype(np.int64)
-    counts = present.T @ present
+    counts = _pairs(targets == 1)
     divisor = counts.diagonal()[:, None] + float(smoothing)
     conditional = np.divide(counts, divisor, out=np.zeros(counts.shape), where=divisor > 0)
-    return Cooccurrence(tuple(names), counts, known.T @ known, conditional)
+    return Cooccurrence(tuple(names), counts, _pairs(~np.isnan(targets)), conditional)
+
+
+def _pairs(flags: np.ndarray, rows: int = 2**16) -> np.ndarray:
+    """flags.T @ flags of bool [N, C], counted: int64 [C, C].
+
+    In float32, whose whole numbers are exact up to 2**24, and `rows` at a time: for integers NumPy has no fast product
+    (17 s instead of 0.1 s for 100,000 images of 174 findings).
+    """
+    total = np.zeros((flags.shape[1], flags.shape[1]), np.int64)
+    for start in range(0, len(flags), rows):
+        part = flags[start : start + rows].astype(np.float32)
+        total += (part.T @ part).astype(np.int64)
+    return total

@@ -50,7 +50,10 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
             "check 'dataset.images' and the filters in 'labels'"
         )
     used = reasons == ""
-    rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str")).sort_values("image", ignore_index=True)
+    rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str"))
+    # Image names differ, so that any sort does; Arrow's takes half the time of pandas'
+    order = pc.sort_indices(pa.array(rows["image"]))  # pyright: ignore[reportAttributeAccessIssue]
+    rows = rows.take(order.to_numpy()).reset_index(drop=True)
     kept, selected = replace(kept, rows=rows.drop(columns="path")), rows[SELECTED_COLUMNS]
     return kept, selected
 
@@ -81,6 +84,8 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
     """
     found, several = _by_name(rows["image"], rows["folder"], paths)
     ambiguous = several.copy()
+    if not rows["file"].any():
+        return found, ambiguous
     depths = rows["file"].str.count("/").where(rows["file"] != "", -1)
     for depth in sorted(set(depths) - {-1}):
         own = (depths == depth).to_numpy(bool)
@@ -93,7 +98,7 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
 
 
 def _by_name(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    names = paths.str.replace(r"^.*/", "", regex=True)
+    names = paths.str.replace(r"^.*/", "", regex=True) if paths.str.contains("/", regex=False).any() else paths
     repeated = names.duplicated(keep=False).to_numpy(bool)
     found = _look_up(images, names[~repeated], paths[~repeated])
     ambiguous = images.isin(names[repeated]).to_numpy(bool)

@@ -7,6 +7,7 @@ never in two splits.
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from trcgl.labels.read import read_columns
@@ -25,14 +26,10 @@ def seeded_splits(
 
     Test is cut first: another validation fraction moves no patient into or out of it.
     """
-
-    def split(place: float) -> str:
-        if place < test_fraction:
-            return "test"
-        return "val" if place < test_fraction + validation_fraction else "train"
-
     patients = list(patients)
-    return dict(zip(patients, map(split, unit_intervals("split", seed, names=patients)), strict=True))
+    places = unit_intervals("split", seed, names=patients)
+    splits = np.select([places < test_fraction, places < test_fraction + validation_fraction], ["test", "val"], "train")
+    return dict(zip(patients, splits.tolist(), strict=True))
 
 
 def told_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:

@@ -17,25 +17,33 @@ class InputError(Exception):
         return " ".join(super().__str__().splitlines())
 
 
-def exit_code(main: Callable[[], None]) -> int:
+def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda line: None) -> int:
     """Run `main` and turn an `InputError` into one line on stderr and exit code 1; anything else is a bug.
 
     SIGTERM and Ctrl-C are one line, too, and the exit code by which shells know them.
+
+    Args:
+        failed: is told that line.
     """
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+        failed(line)
+
     try:
         with stopping_on_signals():
             main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
     except OSError as error:
         # A missing or locked file names itself; without a name it is a bug
         if error.filename is None and not isinstance(error, FileNotFoundError):
             raise
         name, reason = error.filename or error, error.strerror or "not found"
-        print(f"error: {name}: {reason}; dvc repro makes what the stages write", file=sys.stderr)
+        say(f"error: {name}: {reason}; dvc repro makes what the stages write")
         return 1
     except Stopped as stop:
-        print(f"error: stopped by {stop}; what is done is kept, run again to go on from there", file=sys.stderr)
+        say(f"error: stopped by {stop}; what is done is kept, run again to go on from there")
         return 128 + stop.number
     return 0

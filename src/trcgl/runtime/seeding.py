@@ -26,10 +26,14 @@ def rng(*parts: Part) -> np.random.Generator:
     return np.random.default_rng(seed_of(*parts))
 
 
-def unit_intervals(*parts: Part, names: Iterable[str]) -> list[float]:
+def unit_intervals(*parts: Part, names: Iterable[str]) -> np.ndarray:
     """For each name, a number in [0, 1) that depends on `parts` and that name alone: `seed_of(*parts, name)` / 2**63.
 
-    All of them at once, because a table of patients takes three times as long one by one.
+    All of them at once, because a table of patients takes four times as long one by one.
+
+    Returns:
+        float64, one a name.
     """
     before = _text([*parts, ""]).encode()
-    return [_first_63_bits(before + name.encode()) / 2**63 for name in names]
+    digests = b"".join([hashlib.sha256(before + name.encode()).digest() for name in names])
+    return (np.frombuffer(digests, "<u8")[::4] >> 1) / 2**63

@@ -1,0 +1,84 @@
+"""How a stage's script runs: errors as one line, and what it says also in a log file that can be sent on."""
+
+import hashlib
+import logging
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from trcgl.runtime.errors import exit_code
+from trcgl.runtime.logging import get_logger
+from trcgl.runtime.provenance import commit_of_code
+
+LOGS = Path("logs")
+BYTES, KEPT = 2**20, 3
+"""A log is moved aside at this size, and so many are kept beside it."""
+NAMED = ("torch", "torchvision", "diffusers", "transformers", "timm", "dvc", "numpy", "pandas")
+
+
+def run_stage(main: Callable[[], None]) -> int:
+    """`exit_code` of `main`, with a log in `logs/`, named after the script and its arguments.
+
+    The log starts with what an issue needs: commit, versions, machine, a hash of params.yaml. It holds no more than the
+    terminal shows; where it cannot be written (read-only folder, full disk), the run goes on without.
+    """
+    words = [Path(sys.argv[0]).stem, *sys.argv[1:]]
+    handler = _LogFile(LOGS / (re.sub(r"[^\w.-]+", "-", "-".join(words))[:100] + ".log"))
+    root = get_logger("stage").parent
+    assert root is not None
+    root.addHandler(handler)
+    try:
+        handler.note("%s: %s", " ".join(words), about())
+        code = exit_code(main, failed=lambda line: handler.note("%s", line))
+        handler.note("exit code %d", code)
+        return code
+    except Exception:
+        handler.note("ended by a bug", exc_info=True)
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def about() -> str:
+    """Commit, versions, machine and parameters in one line."""
+    found = []
+    for name in NAMED:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} missing")
+    params = Path("params.yaml")
+    said = hashlib.sha256(params.read_bytes()).hexdigest()[:12] if params.is_file() else "none"
+    return (
+        f"commit {commit_of_code()}; Python {platform.python_version()}; {', '.join(found)}; {platform.system()} "
+        f"{platform.machine()}, {os.cpu_count()} cores; params.yaml {said}"
+    )
+
+
+class _LogFile(RotatingFileHandler):
+    """A log file that is given up, not fought for, when it cannot be written."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8", delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            Path(self.baseFilename).parent.mkdir(exist_ok=True)
+        except OSError:
+            return
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        del record
+
+    def note(self, message: str, *values: object, exc_info: bool = False) -> None:
+        """A line for the file alone."""
+        info = sys.exc_info() if exc_info else None
+        self.handle(logging.LogRecord("trcgl.stage", logging.INFO, __file__, 0, message, values, info))
