@@ -1,13 +1,19 @@
-"""Put the results of the speed benchmarks into docs/performance.md: `PYTHONPATH=src python -m benchmarks.table`."""
+"""Put the results of the speed benchmarks into docs/performance.md and draw them.
+
+PYTHONPATH=src python -m benchmarks.table
+"""
 
 from pathlib import Path
 
 from benchmarks.__main__ import SPEED
+from benchmarks.plot import draw
 
 from trcgl.runtime.files import read_json, replace_between
 
 DOCUMENT = Path("docs/performance.md")
 RESULTS = Path("benchmarks/results")
+WITH_PEERS_CODE = ("authors", "diffusers_lora")
+"""Benchmarks that need a folder of a peer's code, which `python -m benchmarks` cannot know."""
 
 
 def lines_of(name: str) -> list[str]:
@@ -35,8 +41,10 @@ def main() -> None:
         "| question (unit) | ours | peer | floor | ratio (quartiles) | target | holds |",
         "|---|---|---|---|---|---|---|",
     ]
-    rows = [line for name in SPEED for line in lines_of(name)]
-    replace_between(DOCUMENT, "speed", "\n".join([*head, *rows]) + "\n")
+    names = (*SPEED, *WITH_PEERS_CODE)
+    lines = [line for name in names for line in lines_of(name)]
+    replace_between(DOCUMENT, "speed", "\n".join([*head, *lines]) + "\n")
+    draw([row for name in names if (path := RESULTS / f"{name}.json").exists() for row in read_json(path)["rows"]])
 
 
 if __name__ == "__main__":

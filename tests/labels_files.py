@@ -71,6 +71,7 @@ def labels_params(**changes: Any) -> LabelsParams:
         "class_table": None,
         "not_findings": ("normal", "unchanged", "exclude", "suboptimal study"),
         "uncertain": "unknown",
+        "missing": "unknown",
         "exclude_images_with": ("exclude", "suboptimal study"),
         "findings": None,
         "min_positives": 1,

@@ -61,9 +61,12 @@ def test_chexpert_codes(tmp_path: Path):
     assert table.rows["patient"].nunique() == 2
     columns = ["Edema", "Pneumonia", "Fracture", "Support Devices", "Lung Lesion"]
     assert table.matrix(columns).tolist() == [[1, -1, 0, -1, -1], [0, 0, 0, -1, 0], [1, -1, -1, -1, -1]]
-    assert table.settled("positive").matrix(columns)[0].tolist() == [1, 1, 0, -1, -1]
-    assert table.settled("negative").matrix(columns)[0].tolist() == [1, 0, 0, -1, -1]
-    assert table.settled("unknown").matrix(columns).tolist() == table.matrix(columns).tolist()
+    assert table.settled("positive", "unknown").matrix(columns)[0].tolist() == [1, 1, 0, -1, -1]
+    assert table.settled("negative", "unknown").matrix(columns)[0].tolist() == [1, 0, 0, -1, -1]
+    assert table.settled("unknown", "unknown").matrix(columns).tolist() == table.matrix(columns).tolist()
+    # The second label is uncertain and stays so; what is blank is absent
+    assert table.settled("unknown", "negative").matrix(columns)[0].tolist() == [1, -1, 0, 0, 0]
+    assert table.settled("positive", "negative").matrix(columns)[0].tolist() == [1, 1, 0, 0, 0]
 
 
 def test_files_whose_names_repeat_are_found_by_their_whole_ending(tmp_path: Path):
@@ -225,7 +228,7 @@ def test_vindr_majority(tmp_path: Path):
     )
     assert table.rows["image"].to_list() == ["a.dicom", "b.dicom", "c.dicom", "f.dicom"]
     assert table.matrix(["ILD"])[:, 0].tolist() == [1, 0, -1, -1]
-    assert table.settled("positive").matrix(["ILD"])[:, 0].tolist() == [1, 0, 1, -1]
+    assert table.settled("positive", "unknown").matrix(["ILD"])[:, 0].tolist() == [1, 0, 1, -1]
     assert reasons(table) == {4: "a reader twice", 5: "label value is not 1, 0, -1 or blank"}
     assert set(table.rows["projection"]) == {"PA"}
 
@@ -284,7 +287,7 @@ def test_folder_with_a_column_a_finding(tmp_path: Path):
     assert table.rows["image"].to_list() == ["a.png", "x_b.png", "x_c.png"]
     assert table.rows["split"].to_list() == ["train", "", "val"]
     assert table.matrix(["mass", "dai"]).tolist() == [[1, -1], [0, -1], [1, 1]]
-    assert table.settled("positive").matrix(["dai"])[:, 0].tolist() == [1, -1, 1]
+    assert table.settled("positive", "unknown").matrix(["dai"])[:, 0].tolist() == [1, -1, 1]
     found, _ = match_files(table.rows, pd.Series(["a.png", "deep/x/b.png", "y/c.png"]))
     assert found.tolist() == ["a.png", "deep/x/b.png", ""]
 
@@ -323,7 +326,7 @@ def built(table: LabelTable, **changes: Any) -> Labels:
     return build_labels(table, manifest_of(table.rows["image"]), labels_params(**changes))
 
 
-def test_the_policy_decides_on_uncertain_labels_alone(tmp_path: Path):
+def test_policies_decide_on_uncertain_and_on_blank_labels_each_alone(tmp_path: Path):
     splits = ("train", "val", "test")
     rows = [f"{n}.png,{n},{splits[n % 3]},1,{('1', '0', '-1', '')[n % 4]}" for n in range(24)]
     table = read_folder(folder_file(tmp_path, "image,patient,split,mass,dai", *rows))
@@ -334,6 +337,9 @@ def test_the_policy_decides_on_uncertain_labels_alone(tmp_path: Path):
         assert labels.labels["dai"].astype(object).fillna(-9).to_list() == expected
         assert labels.labels["mass"].to_list() == [1] * 24
         assert labels.metrics["uncertain_labels"] == 6
+    labels = built(table, missing="negative")
+    expected = [{"1": 1, "0": 0, "-1": -9, "": 0}[text] for text in known]
+    assert labels.labels["dai"].astype(object).fillna(-9).to_list() == expected
     (dai,) = (entry for entry in built(table).classes["classes"] if entry["name"] == "dai")
     assert dai["prevalence"] == 0.5
 

@@ -79,6 +79,7 @@ class LabelsParams:
     class_table: str | None
     not_findings: tuple[str, ...]
     uncertain: str = knob(choices=("unknown", "positive", "negative"))
+    missing: str = knob(choices=("unknown", "negative"))
     exclude_images_with: tuple[str, ...]
     findings: tuple[str, ...] | None
     min_positives: int = knob(low=1)

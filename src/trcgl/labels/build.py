@@ -60,7 +60,7 @@ def build_labels(
 
     Splits are those of `split_file`, else those that the source tells of itself. Patients of whom it does not tell are
     split by seed among training and the splits that it names nobody for: an official test set stays what it is.
-    Uncertain labels are read as `labels.uncertain` says.
+    Uncertain labels and blank ones are read as `labels.uncertain` and `labels.missing` say.
 
     A normal label beside a finding: the finding stays and the image is not normal (normal is no class unless
     `labels.findings` or the class table make it one; then its column says what the source says). Counted in
@@ -77,7 +77,7 @@ def build_labels(
     """
     table, selected = select_images(table, manifest, params)
     uncertain = len(table.uncertain)
-    table = table.settled(params.uncertain)
+    table = table.settled(params.uncertain, params.missing)
     table, split = _split(table, params, split_file)
     contradicting = table.having([table.normal]) & table.having(
         [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]

@@ -30,7 +30,8 @@ class LabelTable:
         positives: one row a label that is present: row, label (categorical; its categories are the vocabulary, in the
             order of the first row that has them, or of the source's columns).
         uncertain: like `positives`, for labels that the source calls uncertain (-1); see `settled`.
-        unknowns: like `positives`, for labels of which the source does not tell. Any other pair is negative.
+        unknowns: like `positives`, for labels of which the source does not tell; see `settled`. Any other pair is
+            negative.
         rejected: row, image, reason.
         normal: the label by which the source says "nothing found".
     """
@@ -84,14 +85,21 @@ class LabelTable:
             rejected=rejected,
         )
 
-    def settled(self, policy: str) -> "LabelTable":
-        """The table without uncertain labels: they become `unknown`, `positive` or `negative`, as the policy says."""
-        assert policy in ("unknown", "positive", "negative"), policy
-        settled = replace(self, uncertain=no_pairs(self.uncertain))
-        if policy == "positive":
+    def settled(self, uncertain: str, missing: str) -> "LabelTable":
+        """The table with every label present, absent or unknown.
+
+        Args:
+            uncertain: what uncertain labels become, `unknown`, `positive` or `negative`.
+            missing: what labels become that the source does not tell, `unknown` or `negative`.
+        """
+        assert uncertain in ("unknown", "positive", "negative"), uncertain
+        assert missing in ("unknown", "negative"), missing
+        unknowns = no_pairs(self.unknowns) if missing == "negative" else self.unknowns
+        settled = replace(self, uncertain=no_pairs(self.uncertain), unknowns=unknowns)
+        if uncertain == "positive":
             return replace(settled, positives=pd.concat([self.positives, self.uncertain], ignore_index=True))
-        if policy == "unknown":
-            return replace(settled, unknowns=pd.concat([self.unknowns, self.uncertain], ignore_index=True))
+        if uncertain == "unknown":
+            return replace(settled, unknowns=pd.concat([unknowns, self.uncertain], ignore_index=True))
         return settled
 
     def having(self, labels: Sequence[str]) -> np.ndarray:
