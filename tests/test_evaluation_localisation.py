@@ -13,7 +13,8 @@ from tests.test_classifier_model import build
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.classifier.predict import predict_with_maps
 from trcgl.classifier.receptive_field import receptive_shift
-from trcgl.evaluation import localisation, places
+from trcgl.classifier.spread_map import spread_over
+from trcgl.evaluation import places
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.localisation import COLUMNS, is_hit, judge, localisation_table, otsu_segment, overlap, peak
 from trcgl.evaluation.places import FRAME, Places, box_mask, decode_mask, encode_mask, find_places, in_frame, mean_masks
@@ -132,7 +133,7 @@ def test_the_stronger_neighbour_draws_the_peak():
 
 def test_upsampling_is_bilinear_between_cell_centres():
     cells = np.random.default_rng(0).random((3, 4, 4))
-    found = [localisation.upsampled(each) for each in cells]
+    found = [spread_over(each, 256) for each in cells]
     centre = (np.arange(4) + 0.5) * 64 - 0.5
     at = (np.arange(FRAME)).astype(float)
     for map_, expected in zip(found, cells, strict=True):
@@ -146,7 +147,7 @@ def test_a_shift_moves_maps_and_peaks_alike():
     cells[4, 3] = 2.0
     shift = (1 / 8, 2 / 8)
     np.testing.assert_allclose(
-        localisation.upsampled(cells, shift)[64:, 128:], localisation.upsampled(cells)[32:-32, 64:-64], atol=1e-6
+        spread_over(cells, 256, shift)[64:, 128:], spread_over(cells, 256)[32:-32, 64:-64], atol=1e-6
     )
     here, moved = peak(cells), peak(cells, shift)
     assert here is not None

@@ -186,8 +186,8 @@ def test_an_overlay_shows_the_evidence_in_its_place(folder: Path):
     assert abs(row - 2.5 * 64) < 8
     assert abs(column - 5.5 * 64) < 8
     assert changed[300:, :200].max() == 0
-    moved = np.asarray(overlay(picture, class_map, "finding", (0.1, -0.05))).astype(int)
-    np.testing.assert_array_equal(moved[32 + 51 : 300, 600:900], plain[32 : 300 - 51, 626:926])
+    moved = np.asarray(overlay(picture, class_map, "finding", (64 / 512, -32 / 512))).astype(int)
+    np.testing.assert_array_equal(moved[32 + 64 : 300, 600:900], plain[32 : 300 - 64, 632:932])
     assert plain[:32].max() == 255
     nothing = np.asarray(overlay(picture, -class_map.clip(0), "finding", (0.0, 0.0)))
     assert (nothing[32:] == 100).all()

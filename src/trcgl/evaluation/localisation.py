@@ -26,6 +26,7 @@ from trcgl.classifier.data import Pixels
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.peak import peak_of
 from trcgl.classifier.receptive_field import receptive_shift
+from trcgl.classifier.spread_map import NOWHERE, spread_over
 from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.metrics import GROUPS
@@ -35,39 +36,17 @@ TOLERANCE = 15.0
 """Pixels of the frame: the published 15, at 256 pixels a side."""
 SHIFT_IMAGES = 64
 """Pictures over which the shift of the cells is measured."""
-NOWHERE = (0.0, 0.0)
 MEAN, ALL = "(mean)", "all"
 COLUMNS = (
     "model", "method", "finding", "group", "images", "pointing", "low", "high", "iou", "centre", "iou_low", "iou_high"
 )  # fmt: skip
 
 
-def upsampled(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> np.ndarray:
-    """float [h, w] -> float32 [FRAME, FRAME], bilinear between the cells, the outermost ones going on to the edge.
-
-    Args:
-        shift: how far the cells look down and right of the middle of their tiles, as shares of the side.
-    """
-    (height, width), (down, right) = evidence.shape, shift
-    pixel = (np.arange(FRAME) + 0.5) / FRAME
-    rows, columns = (pixel - down) * height - 0.5, (pixel - right) * width - 0.5
-    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
-    tall = _between(np.asarray(evidence, dtype=np.float64), rows)
-    return _between(tall.T, columns).T.astype(np.float32)
-
-
-def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Rows of values [h, ...] at fractional indices within 0..h-1, linearly interpolated."""
-    below = np.minimum(at.astype(int), max(len(values) - 2, 0))
-    share = (at - below)[:, None]
-    return values[below] * (1 - share) + values[np.minimum(below + 1, len(values) - 1)] * share
-
-
 def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
     """Row and column, in pixels of the frame, of the maximum of a map [h, w] (`peak_of`); None if it has none.
 
     Args:
-        shift: as of `upsampled`; the point stays in the frame.
+        shift: as of `spread_over`; the point stays in the frame.
     """
     if (found := peak_of(evidence)) is None:
         return None
@@ -116,7 +95,7 @@ def judge(
     Args:
         maps: [M, h, w].
         which: [P] the map of each place.
-        shift: as of `upsampled`.
+        shift: as of `spread_over`.
 
     Returns:
         hits [P] of 1 or 0, overlaps [P] in 0..1, both float64.
@@ -124,7 +103,7 @@ def judge(
     hits, overlaps = np.zeros(len(places.rows)), np.zeros(len(places.rows))
     for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):
         hits[i] = is_hit(peak(maps[index], shift), mask)
-        overlaps[i] = overlap(otsu_segment(upsampled(maps[index], shift)), mask)
+        overlaps[i] = overlap(otsu_segment(spread_over(maps[index], FRAME, shift)), mask)
     return hits, overlaps
 
 

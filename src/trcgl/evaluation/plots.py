@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
+from trcgl.classifier.spread_map import OPACITY, coloured_share
 from trcgl.evaluation.metrics import GROUPS
 
 MODEL_COLOURS = {"baseline": "#8c8c8c", "trcgl": "#c44e52"}
@@ -138,11 +139,9 @@ def attention_overlays(
     for axes, image, attention, title, mask in zip(panels.ravel(), images, maps, titles, masks, strict=False):
         size = image.shape[0]
         axes.imshow(np.hstack([image, image]), cmap="gray", vmin=0, vmax=255)
-        evidence = np.maximum(attention, 0)
-        down, right = shift[0] * size, shift[1] * size
-        axes.imshow(evidence, cmap="inferno", alpha=0.45, vmin=0, vmax=max(float(evidence.max()), 1e-6),
-                    extent=(size - 0.5 + right, 2 * size - 0.5 + right, size - 0.5 + down, -0.5 + down),
-                    interpolation="bilinear")  # fmt: skip
+        share = coloured_share(attention, size, shift)
+        axes.imshow(share, cmap="inferno", alpha=OPACITY * share, vmin=0, vmax=1,
+                    extent=(size - 0.5, 2 * size - 0.5, size - 0.5, -0.5))  # fmt: skip
         if mask is not None and mask.any():
             scale = size / mask.shape[0]
             grid = (np.arange(mask.shape[0]) + 0.5) * scale - 0.5

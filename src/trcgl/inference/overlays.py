@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from trcgl.classifier.receptive_field import receptive_shift
+from trcgl.classifier.spread_map import OPACITY, coloured_share
 from trcgl.inference.files import absolute
 from trcgl.inference.pretrained import ScoredBatch, TRCGLNet
 from trcgl.runtime.errors import InputError
@@ -19,7 +20,6 @@ SIDE = 512
 """Of the picture in an overlay, in pixels: more than most models read, because people look at it."""
 BAR = 32
 SHIFT_IMAGES = 32
-OPACITY = 0.6
 
 
 class OverlayWriter:
@@ -90,13 +90,10 @@ def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple
         shift: how far the map's cells look down and right of the middle of their tiles, as shares of the side.
     """
     side = len(picture)
-    evidence = np.maximum(class_map, 0).astype(np.float32)
-    evidence = cv2.resize(evidence, (side, side), interpolation=cv2.INTER_LINEAR)
-    down, right = (np.clip(np.arange(side) - round(share * side), 0, side - 1) for share in shift)
-    evidence = evidence[down][:, right] / max(float(evidence.max()), 1e-12)
-    colours = cv2.applyColorMap((evidence * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    share = coloured_share(class_map, side, shift)
+    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     grey = np.repeat(picture[:, :, None], 3, axis=2)
-    opacity = OPACITY * evidence[:, :, None]
+    opacity = OPACITY * share[:, :, None]
     covered = (grey * (1 - opacity) + colours * opacity).astype(np.uint8)
     sheet = Image.new("RGB", (2 * side, side + BAR))
     sheet.paste(Image.fromarray(np.hstack([grey, covered])), (0, BAR))
