@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from tests.command_page import PAGE, commands
 from trcgl.cli import COMMANDS, main, parser
 
 
@@ -30,3 +31,7 @@ def test_completion_is_a_script_that_bash_understands(capsys: pytest.CaptureFixt
         ["bash", "-c", f"{script}\ncomplete -p trcgl"], capture_output=True, text=True, check=True
     ).stdout
     assert registered.startswith("complete ")
+
+
+def test_the_page_of_commands_is_what_the_commands_say():
+    assert commands() in PAGE.read_text(encoding="utf-8"), "run: python -m tests.command_page --write"
