@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
+from PIL import Image
 
 from tests.labels_files import PADCHEST_COLUMNS, padchest_row, write_padchest, write_rows
 from trcgl.cli import main
+from trcgl.labels.distribution import label_distribution
 from trcgl.labels.padchest import parse_list, read_padchest
+from trcgl.labels.report import label_counts
 from trcgl.runtime.errors import InputError
 
 text = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
@@ -176,6 +180,27 @@ def test_the_command_prints_counts_and_writes_them(tmp_path: Path, capsys: pytes
         "normal,L,0",
         "normal,PA,1",
     ]
+
+
+def test_the_command_draws_every_label_by_its_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [f"finding {n}" for n in range(60)]
+    lists = [labels, ["finding 7"], ["finding 7", "finding 9"]]
+    rows = [padchest_row(number, str(names)) for number, names in enumerate(lists, 1)]
+    file = write_padchest(tmp_path / "labels.csv", rows)
+    command = ["labels", "--dataset", "padchest", "--csv", str(file), "--plot"]
+    assert main([*command, str(tmp_path / "tail.png")]) == 0
+    with Image.open(tmp_path / "tail.png") as picture:
+        assert picture.format == "PNG"
+    figure = label_distribution(label_counts(read_padchest(file)), 3)
+    drawn = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+    lengths = [bar.get_width() for axes in figure.axes for bar in axes.patches if isinstance(bar, Rectangle)]
+    assert sorted(drawn) == sorted(labels)
+    more = {"finding 7": 3, "finding 9": 2}
+    assert dict(zip(drawn, lengths, strict=True)) == {name: more.get(name, 1) for name in labels}
+    assert drawn[:2] == ["finding 7", "finding 9"]
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "tail.txt")]) == 1
+    assert "give a name that ends with .png for --plot" in capsys.readouterr().err
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,13 +68,25 @@ def _labels(options: argparse.Namespace) -> None:
     from trcgl.runtime.files import write_csv
 
     table = read_table(options.dataset, options.csv)
-    if options.out is not None:
-        try:
-            write_csv(options.out, label_counts(table))
-        except OSError as error:
-            raise InputError(
-                f"{options.out}: cannot be written ({error.strerror}); give a file name for --out"
-            ) from None
+    counts = label_counts(table)
+
+    def draw(path: Path) -> None:
+        from trcgl.evaluation.plots import save_figure
+        from trcgl.labels.distribution import label_distribution
+
+        if path.suffix.lower() != ".png":
+            raise InputError(f"{path}: give a name that ends with .png for --plot")
+        save_figure(label_distribution(counts, len(table.rows)), path)
+
+    for flag, path, write in (
+        ("--out", options.out, lambda path: write_csv(path, counts)),
+        ("--plot", options.plot, draw),
+    ):
+        if path is not None:
+            try:
+                write(path)
+            except OSError as error:
+                raise InputError(f"{path}: cannot be written ({error.strerror}); give a file name for {flag}") from None
     print(summary(table))
 
 
@@ -152,12 +164,13 @@ COMMANDS = {
     "labels": Command(
         help="look at a label table without its images",
         description="Rows, kept, rejected by reason, labels and patients of a label table, before any filter.",
-        example="trcgl labels --dataset nih --csv Data_Entry_2017_v2020.csv --out counts.csv",
+        example="trcgl labels --dataset nih --csv Data_Entry_2017_v2020.csv --out counts.csv --plot counts.png",
         run=_labels,
         arguments=(
             DATASET,
             _argument("--csv", required=True, type=Path, metavar="FILE", help="the label file (.csv or .csv.gz)"),
             _argument("--out", type=Path, metavar="COUNTS.csv", help="write images per label and projection"),
+            _argument("--plot", type=Path, metavar="PICTURE.png", help="draw them, the most frequent label first"),
         ),
     ),
     "pretrain": Command(

@@ -1,0 +1,34 @@
+"""The long tail of a label table as a picture, before any filter: what `trcgl labels --plot` draws."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+ROWS = 50
+"""Labels in one column of the picture."""
+
+
+def label_distribution(counts: pd.DataFrame, images: int) -> Figure:
+    """Images with each label, most frequent first, in columns of ROWS.
+
+    Args:
+        counts: label, projection, count, as of `label_counts`.
+        images: of the table, for the title.
+    """
+    totals = counts.groupby("label")["count"].sum().sort_values(ascending=False, kind="stable")
+    columns, rows = max(1, -(-len(totals) // ROWS)), min(len(totals), ROWS)
+    figure, panels = plt.subplots(
+        1, columns, figsize=(5.2 * columns, 0.19 * rows + 1.2), sharex=True, squeeze=False, layout="constrained"
+    )
+    for column, axes in enumerate(panels[0]):
+        part = totals.iloc[column * ROWS : (column + 1) * ROWS]
+        places = np.arange(len(part))
+        axes.barh(places, part, color="#577590")
+        for place, total in zip(places, part, strict=True):
+            axes.text(max(total, 1), place, f" {total:,}", va="center", fontsize=6)
+        axes.set_yticks(places, part.index, fontsize=7)
+        # A logarithm, or nothing would be seen of the tail; so the bars cannot be stacked by projection
+        axes.set(xscale="log", xlim=(0.8, max(totals.max(), 1) * 4), ylim=(rows - 0.5, -0.5), xlabel="images")
+    figure.suptitle(f"{len(totals)} labels of {images:,} images", fontsize=11)
+    return figure
