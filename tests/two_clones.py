@@ -7,16 +7,17 @@ shared. Exit code 1, and a line an out, where the hashes in dvc.lock differ.
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.faults.pipeline import differences, run_quietly
 from tests.import_graph import ROOT
 from tests.tiny_project import TINY, run, set_params
 
 
-def fresh_clone(folder: Path) -> Path:
-    """What git has, with tiny parameters and an empty cache."""
+def fresh_clone(folder: Path, values: dict[str, Any]) -> Path:
+    """What git has, with other parameters and an empty cache."""
     run(folder.parent, "git", "clone", "--quiet", str(ROOT), folder.name)
-    set_params(folder / "params.yaml", TINY)
+    set_params(folder / "params.yaml", values)
     # Whatever cache the user's own settings name: a result found there would prove nothing
     (folder / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
     return folder
@@ -24,7 +25,7 @@ def fresh_clone(folder: Path) -> Path:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
-        one, other = (fresh_clone(Path(name) / clone) for clone in ("one", "the-other"))
+        one, other = (fresh_clone(Path(name) / clone, TINY) for clone in ("one", "the-other"))
         first, second = run_quietly(one), run_quietly(other)
         different = differences(first, other)
     assert list(first.seconds) == list(second.seconds), "both run every stage"

@@ -1,5 +1,8 @@
 """Disturb the pipeline many times: `python -m tests.faults --kills 25`; about two minutes for five kills.
 
+With tiny parameters; `--default` instead takes the shipped ones, half an hour on two cores: one fresh clone of the last
+commit is left alone, in another each stage is killed once, and both must come to the same bits.
+
 Exit code 1 when an out differs from the quiet run, or a disturbed project cannot be finished.
 """
 
@@ -27,6 +30,10 @@ from tests.faults.pipeline import (
     small_disk,
     used_megabytes,
 )
+from tests.two_clones import fresh_clone
+
+PIPELINE = "dvc.yaml"
+"""What `dvc repro` is asked for where the studies are there, too."""
 
 
 def main() -> int:
@@ -36,7 +43,11 @@ def main() -> int:
     parser.add_argument("--full-disks", type=int, default=5, help="runs on a disk that is too small, then made larger")
     parser.add_argument("--a-round", type=int, default=5, help="signals before a run is left to finish")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--default", action="store_true", help="the shipped parameters, every stage killed once")
     options = parser.parse_args()
+    if options.default:
+        with tempfile.TemporaryDirectory() as name:
+            return 0 if _every_stage(Path(name), options.seed) else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = new_project(folder / "start")
@@ -51,6 +62,23 @@ def main() -> int:
         good &= _signals(start, quiet, options.terms, options.a_round, options.seed + 1000, signal.SIGTERM)
         good &= _full_disks(start, quiet, options.full_disks, size, options.seed + 2000)
     return 0 if good else 1
+
+
+def _every_stage(folder: Path, seed: int) -> bool:
+    """Two clones with the shipped parameters, in one of which each stage is killed once, at a drawn moment."""
+    left_alone, disturbed = (fresh_clone(folder / name, {}) for name in ("left-alone", "disturbed"))
+    quiet = run_quietly(left_alone, PIPELINE)
+    print(f"quiet run: {len(quiet.hashes)} outs, {sum(quiet.seconds.values()):.0f} s", flush=True)
+    random, hits = np.random.default_rng(seed), 0
+    for stage, seconds in quiet.seconds.items():
+        delay = float(random.uniform(0.1, 0.9)) * seconds
+        hit = disturb(disturbed, [stage], delay, signal.SIGKILL, PIPELINE) is not None
+        hits += hit
+        print(f"SIGKILL {stage} after {delay:.1f} of {seconds:.1f} s{'' if hit else ': over before'}", flush=True)
+    run_quietly(disturbed, PIPELINE)
+    different = differences(quiet, disturbed)
+    print(f"{hits} of {len(quiet.seconds)} stages killed; different outs: {different or 'none'}", flush=True)
+    return not different
 
 
 def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, number: signal.Signals) -> bool:
