@@ -97,10 +97,25 @@ def run_quietly(project: Path, target: str | None = None) -> Quiet:
             lines.append(line)
             if (stage := _stage_of(line)) is not None:
                 began.append((stage, time.monotonic()))
-        assert process.wait() == 0, "".join(lines[-40:])
+        failed = process.wait() != 0
+    if failed and mended_lock(project, lines):
+        return run_quietly(project, target)
+    assert not failed, "".join(lines[-40:])
     ends = [*(moment for _, moment in began), time.monotonic()][1:]  # none where nothing was left to run
     seconds = {stage: end - start for (stage, start), end in zip(began, ends, strict=True)}
     return Quiet(lock_hashes(project), seconds)
+
+
+def mended_lock(project: Path, lines: Sequence[str]) -> bool:
+    """Whether DVC could not read its dvc.lock, which it writes in place: then the file is gone.
+
+    A kill of DVC itself in that moment cuts it short. Outs of stages that have run come back from DVC's run cache.
+    """
+    cut = any("dvc.lock' is invalid" in line or "dvc.lock' validation failed" in line for line in lines)
+    if cut:
+        (project / "dvc.lock").unlink()
+        print("  dvc.lock was cut short by the kill: deleted", flush=True)
+    return cut
 
 
 def lock_hashes(project: Path) -> dict[str, str]:
@@ -125,7 +140,10 @@ def disturb(
             if _stage_of(line) in stages:
                 break
         else:
-            assert process.wait() == 0, "".join(lines[-40:])
+            failed = process.wait() != 0
+            if failed and mended_lock(project, lines):
+                return disturb(project, stages, delay, number, target)
+            assert not failed, "".join(lines[-40:])
             return None
         try:
             # What is printed meanwhile waits in the pipe: a stage prints little

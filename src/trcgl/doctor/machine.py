@@ -97,7 +97,7 @@ def check_dvc() -> Iterator[Said]:
         stages = read_yaml("dvc.yaml")["stages"]
         locked = (read_yaml("dvc.lock") or {}).get("stages", {}) if Path("dvc.lock").exists() else {}
     except InputError as error:
-        yield problem("dvc", f"{error}; a merge may have left marks in it")
+        yield problem("dvc", f"{error}; a merge has left marks in it, or a kill has cut it short: git checkout it")
         return
     busy = _running()
     if busy:
