@@ -178,7 +178,7 @@ def differences(quiet: Quiet, project: Path) -> list[str]:
 @contextmanager
 def small_disk(folder: Path, megabytes: float) -> Iterator[Path]:
     """A file system of that size, in memory. Needs the right to mount."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 2**20)}", "tmpfs", folder], check=True)
     try:
         yield folder
