@@ -37,7 +37,7 @@ def run_stage(main: Callable[[], None]) -> int:
         code = exit_code(main, failed=lambda line: handler.note("%s", line))
         handler.note("exit code %d", code)
         return code
-    except Exception:
+    except Exception:  # Any bug: it is written down and goes on as it was
         handler.note("ended by a bug", exc_info=True)
         raise
     finally:
