@@ -39,8 +39,8 @@ BACKBONE, SIZE, BATCH, STEPS, FEW = "tf_efficientnet_lite0", 128, 8, 6, 2
 NAMES = tuple(f"finding {i}" for i in range(30))
 
 
-def their_code(folder: Path, work: Path) -> ModuleType:
-    """CXR.py as a module that computes on the CPU."""
+def their_code(folder: Path, work: Path, *, on_cpu: bool = True) -> ModuleType:
+    """CXR.py as a module that computes in one process: on the CPU in float32, on a GPU in its float16."""
     os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
     text = (folder / "CXR.py").read_text(encoding="utf-8")
     place = work / "CXR.py"
@@ -51,9 +51,10 @@ def their_code(folder: Path, work: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    Tensor.cuda = lambda self, *_, **__: self  # pyright: ignore[reportAttributeAccessIssue]
+    if on_cpu:
+        Tensor.cuda = lambda self, *_, **__: self  # pyright: ignore[reportAttributeAccessIssue]
     changes: dict[str, Any] = {
-        "AMP_ENABLED": False,
+        "AMP_ENABLED": not on_cpu,
         "reduce_tensor": lambda tensor: tensor.detach().clone(),
         "REAL_NPY_DIR": str(work),
     }
@@ -62,29 +63,33 @@ def their_code(folder: Path, work: Path) -> ModuleType:
     return module
 
 
-def theirs(code: ModuleType, work: Path, pixels: np.ndarray, targets: np.ndarray) -> Any:
-    """A call that trains STEPS steps."""
-    for i, image in enumerate(pixels[: STEPS * BATCH]):
+def their_epoch(
+    code: ModuleType, work: Path, pixels: np.ndarray, targets: np.ndarray, backbone: str, batch: int, workers: int
+) -> Any:
+    """A call that trains one epoch on the images, uint8 [n, S, S] with targets [n or more, C], from files."""
+    names = [f"finding {i}" for i in range(targets.shape[1])]
+    for i, image in enumerate(pixels):
         np.save(work / f"{i}.png.npy", np.repeat(image[:, :, None], 3, axis=2))
-    frame = pd.DataFrame(targets[: STEPS * BATCH], columns=list(NAMES))
+    frame = pd.DataFrame(targets[: len(pixels)], columns=names)
     frame.insert(0, "ImageID", [f"{i}.png" for i in range(len(frame))])
     frame["synthetic"] = False
-    dataset = code.PadChestDataset(frame, list(NAMES), str(work), str(work), augment=True, img_size=SIZE)
+    dataset = code.PadChestDataset(frame, names, str(work), str(work), augment=True, img_size=pixels.shape[-1])
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=BATCH, shuffle=True, collate_fn=code.fast_collate_fn, drop_last=True
-    )
+        dataset, batch_size=batch, shuffle=True, collate_fn=code.fast_collate_fn, drop_last=True, num_workers=workers,
+        pin_memory=workers > 0,
+    )  # fmt: skip
     adjacency = code.build_label_adjacency(
-        train_df=frame, class_names=list(NAMES), smooth=code.COOC_SMOOTH, threshold=code.COOC_THRESHOLD,
+        train_df=frame, class_names=names, smooth=code.COOC_SMOOTH, threshold=code.COOC_THRESHOLD,
         self_loop=code.COOC_SELF_LOOP,
     )  # fmt: skip
     create = timm.create_model
-    code.timm.create_model = lambda _, **options: create(BACKBONE, **{**options, "drop_path_rate": 0.0})
-    model = code.ConvNeXtV2Classifier(len(NAMES), adjacency).to(memory_format=torch.channels_last)
+    code.timm.create_model = lambda _, **options: create(backbone, **{**options, "drop_path_rate": 0.0})
+    model = code.ConvNeXtV2Classifier(len(names), adjacency).cuda().to(memory_format=torch.channels_last)
     code.timm.create_model = create
     average = code.ModelEmaV2(model, decay=code.EMA_DECAY)
     optimizer = torch.optim.AdamW(model.parameters(), lr=code.BACKBONE_LR, weight_decay=0.01, eps=1e-5)
-    loss = code.DistributionBalancedLoss(targets.sum(0))
-    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    loss = code.DistributionBalancedLoss(targets.sum(0)).cuda()
+    scaler = torch.amp.GradScaler("cuda", enabled=code.AMP_ENABLED)
     return lambda: code.train_epoch(model, average, loader, loss, optimizer, scaler, 1)
 
 
@@ -117,7 +122,8 @@ def measured(code: Path, work: Path, rounds: int) -> Row:
     images = 256
     pixels = draw.integers(0, 256, (images, SIZE, SIZE), dtype=np.uint8)
     targets = (draw.random((images, len(NAMES))) < 0.1).astype(np.float32)
-    ours_for, peer = ours(work, pixels, targets), theirs(their_code(code, work), work, pixels, targets)
+    ours_for = ours(work, pixels, targets)
+    peer = their_epoch(their_code(code, work), work, pixels[: STEPS * BATCH], targets, BACKBONE, BATCH, workers=0)
     timed = take_turns(
         {"long": lambda: ours_for(FEW + STEPS), "peer": peer, "short": lambda: ours_for(FEW)}, rounds=rounds
     )

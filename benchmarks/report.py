@@ -124,7 +124,9 @@ def print_rows(rows: list[Row]) -> None:
         print(f"{ours:>9} {peer:>9} {floor:>9}  {ratio:<24} {verdict:5} {about}")
 
 
-def write_results(path: Path, rows: list[Row]) -> None:
+def write_results(path: Path, rows: list[Row], accelerator: str | None = None) -> None:
     """Write the rows with the machine and the commit of the code that was measured."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
+    if accelerator is not None:
+        machine = f"{accelerator}, {machine}"
     write_json(path, {"machine": machine, "commit": commit_of_code(), "rows": rows})

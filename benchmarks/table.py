@@ -36,6 +36,21 @@ def lines_of(name: str) -> list[str]:
     return lines
 
 
+def gpu_lines() -> list[str]:
+    """The rows that were measured on a GPU: other figures count there."""
+    lines = []
+    for row in read_json(RESULTS / "gpu.json")["rows"]:
+        cells = [f"{row['question']} ({row['unit']})", f"{row['ours']:g}"]
+        if row["ratio"] is None:
+            cells += ["" if row["floor"] is None else f"{row['floor']:g}", f"{row['teraflops']:g}"]
+            cells += [f"{row['share_of_ceiling']:.0%}", "" if row["data_wait"] is None else f"{row['data_wait']:.1%}"]
+        else:
+            verdict = "holds" if row["holds"] else "does **not** hold"
+            cells += [f"theirs {row['peer']:g}", "", f"ratio {row['ratio']:g}; {row['target']} {verdict}", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def main() -> None:
     head = [
         "| question (unit) | ours | peer | floor | ratio (quartiles) | target | holds |",
@@ -44,6 +59,11 @@ def main() -> None:
     names = (*SPEED, *WITH_PEERS_CODE)
     lines = [line for name in names for line in lines_of(name)]
     replace_between(DOCUMENT, "speed", "\n".join([*head, *lines]) + "\n")
+    gpu_head = [
+        "| question (unit) | ours | network alone | TFLOP/s | of the ceiling | data wait |",
+        "|---|---|---|---|---|---|",
+    ]
+    replace_between(DOCUMENT, "gpu", "\n".join([*gpu_head, *gpu_lines()]) + "\n")
     draw([row for name in names if (path := RESULTS / f"{name}.json").exists() for row in read_json(path)["rows"]])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from trcgl.classifier.data import TrainingData
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 
-CPU = ComputeParams(threads=1, device="cpu", precision="fp32", workers=None)
+CPU = ComputeParams(threads=1, device="cpu", precision="fp32", compile=False, workers=None)
 NAMES = ("top", "left", "rare")
 CONVNEXT: dict[str, Any] = {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16], "output_stride": 8}
 """Options of a tiny `convnext_atto`: LayerNorm, so an image's result does not depend on its batch."""

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from benchmarks.__main__ import SPEED
+from benchmarks.gpu import Said, operations, rate_row
 from benchmarks.report import skipped_row, speed_row
 from benchmarks.table import lines_of
 from benchmarks.timing import take_turns
+
+from trcgl.runtime.logging import get_logger
 
 KEYS = {"question", "ours", "peer", "floor", "unit", "ratio", "target", "better", "holds", "command"}
 
@@ -51,3 +55,24 @@ def test_every_benchmark_of_the_list_exists():
 def test_a_benchmark_that_was_not_run_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("benchmarks.table.RESULTS", tmp_path)
     assert lines_of("cache") == ["| cache: not run | | | | | | |"]
+
+
+def test_a_rate_is_told_beside_the_ceiling():
+    row = rate_row("q", rate=100, flops=2e9, ceiling=1e12, floor=120, waited=0.0123)
+    assert (row["teraflops"], row["share_of_ceiling"], row["data_wait"]) == (0.2, 0.2, 0.0123)
+    assert set(row) >= KEYS
+
+
+def test_operations_are_two_a_multiply_add():
+    left, right = torch.ones(3, 5), torch.ones(5, 7)
+    assert operations(lambda: left @ right) == 2 * 3 * 5 * 7
+
+
+def test_the_last_figures_said_are_the_ones_read():
+    log = get_logger("benchmark test")
+    with Said(log) as said:
+        log.info("%d: %.0f images/s", 1, 20.0)
+        log.info("%d: %.0f images/s", 2, 30.0)
+        log.info("something else %d", 7)
+    log.info("%d: %.0f images/s", 3, 40.0)
+    assert said.values == (2, 30.0)

@@ -31,6 +31,7 @@ from trcgl.config import LOSSES, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.compiling import naming_the_compiler
 from trcgl.runtime.errors import InputError
 
 DATA = separable()
@@ -291,3 +292,39 @@ def test_thresholds_have_the_best_f1():
 
         assert f1(found[c]) == max(f1(t) for t in s)
         assert found[c] not in s
+
+
+def compile_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    """Let `compute.compile` use another backend than the one that needs a C++ compiler and a minute."""
+    compiled = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled(self, backend=backend))
+
+
+def test_a_compiled_network_learns_the_same(monkeypatch: pytest.MonkeyPatch):
+    graphs = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_with(monkeypatch, backend)
+    params = classifier_params(epochs=2)
+    plain, compiled = (
+        train(params, DATA, replace(CPU, compile=on), cooccurrence=COOCCURRENCE, steps_per_epoch=4)
+        for on in (False, True)
+    )
+    assert graphs
+    assert np.allclose(plain.val_probabilities, compiled.val_probabilities, atol=1e-5)
+
+
+def test_a_failing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    def backend(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("no compiler\nin sight")
+
+    compile_with(monkeypatch, backend)
+    with (
+        pytest.raises(InputError, match=r"^compute.compile: torch cannot compile here; set it to false \([^\n]*$"),
+        naming_the_compiler(),
+    ):
+        train(classifier_params(), DATA, replace(CPU, compile=True), cooccurrence=COOCCURRENCE, steps_per_epoch=4)
+    torch._dynamo.reset()

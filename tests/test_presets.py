@@ -28,6 +28,7 @@ TINY: dict[str, Any] = {
     "images.diffusion_size": 32,
     "compute.threads": 1,
     "compute.workers": 1,
+    "compute.compile": False,
 }
 TINY_MODEL: dict[str, Any] = {
     "backbone": "resnet10t",

@@ -255,6 +255,7 @@ class ComputeParams:
     threads: int = knob(low=1)
     device: str
     precision: str = knob(choices=("auto", "fp32", "bf16", "fp16"))
+    compile: bool
     workers: int | None = knob(low=1)
 
 

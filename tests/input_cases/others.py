@@ -62,6 +62,12 @@ OTHERS = (
         "test_images.py::test_a_killed_worker_is_one_line",
     ),
     (
+        "Compiler",
+        "torch.compile asked for where it cannot compile",
+        "compute.compile: torch cannot compile here; set it to false (...)",
+        "test_classifier_train.py::test_a_failing_compiler_is_one_line",
+    ),
+    (
         "Signals",
         "SIGTERM, or Ctrl-C",
         "stopped by SIGTERM; what is done is kept, run again to go on from there (exit code 143 or 130)",

@@ -12,6 +12,7 @@ from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.images.preparation import Preparation
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.compiling import naming_the_compiler
 from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import write_csv
 from trcgl.runtime.memory import naming_the_knob
@@ -79,7 +80,7 @@ def train_and_save(
         )
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
         section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
-        with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"):
+        with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"), naming_the_compiler():
             trained = train(
                 training,
                 data,

@@ -85,7 +85,7 @@ def train(
         params: a plain TrainingParams trains the linear head on real images; ClassifierParams chooses its head and
             its extra images.
         data: see TrainingData.
-        compute: device and precision. The caller sets the number of threads.
+        compute: device, precision, and whether the network is compiled. The caller sets the number of threads.
         cooccurrence: counts in the order of data.class_names, for a head with a label graph.
         steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
         resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
@@ -105,6 +105,8 @@ def train(
     model = build_model(params, data, cooccurrence).to(device).to(memory_format=torch.channels_last)
     untrained_head = {key: value.clone() for key, value in model.head.state_dict().items()}
     average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
+    if compute.compile:
+        model.compile()
     optimizer = build_optimizer(model, params)
     scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
     loss_function = loss_of(params, data).to(device)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from diffusers.utils import logging as diffusers_logging
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
@@ -76,6 +76,11 @@ def load_pipeline(base: str, revision: str | None, *, size: int, dtype: torch.dt
     check_fit(pipeline, base, size)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def cast(part: nn.Module, dtype: torch.dtype) -> None:
+    """Round a network of a pipeline; not by its own `to`, which warns of layers to be kept in float32 where none are."""
+    nn.Module.to(part, dtype)
 
 
 def is_small_folder(base: str) -> bool:

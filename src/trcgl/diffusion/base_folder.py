@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from trcgl.config import Params
-from trcgl.diffusion.base import as_rgb, no_library_bars
+from trcgl.diffusion.base import COMPONENTS, as_rgb, cast, no_library_bars
 from trcgl.diffusion.heldout import held_out_loss
 from trcgl.diffusion.latents import LatentCache, Shown
 from trcgl.diffusion.loop import Journal
@@ -69,7 +69,8 @@ def _pretrain_folder(params: Params, folder: Path, device: torch.device, process
     error, loss = _check(pipeline, images, held_out, prompts_of(held_out, settings.prompt_template, named))
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
     with directory_beside(folder) as beside, no_library_bars():
-        pipeline.to(dtype=torch.float16)
+        for part in COMPONENTS:
+            cast(getattr(pipeline, part), torch.float16)
         pipeline.save_pretrained(beside)
         write_csv(beside / "loss.csv", journal.curve())
         (beside / "README.md").write_text(_card(params, pipeline, len(rows), error, loss), encoding="utf-8")

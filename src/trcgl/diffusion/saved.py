@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from trcgl.diffusion.base import load_pipeline
+from trcgl.diffusion.base import cast, load_pipeline
 from trcgl.diffusion.lora import load_lora
 from trcgl.diffusion.prompts import PromptTokens
 from trcgl.runtime.errors import InputError
@@ -85,7 +85,6 @@ def load_generator(folder: str | Path, device: torch.device, dtype: torch.dtype 
     load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)
     pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
     pipeline.unload_lora_weights()
-    # Not their own `to`, which warns of layers to be kept in float32 even where there are none
-    torch.nn.Module.to(pipeline.unet, dtype)
-    torch.nn.Module.to(pipeline.text_encoder, dtype)
+    cast(pipeline.unet, dtype)
+    cast(pipeline.text_encoder, dtype)
     return Generator(pipeline.to(device), PromptTokens.load(folder / "prompt_tokens.safetensors").to(device), card)

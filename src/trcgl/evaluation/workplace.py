@@ -38,7 +38,9 @@ def run_stages(
         if not link.is_symlink():
             link.symlink_to(target)
     YAML().dump(values, work / "params.yaml")
-    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    others = os.environ.get("PYTHONPATH")
+    found = [str(project / "src"), *([others] if others else [])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(found)}
     done = (resume.load() or {"done": 0})["done"]
     for number, stage in enumerate(stages[done:], done + 1):
         ended = subprocess.run([sys.executable, project / "stages" / f"{stage}.py"], cwd=work, env=environment)
