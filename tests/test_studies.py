@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -153,6 +154,8 @@ def test_stages_run_elsewhere_and_continue_where_they_stopped(tmp_path: Path, mo
 
     with pytest.raises(InputError, match="stage second ended with 3; run this again to continue there"):
         run()
-    (project / "stages/second.py").write_text("from pathlib import Path\nPath('made').touch()\n")
-    assert (run() / "made").exists()
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    second = "import os\nfrom pathlib import Path\nPath('made').write_text(os.environ['PYTHONPATH'])\n"
+    (project / "stages/second.py").write_text(second)
+    assert (run() / "made").read_text() == os.pathsep.join([str(project / "src"), "/elsewhere"])
     assert (seen / "count").read_text() == "knob: 1\n"
