@@ -79,7 +79,7 @@ def load_pipeline(base: str, revision: str | None, *, size: int, dtype: torch.dt
 
 
 def cast(part: nn.Module, dtype: torch.dtype) -> None:
-    """Round a network of a pipeline; not by its own `to`, which warns of layers to be kept in float32 where none are."""
+    """Change the precision of a network of a pipeline; its own `to` warns of layers to be kept where there are none."""
     nn.Module.to(part, dtype)
 
 
