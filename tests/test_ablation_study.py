@@ -202,6 +202,8 @@ def test_the_best_arm_is_chosen_on_validation_images():
     assert "| b | 0.002 | 7 |" in block
     assert "`b` is best on validation images" in block
     assert "| b | a | +" in block
+    metrics.loc[metrics["metric"] == "medium_mAP", "value"] = math.nan
+    assert "nan" not in results_block(metrics, comparisons(runs, study, "b"), study, "b", {"a": None, "b": 0.002})
 
 
 # The real ones take half a minute to start, and every audit refuses what a generator of two steps draws

@@ -163,7 +163,8 @@ def results_block(
         for metric in columns:
             value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"].to_numpy()
             spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""
-            cells.append(f"{value.mean():.3f}{spread}")
+            # A group may have no finding in this data set
+            cells.append("-" if np.isnan(value).any() else f"{value.mean():.3f}{spread}")
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     if best is not None:
         lines += ["", f"Of the arms with synthetic images, `{best}` is best on validation images (mean {CHOSEN_BY})."]
