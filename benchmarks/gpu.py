@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.authors import their_code, their_epoch
+from benchmarks.random_shards import random_shards
 from benchmarks.report import Row, print_rows, ratio_row, write_results
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -43,7 +44,6 @@ from trcgl.diffusion.saved import Generator, GeneratorCard
 from trcgl.diffusion.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from trcgl.diffusion.words import word_tokenizer
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
-from trcgl.images.shards import ShardedImages, ShardWriter
 from trcgl.runtime.device import autocast
 from trcgl.runtime.seeding import rng
 
@@ -61,7 +61,6 @@ class Sizes:
     images: int = 2048
     batches: tuple[int, ...] = (32, 128)
     steps: int = 60
-    drawn: int = 512
     unet: tuple[int, ...] = (320, 640, 1280, 1280)
     heads: tuple[int, ...] = (5, 10, 20, 20)
     text: int = 1024
@@ -144,22 +143,12 @@ def rate_row(
     }
 
 
-def shards(folder: Path, size: int, count: int) -> tuple[ShardedImages, list[str]]:
-    folder.mkdir()
-    writer, names = ShardWriter(folder, size, 4096), [f"{i}.png" for i in range(count)]
-    pixels = rng("pixels").integers(0, 256, (64, size, size), dtype=np.uint8)
-    for i, name in enumerate(names):
-        writer.add(name, pixels[i % len(pixels)])
-    writer.close()
-    return ShardedImages(folder), names
-
-
 class Training:
     """The classifier's trainer on random images."""
 
     def __init__(self, folder: Path, sizes: Sizes, device: torch.device):
         self.sizes, self.device = sizes, device
-        images, names = shards(folder / "classifier", sizes.pixels, sizes.images)
+        images, names = random_shards(folder / "classifier", sizes.pixels, sizes.images)
         classes = tuple(f"finding {i}" for i in range(sizes.findings))
         self.targets = (rng("targets").random((len(names), len(classes))) < 0.05).astype(np.float32)
         held_out = min(64, len(names) // 4)
@@ -269,7 +258,7 @@ class Generating:
             shipped.sampling, steps=sizes.solver_steps, strength=1.0, guidance_start=0.0, guidance_end=1.0,
             micro_batch=sizes.tune_batch,
         )  # fmt: skip
-        self.images, self.names = shards(folder / "diffusion", 512, sizes.tune_batch)
+        self.images, self.names = random_shards(folder / "diffusion", 512, sizes.tune_batch)
         self.prompt = prompt_text(self.params.prompt_template, "PA", [self.FINDING], {self.FINDING: self.FINDING})
         self.pipeline = large_pipeline(sizes, device, [self.prompt])
         self.kind = next(self.pipeline.unet.parameters()).dtype

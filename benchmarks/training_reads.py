@@ -17,6 +17,7 @@ import torch
 from benchmarks.cache import padchest_reader
 from benchmarks.films import write_film
 from benchmarks.peers import torchxrayvision
+from benchmarks.random_shards import random_shards
 from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import take_turns
 
@@ -24,7 +25,6 @@ from trcgl.classifier.augment import Augmentation
 from trcgl.classifier.data import StoredPixels, prefetched
 from trcgl.classifier.model import Classifier, ModelConfig
 from trcgl.config import load_params
-from trcgl.images.shards import ShardedImages, ShardWriter
 from trcgl.runtime.seeding import rng
 
 RESULT = Path("benchmarks/results/training_reads.json")
@@ -34,14 +34,8 @@ TARGETS = {128: 1000, 224: 300}
 
 
 def stored(folder: Path, size: int) -> StoredPixels:
-    folder.mkdir()
-    writer = ShardWriter(folder, size, 512)
-    pixels = rng("pixels").integers(0, 256, (64, size, size), dtype=np.uint8)
-    names = [f"{i}.png" for i in range(IMAGES)]
-    for i, name in enumerate(names):
-        writer.add(name, pixels[i % len(pixels)])
-    writer.close()
-    return StoredPixels(ShardedImages(folder), names, np.empty((0, size, size), np.uint8))
+    images, names = random_shards(folder, size, IMAGES, 512)
+    return StoredPixels(images, names, np.empty((0, size, size), np.uint8))
 
 
 def random_batches(size: int) -> list[np.ndarray]:

@@ -1,0 +1,22 @@
+"""Shards of random pixels, as the image cache would have left them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.runtime.seeding import rng
+
+DIFFERENT = 64
+"""Images that differ; further ones repeat them, because drawing pixels takes longer than writing them."""
+
+
+def random_shards(folder: Path, size: int, count: int, shard_images: int = 4096) -> tuple[ShardedImages, list[str]]:
+    """Write `count` images of `size` pixels a side to a new folder; returns them and their names."""
+    folder.mkdir()
+    writer, names = ShardWriter(folder, size, shard_images), [f"{i}.png" for i in range(count)]
+    pixels = rng("pixels").integers(0, 256, (DIFFERENT, size, size), dtype=np.uint8)
+    for i, name in enumerate(names):
+        writer.add(name, pixels[i % len(pixels)])
+    writer.close()
+    return ShardedImages(folder), names
