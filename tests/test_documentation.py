@@ -3,13 +3,14 @@
 import importlib.util
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.doc_pages import PAGES, RUN, SHOWN, blocks, films, inline_commands
-from tests.doc_project import make_project, run_block
+from tests.doc_project import make_project, run_block, s3_server
 from tests.import_graph import ROOT
 from trcgl.cli import main
 from trcgl.config import load_params
@@ -28,6 +29,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_project(tmp_path_factory.mktemp("documentation"))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path):
     for block in blocks(page):
@@ -37,12 +44,12 @@ def test_every_block_says_what_it_is(page: Path):
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
-def test_every_block_runs(page: Path, finished: Path):
+def test_every_block_runs(page: Path, finished: Path, server: str):
     project = finished.parent / page.stem
     shutil.copytree(finished, project, symlinks=True)
     for block in blocks(page):
         if block.language in RUN and block.reason is None:
-            done = run_block(project, block.language, block.text)
+            done = run_block(project, block.language, block.text, server)
             output = done.stdout + done.stderr
             assert done.returncode == 0, f"{name(page)}:{block.line}:\n{output[-4000:]}"
             # A clone takes what others have computed
