@@ -3,7 +3,9 @@
 In the paper's head (trcgl_paper.py, https://arxiv.org/abs/2607.00975) the three parts are fixed at 0.05, 0.1 and 0.05,
 the graph's term moves a logit by at most 0.05, and each part has weights of its own. Here they share one classifier:
 the graph adds to its rows, the gate acts on the map it reads, and the attention weighs its scores at the places, so
-that all of it costs one 1x1 convolution.
+that all of it costs one 1x1 convolution. The rows have unit length: the length of a freely learned row grows with how
+often its finding is seen, and a long row wins by length alone (Decoupling Representation and Classifier for Long-Tailed
+Recognition, https://arxiv.org/abs/1910.09217, section 4, its tau-normalised classifier with tau = 1).
 """
 
 import math
@@ -20,12 +22,14 @@ from trcgl.classifier.strength import Strength
 
 
 class TrcglHead(nn.Module):
-    """logit_c = mean_p s_cp + a * sum_p softmax_p(T_c s_cp) s_cp + b_c, with s_cp = (w_c + g v_c / |v_c|) x'_p.
+    """logit_c = mean_p s_cp + a * sum_p softmax_p(T_c s_cp) s_cp + b_c, with s_cp = r_c x'_p, |r_c| = 1.
+
+    r_c is the direction of w_c + g v_c / |v_c|.
 
     x' is the map after the gate (LearnedReweighting), v the class vectors of the label graph, T_c > 0 a learned
     temperature (findings differ in extent: an enlarged heart is seen on average, a nodule at one place), a and g the
     learned strengths of attention and graph. v_c has unit length, so g compares with |w_c|, about 0.6 at the start.
-    With all strengths 0 the head is the linear one.
+    With all strengths 0 the head is the linear one with rows of unit length.
 
     Args:
         features: channels F of the map.
@@ -76,8 +80,8 @@ class TrcglHead(nn.Module):
         self.classifier.bias.copy_(log_odds)
 
     def rows(self) -> Tensor:
-        """[C, F], the classifier's weights with the label graph's."""
-        return self.classifier.weight + self.graph_strength(F.normalize(self.graph(), dim=1))
+        """[C, F], the classifier's weights with the label graph's, scaled to unit length."""
+        return F.normalize(self.classifier.weight + self.graph_strength(F.normalize(self.graph(), dim=1)), dim=1)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""
