@@ -52,8 +52,20 @@ def test_every_shipped_picture_is_as_pydicom_shows_it():
     assert equal >= 60
     assert inverted >= 3
     assert len(reasons) <= 20
-    known = ("DICOM pixels cannot be decoded", "a single grey level")
+    known = ("DICOM pixels cannot be decoded", "a single grey level", "pixels compressed as ")
     assert [reason for reason in reasons if not reason.startswith(known)] == []
+
+
+def test_without_a_decoder_the_reason_names_one():
+    """JPEG Lossless, as many hospitals store radiographs."""
+    path = next(path for path in shipped() if path.name == "SC_rgb_jpeg_gdcm.dcm")
+    try:
+        expected = reference(path)
+    except RuntimeError:
+        with pytest.raises(UnreadableImage, match=r"as JPEG Lossless.*`pip install python-gdcm` brings one"):
+            decode(path)
+    else:
+        np.testing.assert_array_equal(decode(path), expected)
 
 
 def look_up(values: np.ndarray, tag: str) -> Dataset:

@@ -83,10 +83,17 @@ def dicom(random: Random, path: Path, **changes: object) -> bytes:
     pydicom.dcmwrite(handle, dataset, enforce_file_format=False, implicit_vr=False, little_endian=True)
     content = handle.getvalue()
     if "TransferSyntaxUID" in changes:
-        # Written as it is, whatever the file then claims to be
-        old, new = ExplicitVRLittleEndian.encode(), str(changes["TransferSyntaxUID"]).encode()
-        content = content.replace(old + b"\0", (new + b"\0" * len(old))[: len(old) + 1], 1)
+        # Written as it is, whatever the file then claims to be; the group's length, told first, moves along
+        old, new = _syntax_element(ExplicitVRLittleEndian), _syntax_element(str(changes["TransferSyntaxUID"]))
+        length = int.from_bytes(content[140:144], "little") + len(new) - len(old)
+        content = content[:140] + length.to_bytes(4, "little") + content[144:].replace(old, new, 1)
     return content
+
+
+def _syntax_element(uid: str) -> bytes:
+    """Tag (0002,0010) with its length and value, filled up to an even one."""
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    return b"\x02\0\x10\0UI" + len(value).to_bytes(2, "little") + value
 
 
 def image_file(random: Random, path: Path) -> tuple[bytes, str]:

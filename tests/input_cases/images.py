@@ -205,6 +205,14 @@ IMAGES = (
     ),
     Case(
         "Images",
+        "DICOM compressed in a way that needs another package",
+        CACHE,
+        image(_dicom(TransferSyntaxUID="1.2.840.10008.1.2.4.81"), "five.dcm"),
+        "pixels compressed as JPEG-LS Lossy, for which no decoder is installed; `pip install python-gdcm` brings one",
+        True,
+    ),
+    Case(
+        "Images",
         "DICOM whose values are no numbers",
         CACHE,
         image(_dicom(RescaleSlope="nan", RescaleIntercept="0"), "five.dcm"),

@@ -105,6 +105,7 @@ def _decode_dicom(path: Path) -> np.ndarray:
     # Imported where needed: pydicom takes a quarter of the time that a stage (and each of its workers) takes to start
     import pydicom
     from pydicom.errors import InvalidDicomError
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     try:
@@ -114,6 +115,12 @@ def _decode_dicom(path: Path) -> np.ndarray:
             raise UnreadableImage(f"{columns} x {rows} pixels; more than {MAX_PIXELS} are refused")
         if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
             raise UnreadableImage(f"{frames} frames; a radiograph has one")
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_compressed and not get_decoder(syntax).is_available:
+            raise UnreadableImage(
+                f"pixels compressed as {syntax.name.split(' (')[0]}, for which no decoder is installed; "
+                "`pip install python-gdcm` brings one"
+            )
         stored = dataset.pixel_array
         if stored.ndim == 3:
             # Grey saved as colour: three equal channels
