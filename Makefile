@@ -14,7 +14,7 @@ help:  ## show this list
 repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded default needs no download)
 	dvc repro
 
-test: $(BIN)/.installed  ## run all tests
+test: $(BIN)/.installed-dev  ## run all tests
 	python -m pytest
 
 plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html
