@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from tests import dataset_layouts, diffusion_cases
@@ -119,11 +121,8 @@ def link_environment(folder: Path) -> None:
 def s3_server() -> Iterator[str]:
     """A server on this machine that speaks S3, with the bucket of the pages; yields its address.
 
-    Programs find keys for it in the environment. Needs requirements-dev.txt.
+    Programs find keys for it in the environment.
     """
-    import boto3
-    from moto.server import ThreadedMotoServer
-
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
@@ -131,19 +130,21 @@ def s3_server() -> Iterator[str]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3", endpoint_url=address).create_bucket(Bucket="trcgl")
-        yield address
-    server.stop()
+        try:
+            boto3.client("s3", endpoint_url=address).create_bucket(Bucket="trcgl")
+            yield address
+        finally:
+            server.stop()
 
 
-def run_block(project: Path, language: str, text: str, server: str | None) -> subprocess.CompletedProcess[str]:
+def run_block(project: Path, language: str, text: str, server: str) -> subprocess.CompletedProcess[str]:
     """Run a block in the project; a shell shows each command before it runs and stops at the first that fails.
 
-    `server` stands for the pages' http://s3.example.org, if they have one.
+    `server` stands for the pages' http://s3.example.org.
     """
     folder = project.parent
     script = folder / "block"
-    text = text.replace("http://s3.example.org", server or "")
+    text = text.replace("http://s3.example.org", server)
     script.write_text(re.sub(r"(?<![\w.])/data/", f"{folder}/data/", text))
     program = ["bash", "-exo", "pipefail"] if language == "sh" else [sys.executable]
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}

@@ -30,11 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str | None]:
-    """None where only requirements.txt is installed: `make test` brings the rest."""
-    if importlib.util.find_spec("moto") is None:
-        yield None
-        return
+def server() -> Iterator[str]:
     with s3_server() as address:
         yield address
 
@@ -48,13 +44,11 @@ def test_every_block_says_what_it_is(page: Path):
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
-def test_every_block_runs(page: Path, finished: Path, server: str | None):
+def test_every_block_runs(page: Path, finished: Path, server: str):
     project = finished.parent / page.stem
     shutil.copytree(finished, project, symlinks=True)
     for block in blocks(page):
         if block.language in RUN and block.reason is None:
-            if server is None and "s3.example.org" in block.text:
-                pytest.skip("the rest of the page needs requirements-dev.txt")
             done = run_block(project, block.language, block.text, server)
             output = done.stdout + done.stderr
             assert done.returncode == 0, f"{name(page)}:{block.line}:\n{output[-4000:]}"
