@@ -110,6 +110,7 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
         tuple(rows.images[i] for i in common),
         tuple(rows.projections[i] for i in common),
         tuple(rows.findings[i] for i in common),
+        tuple(rows.unknown[i] for i in common),
         {},
     )
     named = phrases(findings, params.labels.vocabulary)

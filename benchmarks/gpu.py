@@ -272,7 +272,9 @@ class Generating:
         with Said(loop.log) as said:
             tokens = adapt(
                 self.pipeline, cache, self.params,
-                TrainingRows(tuple(self.names), ("PA",) * len(self.names), tuple(self.findings), {}),
+                TrainingRows(
+                    tuple(self.names), ("PA",) * len(self.names), tuple(self.findings), ((),) * len(self.names), {}
+                ),
                 texts, [self.FINDING], journal, self.kind,
             )  # fmt: skip
         latents = cache.read([Shown(name) for name in self.names]).to(self.device)
@@ -312,7 +314,8 @@ class Generating:
         card = GeneratorCard("", None, False, self.params.prompt_template, 0, 0, 0, 512, {})
         generator = Generator(self.pipeline, tokens, card)
         samples = [
-            Sample(str(i), self.FINDING, Shown(self.names[0]), (self.FINDING,), self.prompt, i) for i in range(batch)
+            Sample(str(i), self.FINDING, Shown(self.names[0]), (self.FINDING,), (), self.prompt, i)
+            for i in range(batch)
         ]
         seconds = seconds_of(lambda: draw(generator, samples, self.sampling, self.images), self.device, 3)
         seen = torch.randn(2 * batch, 4, 64, 64, device=self.device, dtype=self.kind)

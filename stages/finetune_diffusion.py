@@ -43,9 +43,9 @@ def run(params: Params, device: torch.device, processes: Processes) -> None:
     table, available = read_parquet(LABELS, ["image", "split", "projection"]), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    resume = ResumePoint(
-        "finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=[IMAGES, LABELS, CLASSES]
-    )
+    base = [Path(params.diffusion.base)] if Path(params.diffusion.base).is_dir() else []
+    inputs = [IMAGES, LABELS, CLASSES, *base]
+    resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     # The curve grows while it runs, so that one can look at it
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))

@@ -225,7 +225,8 @@ writer = ShardWriter(Path("data/synthetic"), 32, shard_images=100)
 for i, name in enumerate(names):
     writer.add(name, np.random.default_rng((params.sampling.seed, i)).integers(0, 256, (32, 32)).astype(np.uint8))
 writer.close()
-table = pd.DataFrame({"sample": names, "target": tail, "findings": [[name] for name in tail]})
+findings = [[name] for name in tail]
+table = pd.DataFrame({"sample": names, "target": tail, "findings": findings, "unknown": [[]] * len(tail)})
 table.assign(seed=params.diffusion.seed).to_parquet("data/synthetic/samples.parquet")
 """,
     "audit_synthetic": """

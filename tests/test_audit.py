@@ -216,6 +216,8 @@ def verdict_table() -> pd.DataFrame:
             "sample": list("abcdefgh"),
             "target": ["sure", "sure", "vague", "sure", "sure", "sure", "sure", "unknown"],
             "findings": [["sure"], ["sure"], ["vague"], ["sure"], ["sure"], ["sure"], ["sure"], ["unknown"]],
+            # Where the labels do not tell of "sure", seeing it is no invention
+            "unknown": [[], [], ["sure"], [], [], [], [], []],
         }
     )
     tests = pd.DataFrame(
@@ -230,7 +232,7 @@ def verdict_table() -> pd.DataFrame:
     )
     scores = np.full((8, 3), 0.1)
     scores[:, 0] = 0.9
-    scores[1, 0], scores[2, 0] = 0.2, 0.1
+    scores[1, 0] = 0.2
     scores[3, 1] = 0.99  # the judge of "vague" may not decide: nothing is invented
     scores[7, 0] = 0.9  # "sure" is seen and was not asked for
     distances = pd.DataFrame({name: np.full(8, 0.5) for name in (
@@ -316,7 +318,15 @@ def write_samples(folder: Path, images: np.ndarray, finding: str) -> None:
     names = [f"s{i}" for i in range(len(images))]
     write_shards(folder, names, images)
     rows: list[dict[str, Any]] = [
-        {"sample": name, "target": finding, "carrier": "0.png", "findings": [finding], "prompt": "", "seed": 0}
+        {
+            "sample": name,
+            "target": finding,
+            "carrier": "0.png",
+            "findings": [finding],
+            "unknown": [],
+            "prompt": "",
+            "seed": 0,
+        }
         for name in names
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA), folder / "samples.parquet")

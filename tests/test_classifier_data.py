@@ -43,7 +43,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "classes.json").write_text(json.dumps({"classes": classes}))
     write_shards(tmp_path / "synthetic", ["s0", "s1", "s2"], 16)
     findings, target = [["nodule"], ["nodule"], ["effusion", "nodule"]], ["nodule", "nodule", "effusion"]
-    samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "target": target, "findings": findings})
+    unknown: list[list[str]] = [["effusion"], [], []]
+    samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "target": target, "findings": findings, "unknown": unknown})
     samples.to_parquet(tmp_path / "synthetic" / "samples.parquet")
     audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True], "rank": [5, 1, 2]})
     audit.to_parquet(tmp_path / "audit.parquet")
@@ -75,7 +76,7 @@ def test_only_accepted_samples_and_only_for_training(folder: Path):
     data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     assert [data.names[row] for row in data.synthetic] == ["s0", "s2"]
     assert not set(data.synthetic) & (set(data.train) | set(data.val))
-    np.testing.assert_array_equal(data.targets[data.synthetic], [[0, 1], [1, 1]])
+    np.testing.assert_array_equal(data.targets[data.synthetic], [[np.nan, 1], [1, 1]])
     assert [data.class_names[c] for c in data.synthetic_target] == ["nodule", "effusion"]
     assert data.synthetic_rank.tolist() == [2, 5]
     pixels = data.images[np.array([6, 0, 5])]
@@ -97,9 +98,11 @@ def test_counts_do_not_see_validation_and_test(folder: Path):
 
 
 def test_a_sample_of_an_unknown_finding_is_named(folder: Path):
-    samples = pd.DataFrame({"sample": ["s0"], "target": ["azygos lobe"], "findings": [["azygos lobe"]]})
+    samples = pd.DataFrame(
+        {"sample": ["s0"], "target": ["azygos lobe"], "findings": [["azygos lobe"]], "unknown": [[]]}
+    )
     samples.to_parquet(folder / "synthetic" / "samples.parquet")
-    with pytest.raises(InputError, match="sample s0 shows 'azygos lobe'"):
+    with pytest.raises(InputError, match="sample s0 names 'azygos lobe'"):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
 
 

@@ -18,13 +18,13 @@ from tests.import_graph import ROOT
 from tests.tiny_project import set_params
 from trcgl.classifier.build import build_model
 from trcgl.classifier.data import TrainingData
-from trcgl.classifier.together import gradients_and_statistics, predict_together, stop_unless_together
+from trcgl.classifier.together import gradients_and_statistics, predict_together
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.shards import ShardWriter
 from trcgl.runtime import processes as launch
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
-from trcgl.runtime.processes import Processes
+from trcgl.runtime.processes import Processes, stop_unless_together
 
 
 def test_the_mean_over_the_processes(monkeypatch: pytest.MonkeyPatch):
@@ -61,10 +61,10 @@ def test_every_image_is_predicted_by_one_process(monkeypatch: pytest.MonkeyPatch
 
 
 def test_processes_that_continue_from_different_places_stop(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Processes, "add", lambda self, tensor: tensor.copy_(torch.tensor([4.0, 0.0])))
+    monkeypatch.setattr(Processes, "add", lambda self, tensor: tensor.copy_(torch.tensor([4, 0])))
     for index, done in enumerate((4, 0)):
-        with pytest.raises(InputError, match=r"\[4, 0\].*must share the project folder"):
-            stop_unless_together(done, Processes(index, 2), torch.device("cpu"))
+        with pytest.raises(InputError, match=r"different epochs \(\[4, 0\]\).*must share the project folder"):
+            stop_unless_together(done, "epochs", Processes(index, 2), torch.device("cpu"))
 
 
 def project(folder: Path, data: TrainingData) -> Path:
@@ -93,6 +93,7 @@ def project(folder: Path, data: TrainingData) -> Path:
             "sample": [data.names[row] for row in data.synthetic],
             "target": [NAMES[target] for target in data.synthetic_target],
             "findings": [[NAMES[target]] for target in data.synthetic_target],
+            "unknown": [[] for _ in data.synthetic_target],
         }
     )
     write_parquet(folder / "data/synthetic/samples.parquet", samples)
@@ -148,3 +149,12 @@ def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
         assert (weights_of_two[name] - weight).norm() <= 1e-4 * weight.norm(), name
     assert log.count("epoch 5/5") == 1  # the second process is silent
     assert not list(tmp_path.glob("*/.resume/train_classifier/*"))
+
+
+def test_scores_that_are_no_numbers_stop_the_training():
+    data = separable()
+    model = build_model(baseline_params(), data, None)
+    with torch.no_grad():
+        next(model.head.parameters()).fill_(float("inf"))
+    with pytest.raises(InputError, match=r"is no number \(fp32\); set compute\.precision to fp32, or lower"):
+        predict_together(model, data, Processes(), batch_size=8, precision="fp32")

@@ -105,3 +105,19 @@ def test_look_up_tables(tmp_path: Path, photometric: str, tables: tuple[str, ...
     decoded = decode(tmp_path / "a.dcm")
     np.testing.assert_array_equal(decoded, reference(tmp_path / "a.dcm"))
     assert decoded == pytest.approx(expected, rel=1e-5, abs=0.02)
+
+
+@pytest.mark.parametrize("spoiled", ["width 0", "colour"])
+def test_a_window_that_does_not_apply_does_not_cost_the_film(tmp_path: Path, spoiled: str):
+    pixels = noise(2)
+    dataset = write_dicom(tmp_path / "a.dcm", pixels, "MONOCHROME2")
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "0"
+    if spoiled == "width 0":
+        dataset.WindowWidth = "0"
+    else:
+        dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PhotometricInterpretation = 3, 0, "RGB"
+        dataset.PixelData = np.repeat(pixels[..., None], 3, axis=2).tobytes()
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    with pytest.raises(ValueError, match=r"Window Width|MONOCHROME"):
+        reference(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels.astype(np.float32))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ from trcgl.diffusion.prompts import (
     guided_embeddings,
     prompt_text,
     prompts_of,
+    report_cut_prompts,
     text_embeddings,
 )
 from trcgl.diffusion.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
@@ -126,6 +128,14 @@ def test_every_word_is_one_token() -> None:
     assert tokenizer.decode(tokenizer("obese lobe").input_ids, skip_special_tokens=True) == "obese lobe"
 
 
+def test_prompts_that_the_text_encoder_cuts_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = word_tokenizer(["pleural effusion, azygos lobe"], 6)
+    assert report_cut_prompts(tokenizer, ["pleural effusion", "azygos lobe"]) == 0
+    assert not caplog.records
+    assert report_cut_prompts(tokenizer, ["azygos lobe", "pleural effusion, azygos lobe"]) == 1
+    assert "1 of 2 prompts are longer than the 6 tokens" in caplog.text
+
+
 def test_prompt_tokens_follow_both_texts(base: Path) -> None:
     pipeline = load(base)
     tokens = PromptTokens(
@@ -200,6 +210,14 @@ def test_missing_folder_and_wrong_folders(tmp_path: Path, base: Path) -> None:
         load(tmp_path)
     with pytest.raises(InputError, match=r"draws 16 px but images\.diffusion_size is 32"):
         load_pipeline(str(base), None, size=32, dtype=torch.float32)
+
+
+def test_an_autoencoder_of_another_family_is_refused(tmp_path: Path, base: Path) -> None:
+    shutil.copytree(base, tmp_path / "base")
+    path = tmp_path / "base/vae/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shift_factor": 0.1}))
+    with pytest.raises(InputError, match=r"shifts its latents by 0\.1, which Stable Diffusion 1 and 2 do not"):
+        load(tmp_path / "base")
 
 
 def test_hub_id_that_is_neither_cached_nor_reachable(monkeypatch: pytest.MonkeyPatch) -> None:

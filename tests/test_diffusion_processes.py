@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -119,7 +120,24 @@ def test_a_process_leaves_when_another_was_asked(monkeypatch: pytest.MonkeyPatch
         tensors[1].fill_(0.5 if len(steps) >= 3 else 0.0)
 
     monkeypatch.setattr(Processes, "average", with_another)
+    monkeypatch.setattr(Processes, "add", lambda self, places: None)
     monkeypatch.setattr(loop, "CURVE_ROWS", 2)  # A row every fourth of eight steps
     with pytest.raises(Stopped):
         one_layer(Processes(0, 2), steps=8)
     assert len(steps) == 4
+
+
+def test_processes_that_continue_from_different_steps_stop(monkeypatch: pytest.MonkeyPatch):
+    """One found a kept state, another did not: their averaged gradients would belong to different weights."""
+    monkeypatch.setattr(Processes, "add", lambda self, places: places.copy_(torch.tensor([0, 3])))
+    with pytest.raises(InputError, match=r"different steps of phase 'layer' \(\[0, 3\]\).*must share"):
+        one_layer(Processes(0, 2))
+
+
+def test_a_kept_average_goes_to_the_weights_device():
+    """Kept states are read into the CPU's memory, and the average of weights on a GPU must not stay there."""
+    weights = [torch.nn.Parameter(torch.ones(2, device="meta"))]
+    state = EMAModel([torch.nn.Parameter(torch.ones(2))], decay=0.9).state_dict()
+    average = EMAModel(weights, decay=0.9)
+    loop.restore_average(average, state, weights[0].device)
+    assert [shadow.device.type for shadow in average.shadow_params] == ["meta"]

@@ -114,6 +114,23 @@ def test_single_names_only_the_target(rows: TrainingRows, generator: Generator) 
     assert [sample.seed for sample in single] == [sample.seed for sample in real]
 
 
+@pytest.mark.parametrize(
+    ("label_sets", "strength", "of_effusion_carriers"),
+    [("real", 1.0, False), ("single", 1.0, None), ("single", 0.5, True)],
+)
+def test_what_a_sample_may_show_unasked_is_unknown(
+    label_sets: str, strength: float, of_effusion_carriers: bool | None, rows: TrainingRows, generator: Generator
+) -> None:
+    params = replace(SAMPLING, images_per_finding=40, label_sets=label_sets, strength=strength)
+    for sample in plan_samples(rows, generator.card, params):
+        row = rows.images.index(sample.carrier.image)
+        # Its labels leave effusion out; or they name it and it may be in the pixels that the sample starts from
+        expected = of_effusion_carriers is not None and (
+            rows.unknown[row] == ("effusion",) or (of_effusion_carriers and "effusion" in rows.findings[row])
+        )
+        assert sample.unknown == (("effusion",) if expected else ())
+
+
 @pytest.mark.parametrize(("factor", "real", "expected"), [(1.5, 5, 8), (0.1, 30, 3), (2.0, 7, 14), (0.0, 5, 0)])
 def test_images_per_real_image_is_rounded_up(
     factor: float, real: int, expected: int, rows: TrainingRows, generator: Generator
@@ -390,7 +407,7 @@ def test_samples_are_written_with_their_story(
     pixels = draw_plan(generator, plan, images, tmp_path / "kept")
     write_samples(tmp_path / "synthetic", plan, pixels, SIZE, 2)
     table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
-    assert list(table.columns) == ["sample", "target", "carrier", "findings", "prompt", "seed"]
+    assert list(table.columns) == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
     assert table["seed"].dtype == np.int64
     assert list(table["findings"][0]) == list(plan[0].findings)
     assert np.array_equal(ShardedImages(tmp_path / "synthetic").read(list(table["sample"])), pixels)
@@ -403,7 +420,7 @@ def test_no_tail_finding_leaves_an_empty_set(
     draw_share(generator, plan, images, SAMPLING, tmp_path)
     write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE, 2)
     schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
-    assert schema.names == ["sample", "target", "carrier", "findings", "prompt", "seed"]
+    assert schema.names == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
     assert str(schema.field("findings").type).startswith("list<")
     assert len(ShardedImages(tmp_path / "synthetic")) == 0
 

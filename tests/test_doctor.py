@@ -210,7 +210,7 @@ def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     (line, *_) = examined(capsys, problems=1)
     assert "disk: 2 MB of pictures are still to come but" in line
-    (project / ".dvc" / "config").write_text('[cache]\n    type = "hardlink,symlink"\n')
+    (project / ".dvc" / "config").write_text('[cache]\n    type = "hardlink,copy"\n')
     examined(capsys, problems=0)
     usage.free = pictures - 1
     examined(capsys, problems=1)
@@ -259,3 +259,25 @@ def test_missing_images_below_one_in_a_hundred_are_counted_only(tmp_path: Path):
     said = list(images_module.check_labels(labels))
     assert not any(one.problem for one in said)
     assert "1 of 200 images of the label table" in said[1].text
+
+
+def test_what_killed_runs_have_left_is_reported(project: Path, capsys: pytest.CaptureFixture[str]):
+    assert not any("kept states" in line for line in examined(capsys, problems=0))
+    (project / ".resume/train_classifier/0123").mkdir(parents=True)
+    (project / ".resume/train_classifier/0123/state-1.pt").write_bytes(b"0" * 3_000_000)
+    (line,) = [line for line in examined(capsys, problems=0) if "kept states" in line]
+    assert "3 MB in .resume (train_classifier); delete what need not be continued" in line
+
+
+def test_links_out_of_the_folder_are_told_before_the_cache_refuses_them(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As DVC's cache.type symlink makes them."""
+    images = project.parent / "images"
+    images.rename(project.parent / "elsewhere")
+    images.mkdir()
+    for file in (project.parent / "elsewhere").iterdir():
+        (images / file.name).symlink_to(file)
+    (line, *_) = examined(capsys, problems=1)
+    assert "8 of 8 tried cannot be decoded" in line
+    assert "a link that leads out of the image folder" in line

@@ -17,8 +17,8 @@ from tests.test_classifier_model import CONFIG, IMAGES, build
 from trcgl.classifier.model import Classifier
 from trcgl.classifier.predict import predict
 from trcgl.config import EvaluationParams
-from trcgl.evaluation import metrics
-from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
+from trcgl.evaluation import bootstrap, metrics
+from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc, weighted_average_precision
 from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
 from trcgl.evaluation.ensemble import average_weights, ensemble_predict, ensemble_thresholds
 from trcgl.evaluation.intervals import metric_intervals
@@ -44,6 +44,9 @@ def evaluation_params(**changes: Any) -> EvaluationParams:
         "test_time_flip": False,
     }
     return EvaluationParams(**(values | changes))
+
+
+STATISTICS = (weighted_average_precision, weighted_area_under_roc)
 
 
 def scored(count: int = 120) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
@@ -298,3 +301,23 @@ def test_a_classifier_keeps_how_its_pictures_are_made(tmp_path: Path):
     )
     model.save(tmp_path / "m")
     assert Classifier.load(tmp_path / "m").config == model.config
+
+
+@pytest.mark.parametrize("block", [1, 250, 10**6])
+def test_resamples_of_many_images_are_taken_a_few_at_a_time(block: int, monkeypatch: pytest.MonkeyPatch):
+    labels, scores, patients = scored()
+    weights = patient_weights(patients, 30, seed=0)
+    whole = [statistic(labels[:, 0], scores["a"][:, 0], weights) for statistic in STATISTICS]
+    monkeypatch.setattr(bootstrap, "BLOCK", block)
+    parts = [statistic(labels[:, 0], scores["a"][:, 0], weights) for statistic in STATISTICS]
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
+
+
+def test_patients_are_drawn_with_replacement():
+    """Images of one patient count alike, and as many patients are drawn as there are."""
+    patients = np.array(["a", "b", "a", "c", "d"])
+    weights = patient_weights(patients, 500, seed=3)
+    assert weights.dtype == np.int32
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, [0, 1, 3, 4]].sum(axis=1) == 4).all()
+    assert weights[:, 1].mean() == pytest.approx(1, abs=0.15)

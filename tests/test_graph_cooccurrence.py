@@ -26,7 +26,7 @@ def test_counts_are_pairs_of_positives():
     found = count_cooccurrence(TARGETS, NAMES, 0.0)
     assert found.counts.tolist() == [[3, 2, 1], [2, 4, 1], [1, 1, 1]]
     assert found.counts.dtype == np.int64
-    assert found.conditional == pytest.approx(np.array([[1, 2 / 3, 1 / 3], [1 / 2, 1, 1 / 4], [1, 1, 1]]))
+    assert found.conditional == pytest.approx(np.array([[1, 2 / 3, 1 / 2], [2 / 3, 1, 1 / 3], [1, 1, 1]]))
 
 
 def test_images_are_those_that_could_have_shown_both():
@@ -39,13 +39,15 @@ def test_counts_do_not_depend_on_how_many_rows_are_counted_at_a_time():
     targets = np.random.default_rng(0).choice([1.0, 0.0, np.nan], (1000, 7))
     present = (targets == 1).astype(np.int64)
     assert (count_cooccurrence(targets, tuple("abcdefg"), 0.0).counts == present.T @ present).all()
-    assert (_pairs(targets == 1, 13) == present.T @ present).all()
+    known = (~np.isnan(targets)).astype(np.int64)
+    assert (_pairs(targets == 1, ~np.isnan(targets), 13) == present.T @ known).all()
 
 
 def test_row_is_the_condition_and_smoothing_enters_the_divisor():
     found = count_cooccurrence(TARGETS, NAMES, 1.0)
     assert found.conditional[0, 1] == 2 / 4
-    assert found.conditional[1, 0] == 2 / 5
+    # Of the four images with the second finding, one does not know the first
+    assert found.conditional[1, 0] == 2 / 4
 
 
 def test_a_finding_never_seen_has_no_probabilities():

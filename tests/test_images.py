@@ -288,6 +288,16 @@ def test_scan_lists_images_only(tmp_path: Path):
     assert manifest["width"].isna().tolist() == [True, False]
 
 
+def test_a_file_that_cannot_be_opened_does_not_stop_the_scan(tmp_path: Path):
+    Image.fromarray(picture()).save(tmp_path / "1.png")
+    (tmp_path / "2.png").symlink_to(tmp_path / "absent.png")
+    manifest = scan_images(tmp_path)
+    assert list(manifest["path"]) == ["1.png", "2.png"]
+    assert manifest["bytes"].tolist()[1] == 0
+    with pytest.raises(UnreadableImage, match=r"cannot be read: No such file"):
+        decode(tmp_path / "2.png")
+
+
 def test_scan_of_a_missing_or_empty_folder_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="no such folder"):
         scan_images(tmp_path / "none")

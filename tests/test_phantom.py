@@ -79,9 +79,9 @@ def test_another_seed_is_another_hospital() -> None:
     assert ours.isdisjoint(image.view.patient for image in draw_population(1, TINY.phantom))
 
 
-def test_another_data_set_leaves_the_folder_empty(tmp_path: Path) -> None:
+def test_another_data_set_leaves_only_a_note(tmp_path: Path) -> None:
     make_phantom(replace(TINY, name="nih"), tmp_path / "phantom", workers=1)
-    assert list((tmp_path / "phantom").iterdir()) == []
+    assert [path.name for path in (tmp_path / "phantom").iterdir()] == ["unused.txt"]
 
 
 def test_images_are_16_bit_and_12_of_them_count(tiny: Path) -> None:

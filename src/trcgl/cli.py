@@ -168,7 +168,13 @@ COMMANDS = {
         run=_labels,
         arguments=(
             DATASET,
-            _argument("--csv", required=True, type=Path, metavar="FILE", help="the label file (.csv or .csv.gz)"),
+            _argument(
+                "--csv",
+                required=True,
+                type=Path,
+                metavar="FILE",
+                help="the label file (.csv or .csv.gz); for mimic and vindr also the folder of the label files",
+            ),
             _argument("--out", type=Path, metavar="COUNTS.csv", help="write images per label and projection"),
             _argument("--plot", type=Path, metavar="PICTURE.png", help="draw them, the most frequent label first"),
         ),
@@ -188,8 +194,9 @@ COMMANDS = {
     "evaluate": Command(
         help="a saved classifier on an external test set",
         description="Metrics of a saved classifier on images and labels that it was not trained on. Images are made "
-        "as the classifier's own were, findings are matched by exact name, thresholds are the classifier's; intervals "
-        "resample patients, as `evaluation` in the params file says.",
+        "as the classifier's own were, thresholds are the classifier's; intervals resample patients, as `evaluation` "
+        "in the params file says. Findings are matched by exact name, capitals included: phantom and PadChest write "
+        "cardiomegaly, NIH Cardiomegaly. A class table (--class-table) brings the labels to the model's names.",
         example="trcgl evaluate --model data/models/classifier --dataset nih --images /data/nih/images "
         "--labels /data/nih/Data_Entry_2017_v2020.csv --out external",
         run=_evaluate,
@@ -204,7 +211,7 @@ COMMANDS = {
             ),
             DATASET,
             _argument("--images", required=True, type=Path, metavar="DIR"),
-            _argument("--labels", required=True, type=Path, metavar="FILE"),
+            _argument("--labels", required=True, type=Path, metavar="FILE", help="as --csv of trcgl labels"),
             _argument("--out", type=Path, metavar="DIR", help="write metrics.json and tables into it"),
             _argument(
                 "--combine",
@@ -215,7 +222,13 @@ COMMANDS = {
             ),
             _argument("--projections", nargs="+", metavar="VIEW", help="use these views only, such as PA AP"),
             _argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so"),
-            _argument("--class-table", type=Path, metavar="FILE", help="merges labels into the model's classes"),
+            _argument(
+                "--class-table",
+                type=Path,
+                metavar="FILE",
+                help="merges or renames labels: columns class (the model's name) and padchest_labels (this data set's, "
+                "several with a bar between them)",
+            ),
             _argument("--boxes", type=Path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too"),
             PARAMS,
         ),

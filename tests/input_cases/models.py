@@ -119,6 +119,13 @@ MODELS = (
     ),
     Case(
         "Model folder",
+        "thresholds that are no numbers",
+        MODEL,
+        model(thresholds='{"Mass": null}'),
+        "model: not a saved classifier (...); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
         "calibration of other findings",
         MODEL,
         model(calibration='{"hernia": {"slope": 1.0, "offset": 0.0}}'),

@@ -169,7 +169,8 @@ class Accepted:
     Attributes:
         names: M sample names.
         pixels: uint8 [M, size, size].
-        targets: float32 [M, C]; a sample was drawn to show its findings and no other, so the rest is 0.
+        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels do not tell,
+            0 for the rest.
         target: int [M], the column of the finding that each was drawn for.
         rank: int [M], as the audit ranks it.
     """
@@ -183,17 +184,20 @@ class Accepted:
 
 def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
     """Read the accepted samples of a folder of generated shards, resized to `size`."""
-    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings"])
+    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings", "unknown"])
     verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
     accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "rank"]]
     samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
     column = {name: c for c, name in enumerate(class_names)}
-    for row, (sample, findings) in enumerate(zip(samples["sample"], samples["findings"], strict=True)):
-        for finding in findings:
-            if finding not in column:
-                raise InputError(f"{folder / 'samples.parquet'}: sample {sample} shows '{finding}', which is no class")
-            targets[row, column[finding]] = 1.0
+    for value, told in ((np.nan, "unknown"), (1.0, "findings")):
+        for row, (sample, findings) in enumerate(zip(samples["sample"], samples[told], strict=True)):
+            for finding in findings:
+                if finding not in column:
+                    raise InputError(
+                        f"{folder / 'samples.parquet'}: sample {sample} names '{finding}', which is no class"
+                    )
+                targets[row, column[finding]] = value
     names = samples["sample"].tolist()
     pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
     # The target is one of the findings, so its column is known

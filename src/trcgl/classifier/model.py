@@ -160,7 +160,7 @@ class Classifier(nn.Module):
                 class_names=tuple(entry["name"] for entry in classes),
                 class_groups=tuple(entry["group"] for entry in classes),
             )
-            thresholds = read_json(folder / "thresholds.json")
+            thresholds = {name: float(value) for name, value in read_json(folder / "thresholds.json").items()}
             calibrated = read_json(folder / CALIBRATION) if (folder / CALIBRATION).exists() else {}
             scalings = {name: Scaling(**values) for name, values in calibrated.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -173,10 +173,10 @@ class Classifier(nn.Module):
             graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
             model = cls(config, graph.get("adjacency"), label_vectors=graph.get("vectors"))
             model.load_state_dict(tensors)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{folder}: model.safetensors and config.json do not fit ({reason})") from None
-        model.thresholds = {name: float(thresholds[name]) for name in config.class_names}
+        model.thresholds = {name: thresholds[name] for name in config.class_names}
         if scalings:
             model.calibrate(scalings)
         return model.eval()

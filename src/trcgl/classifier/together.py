@@ -45,23 +45,21 @@ def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
 def predict_together(
     model: Classifier, data: TrainingData, processes: Processes, *, batch_size: int, precision: str
 ) -> np.ndarray:
-    """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share."""
+    """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share.
+
+    Raises:
+        InputError: one is no number.
+    """
     mine = np.arange(processes.index, len(data.val), processes.count)
     found = torch.zeros(len(data.val), len(data.class_names), device=model.pixel_mean.device)
     rows = data.val[mine]
     scores = predict(model, data.images, rows=rows, batch_size=batch_size, precision=precision)
     found[torch.from_numpy(mine)] = torch.from_numpy(scores).to(found.device)
     processes.add(found)
-    return found.cpu().numpy()
-
-
-def stop_unless_together(done: int, processes: Processes, device: torch.device) -> None:
-    """An InputError where `done` epochs, after which a process continues, is not the same for all."""
-    places = torch.zeros(processes.count, device=device)
-    places[processes.index] = done
-    processes.add(places)
-    if (places != done).any():
+    together = found.cpu().numpy()
+    if not np.isfinite(together).all():
         raise InputError(
-            f"the processes would continue after different epochs ({places.int().tolist()}); they must share the "
-            "project folder, or all start without .resume"
+            f"the model's output on validation images is no number ({precision}); set compute.precision to fp32, or "
+            "lower its learning rate"
         )
+    return together

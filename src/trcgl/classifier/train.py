@@ -31,7 +31,7 @@ from trcgl.classifier.optimizer import build_optimizer, set_learning_rates
 from trcgl.classifier.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
 from trcgl.classifier.schedule import epochs_of, phase_of, stops_early
 from trcgl.classifier.thresholds import tune_thresholds
-from trcgl.classifier.together import equal_part, gradients_and_statistics, predict_together, stop_unless_together
+from trcgl.classifier.together import equal_part, gradients_and_statistics, predict_together
 from trcgl.config import ComputeParams, TrainingParams
 from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import Cooccurrence
@@ -40,7 +40,7 @@ from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger
-from trcgl.runtime.processes import ALONE, Processes
+from trcgl.runtime.processes import ALONE, Processes, stop_unless_together
 from trcgl.runtime.seeding import seed_of
 
 log = get_logger("train")
@@ -125,7 +125,7 @@ def train(
         scaler.load_state_dict(state["scaler"])
         done, step, history, best = state["epochs_done"], state["step"], state["history"], state["best"]
         log.info("continuing after epoch %d", done)
-    stop_unless_together(done, processes, device)
+    stop_unless_together(done, "epochs", processes, device)
 
     epochs = epochs_of(params)
     for epoch in range(done, epochs):

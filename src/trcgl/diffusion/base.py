@@ -124,6 +124,11 @@ def check_fit(pipeline: Any, base: str, size: int) -> None:
             f"diffusion.base: '{base}' has {vae.latent_channels} latent channels in its autoencoder but "
             f"{unet.in_channels} in its U-Net; they must agree"
         )
+    if vae.shift_factor:
+        raise InputError(
+            f"diffusion.base: the autoencoder of '{base}' shifts its latents by {vae.shift_factor}, which Stable "
+            "Diffusion 1 and 2 do not; give a base of theirs"
+        )
     if text.hidden_size != unet.cross_attention_dim:
         raise InputError(
             f"diffusion.base: '{base}' has a text encoder of width {text.hidden_size} but a U-Net that attends to "

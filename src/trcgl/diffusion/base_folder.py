@@ -54,7 +54,7 @@ def _pretrain_folder(params: Params, folder: Path, device: torch.device, process
     held_out = labelled_rows(table, classes, list(images.index["image"]), "val")
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
     # The pixels follow from the index and the parameters that made them
-    inputs = [IMAGES / "index.parquet", LABELS, CLASSES]
+    inputs = [IMAGES / "index.parquet", LABELS, CLASSES, params.labels.vocabulary]
     resume = ResumePoint(
         "pretrain", params=(settings, params.compute, params.images, params.dataset, named), inputs=inputs
     )

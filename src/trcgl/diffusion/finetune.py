@@ -29,6 +29,7 @@ from trcgl.diffusion.prompts import (
     check_template,
     prompt_text,
     prompts_of,
+    report_cut_prompts,
     text_embeddings,
     token_ids,
 )
@@ -101,6 +102,7 @@ def finetune(
         inside = is_small_folder(params.base)
         if inside:
             shutil.copytree(Path(params.base).expanduser(), folder, dirs_exist_ok=True)
+    report_cut_prompts(pipeline.tokenizer, prompts)
     carriers = sorted({int(row) for places in held_out.carriers.values() for row in places})
     asked = _Questions(held_out, carriers, prompts_of(held_out, params.prompt_template, phrases), cache)
     before = asked.loss(pipeline, None)

@@ -38,13 +38,12 @@ class LatentCache:
         """Encode those that are not there yet."""
         new = [one for one in dict.fromkeys(shown) if one not in self._place]
         device, dtype = self.vae.device, self.vae.dtype
-        shift = self.vae.config.shift_factor or 0.0
         for start in range(0, len(new), self.batch):
             chunk = new[start : start + self.batch]
             filled = chunk + [chunk[0]] * (self.batch - len(chunk))
             pixels = as_rgb(torch.from_numpy(self._pixels(filled))).to(device, dtype)
             means = self.vae.encode(pixels).latent_dist.mode()
-            scaled = ((means.float() - shift) * self.vae.config.scaling_factor).cpu()
+            scaled = (means.float() * self.vae.config.scaling_factor).cpu()
             for one, latent in zip(chunk, scaled, strict=False):
                 self._place[one] = len(self._latents)
                 self._latents.append(latent.clone())

@@ -21,7 +21,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.gradients import clip_gradients
 from trcgl.runtime.logging import get_logger, progress
-from trcgl.runtime.processes import ALONE, Processes
+from trcgl.runtime.processes import ALONE, Processes, stop_unless_together
 from trcgl.runtime.seeding import Part, seed_of
 from trcgl.runtime.stopping import Stopped, whole_steps
 
@@ -112,6 +112,12 @@ def _restore(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) ->
             parameter.copy_(weights[name])
 
 
+def restore_average(average: EMAModel, state: dict[str, Any], device: torch.device) -> None:
+    """Load the kept state, whose tensors lie in the CPU's memory: an optimiser moves them, the average does not."""
+    average.load_state_dict(state)
+    average.to(device=device)
+
+
 def train(
     phase: str,
     modules: Sequence[nn.Module],
@@ -145,8 +151,9 @@ def train(
         processes: who else trains these modules, from the same state on.
 
     Raises:
-        InputError: the batch does not divide among the processes, or a loss or gradient is not finite; the message
-            names phase, step and images. What is kept is of an earlier step.
+        InputError: the batch does not divide among the processes, these would continue after different steps, or a
+            loss or gradient is not finite; the message names phase, step and images. What is kept is of an earlier
+            step.
         Stopped: asked to stop by a signal, after the running step (several processes: at the next row of the curve,
             together); the state is kept.
     """
@@ -156,24 +163,27 @@ def train(
             f"{processes.count} processes; make its batch size a multiple of {processes.count}"
         )
     parameters = trainable(modules)
+    flat = list(parameters.values())
+    running = journal.running if journal.running and journal.running["phase"] == phase else None
+    done = schedule.steps if phase in journal.finished else running["step"] if running else 0
+    stop_unless_together(done, f"steps of phase '{phase}'", processes, flat[0].device)
     if phase in journal.finished:
         _restore(parameters, journal.finished[phase])
         log.info("%s: already finished, taken from the kept state", phase)
         return
-    flat = list(parameters.values())
     device = flat[0].device.type
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=device in ("cpu", "cuda"))
     peaks = [group["lr"] for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(device, enabled=dtype == torch.float16)
     average = EMAModel(flat, decay=ema_decay, foreach=True) if ema_decay else None
     first, losses = 0, []
-    if journal.running and journal.running["phase"] == phase:
-        _restore(parameters, journal.running["weights"])
-        optimizer.load_state_dict(journal.running["optimizer"])
-        scaler.load_state_dict(journal.running["scaler"])
+    if running:
+        _restore(parameters, running["weights"])
+        optimizer.load_state_dict(running["optimizer"])
+        scaler.load_state_dict(running["scaler"])
         if average:
-            average.load_state_dict(journal.running["average"])
-        first, losses = journal.running["step"], list(journal.running["losses"].to(device).unbind())
+            restore_average(average, running["average"], flat[0].device)
+        first, losses = running["step"], list(running["losses"].to(device).unbind())
         log.info("%s: continues at step %d of %d", phase, first, schedule.steps)
     flush_every = max(1, math.ceil(schedule.steps / CURVE_ROWS))
     norms: list[Tensor] = []

@@ -20,6 +20,7 @@ class Sample:
         target: the tail finding it is drawn for.
         carrier: the real training image it follows, moved by a few pixels.
         findings: everything its prompt names, the target among them.
+        unknown: of which its carrier's labels do not tell, or that its prompt does not name though the carrier has it.
         prompt: what the text encoder reads.
         seed: of its initial noise, 0 to 2**63 - 1.
     """
@@ -28,6 +29,7 @@ class Sample:
     target: str
     carrier: Shown
     findings: tuple[str, ...]
+    unknown: tuple[str, ...]
     prompt: str
     seed: int
 
@@ -43,6 +45,9 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
         for number in range(images_of(len(carriers), params)):
             row = carriers[rng(params.seed, "row", target, number).integers(len(carriers))]
             findings = rows.findings[row] if params.label_sets == "real" else (target,)
+            # An image from pure noise shows what was asked for; one that starts from its carrier's may keep the rest
+            kept = params.label_sets == "real" or params.strength < 1.0
+            unknown = tuple(name for name in rows.findings[row] if name not in findings) + rows.unknown[row]
             reach = round(params.shift * card.size)
             right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
             plan.append(
@@ -51,6 +56,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
                     target=target,
                     carrier=Shown(rows.images[row], int(right), int(down)),
                     findings=findings,
+                    unknown=unknown if kept else (),
                     prompt=prompt_text(card.prompt_template, rows.projections[row], findings, card.phrases),
                     seed=seed_of(params.seed, "noise", target, number),
                 )

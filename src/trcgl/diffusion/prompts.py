@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from trcgl.diffusion.rows import TrainingRows
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_tensors
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("diffusion")
 
 NO_FINDING = "no finding"
 UNKNOWN_VIEW = "unknown"
@@ -46,6 +49,21 @@ def prompts_of(rows: TrainingRows, template: str, phrases: Mapping[str, str]) ->
     """The prompt of every row."""
     both = zip(rows.projections, rows.findings, strict=True)
     return [prompt_text(template, view, findings, phrases) for view, findings in both]
+
+
+def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
+    """Count the prompts that are longer than what the text encoder reads, and say so in the log.
+
+    What is cut off are their last, rarest findings. A finding's own learned tokens follow the text and stay.
+    """
+    longest = tokenizer.model_max_length
+    cut = sum(len(ids) > longest for ids in tokenizer(list(prompts), truncation=False, verbose=False).input_ids)
+    if cut:
+        log.warning(
+            "%d of %d prompts are longer than the %d tokens that the text encoder reads; their last findings are cut",
+            cut, len(prompts), longest,
+        )  # fmt: skip
+    return cut
 
 
 @torch.no_grad()

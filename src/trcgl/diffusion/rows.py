@@ -25,12 +25,14 @@ class TrainingRows:
         images: names, in label-table order.
         projections: view of each image ("" when unknown).
         findings: present findings of each image, in class order; an unknown finding is not named.
+        unknown: findings of each image of which the labels do not tell, in class order.
         carriers: rows (positions) of each tail finding that has any.
     """
 
     images: tuple[str, ...]
     projections: tuple[str, ...]
     findings: tuple[tuple[str, ...], ...]
+    unknown: tuple[tuple[str, ...], ...]
     carriers: dict[str, np.ndarray]
 
     def __len__(self) -> int:
@@ -77,14 +79,18 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         lost = len(chosen) - len(kept)
         log.info("%d of %d %s images have no pixels (unreadable) and are left out", lost, len(chosen), split)
     present = kept[names].eq(1).fillna(False).to_numpy(dtype=bool)
-    findings = tuple(tuple(name for name, there in zip(names, row, strict=True) if there) for row in present)
     columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}
     return TrainingRows(
         images=tuple(kept["image"].astype(str)),
         projections=tuple(kept["projection"].fillna("").astype(str)),
-        findings=findings,
+        findings=_named(names, present),
+        unknown=_named(names, kept[names].isna().to_numpy(dtype=bool)),
         carriers={name: rows for name, rows in columns.items() if len(rows)},
     )
+
+
+def _named(names: Sequence[str], holds: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(name for name, there in zip(names, row, strict=True) if there) for row in holds)
 
 
 def mixed_batch(rows: TrainingRows, size: int, tail_fraction: float, *parts: str | int) -> np.ndarray:

@@ -18,6 +18,7 @@ SAMPLE_SCHEMA = pa.schema(
         ("target", pa.string()),
         ("carrier", pa.string()),
         ("findings", pa.list_(pa.string())),
+        ("unknown", pa.list_(pa.string())),
         ("prompt", pa.string()),
         ("seed", pa.int64()),
     ]
@@ -40,7 +41,5 @@ def write_samples(
         for sample, image in zip(plan, images, strict=True):
             writer.add(sample.sample, image)
         writer.close()
-        rows = [
-            {**asdict(sample), "carrier": sample.carrier.image, "findings": list(sample.findings)} for sample in plan
-        ]
+        rows = [{**asdict(sample), "carrier": sample.carrier.image} for sample in plan]
         pq.write_table(pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA), beside / "samples.parquet")

@@ -10,7 +10,7 @@ from transformers import CLIPTokenizer
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 LENGTH = 48
-"""Tokens of a prompt: an image with twelve findings fits; shorter than CLIP's 77 because attention pays for padding."""
+"""Tokens of a prompt; a finding takes two to eight. Shorter than CLIP's 77 because attention pays for padding."""
 
 
 def word_tokenizer(prompts: Sequence[str], length: int = LENGTH) -> CLIPTokenizer:

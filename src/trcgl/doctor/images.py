@@ -9,7 +9,7 @@ import pandas as pd
 
 from trcgl.config import Params, read_yaml
 from trcgl.doctor.said import Said, problem
-from trcgl.images.decode import UnreadableImage, decode
+from trcgl.images.decode import UnreadableImage, check_inside, decode
 from trcgl.images.manifest import list_images
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
@@ -65,6 +65,7 @@ def check_sample(folder: Path, paths: Sequence[str]) -> Said:
     reasons = []
     for path in chosen:
         try:
+            check_inside(folder, folder / path)
             decode(folder / path)
         except UnreadableImage as error:
             reasons.append(f"{path}: {error}")

@@ -12,6 +12,7 @@ from trcgl.config import ComputeParams, Params, read_yaml
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.disk import existing, free_bytes, size_text
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.resume_folder import resume_root
 
 COPYING = ("reflink", "copy")
 SAVED = Path("data/images")
@@ -41,7 +42,7 @@ def check_disk(params: Params, images: int, drawn: int, phantom: int = 0) -> Sai
         if need > free:
             return problem(
                 "disk", f"{size_text(need)} of pictures are still to come but {place} has {size_text(free)} free; make "
-                "room, lower images.*_size, or let DVC link (`dvc config cache.type hardlink,symlink`)",
+                "room, lower images.*_size, or let DVC link (`dvc config cache.type hardlink`)",
             )  # fmt: skip
     told = " and ".join(
         f"{size_text(need)} at {place} ({size_text(free_bytes(place))} free)" for place, need in places.items()
@@ -108,6 +109,15 @@ def check_dvc() -> Iterator[Said]:
     if absent:
         text += f"; {len(absent)} of {len(outs)} outputs are not here (`dvc checkout` takes them from the cache)"
     yield Said("dvc", text)
+
+
+def check_kept_states() -> Iterator[Said]:
+    """What killed runs have left to go on from; of other parameters or code than now, nobody will."""
+    folder = resume_root()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if size:
+        stages = ", ".join(sorted(path.name for path in folder.iterdir()))
+        yield Said("kept states", f"{size_text(size)} in {folder} ({stages}); delete what need not be continued")
 
 
 def _running() -> list[int]:

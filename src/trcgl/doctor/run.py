@@ -6,7 +6,7 @@ from pathlib import Path
 from trcgl.config import Params, load_params
 from trcgl.diffusion.counts import images_of
 from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest, check_sample, image_folder
-from trcgl.doctor.machine import check_compute, check_disk, check_dvc
+from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.errors import InputError
@@ -24,6 +24,7 @@ def examine(file: Path) -> Iterator[Said]:
     yield from _data(params)
     yield from check_compute(params.compute)
     yield from check_dvc()
+    yield from check_kept_states()
 
 
 def _data(params: Params) -> Iterator[Said]:

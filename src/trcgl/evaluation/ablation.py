@@ -113,7 +113,7 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     """
     patients, labels = runs.patients["test"], runs.labels["test"]
     # The first row is the images as they are
-    weights = np.vstack([np.ones(len(patients), dtype=np.int64), patient_weights(patients, study.resamples, seed=0)])
+    weights = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, study.resamples, seed=0)])
     count = len(runs.seeds)
     drawn = rng("bootstrap of seeds", 0).integers(0, count, size=(study.resamples, count))
     share = (drawn[:, :, None] == np.arange(count)).mean(axis=1).T  # [seeds, B]

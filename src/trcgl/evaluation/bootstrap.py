@@ -3,11 +3,18 @@
 Two models are compared on the same resamples (paired), which removes the variance that they share.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 
 from trcgl.runtime.seeding import rng
+
+BLOCK = 1 << 22
+"""Numbers of each array that a curve takes: 32 MB."""
+
+Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,17 +33,31 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray
         samples: number of resamples B.
 
     Returns:
-        int [B, N].
+        int32 [B, N].
     """
     _, patient = np.unique(patients, return_inverse=True)
     count = int(patient.max()) + 1
     generator = rng("bootstrap", seed)
-    drawn = generator.integers(0, count, size=(samples, count))
-    offsets = np.arange(samples)[:, None] * count
-    times = np.bincount((drawn + offsets).ravel(), minlength=samples * count).reshape(samples, count)
-    return times[:, patient]
+    weights = np.empty((samples, len(patient)), np.int32)
+    for row in weights:
+        row[:] = np.bincount(generator.integers(0, count, size=count), minlength=count)[patient]
+    return weights
 
 
+def _block_by_block(statistic: Statistic) -> Statistic:
+    """The same for few resamples at a time: the curves of all of them would be several copies of B x N numbers."""
+
+    @wraps(statistic)
+    def blocks(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        rows = max(1, BLOCK // max(1, len(labels)))
+        return np.concatenate(
+            [statistic(labels, scores, weights[start : start + rows]) for start in range(0, len(weights), rows)]
+        )
+
+    return blocks
+
+
+@_block_by_block
 def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """AP of one finding under many image weightings at once; equal to scikit-learn's with `sample_weight`.
 
@@ -55,6 +76,7 @@ def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: 
     return np.where(_both_occur(hits, seen), ap, np.nan)
 
 
+@_block_by_block
 def weighted_area_under_roc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """ROC AUC of one finding under many image weightings at once; arguments and result as of the AP above."""
     hits, seen = ranking(labels, scores, weights)

@@ -57,7 +57,7 @@ def resample_models(
         groups: [C].
         patients: [N].
     """
-    weights = np.vstack([np.ones(len(patients), dtype=np.int64), patient_weights(patients, resamples, seed)])
+    weights = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, resamples, seed)])
     return {model: resampled_metrics(labels, values, groups, weights) for model, values in scores.items()}
 
 

@@ -144,7 +144,7 @@ def localisation_table(
     """
     middle = (FRAME - 1) / 2
     centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=np.float64)
-    times = np.vstack([np.ones(len(patients), dtype=np.int64), patient_weights(patients, resamples, seed)])
+    times = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, resamples, seed)])
     present = [c for c in range(len(findings)) if (places.columns == c).any()]
     rows = []
     for (model, method), (hits, overlaps) in judged.items():

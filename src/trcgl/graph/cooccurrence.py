@@ -23,7 +23,8 @@ class Cooccurrence:
         counts: int64 [C, C]; counts[i, j] images with i and j, counts[i, i] images with i.
         images: int64 [C, C]; images of which it is known whether they show i and whether they show j: what counts
             would be compared with to tell more than chance. Without unknown labels all entries are equal.
-        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (counts[i, i] + smoothing).
+        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (n + smoothing), n the images
+            with i of which it is known whether they show j.
     """
 
     names: tuple[str, ...]
@@ -74,20 +75,21 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
         smoothing: added to the positives a probability is divided by, so that a finding seen once does not give a
             certainty. With 0, a finding never seen has probabilities 0.
     """
-    counts = _pairs(targets == 1)
-    divisor = counts.diagonal()[:, None] + float(smoothing)
+    present, known = targets == 1, ~np.isnan(targets)
+    counts = _pairs(present, present)
+    divisor = _pairs(present, known) + float(smoothing)
     conditional = np.divide(counts, divisor, out=np.zeros(counts.shape), where=divisor > 0)
-    return Cooccurrence(tuple(names), counts, _pairs(~np.isnan(targets)), conditional)
+    return Cooccurrence(tuple(names), counts, _pairs(known, known), conditional)
 
 
-def _pairs(flags: np.ndarray, rows: int = 2**16) -> np.ndarray:
-    """flags.T @ flags of bool [N, C], counted: int64 [C, C].
+def _pairs(left: np.ndarray, right: np.ndarray, rows: int = 2**16) -> np.ndarray:
+    """left.T @ right of bool [N, C], counted: int64 [C, C].
 
     In float32, whose whole numbers are exact up to 2**24, and `rows` at a time: for integers NumPy has no fast product
     (17 s instead of 0.1 s for 100,000 images of 174 findings).
     """
-    total = np.zeros((flags.shape[1], flags.shape[1]), np.int64)
-    for start in range(0, len(flags), rows):
-        part = flags[start : start + rows].astype(np.float32)
-        total += (part.T @ part).astype(np.int64)
+    total = np.zeros((left.shape[1], right.shape[1]), np.int64)
+    for start in range(0, len(left), rows):
+        part = slice(start, start + rows)
+        total += (left[part].T.astype(np.float32) @ right[part].astype(np.float32)).astype(np.int64)
     return total

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import ImagesParams
-from trcgl.images.decode import UnreadableImage
+from trcgl.images.decode import UnreadableImage, check_inside
 from trcgl.images.preparation import Preparation
 from trcgl.images.shards import ShardWriter, shard_path
 from trcgl.images.workers import pixel_workers
@@ -186,9 +186,8 @@ def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int,
 
 def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
     """Every size of one image, or the reason why not."""
-    if not task.file.resolve().is_relative_to(task.folder.resolve()):
-        return "a link that leads out of the image folder"
     try:
+        check_inside(task.folder, task.file)
         return preparation.read(task.file, sizes, inverted=task.inverted)
     except UnreadableImage as error:
         return str(error)

@@ -6,7 +6,7 @@ PNG and TIFF (8 and 16 bit) and JPEG are decoded by OpenCV, the fastest reader o
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,12 @@ MAX_PIXELS = 200_000_000
 
 class UnreadableImage(Exception):
     """A file that holds no usable picture; the message is a short reason."""
+
+
+def check_inside(folder: Path, file: Path) -> None:
+    """Raise UnreadableImage where `file` is a link, or lies behind one, to outside of the image folder."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise UnreadableImage("a link that leads out of the image folder")
 
 
 def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
@@ -125,7 +131,10 @@ def _decode_dicom(path: Path) -> np.ndarray:
         if stored.ndim == 3:
             # Grey saved as colour: three equal channels
             stored = stored[..., 0]
-        pixels = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float32)
+        pixels = apply_modality_lut(stored, dataset)
+        with suppress(ValueError):  # A window of no width, or one for colour: nothing but a hint how to show the pixels
+            pixels = apply_voi_lut(pixels, dataset)
+        pixels = pixels.astype(np.float32)
         inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     except UnreadableImage:
         raise

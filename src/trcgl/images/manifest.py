@@ -33,8 +33,8 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     """List every image file under `folder`, hidden files and folders left out.
 
     Returns:
-        One row an image file, sorted by path: path (relative, with forward slashes), bytes, width, height (from the
-        header; missing where it does not tell).
+        One row an image file, sorted by path: path (relative, with forward slashes), bytes (0 where it cannot be
+        opened), width, height (from the header; missing where it does not tell).
 
     Raises:
         InputError: the folder is missing or holds no image file.
@@ -47,7 +47,10 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
         raise InputError(f"{folder}: no image file inside; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
 
     def look(path: str) -> tuple[int, int | None, int | None]:
-        return ((folder / path).stat().st_size, *header_size(folder / path))
+        try:
+            return ((folder / path).stat().st_size, *header_size(folder / path))
+        except OSError:  # A dangling link, a file of another user: whoever decodes it says why it cannot be read
+            return 0, None, None
 
     # Threads, not processes: the work is waiting for the disk
     with ThreadPoolExecutor(max_workers=16) as pool:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
 
@@ -41,7 +42,8 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         if error.filename is None and not isinstance(error, FileNotFoundError):
             raise
         name, reason = error.filename or error, error.strerror or "not found"
-        say(f"error: {name}: {reason}; dvc repro makes what the stages write")
+        made = Path(str(name)).parts[:1] in (("data",), ("metrics",))
+        say(f"error: {name}: {reason}" + ("; dvc repro makes what the stages write" if made else ""))
         return 1
     except Stopped as stop:
         say(f"error: stopped by {stop}; what is done is kept, run again to go on from there")

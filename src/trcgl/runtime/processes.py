@@ -9,6 +9,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, distributed
 
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import silence
 
 PATIENCE = timedelta(hours=12)
@@ -52,6 +53,18 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def stop_unless_together(done: int, unit: str, processes: Processes, device: torch.device) -> None:
+    """Raise an InputError unless every process continues after the same number of `unit` (epochs, steps)."""
+    places = torch.zeros(processes.count, dtype=torch.int64, device=device)
+    places[processes.index] = done
+    processes.add(places)
+    if (places != done).any():
+        raise InputError(
+            f"the processes would continue after different {unit} ({places.tolist()}); they must share the "
+            "project folder, or all start without .resume"
+        )
 
 
 def join_processes(device: torch.device) -> PartialState:

@@ -21,7 +21,12 @@ def resume_folder(stage: str, *, params: Any, inputs: Iterable[str | Path] = ())
         key.update(_tree_hash(Path(path)))
     # The whole package: a resumed run must agree with itself, and which modules matter is easily missed
     key.update(_tree_hash(PACKAGE, "*.py"))
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / stage / key.hexdigest()[:24]
+    return resume_root() / stage / key.hexdigest()[:24]
+
+
+def resume_root() -> Path:
+    """Where the states of all stages are."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
 
 
 def file_hash(path: Path) -> str:

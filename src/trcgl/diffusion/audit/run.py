@@ -134,10 +134,11 @@ def audit_synthetic(
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)
     detector = load_detector(params.detector, findings).to(device) if params.detector is not None else None
-    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target", "findings"])
-    unknown = {*samples["target"], *(name for named in samples["findings"] for name in named)} - set(findings)
-    if unknown:
-        raise InputError(f"{synthetic}/samples.parquet: shows '{min(unknown)}', which the judge does not know")
+    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target", "findings", "unknown"])
+    lists = [*samples["findings"], *samples["unknown"]]
+    foreign = {*samples["target"], *(name for named in lists for name in named)} - set(findings)
+    if foreign:
+        raise InputError(f"{synthetic}/samples.parquet: names '{min(foreign)}', which the judge does not know")
 
     real = load_real_images(images, labels, model)
     size = model.config.image_size

@@ -21,7 +21,7 @@ def judge_samples(
     """Decide sample by sample.
 
     Args:
-        samples: sample, target, findings (all that its prompt names).
+        samples: sample, target, findings (all that its prompt names), unknown (that it may show all the same).
         scores: [N, C] the judge's probabilities, C in the order of `tests`.
         tests: from `finding_tests`.
         distances: from `sample_distances`, in the order of `samples`.
@@ -37,10 +37,10 @@ def judge_samples(
     target_score = scores[np.arange(len(samples)), columns].astype(np.float64)
     threshold = tests["threshold"].to_numpy()[columns]
     decides = tests["decides"].to_numpy(dtype=bool)
-    named = np.zeros(scores.shape, dtype=bool)
-    for row, findings in enumerate(samples["findings"]):
-        named[row, [position[finding] for finding in findings]] = True
-    invented = ~named & decides & (scores > tests["invented_threshold"].to_numpy())
+    allowed = np.zeros(scores.shape, dtype=bool)
+    for row, lists in enumerate(zip(samples["findings"], samples["unknown"], strict=True)):
+        allowed[row, [position[finding] for findings in lists for finding in findings]] = True
+    invented = ~allowed & decides & (scores > tests["invented_threshold"].to_numpy())
 
     not_seen = target_score < threshold
     measured = {name: values.to_numpy() for name, values in distances.items()}

@@ -39,7 +39,7 @@ class Lesion:
 
 
 def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None) -> None:
-    """Draw the data set into `folder`, replacing it as a whole; for any other data set the folder is left empty.
+    """Draw the data set into `folder`, replacing it as a whole; for any other data set nothing but a note of that.
 
     The bytes depend on `params.seed`, `params.phantom` and RENDERER_VERSION alone, not on `workers`
     (None: one a CPU).
@@ -48,6 +48,8 @@ def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None
     with directory_beside(folder) as beside:
         if params.name != "phantom":
             log.info("dataset.name is %s: nothing to draw", params.name)
+            # Not left empty: DVC warns of an empty folder in every later stage
+            (beside / "unused.txt").write_text(f"dataset.name is {params.name}: nothing to draw\n", encoding="utf-8")
             return
         images = draw_population(params.seed, params.phantom)
         (beside / "images").mkdir()
