@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint plots docs requirements
+.PHONY: help install repro test lint plots docs requirements
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded default needs no download)
+install: $(BIN)/.installed  ## create .venv with the pinned packages and this one; repro, test and plots do so, too
+
+repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded default downloads no data)
 	dvc repro
 
 test: $(BIN)/.installed-dev  ## run all tests
