@@ -25,8 +25,8 @@ def pick_device(name: str) -> torch.device:
 def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
     """`compute.precision` as the type that matrix products and convolutions are computed in.
 
-    `auto` is bfloat16 where the device has instructions for it (on a processor 1.8 times the images/s), else float32. float16 is for CUDA
-    only: on the CPU it is not faster, and float32 is taken.
+    `auto` is bfloat16 where the device has instructions for it (1.8 times the images/s on a processor), else float32.
+    float16 is for CUDA only: on the CPU it is not faster, and float32 is taken.
     """
     if precision == "auto":
         precision = "bf16" if _has_bfloat16(device) else "fp32"
