@@ -22,6 +22,7 @@ from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc,
 from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
 from trcgl.evaluation.ensemble import average_weights, ensemble_predict, ensemble_thresholds
 from trcgl.evaluation.intervals import metric_intervals
+from trcgl.evaluation.model_card import model_card
 from trcgl.evaluation.reliability import reliability_curve
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.test_time import View, predict_views, views
@@ -297,7 +298,11 @@ def test_models_that_do_not_go_together_are_named(changes: dict[str, Any], messa
 def test_a_classifier_keeps_how_its_pictures_are_made(tmp_path: Path):
     model = build()
     model.config = dataclasses.replace(
-        CONFIG, preparation=Preparation(1.0, 99.0, "crop"), weights_have_seen=("mimic", "nih")
+        CONFIG,
+        preparation=Preparation(1.0, 99.0, "crop"),
+        weights_have_seen=("mimic", "nih"),
+        extra_source="synthetic",
+        extra_images=12,
     )
     model.save(tmp_path / "m")
     assert Classifier.load(tmp_path / "m").config == model.config
@@ -321,3 +326,22 @@ def test_patients_are_drawn_with_replacement():
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, [0, 1, 3, 4]].sum(axis=1) == 4).all()
     assert weights[:, 1].mean() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "said"),
+    [
+        ("synthetic", 240, "on real images and 240 accepted synthetic ones of rare findings."),
+        ("duplicates", 7, "on real images and 7 duplicates of those of rare findings."),
+        ("synthetic", 0, "on real images alone."),
+        ("none", 0, "on real images alone."),
+    ],
+)
+def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, said: str):
+    config = dataclasses.replace(CONFIG, extra_source=source, extra_images=count)
+    numbers = dict.fromkeys(("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"), 0.5)
+    gain = dict.fromkeys(("mAP", "tail_mAP", "tail_mAP_low", "tail_mAP_high"), 0.1)
+    found = {"baseline": numbers, "trcgl": numbers, "gain": gain, "scored_classes": 2}
+    rows = pd.DataFrame({"model": [], "class": [], "group": [], "positives": [], "AP": []})
+    card = model_card(found, rows, config, dataset="phantom", test_images=9, test_patients=5)
+    assert f"trained on the data set `phantom`, {said}" in card

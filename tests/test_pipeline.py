@@ -136,6 +136,7 @@ def test_a_model_says_how_its_pictures_are_made(project: Path, model: str):
     config = json.loads((project / "data/models" / model / "config.json").read_text())
     assert config["preparation"] == {"window_low": 0.5, "window_high": 99.5, "resize": "pad"}
     assert config["weights_have_seen"] == ["phantom"]
+    assert config["extra_source"] == ("none" if model == "baseline" else "synthetic")
 
 
 def test_the_page_tells_the_run(project: Path):

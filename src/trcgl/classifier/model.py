@@ -34,6 +34,7 @@ class ModelConfig:
         class_groups: head, medium or tail for each class.
         preparation: how its pictures are made from files; None if it was trained on pictures that were given as such.
         weights_have_seen: data sets in its weights, those of its initial weights and the one it was trained on.
+        extra_source, extra_images: what it was trained on besides real images, and how many.
     """
 
     backbone: str
@@ -47,6 +48,8 @@ class ModelConfig:
     class_groups: tuple[str, ...]
     preparation: Preparation | None = None
     weights_have_seen: tuple[str, ...] = ()
+    extra_source: str = "none"
+    extra_images: int = 0
 
 
 class Classifier(nn.Module):

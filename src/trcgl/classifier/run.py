@@ -98,6 +98,8 @@ def train_and_save(
                     trained.model.config,
                     preparation=Preparation.from_params(params.images),
                     weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
+                    extra_source=training.extra_source if isinstance(training, ClassifierParams) else "none",
+                    extra_images=trained.extra_images,
                 )
                 trained.model.save(model)
             write_csv(history, trained.history)

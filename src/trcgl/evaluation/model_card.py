@@ -30,7 +30,7 @@ def model_card(
         "# Model card: TRCGL-Net classifier",
         "",
         f"Multi-label classifier of {len(config.class_names)} findings in chest X-rays, trained on the data set "
-        f"`{dataset}` with accepted synthetic images of rare findings. Research use only: **not for diagnosis**.",
+        f"`{dataset}`, on real images {_besides(config)}. Research use only: **not for diagnosis**.",
         "",
         "## Model",
         "",
@@ -78,6 +78,13 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _besides(config: ModelConfig) -> str:
+    if not config.extra_images:
+        return "alone"
+    kind = {"synthetic": "accepted synthetic ones", "duplicates": "duplicates of those"}[config.extra_source]
+    return f"and {config.extra_images} {kind} of rare findings"
 
 
 def _number(value: float, *, signed: bool = False) -> str:
