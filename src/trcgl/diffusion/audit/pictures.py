@@ -110,11 +110,12 @@ def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> F
         axes.axis("off")
     for line, target in zip(panels, targets, strict=True):
         own = known[known["target"] == target]
-        parts = [(0, own[own["accepted"]].head(ACCEPTED)), (ACCEPTED, own[~own["accepted"]].head(REJECTED))]
-        for first, part in parts:
-            for axes, (_, row) in zip(line[first : first + len(part)], part.iterrows(), strict=True):
-                pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
-                axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
-                axes.set_title(row["reason"] or "accepted", fontsize=7)
-        line[0].set_title(f"{target}: real, drawn", fontsize=7)
+        accepted, rejected = own[own["accepted"]].head(ACCEPTED), own[~own["accepted"]]
+        # Where few are accepted, more of the rejected ones
+        chosen = pd.concat([accepted, rejected]).head(width)
+        for axes, (_, row) in zip(line[: len(chosen)], chosen.iterrows(), strict=True):
+            pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
+            axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
+            called = f"{target}: " if axes is line[0] else ""
+            axes.set_title(called + (row["reason"] or "accepted"), fontsize=7, loc="left")
     return figure
