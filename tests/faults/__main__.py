@@ -69,36 +69,46 @@ def _every_stage(folder: Path, seed: int) -> bool:
     left_alone, disturbed = (fresh_clone(folder / name, {}) for name in ("left-alone", "disturbed"))
     quiet = run_quietly(left_alone, PIPELINE)
     print(f"quiet run: {len(quiet.hashes)} outs, {sum(quiet.seconds.values()):.0f} s", flush=True)
-    random, hits = np.random.default_rng(seed), 0
-    for stage, seconds in quiet.seconds.items():
-        delay = float(random.uniform(0.1, 0.9)) * seconds
-        hit = disturb(disturbed, [stage], delay, signal.SIGKILL, PIPELINE) is not None
-        hits += hit
-        print(f"SIGKILL {stage} after {delay:.1f} of {seconds:.1f} s{'' if hit else ': over before'}", flush=True)
-    run_quietly(disturbed, PIPELINE)
-    different = differences(quiet, disturbed)
-    print(f"{hits} of {len(quiet.seconds)} stages killed; different outs: {different or 'none'}", flush=True)
+    return kill_each_stage(disturbed, quiet, seed)
+
+
+def kill_each_stage(project: Path, quiet: Quiet, seed: int) -> bool:
+    """Kill each stage once, at a drawn moment, then finish; whether every out is that of the quiet run.
+
+    Stages come in DVC's order, which is another in each run.
+    """
+    random = np.random.default_rng(seed)
+    left = {stage: float(random.uniform(0.1, 0.8)) * seconds for stage, seconds in quiet.seconds.items()}
+    while left and (hit := disturb(project, left, signal.SIGKILL, PIPELINE)) is not None:
+        stage, _ = hit
+        print(f"SIGKILL {stage} after {left.pop(stage):.1f} of {quiet.seconds[stage]:.1f} s", flush=True)
+    run_quietly(project, PIPELINE)
+    different, count = differences(quiet, project), len(quiet.seconds)
+    print(f"{count - len(left)} of {count} stages killed; different outs: {different or 'none'}", flush=True)
     return not different
 
 
 def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, number: signal.Signals) -> bool:
     """Rounds of signals, until so many have hit; whether every out of every round is that of the quiet run."""
-    order, hit, survived = list(quiet.seconds), 0, 0
+    order, done, survived = list(quiet.seconds), 0, 0
     for attempt in itertools.count():
-        if hit == count:
+        if done == count:
             break
         project = start.parent / "disturbed"
         shutil.copytree(start, project, symlinks=True)
         hits = 0
-        for stage, delay in drawn_moments(quiet, min(a_round, count - hit), seed + attempt):
+        for stage, delay in drawn_moments(quiet, min(a_round, count - done), seed + attempt):
             # A stage that went on from its state may be done already: then the next one is hit
-            after = disturb(project, order[order.index(stage) :], delay, number)
-            hits += after is not None
-            said = [line for line in (after or "").splitlines() if line.startswith("error: ")]
-            print(f"{number.name} {stage} after {delay:.1f} s: {'over before' if after is None else said}", flush=True)
+            hit = disturb(project, dict.fromkeys(order[order.index(stage) :], delay), number)
+            if hit is None:
+                print(f"{number.name} {stage} after {delay:.1f} s: over before", flush=True)
+                continue
+            hits += 1
+            said = [line for line in hit[1].splitlines() if line.startswith("error: ")]
+            print(f"{number.name} {hit[0]} after {delay:.1f} s: {said}", flush=True)
         finished = run_quietly(project).seconds
         different = differences(quiet, project)
-        hit += hits
+        done += hits
         survived += 0 if different else hits
         print(f"  finished ({', '.join(finished)}); different outs: {different or 'none'}", flush=True)
         shutil.rmtree(project)

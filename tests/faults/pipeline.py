@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,29 +125,30 @@ def lock_hashes(project: Path) -> dict[str, str]:
 
 
 def disturb(
-    project: Path, stages: Sequence[str], delay: float, number: signal.Signals, target: str | None = None
-) -> str | None:
-    """Run, and send a signal to the whole process group `delay` seconds after the first of `stages` began.
+    project: Path, delays: Mapping[str, float], number: signal.Signals, target: str | None = None
+) -> tuple[str, str] | None:
+    """Run, and send a signal to the whole process group, some seconds after the first stage of `delays` began.
 
     Returns:
-        What was printed after that stage began; None where the run was over before the signal.
+        That stage, which DVC chooses among those that may run, and what was printed after it began; None where the run
+        was over before the signal.
     """
     with repro(project, target) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if _stage_of(line) in stages:
+            if (stage := _stage_of(line)) is not None and stage in delays:
                 break
         else:
             failed = process.wait() != 0
             if failed and mended_lock(project, lines):
-                return disturb(project, stages, delay, number, target)
+                return disturb(project, delays, number, target)
             assert not failed, "".join(lines[-40:])
             return None
         try:
             # What is printed meanwhile waits in the pipe: a stage prints little
-            process.wait(timeout=delay)
+            process.wait(timeout=delays[stage])
         except subprocess.TimeoutExpired:
             _signal_group(process, number)
         else:
@@ -155,7 +156,7 @@ def disturb(
             return None
         after = process.stdout.read()
         assert process.wait() != 0, "the run went on"
-        return after
+        return stage, after
 
 
 def drawn_moments(quiet: Quiet, count: int, seed: int, stages: Sequence[str] = LONG_STAGES) -> list[tuple[str, float]]:
