@@ -108,10 +108,10 @@ def test_cooccurrence_is_what_counting_gives(known: np.ndarray, smoothing: float
     counted = count_cooccurrence(known, names, smoothing)
     for i, j in itertools.product(range(len(names)), repeat=2):
         both = sum(row[i] == 1 and row[j] == 1 for row in known)
-        alone = sum(row[i] == 1 for row in known)
+        told = sum(row[i] == 1 and not np.isnan(row[j]) for row in known)
         assert counted.counts[i, j] == both
         assert counted.images[i, j] == sum(not np.isnan(row[i]) and not np.isnan(row[j]) for row in known)
-        expected = both / (alone + smoothing) if alone + smoothing > 0 else 0.0
+        expected = both / (told + smoothing) if told + smoothing > 0 else 0.0
         assert counted.conditional[i, j] == pytest.approx(expected)
 
 
