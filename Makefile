@@ -20,7 +20,7 @@ test: $(BIN)/.installed-dev  ## run all tests
 	python -m pytest
 
 plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html
-	python -m trcgl.evaluation.plots_page .dvc/tmp/plots_page.html
+	python -m trcgl.report.plots_page .dvc/tmp/plots_page.html
 	dvc config --local plots.html_template tmp/plots_page.html
 	dvc plots show
 

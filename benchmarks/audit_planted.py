@@ -16,15 +16,15 @@ import pandas as pd
 import torch
 from benchmarks.report import Row, result_row, write_results
 
-from trcgl.classifier.model import Classifier
+from trcgl.audit.copies import nearest_copies
+from trcgl.audit.limits import Limits
+from trcgl.audit.measured import Measured, measure
+from trcgl.audit.neighbours import Barred, nearest_features, none_barred, same_patient
+from trcgl.audit.run import RealImages, load_real_images
+from trcgl.classifier.network.model import Classifier
 from trcgl.config import load_params
-from trcgl.diffusion.audit.copies import nearest_copies
-from trcgl.diffusion.audit.limits import Limits
-from trcgl.diffusion.audit.measured import Measured, measure
-from trcgl.diffusion.audit.neighbours import Barred, nearest_features, none_barred, same_patient
-from trcgl.diffusion.audit.run import RealImages, load_real_images
-from trcgl.evaluation.metrics import area_under_roc
-from trcgl.runtime.seeding import rng
+from trcgl.metrics import area_under_roc
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/audit_planted.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.audit_planted"

@@ -26,12 +26,13 @@ from benchmarks.report import Row, print_rows, speed_row, write_results
 from benchmarks.timing import take_turns
 from torch import Tensor
 
-from trcgl.classifier.data import StoredPixels, TrainingData
-from trcgl.classifier.train import train
+from trcgl.artifacts.pixels import StoredPixels
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
+from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.train import train
 from trcgl.config import load_params
 from trcgl.graph.cooccurrence import count_cooccurrence
-from trcgl.images.shards import ShardedImages, ShardWriter
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/authors.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.authors --code FOLDER"

@@ -25,8 +25,8 @@ from benchmarks.peers import torchxrayvision
 from benchmarks.report import Row, memory_row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import Rounds, peak_megabytes, take_turns, wall_seconds
 
+from trcgl.artifacts.preparation import Preparation
 from trcgl.images.cache import write_cache
-from trcgl.images.preparation import Preparation
 
 RESULT = Path("benchmarks/results/cache.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.cache"

@@ -17,9 +17,9 @@ from benchmarks.report import Row, print_rows, speed_row, write_results
 from benchmarks.timing import take_turns
 from torch import nn
 
-from trcgl.classifier.depthwise import quicken_depthwise
+from trcgl.classifier.network.depthwise import quicken_depthwise
 from trcgl.config import load_params
-from trcgl.runtime.device import pick_dtype
+from trcgl.numerics.device import pick_dtype
 
 RESULT = Path("benchmarks/results/depthwise.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.depthwise"

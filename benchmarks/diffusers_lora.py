@@ -29,16 +29,16 @@ from benchmarks.phantom_difficulty import pixels
 from benchmarks.report import print_rows, speed_row, write_results
 from benchmarks.timing import cpu_seconds, take_turns
 
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import Params, load_params
-from trcgl.diffusion.base import load_pipeline
-from trcgl.diffusion.finetune import adapt
-from trcgl.diffusion.latents import LatentCache, Shown
-from trcgl.diffusion.loop import Journal
-from trcgl.diffusion.lora import UNET_LAYERS, add_lora
-from trcgl.diffusion.prompts import prompts_of
-from trcgl.diffusion.rows import TrainingRows
-from trcgl.images.phantom.population import draw_population
-from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.diffusion.finetuning.finetune import adapt
+from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.generator.base import load_pipeline
+from trcgl.diffusion.generator.latents import LatentCache, Shown
+from trcgl.diffusion.generator.lora import UNET_LAYERS, add_lora
+from trcgl.diffusion.generator.prompts import prompts_of
+from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.phantom.population import draw_population
 
 RESULT = Path("benchmarks/results/diffusers_lora.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.diffusers_lora --code FILE"

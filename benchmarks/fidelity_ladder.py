@@ -19,19 +19,19 @@ from benchmarks.report import ratio_row, write_results
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from trcgl.classifier.data import resized
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict
+from trcgl.artifacts.pixels import resized
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.artifacts.vocabulary import phrases
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict
 from trcgl.config import Params, load_params
-from trcgl.diffusion.base import as_rgb, load_pipeline
-from trcgl.diffusion.prompts import prompts_of
-from trcgl.diffusion.rows import TrainingRows, class_names, labelled_rows
-from trcgl.diffusion.sample import as_uint8, denoise, initial_noise, use_solver
-from trcgl.evaluation.metrics import area_under_roc
-from trcgl.images.shards import ShardedImages
-from trcgl.labels.vocabulary import phrases
+from trcgl.diffusion.generator.base import as_rgb, load_pipeline
+from trcgl.diffusion.generator.prompts import prompts_of
+from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
+from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, use_solver
+from trcgl.metrics import area_under_roc
+from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.files import read_json, written_beside
-from trcgl.runtime.seeding import seed_of
 
 RESULT, PICTURE = Path("benchmarks/results/fidelity_ladder.json"), Path("docs/figures/fidelity_ladder.png")
 COMMAND = "PYTHONPATH=src python -m benchmarks.fidelity_ladder"

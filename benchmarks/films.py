@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 
 def write_film(path: Path, number: int, side: int = 2500) -> None:

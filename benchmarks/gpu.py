@@ -26,26 +26,27 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from trcgl.classifier import train as trainer
-from trcgl.classifier.build import build_model
-from trcgl.classifier.data import StoredPixels, TrainingData
+from trcgl.artifacts.pixels import StoredPixels
+from trcgl.classifier.training import train as trainer
+from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.data import TrainingData
 from trcgl.config import ClassifierParams, ComputeParams, DiffusionParams, SamplingParams, load_params
-from trcgl.diffusion import loop
-from trcgl.diffusion.base import noise_schedule
-from trcgl.diffusion.denoising import denoising_loss
-from trcgl.diffusion.finetune import adapt
-from trcgl.diffusion.latents import LatentCache, Shown
-from trcgl.diffusion.loop import Journal
-from trcgl.diffusion.plan import Sample
-from trcgl.diffusion.prompts import PromptTokens, prompt_text, text_embeddings
-from trcgl.diffusion.rows import TrainingRows
-from trcgl.diffusion.sample import draw, use_solver
-from trcgl.diffusion.saved import Generator, GeneratorCard
-from trcgl.diffusion.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from trcgl.diffusion.words import word_tokenizer
+from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.denoising import denoising_loss
+from trcgl.diffusion.finetuning.finetune import adapt
+from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.generator.base import noise_schedule
+from trcgl.diffusion.generator.latents import LatentCache, Shown
+from trcgl.diffusion.generator.prompts import PromptTokens, prompt_text, text_embeddings
+from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.diffusion.generator.saved import Generator, GeneratorCard
+from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.pretraining.words import word_tokenizer
+from trcgl.diffusion.sampling.plan import Sample
+from trcgl.diffusion.sampling.sample import draw, use_solver
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
-from trcgl.runtime.device import autocast
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.device import autocast
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/gpu.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.gpu"

@@ -15,11 +15,11 @@ from benchmarks.report import Row, print_rows, speed_row, write_results
 from benchmarks.timing import take_turns
 from torch import Tensor, nn
 
-from trcgl.classifier.backbone import create_backbone, feature_maps
-from trcgl.classifier.heads.build import build_head
+from trcgl.classifier.network.backbone import create_backbone, feature_maps
+from trcgl.classifier.network.heads.build import build_head
 from trcgl.config import load_params
 from trcgl.graph.adjacency import paper_adjacency
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/head_cost.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.head_cost"

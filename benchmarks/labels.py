@@ -20,7 +20,7 @@ from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
 from trcgl.labels.padchest import OPTIONAL, REQUIRED
-from trcgl.labels.read import read_columns
+from trcgl.tables import read_columns
 
 RESULT = Path("benchmarks/results/labels.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.labels"

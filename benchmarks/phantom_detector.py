@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from benchmarks.phantom_difficulty import pixels, training_data
 
-from trcgl.classifier.predict import predict
-from trcgl.classifier.train import train
+from trcgl.classifier.network.predict import predict
+from trcgl.classifier.training.train import train
 from trcgl.config import load_params
-from trcgl.evaluation.metrics import area_under_roc
-from trcgl.images.phantom.catalogue import NAMES
-from trcgl.images.phantom.dataset import RENDERER_VERSION
-from trcgl.images.phantom.population import TEST, draw_population, more_tail_images
-from trcgl.images.workers import pixel_workers
+from trcgl.metrics import area_under_roc
+from trcgl.phantom.catalogue import NAMES
+from trcgl.phantom.dataset import RENDERER_VERSION
+from trcgl.phantom.population import TEST, draw_population, more_tail_images
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.provenance import commit_of_code
+from trcgl.runtime.workers import pixel_workers
 
 FOLDER = Path("data/assets/phantom_detector")
 COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_detector"

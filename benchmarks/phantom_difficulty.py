@@ -17,16 +17,16 @@ import pandas as pd
 import torch
 from benchmarks.report import result_row, write_results
 
-from trcgl.classifier.data import TrainingData
-from trcgl.classifier.predict import predict
-from trcgl.classifier.train import train
+from trcgl.classifier.network.predict import predict
+from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.train import train
 from trcgl.config import Params, load_params
-from trcgl.evaluation.metrics import average_precision
-from trcgl.images.phantom.catalogue import BY_NAME, FINDINGS, HEAD, MEDIUM, NAMES, TAIL
-from trcgl.images.phantom.population import TEST, TRAIN, VALIDATION, Image, draw_population, more_tail_images
-from trcgl.images.phantom.render import render
 from trcgl.images.resize import resize_square, window_to_uint8
-from trcgl.images.workers import pixel_workers
+from trcgl.metrics import average_precision
+from trcgl.phantom.catalogue import BY_NAME, FINDINGS, HEAD, MEDIUM, NAMES, TAIL
+from trcgl.phantom.population import TEST, TRAIN, VALIDATION, Image, draw_population, more_tail_images
+from trcgl.phantom.render import render
+from trcgl.runtime.workers import pixel_workers
 
 RESULT = Path("benchmarks/results/phantom_difficulty.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_difficulty"

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from trcgl.evaluation.plots import save_figure
+from trcgl.runtime.figures import save_figure
 
 FIGURE = Path("docs/figures/performance.png")
 HOLDS, MISSES, FLOOR = "#2a9d8f", "#d1495b", "#577590"

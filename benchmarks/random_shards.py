@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trcgl.images.shards import ShardedImages, ShardWriter
-from trcgl.runtime.seeding import rng
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
+from trcgl.numerics.seeding import rng
 
 DIFFERENT = 64
 """Images that differ; further ones repeat them, because drawing pixels takes longer than writing them."""

@@ -20,14 +20,14 @@ from benchmarks.report import Row, print_rows, speed_row, write_results
 from benchmarks.timing import cpu_seconds, take_turns
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 
-from trcgl.classifier.model import Classifier
+from trcgl.artifacts.vocabulary import phrases
+from trcgl.audit.measured import measure
+from trcgl.classifier.network.model import Classifier
 from trcgl.config import Params, load_params
-from trcgl.diffusion.audit.measured import measure
-from trcgl.diffusion.base import latent_size, load_pipeline, no_library_bars
-from trcgl.diffusion.prompts import prompt_text, text_embeddings
-from trcgl.diffusion.sample import as_uint8, denoise, initial_noise, is_guided, use_solver
-from trcgl.images.phantom.population import TEST, draw_population
-from trcgl.labels.vocabulary import phrases
+from trcgl.diffusion.generator.base import latent_size, load_pipeline, no_library_bars
+from trcgl.diffusion.generator.prompts import prompt_text, text_embeddings
+from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, is_guided, use_solver
+from trcgl.phantom.population import TEST, draw_population
 
 RESULT = Path("benchmarks/results/sampling.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.sampling"

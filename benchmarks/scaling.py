@@ -22,18 +22,19 @@ from benchmarks.peers import padchest_table
 from benchmarks.report import Row, memory_row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import peak_megabytes, take_turns
 
-from trcgl.classifier.data import StoredPixels, TrainingData
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.train import train
+from trcgl.artifacts.pixels import StoredPixels
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
+from trcgl.audit.copies import nearest_copies
+from trcgl.audit.measured import measure
+from trcgl.audit.neighbours import nearest_features, none_barred
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.train import train
 from trcgl.config import load_params
-from trcgl.diffusion.audit.copies import nearest_copies
-from trcgl.diffusion.audit.measured import measure
-from trcgl.diffusion.audit.neighbours import nearest_features, none_barred
 from trcgl.graph.cooccurrence import count_cooccurrence
-from trcgl.images.shards import ShardedImages, ShardWriter
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/scaling.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.scaling"

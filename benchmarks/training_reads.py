@@ -21,11 +21,11 @@ from benchmarks.random_shards import random_shards
 from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
 from benchmarks.timing import take_turns
 
-from trcgl.classifier.augment import Augmentation
-from trcgl.classifier.data import StoredPixels, prefetched
-from trcgl.classifier.model import Classifier, ModelConfig
+from trcgl.artifacts.pixels import StoredPixels, prefetched
+from trcgl.classifier.network.model import Classifier, ModelConfig
+from trcgl.classifier.training.augment import Augmentation
 from trcgl.config import load_params
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 RESULT = Path("benchmarks/results/training_reads.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.training_reads"

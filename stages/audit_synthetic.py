@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
+from trcgl.artifacts.class_list import read_classes
+from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
 from trcgl.config import load_params
-from trcgl.diffusion.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
-from trcgl.labels.class_list import read_classes
-from trcgl.runtime.device import pick_device
+from trcgl.numerics.device import pick_device
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
 from trcgl.runtime.stage import run_stage
 

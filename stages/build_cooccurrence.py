@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
+from trcgl.artifacts.class_list import read_classes
 from trcgl.config import load_params
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
-from trcgl.labels.class_list import read_classes
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.stage import run_stage
 

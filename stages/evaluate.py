@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from trcgl.classifier.model import Classifier
+from trcgl.artifacts.class_list import read_classes
+from trcgl.classifier.network.model import Classifier
 from trcgl.config import load_params
 from trcgl.evaluation.evaluate import by_subgroup, compare, draw_pictures, localise, predict_all, predictions_table
 from trcgl.evaluation.model_card import model_card
 from trcgl.evaluation.places import read_lesions
 from trcgl.evaluation.split import load_split
-from trcgl.labels.class_list import read_classes
-from trcgl.runtime.device import pick_device
+from trcgl.numerics.device import pick_device
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, written_beside
 from trcgl.runtime.stage import run_stage
 

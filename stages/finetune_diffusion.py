@@ -10,18 +10,18 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.artifacts.vocabulary import phrases
 from trcgl.config import Params, load_params
-from trcgl.diffusion.finetune import finetune
-from trcgl.diffusion.loop import Journal
-from trcgl.diffusion.rows import class_names, labelled_rows, training_rows
-from trcgl.images.shards import ShardedImages
-from trcgl.labels.class_list import read_classes
-from trcgl.labels.vocabulary import phrases
+from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.generator.rows import class_names, labelled_rows, training_rows
+from trcgl.numerics.device import pick_device
+from trcgl.numerics.processes import Processes, training_together
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.device import pick_device
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
 from trcgl.runtime.memory import naming_the_knob
-from trcgl.runtime.processes import Processes, training_together
 from trcgl.runtime.stage import run_stage
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"

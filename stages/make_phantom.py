@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from trcgl.config import load_params
-from trcgl.images.phantom import make_phantom
+from trcgl.phantom import make_phantom
 from trcgl.runtime.stage import run_stage
 
 FOLDER = Path("data/phantom")

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from trcgl.config import load_params
-from trcgl.evaluation.plots import save_figure
-from trcgl.evaluation.report import OURS, REFERENCE, read_table, report_page
-from trcgl.evaluation.report_pictures import classifier_curves, diffusion_loss, label_distribution
+from trcgl.report.page import OURS, REFERENCE, read_table, report_page
+from trcgl.report.pictures import classifier_curves, diffusion_loss, label_distribution
+from trcgl.runtime.figures import save_figure
 from trcgl.runtime.files import directory_beside, read_json, written_beside
 from trcgl.runtime.stage import run_stage
 

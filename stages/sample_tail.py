@@ -8,20 +8,20 @@ from pathlib import Path
 
 import torch
 
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import load_params
-from trcgl.diffusion.contact import real_beside_synthetic
-from trcgl.diffusion.micro_batches import draw_share, kept_images
-from trcgl.diffusion.plan import plan_samples
-from trcgl.diffusion.rows import training_rows
-from trcgl.diffusion.samples_file import write_samples
-from trcgl.diffusion.saved import load_generator
-from trcgl.images.shards import ShardedImages
-from trcgl.labels.class_list import read_classes
+from trcgl.diffusion.generator.rows import training_rows
+from trcgl.diffusion.generator.saved import load_generator
+from trcgl.diffusion.sampling.contact import real_beside_synthetic
+from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
+from trcgl.diffusion.sampling.plan import plan_samples
+from trcgl.diffusion.sampling.samples_file import write_samples
+from trcgl.numerics.device import pick_device, pick_dtype
+from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.device import pick_device, pick_dtype
 from trcgl.runtime.disk import check_space
 from trcgl.runtime.files import directory_beside, read_parquet
-from trcgl.runtime.processes import join_processes
 from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")

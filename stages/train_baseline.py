@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from trcgl.classifier.leakage import stop_if_leaking
-from trcgl.classifier.run import TrainingFiles, train_and_save
+from trcgl.classifier.training.leakage import stop_if_leaking
+from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.config import load_params
 from trcgl.runtime.stage import run_stage
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from trcgl.classifier.run import TrainingFiles, train_and_save
+from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.config import load_params
 from trcgl.runtime.stage import run_stage
 

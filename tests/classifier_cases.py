@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from trcgl.classifier.data import TrainingData
+from trcgl.classifier.training.data import TrainingData
 from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
 
 CPU = ComputeParams(threads=1, device="cpu", precision="fp32", compile=False, workers=None)

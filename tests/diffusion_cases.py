@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
-from trcgl.diffusion.base import load_pipeline, no_library_bars
-from trcgl.diffusion.finetune import finetune
-from trcgl.diffusion.loop import Journal
-from trcgl.diffusion.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
-from trcgl.diffusion.rows import TrainingRows, labelled_rows
-from trcgl.diffusion.stock import DDPMScheduler, StableDiffusionPipeline
-from trcgl.diffusion.words import word_tokenizer
-from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.generator.base import load_pipeline, no_library_bars
+from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
+from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline
+from trcgl.diffusion.pretraining.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
+from trcgl.diffusion.pretraining.words import word_tokenizer
 
 stock: Any = diffusers
 SIZE = 16

@@ -21,7 +21,7 @@ from tests.import_graph import ROOT
 from tests.inference_cases import PREPARATION, mixed_folder, noise
 from tests.test_evaluation_external import save_model
 from tests.tiny_project import commit, copy_project, run, set_params
-from trcgl.diffusion.rows import training_rows
+from trcgl.diffusion.generator.rows import training_rows
 from trcgl.images.manifest import scan_images
 
 # Of the classifier, which is untrained: the first is a finding of NIH's and CheXpert's tables, the second of PadChest's

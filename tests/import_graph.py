@@ -1,28 +1,44 @@
-"""Which source files a stage script really imports; `python -m tests.import_graph --write` puts them into dvc.yaml."""
+"""Which source files a script really imports, and which rooms (folders of src/trcgl) these lie in."""
 
 import ast
-import os
-import re
-import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
-JOINT = ROOT / "studies" / "code"
-_NAMES = ("code", "ablation", "ablation/extended", "confirmation", "real_xrays")
-STUDIES = tuple(ROOT / "studies" / name for name in _NAMES)
-WITH_CODE = (ROOT / "dvc.yaml", *(folder / "dvc.yaml" for folder in STUDIES))
-_SCRIPT = re.compile(r"stages/\w+\.py$")
+PACKAGE = SOURCE / "trcgl"
+STUDIES = ROOT / "studies"
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("runtime",),
+    ("config.py", "numerics", "metrics.py", "tables.py"),
+    ("artifacts",),
+    ("phantom", "images", "labels", "graph"),
+    ("diffusion/generator", "classifier/network"),
+    ("diffusion/finetuning", "diffusion/sampling", "classifier/training", "audit", "evaluation"),
+    ("diffusion/pretraining", "report", "inference", "doctor"),
+    ("cli.py",),
+)
+"""The rooms from the lowest to the highest: a room imports lower ones only."""
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+IN_NO_LIST = {"runtime", "config.py"}
+"""How a stage behaves, and values that `params` tracks: no stage lists them."""
+
+
+def room_of(file: Path) -> str | None:
+    """The room of a source file; None for a package's own `__init__.py` above the rooms."""
+    for place in (file, *file.parents):
+        if place.is_relative_to(PACKAGE) and (name := place.relative_to(PACKAGE).as_posix()) in HEIGHT:
+            return name
+    return None
 
 
 def _file_of(module: str) -> Path | None:
     """The file of a module of this project, or None for a library or a name inside a module."""
-    base = SOURCE.joinpath(*module.split("."))
-    for candidate in (base / "__init__.py", base.with_suffix(".py")):
-        if candidate.exists():
-            return candidate
+    for source in (SOURCE, STUDIES):
+        base = source.joinpath(*module.split("."))
+        for candidate in (base / "__init__.py", base.with_suffix(".py")):
+            if candidate.exists():
+                return candidate
     return None
 
 
@@ -40,7 +56,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
             continue
         for name in names:
             parts = name.split(".")
-            if parts[0] != "trcgl":
+            if parts[0] not in ("trcgl", "study"):
                 continue
             prefixes = (".".join(parts[:i]) for i in range(1, len(parts) + 1))
             found.update(path for prefix in prefixes if (path := _file_of(prefix)))
@@ -59,49 +75,7 @@ def all_imports(file: Path) -> set[Path]:
     return reached
 
 
-def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def code_deps(folder: Path, stage: dict[str, Any]) -> list[str]:
-    """What a dvc.yaml in `folder` lists as code of a stage: its scripts, then their modules.
-
-    The scripts are those of its command, and those of `stages/` that it lists because its script runs them. A matrix,
-    which is many stages, lists their joint hash instead.
-    """
-    commanded = re.findall(r"\S+\.py\b", stage["cmd"])
-    if "matrix" in stage:
-        return [_relative(JOINT / f"{Path(script).stem}.json", folder) for script in commanded]
-    run = [*commanded, *(dep for dep in stage["deps"] if _SCRIPT.search(dep))]
-    scripts = [(folder / script).resolve() for script in dict.fromkeys(run)]
-    modules = sorted(set().union(*map(all_imports, scripts)))
-    return [_relative(path, folder) for path in (*scripts, *modules)]
-
-
-def _is_code(dep: str) -> bool:
-    return dep.endswith(".py") or re.search(r"(^|/)code/\w+\.json$", dep) is not None
-
-
-def listed_code(stage: dict[str, Any]) -> list[str]:
-    return [dep for dep in stage["deps"] if _is_code(dep)]
-
-
-def rewrite_dvc_yaml(path: Path) -> None:
-    """Replace each stage's code deps in a dvc.yaml by what its script imports; data deps and comments stay."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 1000
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(path)
-    for stage in document["stages"].values():
-        data = [dep for dep in stage["deps"] if not _is_code(dep)]
-        stage["deps"] = code_deps(path.parent, stage) + data
-    yaml.dump(document, path)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        sys.exit("usage: python -m tests.import_graph --write")
-    for file in WITH_CODE:
-        rewrite_dvc_yaml(file)
+def needed_rooms(scripts: list[Path]) -> set[str]:
+    """The rooms that scripts import from and a stage that runs them must list."""
+    rooms = {room_of(file) for script in scripts for file in all_imports(script) if file.is_relative_to(PACKAGE)}
+    return {room for room in rooms if room is not None} - IN_NO_LIST

@@ -8,7 +8,7 @@ from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from trcgl.images.preparation import Preparation
+from trcgl.artifacts.preparation import Preparation
 
 PREPARATION = Preparation(2.0, 97.0, "pad")
 

@@ -15,16 +15,16 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from study.arms import Arm, LearningRates, Study, load_study
+from study.runs import real_files, steps_like, steps_on_real_images
+from study.summary import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
 from tests.import_graph import JOINT, ROOT
 from tests.tiny_project import commit, copy_project, run, set_params
 from trcgl.config import load_params, override
-from trcgl.evaluation.ablation import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
-from trcgl.evaluation.arm_runs import real_files, steps_like, steps_on_real_images
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
-from trcgl.evaluation.study import Arm, LearningRates, Study, load_study
+from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
-from trcgl.runtime.seeding import rng
 
 FOLDER = ROOT / "studies" / "ablation"
 EXTENDED = FOLDER / "extended"
@@ -213,7 +213,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from trcgl.config import load_params
-from trcgl.images.shards import ShardWriter
+from trcgl.artifacts.shards import ShardWriter
 from trcgl.runtime.files import read_json
 
 params = load_params()
@@ -414,7 +414,7 @@ def test_nothing_runs_again(project: Path):
 def test_changed_code_is_known_to_the_arms_that_run_it_alone(project: Path):
     code = project / "studies/code"
     try:
-        with (project / "src/trcgl/diffusion/audit/card.py").open("a") as module:
+        with (project / "src/trcgl/audit/card.py").open("a") as module:
             module.write("# changed\n")
         run(code, "dvc", "repro", "--quiet", "dvc.yaml")
         assert outdated(project) == {"generator@0", "generator@1"}

@@ -15,21 +15,21 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from tests.classifier_cases import NAMES, SHARED
-from trcgl.classifier.model import Classifier, ModelConfig
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
+from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
+from trcgl.audit.copies import nearest_copies
+from trcgl.audit.distances import sample_distances
+from trcgl.audit.diversity import mean_similarity, scales_at
+from trcgl.audit.fidelity import kernel_distance, precision_recall
+from trcgl.audit.finding_tests import finding_tests
+from trcgl.audit.limits import Limits, real_limits
+from trcgl.audit.measured import THUMBNAIL, Measured
+from trcgl.audit.neighbours import nearest_features, none_barred, not_earlier, same_patient
+from trcgl.audit.pictures import carriers_picture
+from trcgl.audit.verdicts import COPY, INVENTED, NOT_JUDGED, NOT_SEEN, OUTLIER, TWIN, judge_samples
+from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.config import AuditParams
-from trcgl.diffusion.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
-from trcgl.diffusion.audit.copies import nearest_copies
-from trcgl.diffusion.audit.distances import sample_distances
-from trcgl.diffusion.audit.diversity import mean_similarity, scales_at
-from trcgl.diffusion.audit.fidelity import kernel_distance, precision_recall
-from trcgl.diffusion.audit.finding_tests import finding_tests
-from trcgl.diffusion.audit.limits import Limits, real_limits
-from trcgl.diffusion.audit.measured import THUMBNAIL, Measured
-from trcgl.diffusion.audit.neighbours import nearest_features, none_barred, not_earlier, same_patient
-from trcgl.diffusion.audit.pictures import carriers_picture
-from trcgl.diffusion.audit.verdicts import COPY, INVENTED, NOT_JUDGED, NOT_SEEN, OUTLIER, TWIN, judge_samples
-from trcgl.diffusion.samples_file import SAMPLE_SCHEMA
-from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.diffusion.sampling.samples_file import SAMPLE_SCHEMA
 from trcgl.runtime.errors import InputError
 
 PARAMS = AuditParams(

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from trcgl.classifier.augment import Augmentation
+from trcgl.classifier.training.augment import Augmentation
 
 NOTHING = Augmentation(flip=0, rotate_degrees=0, shift=0, scale=0, contrast=0, noise=0)
 ALL = Augmentation(flip=0.5, rotate_degrees=10, shift=0.1, scale=0.1, contrast=0.2, noise=0.1)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from trcgl.classifier.calibration import LEAST_SLOPE, PRIOR, Scaling, fit_scalings
-from trcgl.evaluation.metrics import area_under_roc, average_precision, expected_calibration_error, prevalence_weights
+from trcgl.classifier.network.scaling import Scaling
+from trcgl.classifier.training.calibration import LEAST_SLOPE, PRIOR, fit_scalings
+from trcgl.metrics import area_under_roc, average_precision, expected_calibration_error, prevalence_weights
 
 
 def drawn(images: int, slope: float, offset: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

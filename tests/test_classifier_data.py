@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trcgl.classifier import data as data_module
-from trcgl.classifier.data import load_training_data, prefetched, resized
+from trcgl.artifacts.pixels import prefetched, resized
+from trcgl.artifacts.shards import ShardWriter
+from trcgl.classifier.training import data as data_module
+from trcgl.classifier.training.data import load_training_data
 from trcgl.graph.cooccurrence import count_cooccurrence
-from trcgl.images.shards import ShardWriter
 from trcgl.runtime.errors import InputError
 
 FINDINGS = ("effusion", "nodule")

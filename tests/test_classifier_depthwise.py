@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from trcgl.classifier.backbone import create_backbone
-from trcgl.classifier.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, depthwise_conv, quicken_depthwise
+from trcgl.classifier.network.backbone import create_backbone
+from trcgl.classifier.network.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, depthwise_conv, quicken_depthwise
 
 # kernel, stride, padding, dilation, height, width
 GEOMETRIES = [

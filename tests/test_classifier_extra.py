@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.classifier_cases import CPU, baseline_params, classifier_params, separable, with_synthetic
-from trcgl.classifier import train as trainer
-from trcgl.classifier.data import TrainingData
-from trcgl.classifier.extra import best_in_turn, duplicates_of, extra_rows, extra_weight, with_extra
-from trcgl.classifier.losses.bce import BinaryCrossEntropy
-from trcgl.classifier.train import fixed_batches, train
+from trcgl.classifier.training import train as trainer
+from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.extra import best_in_turn, duplicates_of, extra_rows, extra_weight, with_extra
+from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
+from trcgl.classifier.training.train import fixed_batches, train
 from trcgl.config import TrainingParams
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.runtime.errors import InputError

@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tests.classifier_cases import CPU, NAMES, classifier_params, separable
-from trcgl.classifier.build import build_model, head_options
-from trcgl.classifier.heads.build import HEADS, WITH_GRAPH, Head, build_head
-from trcgl.classifier.heads.csra import CsraHead
-from trcgl.classifier.heads.mldecoder import MlDecoderHead
-from trcgl.classifier.heads.mlgcn import MlgcnHead
-from trcgl.classifier.heads.trcgl import TrcglHead
-from trcgl.classifier.heads.trcgl_paper import TrcglPaperHead
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.optimizer import parameter_groups
-from trcgl.classifier.strength import Strength
-from trcgl.classifier.train import train
+from trcgl.artifacts.label_vectors import write_label_vectors
+from trcgl.classifier.network.heads.build import HEADS, WITH_GRAPH, Head, build_head
+from trcgl.classifier.network.heads.csra import CsraHead
+from trcgl.classifier.network.heads.mldecoder import MlDecoderHead
+from trcgl.classifier.network.heads.mlgcn import MlgcnHead
+from trcgl.classifier.network.heads.trcgl import TrcglHead
+from trcgl.classifier.network.heads.trcgl_paper import TrcglPaperHead
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.strength import Strength
+from trcgl.classifier.training.build import build_model, head_options
+from trcgl.classifier.training.optimizer import parameter_groups
+from trcgl.classifier.training.train import train
 from trcgl.graph.cooccurrence import count_cooccurrence
-from trcgl.labels.vectors import write_label_vectors
 
 BATCH, FEATURES, CLASSES, SIDE, WIDTH = 3, 32, 4, 5, 7
 PAPER: dict[str, Any] = {

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from trcgl.classifier.channel_reweighting import ChannelReweighting, LearnedReweighting
-from trcgl.classifier.class_attention import ClassAttention, attended_scores, largest_score
-from trcgl.classifier.label_graph import LabelGraph, convolved, graph_convolution
+from trcgl.classifier.network.channel_reweighting import ChannelReweighting, LearnedReweighting
+from trcgl.classifier.network.class_attention import ClassAttention, attended_scores, largest_score
+from trcgl.classifier.network.label_graph import LabelGraph, convolved, graph_convolution
 
 BATCH, FEATURES, CLASSES, SIDE = 3, 32, 4, 5
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from timm.loss.asymmetric_loss import AsymmetricLossMultiLabel
 
-from trcgl.classifier.losses.base import MultiLabelLoss
-from trcgl.classifier.losses.build import LOSSES, build_loss
-from trcgl.classifier.losses.ldam_drw import LdamDrw
+from trcgl.classifier.training.losses.base import MultiLabelLoss
+from trcgl.classifier.training.losses.build import LOSSES, build_loss
+from trcgl.classifier.training.losses.ldam_drw import LdamDrw
 from trcgl.config import LOSSES as CHOICES
 
 NAMES = ("effusion", "nodule", "pneumoperitoneum")

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.classifier_cases import SHARED, TRCGL
-from trcgl.classifier import backbone as backbone_module
-from trcgl.classifier.backbone import create_backbone, feature_maps, load_weights, map_shape, warn_if_seen
-from trcgl.classifier.calibration import Scaling
-from trcgl.classifier.model import Classifier, ModelConfig
-from trcgl.classifier.predict import predict, predict_with_maps
+from trcgl.classifier.network import backbone as backbone_module
+from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape, warn_if_seen
+from trcgl.classifier.network.model import Classifier, ModelConfig
+from trcgl.classifier.network.predict import predict, predict_with_maps
+from trcgl.classifier.network.scaling import Scaling
 from trcgl.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.classifier_cases import baseline_params, classifier_params, separable
-from trcgl.classifier.build import build_model
-from trcgl.classifier.optimizer import build_optimizer, parameter_groups, set_learning_rates
-from trcgl.classifier.schedule import epochs_of, phase_of, stops_early
+from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.optimizer import build_optimizer, parameter_groups, set_learning_rates
+from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
 from trcgl.config import TrainingParams
 from trcgl.graph.cooccurrence import count_cooccurrence
 

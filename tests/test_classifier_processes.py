@@ -16,15 +16,15 @@ from torch import nn
 from tests.classifier_cases import CONVNEXT, NAMES, baseline_params, separable, with_synthetic
 from tests.import_graph import ROOT
 from tests.tiny_project import set_params
-from trcgl.classifier.build import build_model
-from trcgl.classifier.data import TrainingData
-from trcgl.classifier.together import gradients_and_statistics, predict_together
+from trcgl.artifacts.shards import ShardWriter
+from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.together import gradients_and_statistics, predict_together
 from trcgl.graph.cooccurrence import count_cooccurrence
-from trcgl.images.shards import ShardWriter
-from trcgl.runtime import processes as launch
+from trcgl.numerics import processes as launch
+from trcgl.numerics.processes import Processes, stop_unless_together
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
-from trcgl.runtime.processes import Processes, stop_unless_together
 
 
 def test_the_mean_over_the_processes(monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.classifier_cases import baseline_params
-from trcgl.classifier.sampling import (
+from trcgl.classifier.training.sampling import (
     class_aware_order,
     epoch_order,
     repeat_factors,

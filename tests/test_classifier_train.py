@@ -18,18 +18,18 @@ from tests.classifier_cases import (
     separable,
     with_synthetic,
 )
-from trcgl.classifier import build
-from trcgl.classifier import train as trainer
-from trcgl.classifier.build import build_model
-from trcgl.classifier.losses.bce import BinaryCrossEntropy
-from trcgl.classifier.losses.ldam_drw import LdamDrw
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.optimizer import parameter_groups, set_learning_rates
-from trcgl.classifier.thresholds import tune_thresholds
-from trcgl.classifier.train import Trained, fixed_batches, train
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.training import build
+from trcgl.classifier.training import train as trainer
+from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
+from trcgl.classifier.training.losses.ldam_drw import LdamDrw
+from trcgl.classifier.training.optimizer import parameter_groups, set_learning_rates
+from trcgl.classifier.training.thresholds import tune_thresholds
+from trcgl.classifier.training.train import Trained, fixed_batches, train
 from trcgl.config import LOSSES, TrainingParams
-from trcgl.evaluation.metrics import mean_average_precision
 from trcgl.graph.cooccurrence import count_cooccurrence
+from trcgl.metrics import mean_average_precision
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.compiling import naming_the_compiler
 from trcgl.runtime.errors import InputError

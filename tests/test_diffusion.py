@@ -28,16 +28,15 @@ from tests.diffusion_cases import (
     tiny_base,
     write_images,
 )
-from trcgl.diffusion import finetune as finetune_module
-from trcgl.diffusion import loop
-from trcgl.diffusion.base import load_pipeline
-from trcgl.diffusion.finetune import adapt
-from trcgl.diffusion.latents import LatentCache, Shown, shifted
-from trcgl.diffusion.loop import Journal, Schedule, generator, train
-from trcgl.diffusion.lora import UNET_LAYERS, save_lora
-from trcgl.diffusion.plan import plan_samples
-from trcgl.diffusion.pretrain import build_autoencoder, seeded, standardise_latents
-from trcgl.diffusion.prompts import (
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.diffusion.finetuning import finetune as finetune_module
+from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.finetune import adapt
+from trcgl.diffusion.finetuning.loop import Journal, Schedule, generator, train
+from trcgl.diffusion.generator.base import load_pipeline
+from trcgl.diffusion.generator.latents import LatentCache, Shown, shifted
+from trcgl.diffusion.generator.lora import UNET_LAYERS, save_lora
+from trcgl.diffusion.generator.prompts import (
     PromptTokens,
     check_template,
     guided_embeddings,
@@ -46,11 +45,12 @@ from trcgl.diffusion.prompts import (
     report_cut_prompts,
     text_embeddings,
 )
-from trcgl.diffusion.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
-from trcgl.diffusion.sample import draw, use_solver
-from trcgl.diffusion.saved import load_generator
-from trcgl.diffusion.words import word_tokenizer
-from trcgl.images.shards import ShardedImages
+from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
+from trcgl.diffusion.generator.saved import load_generator
+from trcgl.diffusion.pretraining.pretrain import build_autoencoder, seeded, standardise_latents
+from trcgl.diffusion.pretraining.words import word_tokenizer
+from trcgl.diffusion.sampling.plan import plan_samples
+from trcgl.diffusion.sampling.sample import draw, use_solver
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
@@ -435,7 +435,7 @@ def test_plain_diffusers_loads_and_draws(model: Path) -> None:
 def test_a_large_base_is_referenced_not_copied(
     base: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trcgl.diffusion.base.SMALL_BASE", 1000)
+    monkeypatch.setattr("trcgl.diffusion.generator.base.SMALL_BASE", 1000)
     folder = run(tmp_path / "diffusion", rows, images, base=str(base))
     assert sorted(hashes(folder)) == ["prompt_tokens.safetensors", "pytorch_lora_weights.safetensors", "trcgl.json"]
     generator = load_generator(folder, CPU)

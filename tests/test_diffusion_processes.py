@@ -17,11 +17,11 @@ from torch import Tensor
 from tests.diffusion_cases import CLASSES, label_table, write_images
 from tests.import_graph import ROOT
 from tests.tiny_project import set_params
-from trcgl.diffusion import loop
-from trcgl.diffusion.loop import Journal, Schedule, train
+from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.loop import Journal, Schedule, train
+from trcgl.numerics.processes import Processes
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, write_json
-from trcgl.runtime.processes import Processes
 from trcgl.runtime.stopping import Stopped
 
 TINY = {

@@ -31,20 +31,20 @@ from tests.diffusion_cases import (
 )
 from tests.import_graph import ROOT
 from tests.tiny_project import set_params
+from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
-from trcgl.diffusion import micro_batches
-from trcgl.diffusion.base import latent_size
-from trcgl.diffusion.contact import real_beside_synthetic
-from trcgl.diffusion.counts import first_samples, images_of
-from trcgl.diffusion.latents import shifted
-from trcgl.diffusion.micro_batches import draw_share, kept_images
-from trcgl.diffusion.plan import Sample, plan_samples
-from trcgl.diffusion.prompts import guided_embeddings
-from trcgl.diffusion.rows import TrainingRows, training_rows
-from trcgl.diffusion.sample import denoise, draw, first_step, initial_noise, use_solver
-from trcgl.diffusion.samples_file import write_samples
-from trcgl.diffusion.saved import Generator, load_generator
-from trcgl.images.shards import ShardedImages
+from trcgl.diffusion.generator.base import latent_size
+from trcgl.diffusion.generator.latents import shifted
+from trcgl.diffusion.generator.prompts import guided_embeddings
+from trcgl.diffusion.generator.rows import TrainingRows, training_rows
+from trcgl.diffusion.generator.saved import Generator, load_generator
+from trcgl.diffusion.sampling import micro_batches
+from trcgl.diffusion.sampling.contact import real_beside_synthetic
+from trcgl.diffusion.sampling.counts import first_samples, images_of
+from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
+from trcgl.diffusion.sampling.plan import Sample, plan_samples
+from trcgl.diffusion.sampling.sample import denoise, draw, first_step, initial_noise, use_solver
+from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json
 

@@ -14,7 +14,7 @@ from tests.doc_project import make_project, run_block, s3_server
 from tests.import_graph import ROOT
 from trcgl.cli import main
 from trcgl.config import load_params
-from trcgl.images.phantom.population import draw_population
+from trcgl.phantom.population import draw_population
 
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 WITH_COMMANDS = [page for page in PAGES if any(b.language in RUN and b.reason is None for b in blocks(page))]

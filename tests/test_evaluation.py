@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from trcgl.evaluation import bootstrap, metrics
+from trcgl import metrics
+from trcgl.evaluation import bootstrap
 
 
 def scored(n: int = 300, *, ties: bool = False, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -14,14 +14,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.labels_files import NIH_2020_COLUMNS, padchest_row, write_padchest, write_rows
 from tests.test_classifier_model import CONFIG, build
 from tests.tiny_project import set_params
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict
+from trcgl.artifacts.preparation import Preparation
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict
 from trcgl.cli import main
 from trcgl.config import ImagesParams
-from trcgl.evaluation import external as external_module
 from trcgl.images.cache import cache_images
-from trcgl.images.preparation import Preparation
-from trcgl.images.shards import ShardedImages
+from trcgl.inference import external as external_module
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARATION = Preparation(2.0, 97.0, "crop")

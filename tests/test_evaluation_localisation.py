@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from tests.classifier_cases import SHARED
 from tests.test_classifier_model import build
-from trcgl.classifier.model import Classifier, ModelConfig
-from trcgl.classifier.predict import predict_with_maps
-from trcgl.classifier.receptive_field import receptive_shift
-from trcgl.classifier.spread_map import spread_over
+from trcgl.classifier.network.model import Classifier, ModelConfig
+from trcgl.classifier.network.predict import predict_with_maps
+from trcgl.classifier.network.receptive_field import receptive_shift
+from trcgl.classifier.network.spread_map import spread_over
 from trcgl.evaluation import places
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.localisation import COLUMNS, is_hit, judge, localisation_table, otsu_segment, overlap, peak

@@ -14,19 +14,20 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
 
 from tests.test_classifier_model import CONFIG, IMAGES, build
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict
+from trcgl import metrics
+from trcgl.artifacts.preparation import Preparation
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict
 from trcgl.config import EvaluationParams
-from trcgl.evaluation import bootstrap, metrics
+from trcgl.evaluation import bootstrap
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc, weighted_average_precision
 from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
-from trcgl.evaluation.ensemble import average_weights, ensemble_predict, ensemble_thresholds
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
 from trcgl.evaluation.reliability import reliability_curve
 from trcgl.evaluation.subgroups import subgroup_table
-from trcgl.evaluation.test_time import View, predict_views, views
-from trcgl.images.preparation import Preparation
+from trcgl.evaluation.views import View, predict_views, views
+from trcgl.inference.ensemble import average_weights, ensemble_predict, ensemble_thresholds
 from trcgl.runtime.errors import InputError
 
 GROUPS = np.array(["head", "medium", "tail", "tail"])

@@ -9,8 +9,8 @@ from scipy.stats import gamma
 from trcgl.config import PhantomParams
 from trcgl.graph.adjacency import build_adjacency, heard_share
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
-from trcgl.images.phantom.catalogue import BY_NAME, HEAD, NAMES, TAIL
-from trcgl.images.phantom.population import TRAIN, draw_population
+from trcgl.phantom.catalogue import BY_NAME, HEAD, NAMES, TAIL
+from trcgl.phantom.population import TRAIN, draw_population
 
 # P(j given i): directed, with one pair below the paper's threshold
 CONDITIONAL = np.array(

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 from tests.input_cases.images import damaged_png
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import ImagesParams
+from trcgl.images import cache
 from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.manifest import scan_images
-from trcgl.images.preparation import Preparation
 from trcgl.images.resize import resize_square, window_to_uint8
-from trcgl.images.shards import ShardedImages, ShardWriter
-from trcgl.images.workers import pixel_workers
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.workers import pixel_workers
 
 PARAMS = ImagesParams(
     classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5, shard_images=4
@@ -215,15 +215,15 @@ def test_a_killed_cache_goes_on_after_its_last_whole_shard(
     params = ImagesParams(**{**vars(PARAMS), "shard_images": 2})
     selected, whole, again = _image_set(tmp_path / "source"), tmp_path / "whole", tmp_path / "again"
     cache_images(selected, tmp_path / "source", params, whole, 1, kept=tmp_path / "kept")
-    read, decoded = Preparation.read, []
+    read, decoded = cache.read_squares, []
 
-    def dies(self: Preparation, path: Path, *args: Any, **more: Any) -> list[np.ndarray]:
+    def dies(path: Path, *args: Any, **more: Any) -> list[np.ndarray]:
         decoded.append(path.name)
         if path.name == "6.png" and len(decoded) < 8:
             raise KeyboardInterrupt
-        return read(self, path, *args, **more)
+        return read(path, *args, **more)
 
-    monkeypatch.setattr(Preparation, "read", dies)
+    monkeypatch.setattr(cache, "read_squares", dies)
     with pytest.raises(KeyboardInterrupt):
         cache_images(selected, tmp_path / "source", params, again, 1, kept=tmp_path / "kept")
     if damaged == "shard":

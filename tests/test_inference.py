@@ -15,9 +15,10 @@ import trcgl
 from tests.inference_cases import PREPARATION, mixed_folder, noise
 from tests.test_classifier_model import ROOT
 from tests.test_evaluation_external import save_model
-from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.cli import main
-from trcgl.inference import pretrained
+from trcgl.images.prepare import read_squares
+from trcgl.inference import pretrained, reading
 from trcgl.inference.files import find_images
 from trcgl.inference.overlays import overlay
 from trcgl.inference.reading import read_batches
@@ -56,7 +57,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def expected(names: list[str], base: Path) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and maps of files, from the parts that the rest of the project uses."""
     model = save_model(base / "again", preparation=PREPARATION)
-    return predict_with_maps(model, np.stack([PREPARATION.read(name, [32])[0] for name in names]))
+    return predict_with_maps(model, np.stack([read_squares(name, PREPARATION, [32])[0] for name in names]))
 
 
 def test_a_mixed_folder_becomes_rows_and_the_unreadable_are_named(
@@ -160,13 +161,12 @@ def test_memory_does_not_grow_with_the_number_of_images(folder: Path, monkeypatc
     """At most two batches are decoded before they are taken."""
     Image.fromarray(noise(0)).save(folder / "a.png")
     begun: list[object] = []
-    plain = type(PREPARATION).read
 
-    def counted(self, path, sizes, **options):
+    def counted(path, preparation, sizes, **options):
         begun.append(path)
-        return plain(self, path, sizes, **options)
+        return read_squares(path, preparation, sizes, **options)
 
-    monkeypatch.setattr(type(PREPARATION), "read", counted)
+    monkeypatch.setattr(reading, "read_squares", counted)
     taken = 0
     for batch in read_batches([folder / "a.png"] * 50, PREPARATION, [16], 4):
         taken += len(batch.paths)

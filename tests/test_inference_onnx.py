@@ -12,8 +12,8 @@ import torch
 from tests.classifier_cases import CONVNEXT, SHARED
 from tests.inference_cases import PREPARATION
 from tests.test_classifier_heads import CLASSES, OPTIONS, directed, label_vectors
-from trcgl.classifier.heads.build import HEADS, WITH_GRAPH
-from trcgl.classifier.model import Classifier, ModelConfig
+from trcgl.classifier.network.heads.build import HEADS, WITH_GRAPH
+from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.cli import main
 from trcgl.inference import onnx_file
 

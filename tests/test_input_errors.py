@@ -19,8 +19,8 @@ from tests.input_cases.case import MODEL, Case, good_project
 from tests.input_cases.others import OTHERS
 from tests.input_cases.table import case_id, table
 from tests.test_evaluation_external import save_model
+from trcgl.artifacts.shards import ShardWriter
 from trcgl.cli import main as command
-from trcgl.images.shards import ShardWriter
 from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import exit_code
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.labels_files import labels_params, manifest_of
+from trcgl.artifacts.vocabulary import phrases
 from trcgl.labels.build import build_labels
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.nih import read_nih
 from trcgl.labels.padchest import read_padchest
 from trcgl.labels.report import label_counts
 from trcgl.labels.table import LabelTable
-from trcgl.labels.vocabulary import phrases
 
 FOUND = importlib.util.find_spec("torchxrayvision")
 FOLDER = Path(str(FOUND.origin)).parent / "data" if FOUND else Path("torchxrayvision is not installed")

@@ -15,12 +15,12 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from trcgl.images.phantom.catalogue import NAMES
+from trcgl.artifacts.label_vectors import read_label_vectors, write_label_vectors
+from trcgl.artifacts.vocabulary import phrases
 from trcgl.labels.encode import encode
-from trcgl.labels.read import read_columns
-from trcgl.labels.vectors import read_label_vectors, write_label_vectors
-from trcgl.labels.vocabulary import phrases
+from trcgl.phantom.catalogue import NAMES
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "data" / "assets"

@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
+from trcgl.artifacts.vocabulary import phrases
 from trcgl.labels.merging import read_class_table
-from trcgl.labels.vocabulary import phrases
 
 ASSETS = Path(__file__).parents[1] / "data" / "assets"
 VOCABULARY = ASSETS / "padchest_vocabulary.csv"

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.import_graph import ROOT
-from trcgl.classifier.leakage import near_copies, stop_if_leaking
-from trcgl.images.shards import ShardedImages, ShardWriter
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
+from trcgl.classifier.training.leakage import near_copies, stop_if_leaking
 from trcgl.runtime.errors import InputError
 
 SIZE = 64
@@ -74,7 +74,7 @@ def test_a_near_copy_in_another_split_is_caught(tmp_path: Path, images: dict[str
 
 
 def test_copies_are_found_across_blocks(tmp_path: Path, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("trcgl.classifier.leakage.BLOCK", 4)
+    monkeypatch.setattr("trcgl.classifier.training.leakage.BLOCK", 4)
     images["11.png"] = another_export(images["0.png"])
     images["6.png"] = images["5.png"]
     data_set(tmp_path, images, PATIENTS, SPLITS)

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from trcgl.config import DatasetParams, PhantomParams
-from trcgl.images.phantom import FINDINGS, View, make_phantom, render
-from trcgl.images.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
-from trcgl.images.phantom.population import SPOILED, Image, draw_population, joint_table
-from trcgl.images.phantom.table import COLUMNS, label_table, shares, split_table
+from trcgl.phantom import FINDINGS, View, make_phantom, render
+from trcgl.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
+from trcgl.phantom.population import SPOILED, Image, draw_population, joint_table
+from trcgl.phantom.table import COLUMNS, label_table, shares, split_table
 
 TINY = DatasetParams(
     name="phantom",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dvc_render import ImageRenderer, VegaRenderer, render_html
 
-from trcgl.evaluation import plots_page
+from trcgl.report import plots_page
 from trcgl.runtime.errors import InputError
 
 

@@ -93,7 +93,7 @@ def test_a_preset_reads_its_data_set(preset: Path, tmp_path: Path):
 @pytest.mark.parametrize("name", ["folder", "chexpert"])
 def test_a_preset_trains_a_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With unknown labels in the data, which must reach neither counts nor loss."""
-    from trcgl.classifier.run import TrainingFiles, train_and_save
+    from trcgl.classifier.training.run import TrainingFiles, train_and_save
 
     (tmp_path / "set").mkdir()
     data = tmp_path / "data"

@@ -17,7 +17,17 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from torchmetrics.functional.classification import binary_calibration_error
 
 from tests.labels_files import NIH_2020_COLUMNS, padchest_row, write_padchest, write_rows
-from trcgl.evaluation.metrics import (
+from trcgl.artifacts.preparation import Preparation
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.graph.adjacency import build_adjacency
+from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
+from trcgl.images.cache import write_cache
+from trcgl.images.decode import UnreadableImage
+from trcgl.images.prepare import read_squares
+from trcgl.labels.nih import read_nih
+from trcgl.labels.padchest import read_padchest
+from trcgl.labels.splits import read_split_file, seeded_splits
+from trcgl.metrics import (
     area_under_roc,
     average_precision,
     brier_score,
@@ -25,15 +35,6 @@ from trcgl.evaluation.metrics import (
     f1_at,
     mean_average_precision,
 )
-from trcgl.graph.adjacency import build_adjacency
-from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
-from trcgl.images.cache import write_cache
-from trcgl.images.decode import UnreadableImage
-from trcgl.images.preparation import Preparation
-from trcgl.images.shards import ShardedImages
-from trcgl.labels.nih import read_nih
-from trcgl.labels.padchest import read_padchest
-from trcgl.labels.splits import read_split_file, seeded_splits
 
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # What a CSV file can hold of it: no NUL, no lone surrogates
@@ -233,7 +234,7 @@ def test_the_cache_gives_back_what_was_read(shapes: list[tuple[int, int, str]], 
             for k, image in enumerate(names):
                 if image in unreadable:
                     with pytest.raises(UnreadableImage):
-                        preparation.read(folder / image, [size])
+                        read_squares(folder / image, preparation, [size])
                     continue
-                expected = preparation.read(folder / image, [size], inverted=k % 3 == 0)[0]
+                expected = read_squares(folder / image, preparation, [size], inverted=k % 3 == 0)[0]
                 np.testing.assert_array_equal(cached.read([image])[0], expected)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.tiny_project import copy_project, stage
 from trcgl.config import load_params
-from trcgl.evaluation.report import PICTURES, params_hash, read_table, report_page
+from trcgl.report.page import PICTURES, params_hash, read_table, report_page
 from trcgl.runtime.errors import InputError
 
 NAME = "mass <b> & [x](http://example.org/) ![y](z.png)"

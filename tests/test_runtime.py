@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import torch
 
+from trcgl.numerics.device import autocast, pick_device, pick_dtype
+from trcgl.numerics.seeding import rng, seed_of, unit_intervals
 from trcgl.runtime import checkpoint, resume_folder
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.device import autocast, pick_device, pick_dtype
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
 from trcgl.runtime.memory import naming_the_knob
-from trcgl.runtime.seeding import rng, seed_of, unit_intervals
 from trcgl.runtime.stopping import Stopped, stopping_on_signals, whole_steps
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from study.arms import JUDGE, Study, load_study
+from study.workplace import run_stages
 from tests.import_graph import JOINT, ROOT
 from tests.tiny_project import run, set_params
 from trcgl.config import load_params
-from trcgl.evaluation.study import JUDGE, Study, load_study
-from trcgl.evaluation.workplace import run_stages
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 

@@ -71,8 +71,8 @@ def _labels(options: argparse.Namespace) -> None:
     counts = label_counts(table)
 
     def draw(path: Path) -> None:
-        from trcgl.evaluation.plots import save_figure
         from trcgl.labels.distribution import label_distribution
+        from trcgl.runtime.figures import save_figure
 
         if path.suffix.lower() != ".png":
             raise InputError(f"{path}: give a name that ends with .png for --plot")
@@ -92,7 +92,7 @@ def _labels(options: argparse.Namespace) -> None:
 
 def _pretrain(options: argparse.Namespace) -> None:
     from trcgl.config import load_params
-    from trcgl.diffusion.base_folder import pretrain_folder
+    from trcgl.diffusion.pretraining.base_folder import pretrain_folder
 
     pretrain_folder(load_params(options.params), options.out)
 
@@ -101,7 +101,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from trcgl.config import load_params
-    from trcgl.evaluation.external import ExternalSet, evaluate_external, short_table
+    from trcgl.inference.external import ExternalSet, evaluate_external, short_table
 
     params = load_params(options.params)
     torch.set_num_threads(params.compute.threads)

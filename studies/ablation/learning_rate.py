@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from trcgl.classifier.run import train_and_save
-from trcgl.evaluation.arm_runs import real_files, steps_like
-from trcgl.evaluation.study import load_study
+from study.arms import load_study
+from study.runs import real_files, steps_like
+from trcgl.classifier.training.run import train_and_save
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, write_json
 from trcgl.runtime.stage import run_stage

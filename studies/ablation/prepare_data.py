@@ -5,8 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from trcgl.evaluation.study import load_study
-from trcgl.evaluation.workplace import run_stages
+from study.arms import load_study
+from study.workplace import run_stages
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside
 from trcgl.runtime.stage import run_stage

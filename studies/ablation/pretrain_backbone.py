@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from trcgl.classifier.run import TrainingFiles, train_and_save
-from trcgl.evaluation.arm_runs import real_files, steps_on_real_images
-from trcgl.evaluation.study import load_study
+from study.arms import load_study
+from study.runs import real_files, steps_on_real_images
+from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside
 from trcgl.runtime.stage import run_stage

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from trcgl.evaluation.ablation import arm_metrics, best_on_validation, comparisons, load_runs, results_block
-from trcgl.evaluation.plots import difference_forest, save_figure
-from trcgl.evaluation.study import load_study
-from trcgl.labels.class_list import read_classes
+from study.arms import load_study
+from study.figure import difference_forest
+from study.summary import arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from trcgl.artifacts.class_list import read_classes
+from trcgl.runtime.figures import save_figure
 from trcgl.runtime.files import replace_between, write_csv
 from trcgl.runtime.stage import run_stage
 

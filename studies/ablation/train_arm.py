@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from trcgl.classifier.predict import predict
-from trcgl.classifier.run import train_and_save
-from trcgl.evaluation.arm_runs import arm_files, steps_like
+from study.arms import JUDGE, load_study
+from study.runs import arm_files, steps_like
+from trcgl.artifacts.class_list import read_classes
+from trcgl.classifier.network.predict import predict
+from trcgl.classifier.training.run import train_and_save
 from trcgl.evaluation.split import load_split, split_predictions
-from trcgl.evaluation.study import JUDGE, load_study
-from trcgl.labels.class_list import read_classes
 from trcgl.runtime.files import directory_beside, read_parquet, write_json, write_parquet
 from trcgl.runtime.stage import run_stage
 

@@ -22,12 +22,12 @@ from types import FrameType
 import numpy as np
 
 from tests.faults.spoiled import image_file, label_file, spoil
+from trcgl.artifacts.vocabulary import phrases
 from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.splits import read_split_file
-from trcgl.labels.vocabulary import phrases
 from trcgl.runtime.errors import InputError
 
 SECONDS = 10

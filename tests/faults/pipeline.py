@@ -51,7 +51,7 @@ class Quiet:
 def new_project(folder: Path) -> Path:
     """A tiny project whose diffusion loop keeps its state at every chance, so that few steps are enough to hit one."""
     project = copy_project(folder, PARAMS)
-    loop = project / "src/trcgl/diffusion/loop.py"
+    loop = project / "src/trcgl/diffusion/finetuning/loop.py"
     text = loop.read_text()
     assert "KEEP_EVERY_SECONDS = 30.0" in text
     loop.write_text(text.replace("KEEP_EVERY_SECONDS = 30.0", "KEEP_EVERY_SECONDS = 0.0"))

@@ -64,7 +64,7 @@ def check_compute(compute: ComputeParams) -> Iterator[Said]:
     """Device, precision and threads that a run will have."""
     import torch
 
-    from trcgl.runtime.device import pick_device, pick_dtype
+    from trcgl.numerics.device import pick_device, pick_dtype
 
     try:
         device = pick_device(compute.device)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trcgl.config import Params, load_params
-from trcgl.diffusion.counts import images_of
+from trcgl.diffusion.sampling.counts import images_of
 from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest, check_sample, image_folder
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths

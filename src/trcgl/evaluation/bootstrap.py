@@ -9,7 +9,7 @@ from functools import wraps
 
 import numpy as np
 
-from trcgl.runtime.seeding import rng
+from trcgl.numerics.seeding import rng
 
 BLOCK = 1 << 22
 """Numbers of each array that a curve takes: 32 MB."""

@@ -13,7 +13,7 @@ from trcgl.evaluation.bootstrap import (
     weighted_area_under_roc,
     weighted_average_precision,
 )
-from trcgl.evaluation.metrics import GROUPS
+from trcgl.metrics import GROUPS
 
 COMPARED = ("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "tail_mAUC")
 COLUMNS = ("model", "reference", "metric", "value", "reference_value", "difference", "low", "high")

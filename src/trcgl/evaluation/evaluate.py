@@ -5,22 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict_with_maps
-from trcgl.classifier.receptive_field import receptive_shift
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict_with_maps
+from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.config import EvaluationParams
 from trcgl.evaluation import plots
 from trcgl.evaluation.bootstrap import patient_weights, percentile_interval, weighted_average_precision
 from trcgl.evaluation.differences import paired_differences, resample_models
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.localisation import SHIFT_IMAGES, judge, judge_model, localisation_table
-from trcgl.evaluation.metrics import per_class_table, summary
 from trcgl.evaluation.places import decode_mask, find_places, mean_masks
 from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import subgroup_table
-from trcgl.evaluation.test_time import predict_views, views
+from trcgl.evaluation.views import predict_views, views
+from trcgl.metrics import per_class_table, summary
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.figures import save_figure
 
 REFERENCE, OURS = "baseline", "trcgl"
 
@@ -183,12 +184,10 @@ def draw_pictures(
             [weighted_average_precision(data.labels[:, c], values[:, c], ones)[0] for c in range(len(findings))]
         )
     chance = np.nanmean(data.labels, axis=0)
-    plots.save_figure(plots.ap_bars(findings, groups, ap, low, high, chance), folder / "average_precision.png")
-    plots.save_figure(
-        plots.precision_recall_by_group(data.labels, scores, groups), folder / "precision_recall_by_group.png"
-    )
+    save_figure(plots.ap_bars(findings, groups, ap, low, high, chance), folder / "average_precision.png")
+    save_figure(plots.precision_recall_by_group(data.labels, scores, groups), folder / "precision_recall_by_group.png")
     prevalence = data.classes["prevalence"].tolist()
-    plots.save_figure(
+    save_figure(
         reliability_diagram(data.labels, scores, groups, prevalence, params.ece_bins), folder / "reliability.png"
     )
     _draw_overlays(folder / "attention.png", models[OURS], data, scores[OURS], lesions, params.overlays_per_finding)
@@ -208,7 +207,7 @@ def _draw_overlays(
         return
     rows = np.array([row for row, _, _ in chosen])
     _, maps = predict_with_maps(model, data.images[rows])
-    plots.save_figure(
+    save_figure(
         plots.attention_overlays(
             [data.images[row] for row in rows],
             [maps[i, c] for i, (_, c, _) in enumerate(chosen)],

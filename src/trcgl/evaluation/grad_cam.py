@@ -9,8 +9,8 @@ speaks against the class cut off. For a linear head behind global average poolin
 import numpy as np
 import torch
 
-from trcgl.classifier.data import Pixels
-from trcgl.classifier.model import Classifier
+from trcgl.artifacts.pixels import Pixels
+from trcgl.classifier.network.model import Classifier
 
 
 def class_maps_and_grad_cams(

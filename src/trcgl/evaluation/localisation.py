@@ -22,15 +22,15 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from trcgl.classifier.data import Pixels
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.peak import peak_of
-from trcgl.classifier.receptive_field import receptive_shift
-from trcgl.classifier.spread_map import NOWHERE, spread_over
+from trcgl.artifacts.pixels import Pixels
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.peak import peak_of
+from trcgl.classifier.network.receptive_field import receptive_shift
+from trcgl.classifier.network.spread_map import NOWHERE, spread_over
 from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
-from trcgl.evaluation.metrics import GROUPS
 from trcgl.evaluation.places import FRAME, Places
+from trcgl.metrics import GROUPS
 
 TOLERANCE = 15.0
 """Pixels of the frame: the published 15, at 256 pixels a side."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from trcgl.classifier.model import ModelConfig
+from trcgl.classifier.network.model import ModelConfig
 
 
 def model_card(

@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from trcgl.evaluation.metrics import GROUPS, prevalence_weights
-from trcgl.evaluation.plots import MODEL_COLOURS
+from trcgl.metrics import GROUPS, prevalence_weights
+from trcgl.runtime.figures import MODEL_COLOURS
 
 
 class ReliabilityCurve(NamedTuple):

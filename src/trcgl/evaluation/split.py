@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.shards import ShardedImages
 from trcgl.evaluation.subgroups import SUBGROUPS
-from trcgl.images.shards import ShardedImages
 from trcgl.runtime.errors import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.evaluation.bootstrap import mean_ap_samples, patient_weights, percentile_interval
-from trcgl.evaluation.metrics import per_class_table, summary
+from trcgl.metrics import per_class_table, summary
 
 SUBGROUPS = ("projection", "sex")
 UNKNOWN = "unknown"

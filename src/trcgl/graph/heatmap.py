@@ -7,7 +7,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from trcgl.graph.cooccurrence import Cooccurrence
-from trcgl.runtime.files import written_beside
+from trcgl.runtime.figures import save_figure
 
 NUMBERS_UP_TO = 20  # findings; beyond, numbers in the cells could not be read
 
@@ -34,6 +34,4 @@ def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
                 colour = "white" if shown[i, j] > 0.4 else "black"
                 axes.text(j, i, f"{shown[i, j]:.2f}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, shrink=0.6)
-    with written_beside(path) as beside:
-        # Without the version stamp the bytes depend on the picture alone
-        figure.savefig(beside, dpi=110, metadata={"Software": None})
+    save_figure(figure, path, tight=False)

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.preparation import Preparation
+from trcgl.artifacts.shards import ShardWriter, shard_path
 from trcgl.config import ImagesParams
 from trcgl.images.decode import UnreadableImage, check_inside
-from trcgl.images.preparation import Preparation
-from trcgl.images.shards import ShardWriter, shard_path
-from trcgl.images.workers import pixel_workers
+from trcgl.images.prepare import read_squares
 from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, full_disk_explained, read_json, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.resume_folder import file_hash
+from trcgl.runtime.workers import pixel_workers
 
 log = get_logger("cache")
 
@@ -188,6 +189,6 @@ def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -
     """Every size of one image, or the reason why not."""
     try:
         check_inside(task.folder, task.file)
-        return preparation.read(task.file, sizes, inverted=task.inverted)
+        return read_squares(task.file, preparation, sizes, inverted=task.inverted)
     except UnreadableImage as error:
         return str(error)

@@ -14,12 +14,12 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from trcgl.classifier.label_graph import ClassVectors
-from trcgl.classifier.model import Classifier
+from trcgl.classifier.network.label_graph import ClassVectors
+from trcgl.classifier.network.model import Classifier
 from trcgl.inference.pretrained import TRCGLNet
+from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
-from trcgl.runtime.seeding import rng
 
 OPSET = 20
 """From 2023: new enough for every operator used here, old enough for the runtimes in use."""

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from trcgl.classifier.receptive_field import receptive_shift
-from trcgl.classifier.spread_map import OPACITY, coloured_share
+from trcgl.classifier.network.receptive_field import receptive_shift
+from trcgl.classifier.network.spread_map import OPACITY, coloured_share
 from trcgl.inference.files import absolute
 from trcgl.inference.pretrained import ScoredBatch, TRCGLNet
 from trcgl.runtime.errors import InputError

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trcgl.classifier.model import Classifier
-from trcgl.classifier.predict import predict_with_maps
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.inference.files import find_images
 from trcgl.inference.reading import ReadBatch, read_batches
-from trcgl.runtime.device import pick_device
+from trcgl.numerics.device import pick_device
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger, progress
 

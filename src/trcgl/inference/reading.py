@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trcgl.artifacts.preparation import Preparation
 from trcgl.images.decode import UnreadableImage
-from trcgl.images.preparation import Preparation
+from trcgl.images.prepare import read_squares
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def read_batches(
 
     def read(path: Path) -> list[np.ndarray] | str:
         try:
-            return preparation.read(path, sizes)
+            return read_squares(path, preparation, sizes)
         except UnreadableImage as error:
             return str(error)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes
-from trcgl.labels.read import read_columns
 from trcgl.labels.table import LabelTable
+from trcgl.tables import read_columns
 
 NO_FINDING = "No Finding"
 DEVICES = "Support Devices"

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import assemble_coded, check_coded, read_codes
-from trcgl.labels.read import read_columns, read_header
 from trcgl.labels.table import LabelTable, check_patient_ids
+from trcgl.tables import read_columns, read_header
 
 REQUIRED = ("ImageID", "PatientID")
 DATE = "StudyDate_DICOM"

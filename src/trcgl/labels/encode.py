@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from trcgl.labels.read import read_columns
-from trcgl.labels.vectors import write_label_vectors
+from trcgl.artifacts.label_vectors import write_label_vectors
 from trcgl.runtime.errors import InputError, exit_code
+from trcgl.tables import read_columns
 
 VOCABULARY = Path("data/assets/padchest_vocabulary.csv")
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import NO_CODE, assemble_coded, read_codes
-from trcgl.labels.read import read_columns, read_header
 from trcgl.labels.splits import SPLIT_NAMES
 from trcgl.labels.table import (
     LabelTable,
@@ -25,6 +24,7 @@ from trcgl.labels.table import (
     split_labels,
 )
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns, read_header
 
 REQUIRED = ("image", "patient")
 OPTIONAL = ("study", "projection", "sex", "split")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from trcgl.labels.read import read_columns
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns
 
 
 def read_class_table(path: str | Path) -> pd.DataFrame:

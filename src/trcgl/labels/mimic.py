@@ -16,9 +16,9 @@ import pandas as pd
 
 from trcgl.labels.chexpert import FINDINGS, NO_FINDING, told_absent
 from trcgl.labels.coded import assemble_coded, check_coded, read_codes
-from trcgl.labels.read import read_columns, read_header
 from trcgl.labels.table import LabelTable, check_patient_ids
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns, read_header
 
 IDS = ("dicom_id", "subject_id", "study_id")
 PATHS = ("fpath", "path")

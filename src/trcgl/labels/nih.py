@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.read import read_columns
 from trcgl.labels.table import (
     LabelTable,
     assemble,
@@ -18,6 +17,7 @@ from trcgl.labels.table import (
     no_pairs,
     split_labels,
 )
+from trcgl.tables import read_columns
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 OPTIONAL = ("Follow-up #", "Patient Age", "Patient Gender", "Patient Sex")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.read import read_columns
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns
 
 BOX_SIDE = 1024
 """Pixels a side of the published images, in which the boxes are given; a resized copy has the same frame."""

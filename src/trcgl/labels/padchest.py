@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.read import read_columns
 from trcgl.labels.table import LabelTable, assemble, check_patient_ids, first_reason, label_pairs, no_pairs
+from trcgl.tables import read_columns
 
 REQUIRED = ("ImageID", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
 OPTIONAL = ("ImageDir", "StudyDate_DICOM", "PatientBirth", "PatientSex_DICOM", "PhotometricInterpretation_DICOM")

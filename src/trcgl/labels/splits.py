@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.read import read_columns
 from trcgl.labels.table import check_patient_ids
+from trcgl.numerics.seeding import unit_intervals
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.seeding import unit_intervals
+from trcgl.tables import read_columns
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}

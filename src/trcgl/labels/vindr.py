@@ -20,8 +20,8 @@ from trcgl.labels.coded import (
     check_coded,
     read_codes,
 )
-from trcgl.labels.read import read_columns, read_header
 from trcgl.labels.table import LabelTable
+from trcgl.tables import read_columns, read_header
 
 TRAIN, TEST = "image_labels_train.csv", "image_labels_test.csv"
 IMAGE, READER = "image_id", "rad_id"

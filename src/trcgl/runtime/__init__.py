@@ -1,1 +1,1 @@
-"""What every stage needs to run: errors a person can read, atomic files, resumable state, seeds, logs."""
+"""What every stage needs to run: errors a person can read, atomic files, resumable state, logs, figures."""

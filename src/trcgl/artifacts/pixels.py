@@ -1,0 +1,62 @@
+"""Pictures by row number: from shards on disk or from memory, resized, and read one batch ahead."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+
+from trcgl.artifacts.shards import ShardedImages
+
+Job = TypeVar("Job")
+Batch = TypeVar("Batch")
+
+
+class Pixels(Protocol):
+    """Images by row number; a uint8 array [N, S, S] is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """int [n] -> uint8 [n, S, S]."""
+        ...
+
+
+class StoredPixels:
+    """Rows from shards on disk, read when asked for, then rows of an array in memory (the few synthetic images)."""
+
+    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray):
+        self._shards = shards
+        self._names = np.array(names, dtype=object)
+        self._appended = appended
+
+    def __len__(self) -> int:
+        return len(self._names) + len(self._appended)
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        pixels = np.empty((len(rows), self._shards.size, self._shards.size), dtype=np.uint8)
+        stored = rows < len(self._names)
+        pixels[stored] = self._shards.read(self._names[rows[stored]].tolist())
+        pixels[~stored] = self._appended[rows[~stored] - len(self._names)]
+        return pixels
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [n, S, S] -> [n, size, size]: area averages down, bilinear up."""
+    if images.shape[-1] == size:
+        return images
+    method = cv2.INTER_AREA if images.shape[-1] > size else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (size, size), interpolation=method) for image in images])
+
+
+def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:
+    """`read` every job in order, one job ahead of the consumer, in a thread (reading is copying: no lock is held)."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(read, jobs[0]) if jobs else None
+        for following in [*jobs[1:], None]:
+            if ahead is None:
+                return
+            batch = ahead.result()
+            ahead = pool.submit(read, following) if following is not None else None
+            yield batch

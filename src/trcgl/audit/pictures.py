@@ -1,0 +1,121 @@
+"""Pictures of the audit: samples beside their nearest real images, and the judge's test of each tail finding."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from trcgl.artifacts.pixels import resized
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.audit.run import Audit
+from trcgl.config import AuditParams
+from trcgl.runtime.figures import save_figure
+from trcgl.runtime.files import read_parquet
+
+SHOWN = ("best", "middle", "worst", "nearest")
+COLUMNS = len(SHOWN)
+ACCEPTED, REJECTED = 6, 2
+"""Samples of each target beside their carriers, at most."""
+
+
+def draw_audit(audit: Audit, synthetic: Path, images: Path, params: AuditParams, folder: Path) -> None:
+    """Write the pictures that have anything to show.
+
+    Args:
+        synthetic, images: shards of the samples and of the real images.
+        folder: an existing folder.
+    """
+    findings = list(audit.per_class["finding"]) if len(audit.per_class) else []
+    if findings:
+        save_figure(finding_tests_picture(audit, findings, params), folder / "finding_tests.png")
+    if len(audit.verdicts):
+        save_figure(nearest_picture(audit.verdicts, synthetic, images), folder / "nearest_real_images.png")
+        save_figure(carriers_picture(audit.verdicts, synthetic, images), folder / "carriers_beside_samples.png")
+
+
+def finding_tests_picture(audit: Audit, findings: list[str], params: AuditParams, *, columns: int = 3) -> Figure:
+    """ROC of the judge's test of each finding: real validation images with it, and planted ones that show others."""
+    lines = -(-len(findings) // columns)
+    figure, panels = plt.subplots(lines, columns, figsize=(2.9 * columns, 2.9 * lines), squeeze=False,
+                                  layout="constrained")  # fmt: skip
+    for axes in panels.ravel()[len(findings) :]:
+        axes.axis("off")
+    for axes, finding in zip(panels.ravel(), findings, strict=False):
+        auc, threshold = audit.tests.loc[[finding], ["auc", "threshold"]].to_numpy(dtype=float)[0]
+        labels = audit.validation_labels[finding].to_numpy()
+        axes.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="wrong finding, passed", ylabel="finding there, passed")
+        if np.isnan(auc):
+            axes.set_title(f"{finding}\nnot judged: no validation image with it", fontsize=8)
+            continue
+        score, known = audit.validation_scores[finding].to_numpy(), ~np.isnan(labels)
+        wrong, right, _ = roc_curve(labels[known], score[known])
+        axes.plot(wrong, right, color="#4c72b0")
+        passed = [float((score[labels == kind] >= threshold).mean()) for kind in (0, 1)]
+        axes.plot(*passed, "o", color="#c44e52")
+        verb = "rejects" if audit.tests.at[finding, "decides"] else f"only flags (below {params.judge_min_auc:g})"
+        axes.set_title(
+            f"{finding}\nAUC {auc:.3f}, {verb}\npassed: {passed[0]:.0%} wrong, {passed[1]:.0%} right",
+            fontsize=8,
+        )
+    return figure
+
+
+def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
+    """For each target four samples: where the judge sees it best, middling and worst, and the one nearest to a copy.
+
+    Each beside its nearest real image in pixels and its nearest in the judge's features, under the judge's score, the
+    verdict and both distances.
+    """
+    chosen = []
+    for _, part in verdicts.groupby("target", sort=True):
+        ranked = part.sort_values("rank")
+        picks = [ranked.iloc[place] for place in (0, len(ranked) // 2, len(ranked) - 1)]
+        closest = ranked.sort_values("pixel_distance", kind="stable").iloc[0]
+        chosen += list(zip(SHOWN, [*picks, closest], strict=True))
+    real, drawn = ShardedImages(images), ShardedImages(synthetic)
+    figure, panels = plt.subplots(-(-len(chosen) // COLUMNS), COLUMNS, figsize=(3.3 * COLUMNS, 0.4 * len(chosen)),
+                                  squeeze=False, layout="constrained")  # fmt: skip
+    for axes, (name, row) in zip(panels.ravel(), chosen, strict=True):
+        sample = resized(drawn.read([row["sample"]]), real.size)
+        axes.imshow(np.hstack([*sample, *real.read([row["pixel_nearest"], row["feature_nearest"]])]), cmap="gray",
+                    vmin=0, vmax=255)  # fmt: skip
+        axes.axis("off")
+        axes.set_title(
+            f"{row['target']}, {name}: {row['target_score']:.3f}\n{row['reason'] or 'accepted'}\n"
+            f"pixels {row['pixel_distance']:.4f} ({row['pixel_split']}), "
+            f"features {row['feature_distance']:.3f} ({row['feature_split']})",
+            fontsize=7,
+        )
+    return figure
+
+
+def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
+    """For each target a line: the accepted samples that the judge ranks best, then rejected ones with the reason.
+
+    Each to the right of its carrier, the real training image whose view and label set it follows and, where
+    `sampling.strength` is below 1, that it starts from.
+    """
+    carriers = read_parquet(synthetic / "samples.parquet", ["sample", "carrier"], only=True)
+    known = verdicts.merge(carriers, on="sample").sort_values(["target", "rank"])
+    real, drawn = ShardedImages(images), ShardedImages(synthetic)
+    targets = list(dict.fromkeys(known["target"]))
+    width = ACCEPTED + REJECTED
+    figure, panels = plt.subplots(len(targets), width, figsize=(2 * width, 1.3 * len(targets)), squeeze=False,
+                                  layout="constrained")  # fmt: skip
+    for axes in panels.ravel():
+        axes.axis("off")
+    for line, target in zip(panels, targets, strict=True):
+        own = known[known["target"] == target]
+        accepted, rejected = own[own["accepted"]].head(ACCEPTED), own[~own["accepted"]]
+        # Where few are accepted, more of the rejected ones
+        chosen = pd.concat([accepted, rejected]).head(width)
+        for axes, (_, row) in zip(line[: len(chosen)], chosen.iterrows(), strict=True):
+            pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
+            axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
+            called = f"{target}: " if axes is line[0] else ""
+            axes.set_title(called + (row["reason"] or "accepted"), fontsize=7, loc="left")
+    return figure

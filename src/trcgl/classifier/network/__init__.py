@@ -1,0 +1,1 @@
+"""The classifier as a network: backbone, heads, scaling of logits, probabilities and class maps."""

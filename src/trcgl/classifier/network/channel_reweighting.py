@@ -1,0 +1,69 @@
+"""Channel reweighting: a squeeze-and-excitation gate on the channels of the map.
+
+Squeeze-and-Excitation Networks, https://arxiv.org/abs/1709.01507; TRCGL-Net, https://arxiv.org/abs/2607.00975, adds
+the gated map to its input instead of replacing it.
+"""
+
+from torch import Tensor, nn
+
+from trcgl.classifier.network.strength import Strength
+
+
+class Gate(nn.Module):
+    """sigmoid(W2 relu(W1 mean(x))) in (0, 1) per image and channel, no biases.
+
+    Args:
+        features: channels F of the map.
+        reduction: the hidden layer has F / reduction channels, at least one.
+    """
+
+    def __init__(self, features: int, reduction: int):
+        super().__init__()
+        hidden = max(1, features // reduction)
+        # The 1x1 convolutions of the paper on a map of one place, without a convolution's overhead
+        self.squeeze = nn.Linear(features, hidden, bias=False)
+        self.excite = nn.Linear(hidden, features, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, F, h, w] -> [B, F, 1, 1]."""
+        gate = self.excite(self.squeeze(maps.mean((2, 3))).relu()).sigmoid()
+        return gate[:, :, None, None]
+
+
+class ChannelReweighting(nn.Module):
+    """The paper's: x' = x + strength * x * gate.
+
+    Args:
+        features, reduction: see Gate.
+        strength: 0 leaves the map as it is.
+    """
+
+    def __init__(self, features: int, reduction: int, strength: float):
+        super().__init__()
+        self.strength = strength
+        self.gate = Gate(features, reduction)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, F, h, w] -> [B, F, h, w]."""
+        return maps + self.strength * maps * self.gate(maps)
+
+
+class LearnedReweighting(nn.Module):
+    """x' = x * (1 + strength * (2 gate - 1)), the strength learned.
+
+    The gate is centred: it starts near the map as it is (an untrained gate is near 1/2), and at strength 1 it can
+    switch a channel off as well as double it. The paper's residual only ever adds, and mostly a constant.
+
+    Args:
+        features, reduction: see Gate.
+        strength: at the start; 0 leaves the map as it is for good.
+    """
+
+    def __init__(self, features: int, reduction: int, strength: float):
+        super().__init__()
+        self.strength = Strength(strength)
+        self.gate = Gate(features, reduction)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[B, F, h, w] -> [B, F, h, w]."""
+        return maps * (1 + self.strength(2 * self.gate(maps) - 1))

@@ -1,0 +1,48 @@
+"""ML-GCN: the classifier's weights come from a graph convolution over the labels' word vectors.
+
+Multi-Label Image Recognition with Graph Convolutional Networks, https://arxiv.org/abs/1904.03582, section 3; its
+adjacency is mode `mlgcn` of graph/adjacency.py.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.label_graph import ClassVectors
+
+LEAK = 0.2  # Slope of the leaky ReLU between the layers, as in the paper's experiments
+
+
+class MlgcnHead(nn.Module):
+    """logit_c = W_c max(x) + b_c with W = A leaky_relu(A V W1) W2, the maximum over the places of each channel.
+
+    The word vectors V are given and stay as they are. The bias is ours (0: the paper's formula): without one, no head
+    could start from the findings' prevalence.
+
+    Args:
+        features: channels F of the map.
+        adjacency: float32 [C, C].
+        vectors: float32 [C, d].
+        hidden: width of the first convolution; 1024 in the paper.
+    """
+
+    def __init__(self, features: int, adjacency: Tensor, vectors: Tensor, *, hidden: int):
+        super().__init__()
+        self.graph = ClassVectors(adjacency, vectors, learned=False, hidden=hidden, features=features, slope=LEAK)
+        self.bias = nn.Parameter(torch.zeros(len(adjacency)))
+
+    @torch.no_grad()
+    def start_from(self, log_odds: Tensor) -> None:
+        """Take `log_odds` [C] as the bias."""
+        self.bias.copy_(log_odds)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias.
+
+        A channel speaks only from the place where it is largest, so a class map says which places were heard.
+        """
+        weight = self.graph()
+        places = maps.flatten(2)
+        largest, where = places.max(dim=2, keepdim=True)
+        heard = torch.zeros_like(places).scatter(2, where, largest).view_as(maps)
+        return largest.squeeze(2) @ weight.T + self.bias, position_scores(weight, heard)

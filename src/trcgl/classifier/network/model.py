@@ -1,0 +1,185 @@
+"""The classifier: uint8 picture in, one logit and one class map a finding out; saved as plain, comparable files."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from trcgl.artifacts.preparation import Preparation
+from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape
+from trcgl.classifier.network.heads.build import Head, build_head
+from trcgl.classifier.network.scaling import Scaling
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
+
+WEIGHTS = "model.safetensors"
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build the network again, but for its tensors.
+
+    Attributes:
+        backbone, backbone_options: timm's name and keyword arguments.
+        head, head_options: see heads/build.py.
+        image_size: side in pixels of the pictures it reads.
+        pixel_mean, pixel_std: of grey values in 0..1; the model itself normalises with them.
+        class_names: order of logits and maps.
+        class_groups: head, medium or tail for each class.
+        preparation: how its pictures are made from files; None if it was trained on pictures that were given as such.
+        weights_have_seen: data sets in its weights, those of its initial weights and the one it was trained on.
+        extra_source, extra_images: what it was trained on besides real images, and how many.
+    """
+
+    backbone: str
+    backbone_options: dict[str, Any]
+    head: str
+    head_options: dict[str, Any]
+    image_size: int
+    pixel_mean: float
+    pixel_std: float
+    class_names: tuple[str, ...]
+    class_groups: tuple[str, ...]
+    preparation: Preparation | None = None
+    weights_have_seen: tuple[str, ...] = ()
+    extra_source: str = "none"
+    extra_images: int = 0
+
+
+class Classifier(nn.Module):
+    """Backbone and head.
+
+    Args:
+        config: what to build.
+        adjacency: float32 [C, C] for a head with a label graph; kept as a buffer.
+        initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see backbone.py.
+        label_vectors: float32 [C, d] for a head that starts from them; saved with the weights.
+
+    Attributes:
+        config: as given.
+        thresholds: probability by class name from which a finding counts as present; 0.5 until tuned.
+        scalings: of the logits, by class name; they change nothing until `calibrate`.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        adjacency: Tensor | None = None,
+        initial_weights: str | None = None,
+        label_vectors: Tensor | None = None,
+    ):
+        super().__init__()
+        self.config = config
+        self.thresholds = dict.fromkeys(config.class_names, 0.5)
+        self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean, dtype=torch.float32))
+        self.register_buffer("pixel_std", torch.tensor(config.pixel_std, dtype=torch.float32))
+        # In a file of their own, which people can read
+        self.register_buffer("slope", torch.ones(len(config.class_names)), persistent=False)
+        self.register_buffer("offset", torch.zeros(len(config.class_names)), persistent=False)
+        self.scalings = dict.fromkeys(config.class_names, Scaling())
+        imagenet = initial_weights == "imagenet"
+        self.backbone = create_backbone(config.backbone, config.backbone_options, pretrained=imagenet)
+        if initial_weights is not None and not imagenet:
+            load_weights(self.backbone, initial_weights)
+        features, *_ = map_shape(self.backbone, config.image_size)
+        self.head: Head = build_head(
+            config.head, features, len(config.class_names), config.head_options, adjacency, label_vectors
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify a batch.
+
+        Args:
+            images: [B, 1, S, S], uint8 or float in 0..1, S = config.image_size.
+
+        Returns:
+            logits [B, C] and class maps [B, C, h, w], float32.
+        """
+        features = self.features(images)
+        # The head is small: float32 costs nothing there and keeps softmax and cosine exact
+        with torch.autocast(images.device.type, enabled=False):
+            logits, maps = self.head(features.float())
+            return self.slope * logits + self.offset, maps
+
+    @torch.no_grad()
+    def calibrate(self, scalings: Mapping[str, Scaling]) -> None:
+        """Take the scaling of each class; see calibration.py."""
+        self.scalings = {name: scalings[name] for name in self.config.class_names}
+        for buffer, values in zip((self.slope, self.offset), zip(*self.scalings.values(), strict=True), strict=True):
+            buffer.copy_(torch.tensor(values))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The backbone's last map [B, F, h, w], which the head reads; images as in `forward`."""
+        size = self.config.image_size
+        if images.shape[1:] != (1, size, size):
+            raise ValueError(f"images of shape {tuple(images.shape)}; the model reads [B, 1, {size}, {size}]")
+        if images.dtype == torch.uint8:
+            images = images.float() / 255.0
+        return feature_maps(self.backbone, (images - self.pixel_mean) / self.pixel_std)
+
+    def save(self, folder: str | Path) -> None:
+        """Replace `folder` by model.safetensors, config.json, classes.json, calibration.json and thresholds.json.
+
+        Same weights, same bytes: the tensors go without metadata, whose order would differ between processes.
+        """
+        config = dataclasses.asdict(self.config)
+        names, groups = config.pop("class_names"), config.pop("class_groups")
+        with directory_beside(folder) as beside:
+            save_file({key: value.contiguous().cpu() for key, value in self.state_dict().items()}, beside / WEIGHTS)
+            write_json(beside / "config.json", config)
+            classes = [{"name": name, "group": group} for name, group in zip(names, groups, strict=True)]
+            write_json(beside / "classes.json", {"classes": classes})
+            write_json(beside / CALIBRATION, {name: scaling._asdict() for name, scaling in self.scalings.items()})
+            write_json(beside / "thresholds.json", self.thresholds)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Classifier":
+        """Read a saved classifier, in evaluation mode on the CPU; one without a calibration.json is not calibrated.
+
+        Raises:
+            InputError: a file is missing or damaged, or files and tensors do not belong together.
+        """
+        folder = Path(folder)
+        try:
+            tensors = read_tensors(folder / WEIGHTS)
+            classes = read_json(folder / "classes.json")["classes"]
+            values = read_json(folder / "config.json")
+            preparation = values.pop("preparation", None)
+            config = ModelConfig(
+                preparation=None if preparation is None else Preparation(**preparation),
+                weights_have_seen=tuple(values.pop("weights_have_seen", ())),
+                **values,
+                class_names=tuple(entry["name"] for entry in classes),
+                class_groups=tuple(entry["group"] for entry in classes),
+            )
+            thresholds = {name: float(value) for name, value in read_json(folder / "thresholds.json").items()}
+            calibrated = read_json(folder / CALIBRATION) if (folder / CALIBRATION).exists() else {}
+            scalings = {name: Scaling(**values) for name, values in calibrated.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
+        for file, named in (("thresholds.json", thresholds), (CALIBRATION, scalings or config.class_names)):
+            if set(named) != set(config.class_names):
+                raise InputError(f"{folder}: {file} and classes.json name different findings")
+        try:
+            # The label graph's own tensors say how large it is
+            graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
+            model = cls(config, graph.get("adjacency"), label_vectors=graph.get("vectors"))
+            model.load_state_dict(tensors)
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder}: model.safetensors and config.json do not fit ({reason})") from None
+        model.thresholds = {name: thresholds[name] for name in config.class_names}
+        if scalings:
+            model.calibrate(scalings)
+        return model.eval()

@@ -1,0 +1,1 @@
+"""One trainer for the baseline and the classifier: data, losses, sampling, schedule, calibration."""

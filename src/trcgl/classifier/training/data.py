@@ -1,0 +1,171 @@
+"""What the trainer reads: pixels by row, targets with unknowns, and which rows are training, validation, synthetic."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("data")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images and labels of one training run. Test images are not in it.
+
+    Attributes:
+        images: N images by row; see Pixels.
+        targets: float32 [N, C] of 1, 0 and NaN (unknown).
+        names: N image ids, for messages.
+        train, val: row numbers of real images.
+        class_names: C findings.
+        class_groups: head, medium or tail for each.
+        synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
+        synthetic_target: int [M], the column of the finding that each was drawn for.
+        synthetic_rank: int [M], among the samples drawn for its finding; 1: the judge is surest that it shows it.
+    """
+
+    images: Pixels
+    targets: np.ndarray
+    names: Sequence[str]
+    train: np.ndarray
+    val: np.ndarray
+    class_names: tuple[str, ...]
+    class_groups: tuple[str, ...]
+    synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    synthetic_target: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    synthetic_rank: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def image_size(self) -> int:
+        return self.images[np.array([0])].shape[-1]
+
+    def positives(self) -> dict[str, int]:
+        """Real training positives by class name."""
+        return self._training_labels(1)
+
+    def negatives(self) -> dict[str, int]:
+        """Real training images known not to show a class, by class name."""
+        return self._training_labels(0)
+
+    def _training_labels(self, label: int) -> dict[str, int]:
+        counts = (self.targets[self.train] == label).sum(axis=0)
+        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+
+    def __repr__(self) -> str:
+        return (
+            f"TrainingData({len(self.train)} training, {len(self.val)} validation and {len(self.synthetic)} synthetic "
+            f"images of {self.image_size} px, {len(self.class_names)} findings)"
+        )
+
+
+def load_training_data(
+    images: str | Path,
+    labels: str | Path,
+    classes: str | Path,
+    *,
+    synthetic: str | Path | None = None,
+    audit: str | Path | None = None,
+) -> TrainingData:
+    """Join cached images with their labels, training and validation only.
+
+    Args:
+        images: folder of shards.
+        labels: labels.parquet; a labelled image without pixels is left out and reported.
+        classes: classes.json, the order of the findings.
+        synthetic: folder of generated shards with samples.parquet; only samples the audit accepted are taken.
+        audit: synthetic_audit.parquet; needed with `synthetic`.
+
+    Raises:
+        InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
+            a labelled image that is a sample.
+    """
+    listed = read_classes(classes)["classes"]
+    class_names = tuple(entry["name"] for entry in listed)
+    frame = read_parquet(labels, ["image", "split"])
+    missing = [name for name in class_names if name not in frame]
+    if missing:
+        raise InputError(f"{labels}: no column '{missing[0]}', which {classes} lists")
+    shards = ShardedImages(images)
+    frame = frame.loc[frame["split"].isin(["train", "val"])]
+    cached = np.array([image in shards for image in frame["image"]], dtype=bool)
+    if not cached.all():
+        lost = frame.loc[~cached, "image"].tolist()
+        log.warning("%d of %d labelled images have no pixels, such as %s", len(lost), len(frame), ", ".join(lost[:3]))
+        frame = frame.loc[cached]
+    targets = frame[list(class_names)].to_numpy(dtype=np.float32, na_value=np.nan)
+    names = frame["image"].tolist()
+    train = np.flatnonzero(frame["split"] == "train")
+    val = np.flatnonzero(frame["split"] == "val")
+    if not len(train):
+        raise InputError(f"{labels}: no training image has pixels in {images}")
+    nothing = np.empty(0, np.int64)
+    accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], nothing, nothing)
+    if synthetic is not None and audit is not None:
+        accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
+        if listed_twice := sorted(set(names) & set(accepted.names)):
+            raise InputError(f"{labels}: '{listed_twice[0]}' is a generated image; a label table lists real ones only")
+    data = TrainingData(
+        images=StoredPixels(shards, names, accepted.pixels),
+        targets=np.concatenate([targets, accepted.targets]),
+        names=names + accepted.names,
+        train=train,
+        val=val,
+        class_names=class_names,
+        class_groups=tuple(entry["group"] for entry in listed),
+        synthetic=np.arange(len(names), len(names) + len(accepted.names)),
+        synthetic_target=accepted.target,
+        synthetic_rank=accepted.rank,
+    )
+    log.info("%r", data)
+    return data
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The samples that the audit accepted, in the order of the samples.
+
+    Attributes:
+        names: M sample names.
+        pixels: uint8 [M, size, size].
+        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels do not tell,
+            0 for the rest.
+        target: int [M], the column of the finding that each was drawn for.
+        rank: int [M], as the audit ranks it.
+    """
+
+    names: list[str]
+    pixels: np.ndarray
+    targets: np.ndarray
+    target: np.ndarray
+    rank: np.ndarray
+
+
+def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
+    """Read the accepted samples of a folder of generated shards, resized to `size`."""
+    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings", "unknown"])
+    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
+    accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "rank"]]
+    samples = samples.merge(accepted, on="sample")
+    targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
+    column = {name: c for c, name in enumerate(class_names)}
+    for value, told in ((np.nan, "unknown"), (1.0, "findings")):
+        for row, (sample, findings) in enumerate(zip(samples["sample"], samples[told], strict=True)):
+            for finding in findings:
+                if finding not in column:
+                    raise InputError(
+                        f"{folder / 'samples.parquet'}: sample {sample} names '{finding}', which is no class"
+                    )
+                targets[row, column[finding]] = value
+    names = samples["sample"].tolist()
+    pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
+    # The target is one of the findings, so its column is known
+    target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
+    return Accepted(names, pixels, targets, target, samples["rank"].to_numpy(dtype=np.int64))

@@ -1,0 +1,43 @@
+"""Asymmetric Loss: easy negatives fade, positives keep their pull. https://arxiv.org/abs/2009.14119, section 2."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trcgl.classifier.training.losses.base import MultiLabelLoss
+
+
+class AsymmetricLoss(MultiLabelLoss):
+    """-(1 - p)^gamma_positive log p for positives, -m^gamma_negative log(1 - m) for negatives, m = max(p - clip, 0).
+
+    The focusing factors are differentiated like the rest, as in the paper's gradient analysis and in timm by
+    default. The authors' code and timm can also treat them as constants: equal values, other gradients.
+
+    Args:
+        class_names, positives, negatives: see MultiLabelLoss.
+        gamma_negative, gamma_positive, clip: the defaults of the authors' code.
+    """
+
+    def __init__(
+        self,
+        class_names: tuple[str, ...],
+        positives: Mapping[str, int],
+        negatives: Mapping[str, int],
+        gamma_negative: float = 4.0,
+        gamma_positive: float = 1.0,
+        clip: float = 0.05,
+    ):
+        super().__init__(class_names, positives, negatives)
+        self.gamma_negative = gamma_negative
+        self.gamma_positive = gamma_positive
+        self.clip = clip
+
+    def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
+        probability = logits.sigmoid()
+        shifted = (probability - self.clip).clamp(min=0.0)
+        # log p from the logit stays finite where p rounds to 0; 1 - m is at least clip up to rounding
+        positive = -((1.0 - probability) ** self.gamma_positive) * F.logsigmoid(logits)
+        negative = -(shifted**self.gamma_negative) * torch.log1p(-shifted.clamp(max=1.0 - 1e-7))
+        return targets * positive + (1.0 - targets) * negative

@@ -1,0 +1,31 @@
+"""A loss by the name a params file gives it."""
+
+from collections.abc import Mapping
+
+from trcgl.classifier.training.losses.asl import AsymmetricLoss
+from trcgl.classifier.training.losses.base import MultiLabelLoss
+from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
+from trcgl.classifier.training.losses.distribution_balanced import DistributionBalancedLoss
+from trcgl.classifier.training.losses.effective_number_margin import EffectiveNumberMargin
+from trcgl.classifier.training.losses.focal import FocalLoss
+from trcgl.classifier.training.losses.ldam_drw import LdamDrw
+from trcgl.classifier.training.losses.logit_adjustment import LogitAdjustedLoss
+
+LOSSES: dict[str, type[MultiLabelLoss]] = {
+    "bce": BinaryCrossEntropy,
+    "focal": FocalLoss,
+    "asl": AsymmetricLoss,
+    "distribution_balanced": DistributionBalancedLoss,
+    "effective_number_margin": EffectiveNumberMargin,
+    "ldam_drw": LdamDrw,
+    "logit_adjustment": LogitAdjustedLoss,
+}
+
+
+def build_loss(
+    name: str, class_names: tuple[str, ...], positives: Mapping[str, int], negatives: Mapping[str, int]
+) -> MultiLabelLoss:
+    """The loss called `name`, with its paper's hyper-parameters; see MultiLabelLoss for the counts."""
+    if name not in LOSSES:
+        raise ValueError(f"loss '{name}' is not known; known: {', '.join(LOSSES)}")
+    return LOSSES[name](class_names, positives, negatives)

@@ -1,0 +1,73 @@
+"""Label-distribution-aware margins with deferred re-weighting. https://arxiv.org/abs/1906.07413, sections 3.2, 3.3."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from trcgl.classifier.training.losses.base import MultiLabelLoss, by_class
+from trcgl.classifier.training.losses.effective_number import effective_number
+
+
+class LdamDrw(MultiLabelLoss):
+    """BCE(logit - scale * m_c * target), m_c = max_margin * (n_min / n_c)^(1/4), re-weighted late in training.
+
+    The paper's loss is a softmax over classes that exclude each other. Here every class is a problem of its own, with
+    its positives and its negatives as the paper's two classes, whose softmax is a sigmoid.
+
+    Margins (equations 12, 13): the rarer a class, the farther its positives must be on their side. Negatives have none,
+    as is usual for this loss on multi-label X-rays (https://arxiv.org/abs/2603.02294): one of theirs, small because
+    they are many, would be the same loss as that much more margin for the positives and another bias (the paper's
+    step to equation 7).
+
+    Scale: the paper's logits are cosines, stretched by `scale` after the margin is taken off. The heads here have no
+    cosines; their logits stand for the stretched ones, and the margin is stretched instead. It is the same loss, and
+    the probability that is trained is the one that is read: sigmoid(logit). The rarest class's margin is
+    scale * max_margin = 15 logits, so its positives hardly tire of pulling.
+
+    Weights (Algorithm 1): from `deferred_until` on a term is weighted by 1 over the effective number of its side,
+    positive or negative, of its class. Their mean over all known training labels is 1, as the paper keeps the mean in
+    a batch: by the mean over classes, as in its code, the loss would shrink by more than ten in mid-training, because
+    most labels are negative. A side without images is counted as if it had one.
+
+    Args:
+        class_names, positives, negatives: see MultiLabelLoss.
+        max_margin, scale, beta: the values of the authors' code (kaidic/LDAM-DRW).
+        deferred_until: share of the epochs trained with all weights 1; the paper's 160 of 200.
+    """
+
+    margin: Tensor
+    positive_weight: Tensor
+    negative_weight: Tensor
+
+    def __init__(
+        self,
+        class_names: tuple[str, ...],
+        positives: Mapping[str, int],
+        negatives: Mapping[str, int],
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        beta: float = 0.9999,
+        deferred_until: float = 0.8,
+    ):
+        super().__init__(class_names, positives, negatives)
+        positive = by_class(positives, class_names).clamp(min=1.0)
+        negative = by_class(negatives, class_names).clamp(min=1.0)
+        self.register_buffer("margin", (scale * max_margin * (positive.min() / positive) ** 0.25).float())
+        positive_weight = effective_number(positive, beta).reciprocal()
+        negative_weight = effective_number(negative, beta).reciprocal()
+        total = (positive * positive_weight + negative * negative_weight).sum()
+        mean = total / (positive + negative).sum()
+        self.register_buffer("positive_weight", (positive_weight / mean).float())
+        self.register_buffer("negative_weight", (negative_weight / mean).float())
+        self.deferred_until = deferred_until
+        self.reweighted = False
+
+    def start_epoch(self, share: float) -> None:
+        self.reweighted = share >= self.deferred_until
+
+    def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
+        terms = F.binary_cross_entropy_with_logits(logits - self.margin * targets, targets, reduction="none")
+        if self.reweighted:
+            terms = terms * (targets * self.positive_weight + (1.0 - targets) * self.negative_weight)
+        return terms

@@ -1,0 +1,40 @@
+"""AdamW over parameter groups: what decays, and which learning rate each group has."""
+
+from typing import Any
+
+import torch
+from timm.optim._param_groups import param_groups_layer_decay, param_groups_weight_decay
+
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.training.schedule import learning_rate_share
+from trcgl.config import TrainingParams
+
+
+def build_optimizer(model: Classifier, params: TrainingParams) -> torch.optim.AdamW:
+    """AdamW, one fused kernel a group where the device has it (CPU and CUDA do)."""
+    groups = parameter_groups(model, params.weight_decay, params.layer_decay)
+    return torch.optim.AdamW(groups, fused=next(model.parameters()).device.type in ("cpu", "cuda"))
+
+
+def parameter_groups(model: Classifier, weight_decay: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+    """Groups of backbone and head, each with decay on weights and without on biases, norms and other vectors.
+
+    Args:
+        layer_decay: below 1, the backbone's groups are those of its layers, and `lr_scale` of a layer is this share of
+            that of the layer above; the topmost has 1 (BEiT, https://arxiv.org/abs/2106.08254, appendix; timm knows the
+            layers of its models). The head's scale is always 1.
+    """
+    if layer_decay < 1:
+        backbone = param_groups_layer_decay(model.backbone, weight_decay, layer_decay=layer_decay)
+    else:
+        backbone = param_groups_weight_decay(model.backbone, weight_decay)
+    head = param_groups_weight_decay(model.head, weight_decay)
+    parts = [("backbone", group) for group in backbone] + [("head", group) for group in head]
+    return [{"part": part, "lr_scale": 1.0, **group} for part, group in parts]
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, params: TrainingParams, progress: float) -> None:
+    """`lr` times the layer's scale for the backbone, `head_lr` for the head, both at their share at `progress`."""
+    share = learning_rate_share(params, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = share * (params.head_lr if group["part"] == "head" else params.lr * group["lr_scale"])

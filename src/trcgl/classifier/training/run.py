@@ -1,0 +1,107 @@
+"""A training run from files to files: what the stages and the studies share."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from trcgl.artifacts.preparation import Preparation
+from trcgl.classifier.network.backbone import warn_if_seen
+from trcgl.classifier.training.data import load_training_data
+from trcgl.classifier.training.train import Trained, train
+from trcgl.config import ClassifierParams, Params, TrainingParams
+from trcgl.graph.cooccurrence import Cooccurrence
+from trcgl.numerics.device import pick_device
+from trcgl.numerics.processes import training_together
+from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.compiling import naming_the_compiler
+from trcgl.runtime.files import write_csv
+from trcgl.runtime.memory import naming_the_knob
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a run reads.
+
+    Attributes:
+        images: folder of cached images.
+        labels, classes: labels.parquet and classes.json.
+        graph: cooccurrence.npz, for a head with a label graph.
+        synthetic, audit: generated images and synthetic_audit.parquet, or neither.
+    """
+
+    images: Path
+    labels: Path
+    classes: Path
+    graph: Path | None = None
+    synthetic: Path | None = None
+    audit: Path | None = None
+
+    def hashed(self) -> list[Path]:
+        """The files a resumed run depends on; pixels follow from their index and the parameters that made them."""
+        given = (self.images / "index.parquet", self.labels, self.classes, self.graph, self.synthetic, self.audit)
+        return [path for path in given if path is not None]
+
+
+def train_and_save(
+    name: str,
+    params: Params,
+    training: TrainingParams,
+    files: TrainingFiles,
+    *,
+    model: Path | None,
+    history: Path,
+    steps_per_epoch: int | None = None,
+) -> Trained:
+    """Train one classifier and write it; an interrupted run of the same inputs, parameters and code continues.
+
+    All processes of a launch train it together (each on its GPU, on machines that share the project folder); the first
+    one writes, and prints.
+
+    Args:
+        name: of the run's resumable state.
+        params: everything but the training section.
+        training: `params.baseline`, `params.classifier`, or one like them.
+        model: the folder that is written; None: nothing but what is returned.
+        history: a CSV, written anew after every epoch, so that one can look at its curve meanwhile.
+        steps_per_epoch: see `train`.
+    """
+    with training_together(pick_device(params.compute.device)) as processes:
+        torch.set_num_threads(params.compute.threads)
+        warn_if_seen(training.weights_have_seen, params.dataset.name)
+        hashed = files.hashed()
+        named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)
+        hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
+        resume = ResumePoint(
+            name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
+        )
+        data = load_training_data(
+            files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit
+        )
+        cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
+        section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
+        with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"), naming_the_compiler():
+            trained = train(
+                training,
+                data,
+                params.compute,
+                cooccurrence=cooccurrence,
+                steps_per_epoch=steps_per_epoch,
+                resume=resume,
+                processes=processes,
+                tell=lambda rows: write_csv(history, rows),
+            )
+        if processes.index == 0:
+            if model is not None:
+                # What the trainer, which sees arrays only, cannot know
+                trained.model.config = replace(
+                    trained.model.config,
+                    preparation=Preparation.from_params(params.images),
+                    weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
+                    extra_source=training.extra_source if isinstance(training, ClassifierParams) else "none",
+                    extra_images=trained.extra_images,
+                )
+                trained.model.save(model)
+            write_csv(history, trained.history)
+            resume.clear()
+        return trained

@@ -1,0 +1,65 @@
+"""What processes that train one model do together: share batches, average gradients, predict the validation images.
+
+One message a step instead of torch's DistributedDataParallel: the phases freeze and thaw the backbone, and heads may
+leave a parameter out of a step, both of which that wrapper must be told of. Gradients are sent after the backward pass
+instead of during it.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict
+from trcgl.classifier.training.data import TrainingData
+from trcgl.numerics.processes import Processes
+from trcgl.runtime.errors import InputError
+
+BATCH_STATISTICS = ("running_mean", "running_var")
+
+
+def equal_part(batch: int, accumulate: int, processes: int) -> int:
+    """Images of a batch that one process computes at once.
+
+    Raises:
+        InputError: the parts would not be equal; the mean over a batch is that of its parts only if they are.
+    """
+    parts = accumulate * processes
+    if batch % parts:
+        raise InputError(
+            f"a batch of {batch} images does not divide into equal parts for {processes} processes times accumulate "
+            f"{accumulate}; make batch_size a multiple of {parts}, and no larger than there are training images"
+        )
+    return batch // parts
+
+
+def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
+    """What processes that share a batch average before a step: gradients, and BatchNorm statistics where they move."""
+    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    for module in model.modules():
+        if module.training:
+            found += [value for name, value in module.named_buffers(recurse=False) if name in BATCH_STATISTICS]
+    return found
+
+
+def predict_together(
+    model: Classifier, data: TrainingData, processes: Processes, *, batch_size: int, precision: str
+) -> np.ndarray:
+    """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share.
+
+    Raises:
+        InputError: one is no number.
+    """
+    mine = np.arange(processes.index, len(data.val), processes.count)
+    found = torch.zeros(len(data.val), len(data.class_names), device=model.pixel_mean.device)
+    rows = data.val[mine]
+    scores = predict(model, data.images, rows=rows, batch_size=batch_size, precision=precision)
+    found[torch.from_numpy(mine)] = torch.from_numpy(scores).to(found.device)
+    processes.add(found)
+    together = found.cpu().numpy()
+    if not np.isfinite(together).all():
+        raise InputError(
+            f"the model's output on validation images is no number ({precision}); set compute.precision to fp32, or "
+            "lower its learning rate"
+        )
+    return together

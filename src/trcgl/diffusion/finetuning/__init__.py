@@ -1,0 +1,1 @@
+"""Teaching a base generator the rare findings: the loop, its loss, and a check on validation images."""

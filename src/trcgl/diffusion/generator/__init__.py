@@ -1,0 +1,1 @@
+"""The generator itself: base pipeline, latents, prompts with learned tokens, LoRA, and its saved form."""

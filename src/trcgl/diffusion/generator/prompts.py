@@ -1,0 +1,184 @@
+"""What the generator is told: text of the findings and the view, and learned tokens beside it.
+
+TRCGL-Net, figure 1b (arXiv 2607.00975): the frozen text encoder turns the description into E_text and the empty text
+into E_empty; the same learnable prompt tokens P are appended to both, [E_text, P] and [E_empty, P], and the two are
+combined by classifier-free guidance.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_tensors
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("diffusion")
+
+NO_FINDING = "no finding"
+UNKNOWN_VIEW = "unknown"
+FIELDS = ("view", "findings")
+OWN = "finding: "
+
+
+def check_template(template: str) -> None:
+    """Raise an InputError unless the template uses known fields only, and {findings} among them."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise InputError(f"diffusion.prompt_template: '{template}' cannot be parsed ({error})") from None
+    unknown = [field for field in fields if field not in FIELDS]
+    if unknown or "findings" not in fields:
+        wrong = f"unknown field '{{{unknown[0]}}}'" if unknown else "no field '{findings}'"
+        raise InputError(f"diffusion.prompt_template: {wrong}; the fields are {{view}} and {{findings}}")
+
+
+def prompt_text(template: str, projection: str, findings: Sequence[str], phrases: Mapping[str, str]) -> str:
+    """The prompt of one image, such as "chest X-ray, PA view, pleural effusion, cardiomegaly"."""
+    named = ", ".join(phrases[finding] for finding in findings) or NO_FINDING
+    return template.format(view=projection or UNKNOWN_VIEW, findings=named)
+
+
+def prompts_of(rows: TrainingRows, template: str, phrases: Mapping[str, str]) -> list[str]:
+    """The prompt of every row."""
+    both = zip(rows.projections, rows.findings, strict=True)
+    return [prompt_text(template, view, findings, phrases) for view, findings in both]
+
+
+def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
+    """Count the prompts that are longer than what the text encoder reads, and say so in the log.
+
+    What is cut off are their last, rarest findings. A finding's own learned tokens follow the text and stay.
+    """
+    longest = tokenizer.model_max_length
+    cut = sum(len(ids) > longest for ids in tokenizer(list(prompts), truncation=False, verbose=False).input_ids)
+    if cut:
+        log.warning(
+            "%d of %d prompts are longer than the %d tokens that the text encoder reads; their last findings are cut",
+            cut, len(prompts), longest,
+        )  # fmt: skip
+    return cut
+
+
+@torch.no_grad()
+def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str], *, batch: int = 16) -> Tensor:
+    """Embeddings E of texts, padded to the encoder's length as Stable Diffusion does.
+
+    Batches are filled up to a fixed size, so that a text's embedding does not depend on the other texts.
+
+    Returns:
+        float32 [len(texts), tokens, width] on the encoder's device.
+    """
+    parts = []
+    for start in range(0, len(texts), batch):
+        chunk = list(texts[start : start + batch])
+        ids = token_ids(tokenizer, chunk + [""] * (batch - len(chunk)))
+        parts.append(text_encoder(ids.to(next(text_encoder.parameters()).device))[0][: len(chunk)].float())
+    return torch.cat(parts)
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """int64 [len(texts), tokens]: padded, cut at the encoder's length."""
+    encoded = tokenizer(
+        list(texts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+    )
+    return encoded.input_ids
+
+
+SHARED, PER_FINDING, PER_FINDING_WITH_SHARED = "shared", "per_finding", "per_finding_with_shared"
+
+
+class PromptTokens(nn.Module):
+    """The learned tokens P of an image: a part that all images share, a part that depends on its findings, or both.
+
+    The tokens of an image with several findings are the mean of theirs, so that their number never changes; an image
+    without any has tokens of its own.
+
+    Attributes:
+        shared: [shared count, width].
+        by_finding: one parameter [own count, width] a finding and one for "no finding"; empty without such a part.
+    """
+
+    def __init__(self, shared: Tensor, by_finding: Mapping[str, Tensor]):
+        super().__init__()
+        self.shared = nn.Parameter(shared)
+        self.names = list(by_finding)
+        self.by_finding = nn.ParameterList([nn.Parameter(by_finding[name]) for name in self.names])
+
+    @classmethod
+    def beside(
+        cls, empty: Tensor, count: int, sharing: str, findings: Sequence[str], generator: torch.Generator
+    ) -> "PromptTokens":
+        """Tokens that start around the empty text's last ones, as far apart as the entries of an embedding are.
+
+        Nearer to each other, the U-Net could not tell the findings by them, and learned each hundred steps later.
+
+        Args:
+            empty: E_empty, [tokens, width].
+            count: tokens of an image.
+            sharing: shared | per_finding | per_finding_with_shared (half of the tokens each, the odd one per finding).
+            findings: that an image may have.
+        """
+        empty = empty.float().cpu()
+        common = {SHARED: count, PER_FINDING: 0, PER_FINDING_WITH_SHARED: count // 2}[sharing]
+        rows = empty[(torch.arange(count) - count) % len(empty)]
+
+        def apart(part: Tensor) -> Tensor:
+            return part + empty.std() * torch.randn(part.shape, generator=generator)
+
+        names = [*findings, NO_FINDING] if common < count else []
+        return cls(apart(rows[:common]), {name: apart(rows[common:]) for name in names})
+
+    def of(self, findings: Sequence[Sequence[str]]) -> Tensor:
+        """[len(findings), count, width]: the tokens of images with these findings; unknown names count as none."""
+        shared = self.shared.expand(len(findings), -1, -1)
+        if not self.names:
+            return shared
+        weights = torch.zeros(len(findings), len(self.names))
+        for row, present in enumerate(findings):
+            known = [name for name in present if name in self.names] or [NO_FINDING]
+            for name in known:
+                weights[row, self.names.index(name)] = 1 / len(known)
+        own = torch.einsum("bf,fnw->bnw", weights.to(self.shared.device), torch.stack(list(self.by_finding)))
+        return torch.cat([shared, own], dim=1)
+
+    def append(self, embeddings: Tensor, findings: Sequence[Sequence[str]]) -> Tensor:
+        """[B, tokens, width] -> [B, tokens + count, width] in the dtype of `embeddings`."""
+        return torch.cat([embeddings, self.of(findings).to(embeddings.dtype)], dim=1)
+
+    def save(self, path: str | Path) -> None:
+        """Safetensors: `shared`, and `finding: <name>` for each finding."""
+        tensors = {f"{OWN}{name}": tensor for name, tensor in zip(self.names, self.by_finding, strict=True)}
+        save_file({name: t.detach().cpu().contiguous() for name, t in {"shared": self.shared, **tensors}.items()}, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "PromptTokens":
+        tensors = read_tensors(path, ["shared"])
+        return cls(tensors.pop("shared"), {name.removeprefix(OWN): tensor for name, tensor in sorted(tensors.items())})
+
+
+def guided_embeddings(
+    pipeline: Any, tokens: PromptTokens, prompts: Sequence[str], findings: Sequence[Sequence[str]]
+) -> tuple[Tensor, Tensor]:
+    """`prompt_embeds` and `negative_prompt_embeds` for a stock StableDiffusionPipeline: [E_text, P] and [E_empty, P].
+
+    Beside the empty text P is that of no finding; where all images share P the two are the same.
+
+    Args:
+        findings: that each prompt names; they choose P.
+
+    Returns:
+        Two tensors [len(prompts), tokens + count, width] in the U-Net's dtype.
+    """
+    texts = list(dict.fromkeys(prompts))
+    embedded = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [*texts, ""]).to(pipeline.unet.dtype)
+    places = [texts.index(prompt) for prompt in prompts]
+    with torch.no_grad():
+        positive = tokens.append(embedded[places], findings)
+        return positive, tokens.append(embedded[-1:].expand(len(places), -1, -1), [()] * len(places))

@@ -1,0 +1,108 @@
+"""Which real images the generator learns from, and which of them make up a step.
+
+Real rows of the training split only: validation and test images never reach the generator.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trcgl.numerics.seeding import rng
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("diffusion")
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Images of one split with what is known of them.
+
+    Attributes:
+        images: names, in label-table order.
+        projections: view of each image ("" when unknown).
+        findings: present findings of each image, in class order; an unknown finding is not named.
+        unknown: findings of each image of which the labels do not tell, in class order.
+        carriers: rows (positions) of each tail finding that has any.
+    """
+
+    images: tuple[str, ...]
+    projections: tuple[str, ...]
+    findings: tuple[tuple[str, ...], ...]
+    unknown: tuple[tuple[str, ...], ...]
+    carriers: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def class_names(classes: dict[str, Any], group: str | None = None) -> list[str]:
+    """Names in classes.json, of all groups or of one (head, medium, tail)."""
+    return [entry["name"] for entry in classes["classes"] if group is None or entry["group"] == group]
+
+
+def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequence[str]) -> TrainingRows:
+    """Rows of the training split whose image is available; see `labelled_rows`.
+
+    Raises:
+        InputError: a finding of classes.json is no column of the labels, or no training image is left.
+    """
+    rows = labelled_rows(labels, classes, available, "train")
+    if not len(rows):
+        raise InputError("data/labels/labels.parquet: no training image with pixels; the generator needs at least one")
+    return rows
+
+
+def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequence[str], split: str) -> TrainingRows:
+    """Rows of one split whose image is available, possibly none.
+
+    Args:
+        labels: data/labels/labels.parquet.
+        classes: data/labels/classes.json.
+        available: image names in the diffusion cache; unreadable images are not there.
+
+    Raises:
+        InputError: a finding of classes.json is no column of the labels.
+    """
+    names = class_names(classes)
+    missing = [name for name in names if name not in labels.columns]
+    if missing:
+        raise InputError(
+            f"data/labels/labels.parquet: no column '{missing[0]}', which classes.json names; run parse_labels"
+        )
+    chosen = labels[labels["split"] == split]
+    kept = chosen[chosen["image"].isin(set(available))].reset_index(drop=True)
+    if len(kept) < len(chosen):
+        lost = len(chosen) - len(kept)
+        log.info("%d of %d %s images have no pixels (unreadable) and are left out", lost, len(chosen), split)
+    present = kept[names].eq(1).fillna(False).to_numpy(dtype=bool)
+    columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}
+    return TrainingRows(
+        images=tuple(kept["image"].astype(str)),
+        projections=tuple(kept["projection"].fillna("").astype(str)),
+        findings=_named(names, present),
+        unknown=_named(names, kept[names].isna().to_numpy(dtype=bool)),
+        carriers={name: rows for name, rows in columns.items() if len(rows)},
+    )
+
+
+def _named(names: Sequence[str], holds: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(name for name, there in zip(names, row, strict=True) if there) for row in holds)
+
+
+def mixed_batch(rows: TrainingRows, size: int, tail_fraction: float, *parts: str | int) -> np.ndarray:
+    """Positions of one step's images: `tail_fraction` of them carry a tail finding, the rest are any.
+
+    The finding is drawn first and evenly, then one of its images: the rarest finding is seen as often as the others.
+
+    Returns:
+        int64 [size].
+    """
+    draw = rng(*parts)
+    tail = round(size * tail_fraction) if rows.carriers else 0
+    carriers = list(rows.carriers.values())
+    chosen = [draw.choice(carriers[draw.integers(len(carriers))]) for _ in range(tail)]
+    return np.concatenate([np.array(chosen, dtype=np.int64), draw.integers(len(rows), size=size - tail)])

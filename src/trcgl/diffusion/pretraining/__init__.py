@@ -1,0 +1,1 @@
+"""A small base generator from nothing (`trcgl pretrain`); no stage of the pipeline uses it."""

@@ -1,0 +1,308 @@
+"""A small base generator from nothing: autoencoder, text encoder and U-Net trained on one set of images.
+
+Latent diffusion (Rombach et al., arXiv 2112.10752) at a size that a CPU can train. The result is a stock Stable
+Diffusion pipeline: grey images are three equal channels, prompts are words.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.config import DiffusionParams, PretrainParams
+from trcgl.diffusion.finetuning.denoising import denoising_loss
+from trcgl.diffusion.finetuning.loop import Journal, Schedule, train
+from trcgl.diffusion.generator.base import as_rgb, noise_schedule
+from trcgl.diffusion.generator.latents import LatentCache, Shown
+from trcgl.diffusion.generator.prompts import token_ids
+from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.pretraining.words import word_tokenizer
+from trcgl.numerics.processes import ALONE, Processes
+from trcgl.numerics.seeding import rng, seed_of
+from trcgl.runtime.errors import InputError
+
+KL_WEIGHT = 1e-6
+"""Of the divergence summed over a latent against the error summed over its pixels, as in latent diffusion. Against the
+mean error it would be ten thousand times as strong, and weak channels would fade to noise."""
+CLIP_NORM = 1.0
+WARMUP = 0.05
+"""Fraction of a phase's steps."""
+
+
+def seeded(build: Callable[[], nn.Module], *parts: str | int) -> Any:
+    """`build()` with initial weights that depend on `parts` alone; the global generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(*parts))
+        return build()
+
+
+def _groups(channels: Sequence[int]) -> int:
+    return math.gcd(8, *channels)
+
+
+def build_autoencoder(size: int, channels: Sequence[int], latent_channels: int) -> Any:
+    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide.
+
+    No attention in the middle, so that it can be trained on crops; residual branches start at zero, so that the first
+    steps learn the near-linear part.
+    """
+    levels = len(channels)
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        latent_channels=latent_channels,
+        norm_num_groups=_groups(channels),
+        sample_size=size,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+    )
+    for name, parameter in vae.named_parameters():
+        if ".conv2." in name:
+            nn.init.zeros_(parameter)
+    return vae
+
+
+def build_text_encoder(tokenizer: Any, width: int, layers: int) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, width // 32),
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def build_unet(latent_side: int, latent_channels: int, channels: Sequence[int], width: int) -> Any:
+    """Attention to the text on every level but the finest, where it would cost more than everything else."""
+    deeper = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=latent_side,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deeper),
+        up_block_types=(*("CrossAttnUpBlock2D",) * deeper, "UpBlock2D"),
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        cross_attention_dim=width,
+        attention_head_dim=4,
+        norm_num_groups=_groups(channels),
+    )
+
+
+def check_sizes(params: PretrainParams, size: int) -> None:
+    """Raise an InputError unless image and latent sizes divide as the levels need."""
+    for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
+        if len(channels) < 2 or min(channels) < 1:
+            raise InputError(
+                f"diffusion.pretrain.{key}_channels: {list(channels)}; two or more positive numbers needed"
+            )
+    deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
+    if size % deepest:
+        raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
+    if params.text_width > 32 and params.text_width % 32:
+        raise InputError(f"diffusion.pretrain.text_width: {params.text_width}; above 32 it must be a multiple of 32")
+
+
+def pretrain(
+    params: DiffusionParams,
+    *,
+    images: ShardedImages,
+    names: Sequence[str],
+    prompts: Sequence[str],
+    phrases: Sequence[str],
+    journal: Journal,
+    device: torch.device,
+    dtype: torch.dtype,
+    processes: Processes = ALONE,
+) -> tuple[Any, LatentCache]:
+    """Train the three networks, as `params.pretrain` says.
+
+    Args:
+        names: training images.
+        prompts: their prompts.
+        phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
+        dtype: that the training steps compute in; the networks are float32.
+        processes: who else trains them.
+
+    Returns:
+        The pipeline, and the latents of the training images in it.
+
+    Raises:
+        InputError: image size and levels do not fit, or a loss is not finite.
+    """
+    sizes, seed = params.pretrain, params.seed
+    check_sizes(sizes, images.size)
+    vae = seeded(
+        lambda: build_autoencoder(images.size, sizes.autoencoder_channels, sizes.latent_channels), seed, "autoencoder"
+    )
+    vae = vae.to(device, memory_format=torch.channels_last)
+    _train_autoencoder(vae, sizes, seed, images, names, journal, dtype, processes)
+    cache = LatentCache(vae, images)
+    shown = [Shown(name) for name in names]
+    cache.add(shown)
+    mean, std = cache.statistics()
+    standardise_latents(vae, mean, std)
+    cache.standardise(mean, std)
+
+    tokenizer = word_tokenizer([*prompts, *phrases])
+    text_encoder = seeded(lambda: build_text_encoder(tokenizer, sizes.text_width, sizes.text_layers), seed, "text")
+    side = images.size // 2 ** (len(sizes.autoencoder_channels) - 1)
+    unet = seeded(lambda: build_unet(side, sizes.latent_channels, sizes.unet_channels, sizes.text_width), seed, "unet")
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder.to(device),
+        tokenizer=tokenizer,
+        unet=unet.to(device),
+        scheduler=DDPMScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
+            prediction_type="v_prediction", clip_sample=False, steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    _train_unet(pipeline, params, cache, shown, prompts, journal, dtype, processes)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline, cache
+
+
+def _train_autoencoder(
+    vae: Any,
+    params: PretrainParams,
+    seed: int,
+    images: ShardedImages,
+    names: Sequence[str],
+    journal: Journal,
+    dtype: torch.dtype,
+    processes: Processes,
+) -> None:
+    """On crops of half the side: four times the steps for the same pixels, and steps are what it lacks."""
+    batch = params.autoencoder_batch
+    factor = 2 ** (len(params.autoencoder_channels) - 1)
+    crop = max(factor, images.size // (2 * factor) * factor)
+
+    def names_of(step: int) -> list[str]:
+        return [names[int(i)] for i in rng(seed, "autoencoder", step).integers(len(names), size=batch)]
+
+    def crops(step: int) -> Tensor:
+        draw = rng(seed, "autoencoder", step)
+        pixels = images.read([names[int(i)] for i in draw.integers(len(names), size=batch)])
+        top, left = draw.integers(0, (images.size - crop) // factor + 1, size=2) * factor
+        return as_rgb(torch.from_numpy(pixels[:, top : top + crop, left : left + crop])).to(vae.device)
+
+    def loss(pixels: Tensor, noise: torch.Generator) -> Tensor:
+        # pixels are a broadcast view of one channel; convolutions want them laid out
+        mine = processes.share(batch)
+        pixels = pixels[mine].contiguous(memory_format=torch.channels_last)
+        posterior = vae.encode(pixels).latent_dist
+        drawn = torch.randn(batch, *posterior.mean.shape[1:], generator=noise)[mine]
+        latents = posterior.mean + posterior.std * drawn.to(vae.device)
+        decoded = vae.decode(latents).sample
+        return (decoded - pixels).abs().mean() + KL_WEIGHT / pixels[0].numel() * posterior.kl().mean()
+
+    steps = params.autoencoder_steps
+    train(
+        "autoencoder",
+        [vae],
+        [{"params": list(vae.parameters()), "lr": params.autoencoder_lr, "weight_decay": 0.0}],
+        crops,
+        loss,
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
+        journal=journal,
+        images_of=names_of,
+        batch_size=batch,
+        epoch_images=len(names),
+        dtype=dtype,
+        processes=processes,
+    )
+    vae.requires_grad_(False)
+
+
+@torch.no_grad()
+def standardise_latents(vae: Any, mean: Tensor, std: Tensor) -> None:
+    """Give every latent channel mean 0 and spread 1 without changing what is decoded.
+
+    One number for all channels, as `scaling_factor`, would leave channels of fine detail far below the noise. The
+    1 x 1 convolutions at both sides of the latent take the factors up, so the autoencoder stays a stock one.
+
+    Args:
+        mean, std: [C] of the latents of the training images.
+    """
+    mean, std = mean.to(vae.device), std.to(vae.device)
+    count = len(mean)
+    to_moments, from_latent = vae.quant_conv, vae.post_quant_conv
+    to_moments.weight[:count] /= std[:, None, None, None]
+    to_moments.bias[:count] = (to_moments.bias[:count] - mean) / std
+    to_moments.bias[count:] -= 2 * std.log()
+    from_latent.bias += (from_latent.weight[:, :, 0, 0] * mean).sum(dim=1)
+    from_latent.weight *= std[None, :, None, None]
+
+
+def _train_unet(
+    pipeline: Any,
+    params: DiffusionParams,
+    cache: LatentCache,
+    shown: Sequence[Shown],
+    prompts: Sequence[str],
+    journal: Journal,
+    dtype: torch.dtype,
+    processes: Processes,
+) -> None:
+    unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    sizes, seed = params.pretrain, params.seed
+    schedule = noise_schedule(pipeline)
+    ids = token_ids(pipeline.tokenizer, [*prompts, ""])
+
+    def names_of(step: int) -> list[str]:
+        return [shown[int(i)].image for i in rng(seed, "unet", step).integers(len(shown), size=sizes.unet_batch)]
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        draw = rng(seed, "unet", step)
+        places = draw.integers(len(shown), size=sizes.unet_batch)
+        latents = cache.read([shown[int(i)] for i in places])
+        places[draw.random(len(places)) < params.prompt_dropout] = len(prompts)
+        return latents.to(unet.device), ids[places].to(unet.device)
+
+    def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
+        latents, tokens = batch
+        # The same prompt many times in a batch is encoded once
+        unique, where = tokens.unique(dim=0, return_inverse=True)
+        embedded = text_encoder(unique)[0][where]
+        return denoising_loss(
+            unet, schedule, latents, embedded, noise, min_snr_gamma=params.min_snr_gamma, processes=processes
+        )
+
+    steps = sizes.unet_steps
+    modules = [unet, text_encoder]
+    train(
+        "base",
+        modules,
+        [{"params": [p for m in modules for p in m.parameters()], "lr": sizes.unet_lr, "weight_decay": 0.01}],
+        batch,
+        loss,
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
+        journal=journal,
+        images_of=names_of,
+        batch_size=sizes.unet_batch,
+        epoch_images=len(shown),
+        dtype=dtype,
+        ema_decay=sizes.unet_ema,
+        processes=processes,
+    )
+    for module in modules:
+        module.requires_grad_(False)

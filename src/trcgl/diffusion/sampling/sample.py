@@ -1,0 +1,124 @@
+"""Draw images: latent diffusion with classifier-free guidance, solved by DPM-Solver++ (Lu et al., arXiv 2211.01095).
+
+A denoising loop of its own around the stock scheduler, U-Net and autoencoder: the stock pipeline decides once whether
+it guides, and computes both branches in every step. Over the whole range the loop draws what the pipeline draws.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.config import SamplingParams
+from trcgl.diffusion.generator.base import latent_size
+from trcgl.diffusion.generator.latents import LatentCache
+from trcgl.diffusion.generator.prompts import guided_embeddings
+from trcgl.diffusion.generator.saved import Generator
+from trcgl.diffusion.generator.stock import DPMSolverMultistepScheduler
+from trcgl.diffusion.sampling.plan import Sample
+
+
+def use_solver(pipeline: Any) -> None:
+    """Give the pipeline DPM-Solver++ over its own noise schedule and prediction type."""
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
+        pipeline.scheduler.config, algorithm_type="dpmsolver++", solver_order=2
+    )
+
+
+def is_guided(step: int, params: SamplingParams) -> bool:
+    """Whether step 0 .. `params.steps` - 1 is guided: those that begin within [guidance_start, guidance_end).
+
+    Guidance in an interval only: Kynkäänniemi et al., arXiv 2404.07724. They bound noise levels; shares of the steps
+    mean the same for every base and number of steps.
+    """
+    return params.guidance_scale > 1 and params.guidance_start <= step / params.steps < params.guidance_end
+
+
+def first_step(params: SamplingParams) -> int:
+    """The step, counted from 0, that a start at `params.strength` begins with; the last one is always taken."""
+    return params.steps - max(1, int(params.steps * params.strength))
+
+
+@torch.no_grad()
+def denoise(
+    pipeline: Any,
+    positive: Tensor,
+    negative: Tensor,
+    noise: Tensor,
+    params: SamplingParams,
+    carriers: Tensor | None = None,
+) -> Tensor:
+    """Solve from noise to images with the pipeline's scheduler.
+
+    Args:
+        positive: embeddings of the prompts, [B, tokens, width] in the U-Net's dtype.
+        negative: embeddings that guidance leads away from, likewise.
+        noise: standard normal, [B, C, h, w].
+        carriers: scaled latents of real images, likewise: below `strength` 1 the start is not pure noise but these,
+            noised as far as the first step expects (SDEdit, Meng et al., arXiv 2108.01073).
+
+    Returns:
+        Grey float32 [B, size, size] in 0..1 on the pipeline's device.
+    """
+    scheduler, unet, vae = pipeline.scheduler, pipeline.unet, pipeline.vae
+    scheduler.set_timesteps(params.steps, device=unet.device)
+    both = torch.cat([negative, positive])
+    # The solver's sums stay in float32: bfloat16 would round the latents in every step
+    latents = noise.to(unet.device, torch.float32) * scheduler.init_noise_sigma
+    first = 0
+    if carriers is not None:
+        first = first_step(params)
+        scheduler.set_begin_index(first)
+        at = scheduler.timesteps[first : first + 1].expand(len(noise))
+        latents = scheduler.add_noise(carriers.to(latents), noise.to(latents), at)
+    for step, time in list(enumerate(scheduler.timesteps))[first:]:
+        guided = is_guided(step, params)
+        seen = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, time)
+        told = both if guided else positive
+        predicted = unet(seen.to(unet.dtype), time, encoder_hidden_states=told, return_dict=False)[0].float()
+        if guided:
+            away, towards = predicted.chunk(2)
+            predicted = away + params.guidance_scale * (towards - away)
+        latents = scheduler.step(predicted, time, latents, return_dict=False)[0]
+    decoded = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
+    return pipeline.image_processor.postprocess(decoded.float(), output_type="pt").mean(dim=1)
+
+
+def as_uint8(grey: Tensor) -> np.ndarray:
+    """Float [B, S, S] in 0..1 -> uint8 on the CPU."""
+    return (grey * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def initial_noise(pipeline: Any, seeds: Sequence[int]) -> Tensor:
+    """Float32 [len(seeds), C, h, w] on the CPU, so that every device starts from the same noise."""
+    shape = latent_size(pipeline)
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams, images: ShardedImages) -> np.ndarray:
+    """Draw at most `params.micro_batch` images, of any findings; a smaller number is filled up and cut.
+
+    A batch of another size computes in another order, which changes the last bits: at a fixed size an image does not
+    depend on its company.
+
+    Args:
+        generator: with the solver in its pipeline (`use_solver`).
+        images: hold the samples' carriers.
+
+    Returns:
+        Grey uint8 [len(samples), size, size].
+    """
+    filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
+    positive, negative = guided_embeddings(
+        generator.pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
+    )
+    noise = initial_noise(generator.pipeline, [s.seed for s in filled])
+    carriers = None
+    if first_step(params):
+        latents = LatentCache(generator.pipeline.vae, images, batch=params.micro_batch)
+        latents.add(shown := [s.carrier for s in filled])
+        carriers = latents.read(shown)
+    return as_uint8(denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)])

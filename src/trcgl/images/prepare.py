@@ -1,0 +1,26 @@
+"""A file as the 8-bit squares that a network reads: the same steps in the cache, in evaluation and after."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trcgl.artifacts.preparation import Preparation
+from trcgl.images.decode import decode
+from trcgl.images.resize import resize_square, window_to_uint8
+
+
+def read_squares(
+    path: str | Path, preparation: Preparation, sizes: Sequence[int], *, inverted: bool = False
+) -> list[np.ndarray]:
+    """One file, decoded once, as a uint8 [S, S] for each size S.
+
+    Args:
+        inverted: the label table calls the image MONOCHROME1.
+
+    Raises:
+        UnreadableImage: see `decode`.
+    """
+    pixels = window_to_uint8(decode(path, inverted=inverted), preparation.window_low, preparation.window_high)
+    squares = {size: resize_square(pixels, size, preparation.resize) for size in set(sizes)}
+    return [squares[size] for size in sizes]

@@ -1,0 +1,7 @@
+"""Chest phantoms: a PadChest-shaped data set drawn from an attenuation model, small enough to make on the spot."""
+
+from trcgl.phantom.catalogue import FINDINGS, Finding
+from trcgl.phantom.dataset import RENDERER_VERSION, make_phantom
+from trcgl.phantom.render import View, render
+
+__all__ = ["FINDINGS", "RENDERER_VERSION", "Finding", "View", "make_phantom", "render"]

@@ -1,0 +1,189 @@
+"""Who is in the data set and what each image shows: prevalences, co-occurrence, repeated studies, splits.
+
+Common findings come from one joint table over their 2^13 combinations, fitted to the catalogue's shares and to the
+real pair counts (iterative proportional fitting: the table of largest entropy with those pairs). Tail findings come
+by quota, so that their counts are exact, with companions drawn from the same table weighted by the real pairs.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trcgl.config import PhantomParams
+from trcgl.numerics.seeding import rng, seed_of
+from trcgl.phantom.catalogue import BY_NAME, COMMON_NAMES, TAIL_NAMES, lift
+from trcgl.phantom.render import View
+
+TRAIN, VALIDATION, TEST = "train", "val", "test"
+NATURAL, ENRICHED = "natural", "enriched"
+
+# Ways to spoil a row, and how many of 1,000 training images come on top for each
+SPOILED = {
+    "lateral": 45,
+    "excluded": 5,
+    "suboptimal": 7,
+    "unlabelled": 2,
+    "truncated": 1,
+    "zero bytes": 1,
+    "text file": 1,
+    "missing file": 1,
+}
+
+_STUDIES = ((1, 0.69), (2, 0.17), (3, 0.07), (4, 0.04), (6, 0.03))
+_PROJECTIONS = (("PA", 0.83), ("AP", 0.04), ("AP_horizontal", 0.13))
+_AGEING = frozenset(("COPD signs", "cardiomegaly", "aortic elongation", "hiatal hernia", "pacemaker", "sternotomy"))
+_BEDSIDE = frozenset(("NSG tube", "alveolar pattern", "subcutaneous emphysema", "hydropneumothorax"))
+
+
+@dataclass(frozen=True)
+class Image:
+    """One row to be: what to draw, whose it is, and what is wrong with it, if anything."""
+
+    view: View
+    study: str
+    split: str
+    sampling: str
+    spoiled: str | None = None
+
+
+@cache
+def joint_table() -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """All combinations of the common findings (8,192 x 13) and their probabilities."""
+    count = len(COMMON_NAMES)
+    states = ((np.arange(1 << count)[:, None] >> np.arange(count)) & 1).astype(bool)
+    shares = np.array([BY_NAME[name].share for name in COMMON_NAMES])
+    table = np.prod(np.where(states, shares, 1 - shares), axis=1)
+    pairs = list(itertools.combinations(range(count), 2))
+    for _ in range(12):
+        for i, j in pairs:
+            both = min(shares[i] * shares[j] * lift(COMMON_NAMES[i], COMMON_NAMES[j]), 0.6 * min(shares[i], shares[j]))
+            targets = (1 - shares[i] - shares[j] + both, shares[i] - both, shares[j] - both, both)
+            cell = states[:, i] + 2 * states[:, j]
+            table *= (np.array(targets) / np.bincount(cell, table, 4))[cell]
+    return states, table / table.sum()
+
+
+@cache
+def _weighted_table(tail: str | None) -> NDArray[np.float64]:
+    """Cumulative probabilities of the combinations beside `tail`."""
+    states, table = joint_table()
+    if tail is not None:
+        lifts = np.array([lift(tail, name) for name in COMMON_NAMES])
+        table = table * np.prod(np.where(states, np.minimum(lifts, 6.0), 1.0), axis=1)
+    return np.cumsum(table / table.sum())
+
+
+def _companions(generator: np.random.Generator, tail: str | None) -> tuple[str, ...]:
+    states, _ = joint_table()
+    row = int(np.searchsorted(_weighted_table(tail), generator.random(), side="right"))
+    return tuple(name for name, shown in zip(COMMON_NAMES, states[min(row, len(states) - 1)], strict=True) if shown)
+
+
+def _pick(generator: np.random.Generator, options: tuple[tuple, ...]):
+    values, weights = zip(*options, strict=True)
+    return values[int(np.searchsorted(np.cumsum(weights), generator.random() * sum(weights), side="right"))]
+
+
+def _digits(longest: int, *parts: str | int) -> str:
+    """A digit string of up to `longest` places, as anonymised identifiers are."""
+    number = "".join(str(seed_of(*parts, k)) for k in range(3)).lstrip("0")
+    length = longest if seed_of(*parts, "length") % 10 < 6 else longest - seed_of(*parts, "length") % 18
+    return number[:length]
+
+
+def _patient(seed: int, key: str, findings: tuple[str, ...], images: int, split: str, sampling: str) -> Iterator[Image]:
+    """`images` frontal images of one patient, one a study; findings stay, position and exposure change."""
+    generator = rng(seed, "patient", key)
+    patient = _digits(39, seed, "patient id", key)
+    age = generator.normal(58, 17) + 7 * bool(_AGEING & set(findings))
+    bedside = 3.5 if _BEDSIDE & set(findings) else 1.0
+    projections = tuple((name, share * (1 if name == "PA" else bedside)) for name, share in _PROJECTIONS)
+    female = bool(generator.random() < 0.5)
+    for k in range(images):
+        study = _digits(39, seed, "study", key, k)
+        letters = np.base_repr(seed_of(seed, "image", key, k) % 36**6, 36).lower().zfill(6)
+        odd = "-2" if generator.random() < 0.016 else ""
+        view = View(
+            seed=seed,
+            patient=patient,
+            image=f"{study}{odd}_{letters}.png",
+            projection=_pick(generator, projections),
+            female=female,
+            age=float(np.clip(age + 0.7 * k, 18, 96)),
+            findings=findings,
+        )
+        yield Image(view, study, split, sampling)
+
+
+def _quotas(images: int) -> dict[str, int]:
+    return {name: max(1, round(BY_NAME[name].share * images)) for name in TAIL_NAMES}
+
+
+def _tail_images(seed: int, key: str, quotas: dict[str, int], split: str, sampling: str) -> list[Image]:
+    """Images until every quota is met exactly; a companion from the tail is added only while its own quota is open."""
+    images: list[Image] = []
+    left = dict(quotas)
+    for tail in TAIL_NAMES:
+        number = 0
+        while left[tail] > 0:
+            generator = rng(seed, "tail", key, tail, number)
+            findings = {tail, *_companions(generator, tail)}
+            count = 2 if generator.random() < 0.2 and left[tail] > 1 else 1
+            for other in TAIL_NAMES:
+                together = BY_NAME[other].share * lift(tail, other)
+                if other != tail and lift(tail, other) > 1 and left[other] >= count and generator.random() < together:
+                    findings.add(other)
+            for name in findings & set(TAIL_NAMES):
+                left[name] -= count
+            shown = tuple(name for name in BY_NAME if name in findings)
+            images += _patient(seed, f"{key}/{tail}/{number}", shown, count, split, sampling)
+            number += 1
+    return images
+
+
+def _natural_images(seed: int, split: str, count: int) -> list[Image]:
+    """`count` frontal images of one split at the catalogue's shares."""
+    images = _tail_images(seed, f"{split}/{NATURAL}", _quotas(count), split, NATURAL)
+    number = 0
+    while len(images) < count:
+        key = f"{split}/{NATURAL}/{number}"
+        generator = rng(seed, "natural", key)
+        studies = min(_pick(generator, _STUDIES), count - len(images))
+        images += _patient(seed, key, _companions(generator, None), studies, split, NATURAL)
+        number += 1
+    return images
+
+
+def _spoiled_images(seed: int, training_images: int) -> list[Image]:
+    """Training rows that a reader must reject, on top of the asked number; none shows a tail finding."""
+    images = []
+    for kind, per_thousand in SPOILED.items():
+        for k in range(max(1, round(per_thousand * training_images / 1000))):
+            key = f"spoiled/{kind}/{k}"
+            for image in _patient(seed, key, _companions(rng(seed, key), None), 1, TRAIN, NATURAL):
+                projection = "L" if kind == "lateral" else image.view.projection
+                images.append(replace(image, spoiled=kind, view=replace(image.view, projection=projection)))
+    return images
+
+
+def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
+    """Every image of the data set in the table's order (shuffled, so that a row's place says nothing)."""
+    images = _natural_images(seed, TRAIN, phantom.train_images)
+    for split, natural, tail in (
+        (VALIDATION, phantom.validation_images, phantom.validation_tail_positives),
+        (TEST, phantom.test_images, phantom.test_tail_positives),
+    ):
+        images += _natural_images(seed, split, natural)
+        images += _tail_images(seed, f"{split}/{ENRICHED}", dict.fromkeys(TAIL_NAMES, tail), split, ENRICHED)
+    images += _spoiled_images(seed, phantom.train_images)
+    return sorted(images, key=lambda image: seed_of(seed, "order", image.view.image))
+
+
+def more_tail_images(seed: int, training_images: int, times: int) -> list[Image]:
+    """What `times` as many training images of every tail finding would add, from patients of their own."""
+    quotas = {name: (times - 1) * count for name, count in _quotas(training_images).items()}
+    return _tail_images(seed, f"{TRAIN}/more", quotas, TRAIN, NATURAL)

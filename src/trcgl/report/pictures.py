@@ -1,0 +1,68 @@
+"""Pictures of what the pipeline leaves as tables only, for the page that has to do without a network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from trcgl.runtime.figures import MODEL_COLOURS
+
+GROUP_COLOURS = {"head": "#4c72b0", "medium": "#8172b3", "tail": "#dd8452"}
+
+
+def label_distribution(classes: Sequence[Mapping[str, Any]]) -> Figure:
+    """Images with each finding in the training and the test part, findings as in the table, coloured by group.
+
+    Args:
+        classes: entries of data/labels/classes.json: name, group, positives a split.
+    """
+    place = np.arange(len(classes))
+    figure, axes = plt.subplots(figsize=(8, 0.24 * len(classes) + 1.2), layout="constrained")
+    trained = np.array([entry["positives"]["train"] for entry in classes])
+    for group, colour in GROUP_COLOURS.items():
+        members = [i for i, entry in enumerate(classes) if entry["group"] == group]
+        axes.barh(place[members], trained[members], color=colour, label=f"{group}, training")
+    axes.plot([entry["positives"]["test"] for entry in classes], place, "D", color="black", markersize=3, label="test")
+    # Counts beside the names: bars of the rarest findings may be too short to be seen
+    axes.set_yticks(place, [f"{entry['name']} ({count})" for entry, count in zip(classes, trained, strict=True)])
+    axes.tick_params(axis="y", labelsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("images with the finding (in brackets: training)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, fontsize=8, frameon=False)
+    return figure
+
+
+def diffusion_loss(curve: pd.DataFrame) -> Figure:
+    """Training loss of the generator, a panel a phase.
+
+    Args:
+        curve: phase, step, loss.
+    """
+    phases = list(dict.fromkeys(curve["phase"]))
+    figure, panels = plt.subplots(1, len(phases), figsize=(4 * len(phases) + 1, 3), squeeze=False, layout="constrained")
+    for axes, phase in zip(panels[0], phases, strict=True):
+        part = curve[curve["phase"] == phase]
+        axes.plot(part["step"], part["loss"], color="#4c72b0")
+        axes.set(title=phase, xlabel="step")
+    panels[0, 0].set_ylabel("loss")
+    return figure
+
+
+def classifier_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Training loss and validation mAP of the classifiers.
+
+    Args:
+        histories: model -> epoch, loss, val_mAP.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    for axes, column, title in zip(panels, ("loss", "val_mAP"), ("training loss", "validation mAP"), strict=True):
+        for model, history in histories.items():
+            axes.plot(history["epoch"], history[column], "o-", markersize=3, label=model, color=MODEL_COLOURS[model])
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].legend(fontsize=8)
+    return figure

@@ -1,0 +1,58 @@
+"""The frame of the pages that `dvc plots` writes, with Vega in it: DVC's own frame fetches Vega from the network.
+
+`python -m trcgl.report.plots_page FILE` writes it; the Makefile's `plots` target does, and tells DVC of it.
+"""
+
+import sys
+from pathlib import Path
+
+import vl_convert
+
+from trcgl.runtime.errors import InputError, exit_code
+from trcgl.runtime.files import written_beside
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Plots of TRCGL-Net</title>
+<style>
+body { font-family: sans-serif; margin: 1rem 2rem; }
+table { border-spacing: 1rem; }
+img { max-width: 100%; height: auto; }
+</style>
+<script>VEGA</script>
+{refresh_tag}
+</head>
+<body>
+{plot_divs}
+</body>
+</html>
+"""
+PLACEHOLDERS = ("{scripts}", "{plot_divs}", "{refresh_tag}")
+"""What DVC replaces, wherever it stands. `{scripts}`, its links to the network, is left out."""
+
+
+def plots_page() -> str:
+    """A page for DVC's option `plots.html_template`: Vega, Vega-Lite and Vega-Embed are part of it.
+
+    Raises:
+        InputError: the installed bundle cannot stand in a page that DVC fills in.
+    """
+    # Its stub asks for a snippet, which is optional
+    bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
+    bundle = bundle.replace("</script", "<\\/script")
+    for placeholder in PLACEHOLDERS:
+        if placeholder in bundle:
+            raise InputError(f"vl-convert-python's bundle contains {placeholder}; install the pinned release")
+    return PAGE.replace("VEGA", bundle)
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    with written_beside(path) as beside:
+        beside.write_text(plots_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))

@@ -1,0 +1,39 @@
+"""The figure of a study."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+def difference_forest(summary: pd.DataFrame, metric: str, panels: Mapping[str, str]) -> Figure:
+    """Differences of arms to their references with intervals, a line a comparison, from the top as in the table.
+
+    Args:
+        summary: arm, reference, metric, difference, low, high.
+        panels: arm -> title of its panel; panels stand below each other on one scale.
+    """
+    rows = summary[summary["metric"] == metric]
+    shown = {title: rows[rows["arm"].map(panels) == title] for title in dict.fromkeys(panels.values())}
+    shown = {title: part for title, part in shown.items() if len(part)}
+    heights = [len(part) + 1 for part in shown.values()]
+    figure, grid = plt.subplots(
+        len(shown), 1, sharex=True, squeeze=False, figsize=(7.5, 0.32 * sum(heights) + 1.2),
+        gridspec_kw={"height_ratios": heights}, layout="constrained",
+    )  # fmt: skip
+    for axes, (title, part) in zip(grid[:, 0], shown.items(), strict=True):
+        place = np.arange(len(part))
+        clear = (part["low"] > 0) | (part["high"] < 0)
+        colours = np.where(clear, "#c44e52", "#8c8c8c").tolist()
+        axes.hlines(place, part["low"], part["high"], colors=colours, lw=2)
+        axes.scatter(part["difference"], place, color=colours, s=25, zorder=3)
+        axes.axvline(0, color="black", lw=0.8)
+        labels = [f"{arm} - {other}" for arm, other in zip(part["arm"], part["reference"], strict=True)]
+        axes.set_yticks(place, labels, fontsize=8)
+        axes.set_ylim(len(part) - 0.5, -0.5)
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.grid(axis="x", lw=0.3)
+    grid[-1, 0].set_xlabel(f"difference in {metric}, 95 % interval over seeds and patients (grey: includes 0)")
+    return figure

@@ -1,0 +1,186 @@
+"""A study in numbers: every arm and seed, and paired differences with intervals over seeds and patients."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from study.arms import Study
+from trcgl.evaluation.bootstrap import patient_weights, percentile_interval
+from trcgl.evaluation.differences import resampled_metrics
+from trcgl.numerics.seeding import rng
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json, read_parquet
+
+CHOSEN_BY = "val_tail_mAP"
+EXTRA = "extra_images"
+VALIDATION = ("val_tail_mAP", "val_mAP")
+TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The predictions of all arms and seeds on the same images.
+
+    Attributes:
+        groups: [C] head, medium or tail, per finding.
+        patients: split -> [N] patient of each image; they stay in memory and reach no output.
+        labels: split -> [N, C] of 1, 0 or NaN.
+        scores: (arm, seed) -> split -> [N, C].
+        extra: (arm, seed) -> extra images it trained on: fewer than its ratio asks for if fewer were accepted.
+        seeds: of the runs.
+    """
+
+    groups: np.ndarray
+    patients: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    scores: dict[tuple[str, int], dict[str, np.ndarray]]
+    extra: dict[tuple[str, int], int]
+    seeds: tuple[int, ...]
+
+
+def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
+    """Read `predictions.parquet` and `extra.json` of every arm and seed; arms that are the same share them.
+
+    Raises:
+        InputError: a run is missing, or two runs do not predict the same images and findings.
+    """
+    names = classes["name"].tolist()
+    first: pd.DataFrame | None = None
+    scores: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    extra: dict[tuple[str, int], int] = {}
+    fixed = ["split", "image", "patient", "finding", "label"]
+    for arm, entry in study.arms.items():
+        for seed in study.seeds:
+            path = study.run_of(arm, seed) / "predictions.parquet"
+            if not path.exists():
+                raise InputError(f"{path}: missing; run arm '{entry.same_as or arm}' with seed {seed} first")
+            table = read_parquet(path, [*fixed, "probability"])
+            first = table if first is None else first
+            if not table[fixed].equals(first[fixed]) or table["finding"].tolist()[: len(names)] != names:
+                raise InputError(f"{path}: other images, labels or findings than the other runs have; run it again")
+            extra[arm, seed] = read_json(path.with_name("extra.json"), ["extra_images"])["extra_images"]
+            scores[arm, seed] = {
+                str(split): part["probability"].to_numpy().reshape(-1, len(names))
+                for split, part in table.groupby("split")
+            }
+    if first is None:
+        raise InputError(f"{study.folder / 'params.yaml'}: no arm or no seed")
+    parts = {str(split): part for split, part in first.groupby("split")}
+    return Runs(
+        groups=classes["group"].to_numpy(),
+        patients={split: part["patient"].to_numpy()[:: len(names)] for split, part in parts.items()},
+        labels={
+            split: part["label"].to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, len(names))
+            for split, part in parts.items()
+        },
+        scores=scores,
+        extra=extra,
+        seeds=study.seeds,
+    )
+
+
+def arm_metrics(runs: Runs) -> pd.DataFrame:
+    """One row an arm, seed and metric: arm, seed, metric, value. Those on validation images begin with `val_`."""
+    rows = []
+    for (arm, seed), scores in runs.scores.items():
+        found: dict[str, np.ndarray] = {}
+        for split, prefix in (("val", "val_"), ("test", "")):
+            labels = runs.labels[split]
+            values = resampled_metrics(labels, scores[split], runs.groups, np.ones((1, len(labels))))
+            found |= {f"{prefix}{name}": value for name, value in values.items()}
+        rows += [(arm, seed, metric, float(found[metric][0])) for metric in (*VALIDATION, *TEST)]
+        rows.append((arm, seed, EXTRA, float(runs.extra[arm, seed])))
+    return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+
+
+def best_on_validation(metrics: pd.DataFrame, study: Study) -> str | None:
+    """The synthetic arm with the best mean over seeds on validation images; None without a synthetic arm."""
+    means = metrics[metrics["metric"] == CHOSEN_BY].groupby("arm")["value"].mean()
+    candidates = [arm for arm, entry in study.arms.items() if entry.group == "synthetic"]
+    return max(candidates, key=lambda arm: means[arm]) if candidates else None
+
+
+def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
+    """Paired differences on test images: every arm and its references, the best synthetic arm and every control.
+
+    A resample draws seeds and patients with replacement, the same for both arms, and takes the mean over the drawn
+    seeds of the difference; the interval holds 95 % of the resamples.
+
+    Returns:
+        arm, reference, metric, mean (of the arm over seeds), difference, low, high, seeds.
+    """
+    patients, labels = runs.patients["test"], runs.labels["test"]
+    # The first row is the images as they are
+    weights = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, study.resamples, seed=0)])
+    count = len(runs.seeds)
+    drawn = rng("bootstrap of seeds", 0).integers(0, count, size=(study.resamples, count))
+    share = (drawn[:, :, None] == np.arange(count)).mean(axis=1).T  # [seeds, B]
+    values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    for (arm, seed), scores in runs.scores.items():
+        if study.arms[arm].same_as is None:
+            values[arm, seed] = resampled_metrics(labels, scores["test"], runs.groups, weights)
+
+    def resampled(arm: str, metric: str) -> np.ndarray:
+        return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in runs.seeds])
+
+    rows = []
+    for arm, entry in study.arms.items():
+        controls = [name for name, other in study.arms.items() if other.group == "control"] if arm == best else []
+        for reference in dict.fromkeys([*entry.references, *controls]):
+            for metric in TEST:
+                ours = resampled(arm, metric)
+                gain = ours - resampled(reference, metric)
+                interval = percentile_interval((share * gain[:, 1:]).sum(axis=0))
+                point = float(ours[:, 0].mean()), float(gain[:, 0].mean())
+                rows.append((arm, reference, metric, *point, interval.low, interval.high, count))
+    columns = ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def results_block(
+    metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None, rates: Mapping[str, float | None]
+) -> str:
+    """Markdown: every arm, mean and standard deviation over seeds; every comparison of tail mAP and mAP.
+
+    Args:
+        rates: the learning rate chosen for an arm; None: that of the params file.
+    """
+    columns = (CHOSEN_BY, *TEST)
+    lines = [
+        f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the classifier and, where drawn "
+        "images are used, their generator and its judge. `val_` is on validation images, the rest on test images. "
+        "Learning rates (of the backbone) were chosen by mAP on validation images.",
+        "",
+        f"| arm | learning rate | extra images | {' | '.join(columns)} |",
+        "|---|---|---|" + "---|" * len(columns),
+    ]
+    for arm in study.arms:
+        extra = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == EXTRA), "value"].mean()
+        rate = rates[arm]
+        cells = ["as shipped" if rate is None else f"{rate:g}", f"{extra:.0f}"]
+        for metric in columns:
+            value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"].to_numpy()
+            spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""
+            # A group may have no finding in this data set
+            cells.append("-" if np.isnan(value).any() else f"{value.mean():.3f}{spread}")
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    if best is not None:
+        lines += ["", f"Of the arms with synthetic images, `{best}` is best on validation images (mean {CHOSEN_BY})."]
+    lines += [
+        "",
+        f"Paired differences on test images with 95 % intervals ({study.resamples} resamples of seeds and patients "
+        "together).",
+        "",
+        "| arm | reference | tail mAP | mAP |",
+        "|---|---|---|---|",
+    ]
+    for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
+        shown = part.set_index("metric")
+        cells = [
+            f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            for row in (shown.loc["tail_mAP"], shown.loc["mAP"])
+        ]
+        lines.append(f"| {arm} | {reference} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
