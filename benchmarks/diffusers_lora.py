@@ -71,7 +71,7 @@ class SameImages:
         params = replace(
             self.params.diffusion, steps=steps, batch_size=BATCH, lora_rank=RANK, lora_layers=("attention",),
         )  # fmt: skip
-        pipeline = load_pipeline(params.base, None, size=self.size, dtype=torch.float32)
+        pipeline = load_pipeline(str(params.base), None, size=self.size, dtype=torch.float32)
         findings = (("cardiomegaly",),) * IMAGES
         rows = TrainingRows(self.names, ("PA",) * IMAGES, findings, ((),) * IMAGES, {})
         cache = LatentCache(pipeline.vae, ShardedImages(self.work / "shards"))
@@ -108,7 +108,7 @@ class SameImages:
 
     def calls_alone(self) -> Callable[[], None]:
         """FEW forward and backward passes of the U-Net with the adapter."""
-        pipeline: Any = load_pipeline(self.params.diffusion.base, None, size=self.size, dtype=torch.float32)
+        pipeline: Any = load_pipeline(str(self.params.diffusion.base), None, size=self.size, dtype=torch.float32)
         unet, width = pipeline.unet.requires_grad_(False), pipeline.unet.config.cross_attention_dim
         add_lora(unet, RANK, UNET_LAYERS["attention"], 0, "lora")
         side = self.size // pipeline.vae_scale_factor

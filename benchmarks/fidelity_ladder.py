@@ -101,7 +101,7 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
     targets = test[findings].to_numpy(dtype=np.float32, na_value=np.nan)
     pixels = images.read(test["image"].tolist())
     detector = Classifier.load(DETECTOR)
-    pipeline = load_pipeline(params.diffusion.base, None, size=images.size, dtype=torch.float32)
+    pipeline = load_pipeline(str(params.diffusion.base), None, size=images.size, dtype=torch.float32)
 
     # What the base was trained on: common findings alone
     rows = labelled_rows(table, classes, available, "val")

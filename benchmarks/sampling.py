@@ -40,7 +40,7 @@ class Drawing:
 
     def __init__(self, params: Params, batch: int):
         self.params = params.sampling
-        base = params.diffusion.base
+        base = str(params.diffusion.base)
         with no_library_bars():
             self.ours, self.stock = (
                 load_pipeline(base, None, size=params.images.diffusion_size, dtype=torch.float32) for _ in range(2)

@@ -14,52 +14,56 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import phrases
 from trcgl.config import Params, load_params
-from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.finetune import HeldOut, finetune
 from trcgl.diffusion.finetuning.loop import Journal
 from trcgl.diffusion.generator.rows import class_names, labelled_rows, training_rows
+from trcgl.diffusion.generator.saved import write_no_generator
 from trcgl.numerics.device import pick_device
 from trcgl.numerics.processes import Processes, training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
-from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stage import run_stage
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"
-CURVE = "metrics/diffusion_loss.csv"
-BATCH_SIZES = "'diffusion.batch_size', 'diffusion.pretrain.autoencoder_batch' or 'diffusion.pretrain.unet_batch'"
+MODEL, CURVE = "data/models/diffusion", "metrics/diffusion_loss.csv"
 
 
 def main() -> None:
     params = load_params()
+    if params.diffusion.base is None:
+        write_no_generator(MODEL)
+        return write_results(Journal(), HeldOut())
     device = pick_device(params.compute.device)
     with training_together(device) as processes:
-        run(params, device, processes)
+        return run(params, device, processes)
 
 
 def run(params: Params, device: torch.device, processes: Processes) -> None:
     torch.set_num_threads(params.compute.threads)
-    images = ShardedImages(IMAGES)
-    classes = read_classes(CLASSES)
+    images, classes = ShardedImages(IMAGES), read_classes(CLASSES)
     table, available = read_parquet(LABELS, ["image", "split", "projection"]), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    base = [Path(params.diffusion.base)] if Path(params.diffusion.base).is_dir() else []
-    inputs = [IMAGES, LABELS, CLASSES, *base]
+    inputs = [IMAGES, LABELS, CLASSES, *filter(Path.is_dir, [Path(str(params.diffusion.base))])]
     resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     # The curve grows while it runs, so that one can look at it
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
     # All end with the same generator; what the others write is thrown away
-    place = directory_beside("data/models/diffusion") if first else TemporaryDirectory()
-    with place as folder, naming_the_knob(BATCH_SIZES):
+    place = directory_beside(MODEL) if first else TemporaryDirectory()
+    with place as folder:
         loss = finetune(
             params.diffusion, rows, held_out, images, named, Path(folder),
             journal=journal, device=device, precision=params.compute.precision, processes=processes,
         )  # fmt: skip
     if first:
-        write_csv(CURVE, journal.curve())
-        write_json("metrics/diffusion.json", {"held_out_tail_loss": asdict(loss)})
+        write_results(journal, loss)
         resume.clear()
+
+
+def write_results(journal: Journal, loss: HeldOut) -> None:
+    write_csv(CURVE, journal.curve())
+    write_json("metrics/diffusion.json", {"held_out_tail_loss": asdict(loss)})
 
 
 if __name__ == "__main__":

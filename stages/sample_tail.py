@@ -12,10 +12,10 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import load_params
 from trcgl.diffusion.generator.rows import training_rows
-from trcgl.diffusion.generator.saved import load_generator
+from trcgl.diffusion.generator.saved import has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
-from trcgl.diffusion.sampling.plan import plan_samples
+from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.numerics.device import pick_device, pick_dtype
 from trcgl.numerics.processes import join_processes
@@ -26,6 +26,7 @@ from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
+INPUTS = (MODEL, IMAGES, LABELS, CLASSES)
 
 
 def main() -> None:
@@ -36,26 +37,25 @@ def main() -> None:
     images = ShardedImages(IMAGES)
     labels = read_parquet(LABELS, ["image", "split", "projection"])
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
-    generator = load_generator(MODEL, device, pick_dtype(device, params.compute.precision))
-    plan = plan_samples(rows, generator.card, params.sampling)
-    resume = ResumePoint(
-        "sample_tail", params=(params.sampling, params.compute), inputs=[MODEL, IMAGES, LABELS, CLASSES]
-    )
-    kept = resume.folder
-    # Once in micro-batches and once in shards
-    there = sum(file.stat().st_size for file in kept.glob("*.npz"))
-    check_space(kept, 2 * len(plan) * generator.card.size**2 - there, f"{len(plan)} drawn images")
-    draw_share(
-        generator, plan, images, params.sampling, kept, process=state.process_index, processes=state.num_processes
-    )
+    resume, plan, drawn = None, list[Sample](), iter(())
+    if has_generator(MODEL):
+        resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
+        generator = load_generator(MODEL, device, pick_dtype(device, params.compute.precision))
+        plan = plan_samples(rows, generator.card, params.sampling)
+        # Once in micro-batches and once in shards
+        there = sum(file.stat().st_size for file in resume.folder.glob("*.npz"))
+        check_space(resume.folder, 2 * len(plan) * images.size**2 - there, f"{len(plan)} drawn images")
+        share = {"process": state.process_index, "processes": state.num_processes}
+        draw_share(generator, plan, images, params.sampling, resume.folder, **share)
+        drawn = kept_images(plan, params.sampling, resume.folder)
     state.wait_for_everyone()
     if state.is_main_process:
-        drawn = kept_images(plan, params.sampling, kept)
-        write_samples(SYNTHETIC, plan, drawn, generator.card.size, params.images.shard_images)
+        write_samples(SYNTHETIC, plan, drawn, images.size, params.images.shard_images)
         with directory_beside("metrics/plots/sample_tail") as folder:
             picture = folder / "real_beside_synthetic.png"
             real_beside_synthetic(picture, rows, images, plan, ShardedImages(SYNTHETIC))
-        resume.clear()
+        if resume is not None:
+            resume.clear()
     state.destroy_process_group()
 
 

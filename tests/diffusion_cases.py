@@ -4,29 +4,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import pandas as pd
 import torch
 
+from tests.tiny_base import SIZE, shared_base
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
 from trcgl.diffusion.finetuning.finetune import finetune
 from trcgl.diffusion.finetuning.loop import Journal
-from trcgl.diffusion.generator.base import load_pipeline, no_library_bars
+from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
-from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline
-from trcgl.diffusion.pretraining.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
-from trcgl.diffusion.pretraining.words import word_tokenizer
 
-stock: Any = diffusers
-SIZE = 16
 CLASSES = {"classes": [{"name": "effusion", "group": "head"}, {"name": "azygos lobe", "group": "tail"}]}
 PHRASES = {"effusion": "pleural effusion", "azygos lobe": "azygos lobe"}
 CPU = torch.device("cpu")
 PARAMS = DiffusionParams(
     seed=1,
-    base="scratch",
+    base="",
     base_revision=None,
     prompt_template="chest X-ray, {view} view, {findings}",
     prompt_tokens=3,
@@ -47,20 +42,20 @@ PARAMS = DiffusionParams(
     shifted_copies=2,
     ema_decay=0.5,
     min_snr_gamma=5.0,
-    pretrain=PretrainParams(
-        latent_channels=4,
-        autoencoder_channels=(8, 8),
-        autoencoder_steps=3,
-        autoencoder_batch=2,
-        autoencoder_lr=1e-3,
-        text_width=16,
-        text_layers=1,
-        unet_channels=(8, 8),
-        unet_steps=3,
-        unet_batch=4,
-        unet_lr=1e-3,
-        unet_ema=0.5,
-    ),
+)
+PRETRAIN = PretrainParams(
+    latent_channels=4,
+    autoencoder_channels=(8, 8),
+    autoencoder_steps=3,
+    autoencoder_batch=2,
+    autoencoder_lr=1e-3,
+    text_width=16,
+    text_layers=1,
+    unet_channels=(8, 8),
+    unet_steps=3,
+    unet_batch=4,
+    unet_lr=1e-3,
+    unet_ema=0.5,
 )
 SAMPLING = SamplingParams(
     seed=5,
@@ -100,30 +95,6 @@ def label_table() -> pd.DataFrame:
     )
 
 
-def tiny_base(folder: Path, kind: str) -> Path:
-    """A Stable Diffusion 1.5 (noise, PNDM) or 2.1 (velocity, DDPM) folder with tiny parts."""
-    tokenizer = word_tokenizer(["chest x-ray, pa view, l view, unknown, pleural effusion, azygos lobe, no finding"], 77)
-    common = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
-    scheduler = (
-        stock.PNDMScheduler(skip_prk_steps=True, prediction_type="epsilon", **common)
-        if kind == "epsilon"
-        else DDPMScheduler(prediction_type="v_prediction", clip_sample=False, **common)
-    )
-    pipeline = StableDiffusionPipeline(
-        vae=seeded(lambda: build_autoencoder(SIZE, (8, 8), 4), "vae"),
-        text_encoder=seeded(lambda: build_text_encoder(tokenizer, 16, 1), "text"),
-        tokenizer=tokenizer,
-        unet=seeded(lambda: build_unet(SIZE // 2, 4, (8, 8), 16), "unet"),
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    with no_library_bars():
-        pipeline.save_pretrained(folder)
-    return folder
-
-
 def load(base: Path) -> Any:
     return load_pipeline(str(base), None, size=SIZE, dtype=torch.float32)
 
@@ -131,7 +102,8 @@ def load(base: Path) -> Any:
 def run(
     folder: Path, rows: TrainingRows, images: ShardedImages, journal: Journal | None = None, **changes: Any
 ) -> Path:
-    """Fine-tune into `folder`."""
+    """Fine-tune into `folder`, on a tiny base if `changes` name none."""
+    changes.setdefault("base", str(shared_base()))
     folder.mkdir(parents=True)
     held_out = labelled_rows(label_table(), CLASSES, list(images.index["image"]), "val")
     finetune(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from diffusers.training_utils import EMAModel
+from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from trcgl.runtime.files import read_json, write_json
 from trcgl.runtime.stopping import Stopped
 
 TINY = {
-    "base": "scratch",
+    "base": "base",
     "steps": 4,
     "batch_size": 4,
     "prompt_tokens": 3,
@@ -33,19 +34,25 @@ TINY = {
     "text_lora_rank": 2,
     "warmup_steps": 1,
     "prompt_dropout": 0.5,
-    "pretrain.autoencoder_channels": [8, 8],
-    "pretrain.autoencoder_steps": 3,
-    "pretrain.autoencoder_batch": 4,
-    "pretrain.text_width": 16,
-    "pretrain.text_layers": 1,
-    "pretrain.unet_channels": [8, 8],
-    "pretrain.unet_steps": 3,
-    "pretrain.unet_batch": 4,
+}
+TINY_BASE = {
+    "latent_channels": 8,
+    "autoencoder_channels": [8, 8],
+    "autoencoder_steps": 3,
+    "autoencoder_batch": 4,
+    "autoencoder_lr": 0.003,
+    "text_width": 16,
+    "text_layers": 1,
+    "unet_channels": [8, 8],
+    "unet_steps": 3,
+    "unet_batch": 4,
+    "unet_lr": 0.002,
+    "unet_ema": 0.99,
 }
 
 
 def project(folder: Path) -> Path:
-    """What finetune_diffusion reads, with a base that is trained on the way."""
+    """What `trcgl pretrain` and finetune_diffusion read."""
     (folder / "data/labels").mkdir(parents=True)
     label_table().to_parquet(folder / "data/labels/labels.parquet")
     write_json(folder / "data/labels/classes.json", CLASSES)
@@ -55,28 +62,36 @@ def project(folder: Path) -> Path:
     shutil.copy(ROOT / "params.yaml", folder)
     compute = {"compute.threads": 1, "compute.device": "cpu", "compute.precision": "fp32"}
     set_params(folder / "params.yaml", {f"diffusion.{name}": value for name, value in TINY.items()} | compute)
+    YAML().dump(TINY_BASE, folder / "pretrain.yaml")
     return folder
 
 
-def trained(folder: Path, processes: int) -> tuple[dict[str, Tensor], pd.DataFrame, float, str]:
-    """Weights, loss curve, held-out loss and log of stages/finetune_diffusion.py."""
+def launched(folder: Path, processes: int, *script: str) -> str:
+    """What a script says as that many processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "stages" / "finetune_diffusion.py")]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     environment = kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *(launcher if processes > 1 else []), *script]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def trained(folder: Path, processes: int) -> tuple[dict[str, Tensor], pd.DataFrame, float, str]:
+    """Weights, loss curves, held-out loss and log of a base from nothing and of stages/finetune_diffusion.py on it."""
+    launched(folder, processes, "-m", "trcgl.cli", "pretrain", "--settings", "pretrain.yaml", "--out", "base")
+    log = launched(folder, processes, str(ROOT / "stages/finetune_diffusion.py"))
     weights = {
         f"{path.parent.name}/{name}": weight
         for path in sorted((folder / "data/models/diffusion").rglob("*.safetensors"))
         for name, weight in load_file(path).items()
     }
-    curve = pd.read_csv(folder / "metrics/diffusion_loss.csv")
-    return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"], done.stderr
+    curve = pd.concat([pd.read_csv(folder / file) for file in ("base/loss.csv", "metrics/diffusion_loss.csv")])
+    return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"], log
 
 
 def test_two_processes_train_the_generator_of_one(tmp_path: Path):
-    """All three phases through the stage: autoencoder, base, and prompt tokens with LoRA on U-Net and text encoder."""
+    """All three phases: autoencoder, base, and prompt tokens with LoRA on U-Net and text encoder."""
     one, curve, loss, _ = trained(project(tmp_path / "one"), 1)
     two, curve_of_two, loss_of_two, log = trained(project(tmp_path / "two"), 2)
     assert curve_of_two["phase"].tolist() == curve["phase"].tolist()

@@ -18,18 +18,9 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 
-from tests.diffusion_cases import (
-    CLASSES,
-    CPU,
-    SAMPLING,
-    SIZE,
-    label_table,
-    load,
-    run,
-    tiny_base,
-    write_images,
-)
+from tests.diffusion_cases import CLASSES, CPU, SAMPLING, label_table, load, run, write_images
 from tests.import_graph import ROOT
+from tests.tiny_base import SIZE, tiny_base
 from tests.tiny_project import set_params
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams

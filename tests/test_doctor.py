@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "labels.min_positives": 1,
     "labels.vocabulary": "vocabulary.csv",
     "labels.tail_findings": ["scar"],
-    "diffusion.base": "scratch",
+    "diffusion.base": "base",
     "audit.detector": None,
     "classifier.head": "trcgl_paper",
     "compute.threads": 1,
@@ -43,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"
     (folder / ".dvc").mkdir(parents=True)
     (folder / "data").mkdir()
+    (folder / "base").mkdir()
     monkeypatch.chdir(folder)
     images = tmp_path / "images"
     images.mkdir()
@@ -94,6 +95,14 @@ def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
     assert "pictures still need about 2 MB" in text
     assert "device: cpu: cpu; precision fp32: float32" in text
     assert "12 stages, 11 never run" in text
+
+
+def test_a_run_without_stage_one(project: Path, capsys: pytest.CaptureFixture[str]):
+    """Nothing is drawn, so nothing needs space for it."""
+    set_params(project / "params.yaml", {"diffusion.base": None})
+    text = "\n".join(examined(capsys, problems=0))
+    assert "diffusion.base: null: stage one is left out" in text
+    assert "pictures still need about 983 kB" in text
 
 
 def test_the_shipped_params_before_anything_ran(project: Path, capsys: pytest.CaptureFixture[str]):

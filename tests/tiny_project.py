@@ -38,13 +38,9 @@ TINY: dict[str, Any] = {
     "baseline.batch_size": 16,
     "classifier.epochs": 1,
     "classifier.batch_size": 16,
-    "diffusion.base": "scratch",
+    "diffusion.base": "data/assets/tiny_base",
     "diffusion.steps": 2,
     "diffusion.batch_size": 4,
-    "diffusion.pretrain.autoencoder_steps": 3,
-    "diffusion.pretrain.autoencoder_batch": 4,
-    "diffusion.pretrain.unet_steps": 3,
-    "diffusion.pretrain.unet_batch": 4,
     "sampling.images_per_finding": 3,
     "sampling.images_per_real_image": None,
     "sampling.steps": 2,
@@ -79,6 +75,10 @@ def copy_project(folder: Path, values: dict[str, Any] | None = None) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
+    # Not at the top: most tests that copy a project need no diffusers
+    from tests.tiny_base import shared_base
+
+    shutil.copytree(shared_base(TINY["images.diffusion_size"]), folder / "data/assets/tiny_base")
     set_params(folder / "params.yaml", TINY | (values or {}))
     run(folder, "git", "init", "-q", "-b", "main")
     run(folder, "git", "config", "user.email", "test@example.org")

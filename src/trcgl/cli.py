@@ -91,10 +91,10 @@ def _labels(options: argparse.Namespace) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    from trcgl.config import load_params
+    from trcgl.config import load_params, load_pretrain_params
     from trcgl.diffusion.pretraining.base_folder import pretrain_folder
 
-    pretrain_folder(load_params(options.params), options.out)
+    pretrain_folder(load_params(options.params), load_pretrain_params(options.settings), options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -182,12 +182,19 @@ COMMANDS = {
     "pretrain": Command(
         help="train a small base generator from nothing",
         description="Train autoencoder, text encoder and U-Net on the cached training images of the current folder "
-        "(data/images/diffusion and data/labels, as cache_images and parse_labels leave them), as `diffusion` in the "
-        "params file says, and write a diffusers folder in half precision. Continues where a killed run stopped.",
+        "(data/images/diffusion and data/labels, as cache_images and parse_labels leave them), and write a diffusers "
+        "folder in half precision. Continues where a killed run stopped.",
         example="trcgl pretrain --out data/my_base",
         run=_pretrain,
         arguments=(
             _argument("--out", required=True, type=Path, metavar="FOLDER", help="replaced as a whole when done"),
+            _argument(
+                "--settings",
+                default="studies/pretrain/pretrain.yaml",
+                type=Path,
+                metavar="FILE",
+                help="sizes of the networks, steps and learning rates (studies/pretrain/pretrain.yaml)",
+            ),
             PARAMS,
         ),
     ),

@@ -108,7 +108,7 @@ class GraphParams:
 
 @section
 class PretrainParams:
-    """A small base generator from nothing: by `trcgl pretrain`, or inside the stage (`diffusion.base: scratch`)."""
+    """A small base generator from nothing (`trcgl pretrain`): a file of its own, studies/pretrain/pretrain.yaml."""
 
     latent_channels: int = knob(low=1)
     autoencoder_channels: tuple[int, ...]
@@ -127,7 +127,7 @@ class PretrainParams:
 @section
 class DiffusionParams:
     seed: int = knob(low=0)
-    base: str
+    base: str | None
     base_revision: str | None
     prompt_template: str
     prompt_tokens: int = knob(low=0, high=64)
@@ -148,7 +148,6 @@ class DiffusionParams:
     shifted_copies: int = knob(low=1)
     ema_decay: float = knob(**PROBABILITY)
     min_snr_gamma: float = knob(low=0.0)
-    pretrain: PretrainParams
 
 
 @section
@@ -288,6 +287,15 @@ def load_params(path: str | Path = "params.yaml", overrides: Mapping[str, Any] |
     params = _section(Params, values, str(path), "")
     _check_relations(params, str(path))
     return params
+
+
+def load_pretrain_params(path: str | Path) -> PretrainParams:
+    """Read and check the settings of `trcgl pretrain`.
+
+    Raises:
+        InputError: as `load_params`.
+    """
+    return _section(PretrainParams, read_yaml(path), str(path), "")
 
 
 def read_yaml(path: str | Path) -> Any:

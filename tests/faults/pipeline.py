@@ -27,8 +27,6 @@ PARAMS: dict[str, Any] = {
     "classifier.epochs": 3,
     "classifier.extra_until": 0.7,
     "diffusion.steps": 20,
-    "diffusion.pretrain.autoencoder_steps": 20,
-    "diffusion.pretrain.unet_steps": 20,
     "images.shard_images": 16,
     "sampling.images_per_finding": 6,
 }

@@ -94,7 +94,7 @@ OTHERS = (
     (
         "Generator",
         "no base, or no pipeline in its folder",
-        "diffusion.base: no folder '...'; give 'scratch', a diffusers folder or a hub id owner/name",
+        "diffusion.base: no folder '...'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
         "test_diffusion.py::test_missing_folder_and_wrong_folders",
     ),
     (

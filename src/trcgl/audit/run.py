@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trcgl.artifacts.pixels import StoredPixels, resized
+from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.audit.detector import load_detector
 from trcgl.audit.distances import sample_distances
@@ -65,7 +65,7 @@ class RealImages:
 
     rows: pd.DataFrame
     labels: pd.DataFrame
-    pixels: StoredPixels
+    pixels: Pixels
     measured: Measured
 
     def split(self, name: str) -> np.ndarray:
@@ -109,6 +109,18 @@ def load_real_images(images: Path, labels: Path, judge: Classifier) -> RealImage
     return RealImages(rows, known, pixels, measure(judge, pixels))
 
 
+def no_real_images(judge: Classifier) -> RealImages:
+    """What samples are compared with where there are none: on a large data set measuring takes minutes."""
+    findings, size = list(judge.config.class_names), judge.config.image_size
+    pixels = np.empty((0, size, size), np.uint8)
+    return RealImages(
+        rows=pd.DataFrame(columns=["image", "patient", "split"], dtype="str"),
+        labels=pd.DataFrame(columns=findings, dtype="float32"),
+        pixels=pixels,
+        measured=measure(judge, pixels),
+    )
+
+
 def audit_synthetic(
     synthetic: Path,
     images: Path,
@@ -118,7 +130,7 @@ def audit_synthetic(
     params: AuditParams,
     device: torch.device,
 ) -> Audit:
-    """Judge every sample in a folder of synthetic images; an empty folder gives empty tables.
+    """Judge every sample in a folder of synthetic images; an empty folder gives empty tables, at once.
 
     Args:
         synthetic: shards with samples.parquet.
@@ -131,16 +143,16 @@ def audit_synthetic(
     Raises:
         InputError: files that do not belong together, or audit.detector names no saved classifier.
     """
+    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target", "findings", "unknown"])
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)
     detector = load_detector(params.detector, findings).to(device) if params.detector is not None else None
-    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target", "findings", "unknown"])
     lists = [*samples["findings"], *samples["unknown"]]
     foreign = {*samples["target"], *(name for named in lists for name in named)} - set(findings)
     if foreign:
         raise InputError(f"{synthetic}/samples.parquet: names '{min(foreign)}', which the judge does not know")
 
-    real = load_real_images(images, labels, model)
+    real = load_real_images(images, labels, model) if len(samples) else no_real_images(model)
     size = model.config.image_size
     pixels = np.empty((0, size, size), np.uint8)
     if len(samples):

@@ -38,9 +38,9 @@ def check_paths(params: Params) -> Iterator[Said]:
             missing += 1
             yield problem(f"{key}.initial_weights", absent)
     base = params.diffusion.base
-    if is_hub_id(base) and not _is_cached(base, params.diffusion.base_revision, "model_index.json"):
+    revision = params.diffusion.base_revision
+    if base is not None and is_hub_id(base) and not _is_cached(base, revision, "model_index.json"):
         missing += 1
-        revision = params.diffusion.base_revision
         fetch = f"hf download {base}" + (f" --revision {revision}" if revision else "")
         yield problem(
             "diffusion.base", f"'{base}' is neither a folder nor in the local cache of the hub; run `{fetch}` first"
@@ -50,9 +50,9 @@ def check_paths(params: Params) -> Iterator[Said]:
 
 
 def is_hub_id(base: str) -> bool:
-    """Whether a base generator is neither trained here nor a folder, as the stage decides it."""
+    """Whether a base generator is not a folder, as the stage decides it."""
     local = Path(base).expanduser().is_dir() or base.startswith((".", "/", "~")) or base.count("/") != 1
-    return base != "scratch" and not local
+    return not local
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:
@@ -71,7 +71,7 @@ def _assets(params: Params) -> Iterator[tuple[str, str]]:
         if value is not None and value != "imagenet":
             yield key, value
     base = params.diffusion.base
-    if base != "scratch" and not is_hub_id(base):
+    if base is not None and not is_hub_id(base):
         yield "diffusion.base", base
 
 
@@ -103,4 +103,4 @@ def _is_cached(name: str, revision: str | None, file: str) -> bool:
 
 
 def _or_null(key: str) -> str:
-    return "" if key in ("labels.vocabulary", "diffusion.base") else ", or null"
+    return "" if key == "labels.vocabulary" else ", or null"

@@ -21,6 +21,8 @@ def examine(file: Path) -> Iterator[Said]:
         return
     yield Said("params", f"{file} is complete and valid")
     yield from check_paths(params)
+    if params.diffusion.base is None:
+        yield Said("diffusion.base", "null: stage one is left out, no image is drawn")
     yield from _data(params)
     yield from check_compute(params.compute)
     yield from check_dvc()
@@ -50,7 +52,7 @@ def _data(params: Params) -> Iterator[Said]:
     yield from check_labels(labels)
     yield check_sample(folder, labels.selected["path"].tolist())
     tail = [entry["positives"]["train"] for entry in labels.classes["classes"] if entry["group"] == "tail"]
-    drawn = sum(images_of(real, params.sampling) for real in tail)
+    drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0
     yield check_disk(params, len(labels.selected), drawn)
 
 

@@ -92,6 +92,8 @@ def report_page(root: Path, params: Params) -> str:
         FileNotFoundError: a file is missing; it names it.
     """
     metrics = root / "metrics"
+    generated = params.diffusion.base is not None
+    source = params.classifier.extra_source
     labels = read_json(metrics / "labels.json")
     localisation = read_table(metrics / "localisation.csv")
     environment = Environment(
@@ -102,9 +104,10 @@ def report_page(root: Path, params: Params) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval}
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         dataset=params.dataset.name,
-        training=TRAINING[params.classifier.extra_source],
+        training=TRAINING["none" if source == "synthetic" and not generated else source],
+        generated=generated,
         ours=OURS,
         reference=REFERENCE,
         metrics=read_json(metrics / "metrics.json"),

@@ -37,12 +37,12 @@ def label_distribution(classes: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def diffusion_loss(curve: pd.DataFrame) -> Figure:
-    """Training loss of the generator, a panel a phase.
+    """Training loss of the generator, a panel per phase.
 
     Args:
         curve: phase, step, loss.
     """
-    phases = list(dict.fromkeys(curve["phase"]))
+    phases = list(dict.fromkeys(curve["phase"])) or ["left out"]
     figure, panels = plt.subplots(1, len(phases), figsize=(4 * len(phases) + 1, 3), squeeze=False, layout="constrained")
     for axes, phase in zip(panels[0], phases, strict=True):
         part = curve[curve["phase"] == phase]

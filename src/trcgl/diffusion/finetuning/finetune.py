@@ -21,13 +21,12 @@ from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.denoising import denoising_loss
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.loop import Journal, Schedule, generator, train
-from trcgl.diffusion.generator.base import SCRATCH, is_small_folder, load_pipeline, no_library_bars, noise_schedule
+from trcgl.diffusion.generator.base import is_small_folder, load_pipeline, noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.lora import TEXT_LAYERS, UNET_LAYERS, add_lora, check_layers, save_lora
 from trcgl.diffusion.generator.prompts import (
     PromptTokens,
     check_template,
-    prompt_text,
     prompts_of,
     report_cut_prompts,
     text_embeddings,
@@ -35,11 +34,11 @@ from trcgl.diffusion.generator.prompts import (
 )
 from trcgl.diffusion.generator.rows import TrainingRows, mixed_batch
 from trcgl.diffusion.generator.saved import GeneratorCard
-from trcgl.diffusion.pretraining.pretrain import pretrain
 from trcgl.numerics.device import pick_dtype
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("diffusion")
 
@@ -54,9 +53,9 @@ class HeldOut:
         images: how many.
     """
 
-    base: float
-    finetuned: float
-    images: int
+    base: float = float("nan")
+    finetuned: float = float("nan")
+    images: int = 0
 
 
 def finetune(
@@ -72,9 +71,10 @@ def finetune(
     precision: str,
     processes: Processes = ALONE,
 ) -> HeldOut:
-    """Train (a scratch base and) the adapter, and write the generator.
+    """Train the adapter, and write the generator.
 
     Args:
+        params: with a base; without one, see `write_no_generator`.
         held_out: validation rows; nothing is learned from them.
         phrases: English phrase of every finding.
         folder: an empty folder, of each process another; `saved.load_generator` and, for a base that lies in it, plain
@@ -83,30 +83,23 @@ def finetune(
             is: bfloat16 was no faster there for convolutions of so few channels (measured: 50 against 52 images/s).
         processes: who else trains this generator; all end with the same one.
     """
+    if params.base is None:
+        raise ValueError("there is no base to teach")
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
     check_template(params.prompt_template)
     check_layers(params.lora_layers)
     prompts = prompts_of(rows, params.prompt_template, phrases)
-    if params.base == SCRATCH:
-        words = [prompt_text(params.prompt_template, "", [], {}), *phrases.values()]
-        pipeline, cache = pretrain(
-            params, images=images, names=rows.images, prompts=prompts, phrases=words, journal=journal,
-            device=device, dtype=dtype, processes=processes,
-        )  # fmt: skip
-        with no_library_bars():
-            pipeline.save_pretrained(folder)
-        inside = True
-    else:
-        pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
-        cache = LatentCache(pipeline.vae, images)
-        inside = is_small_folder(params.base)
-        if inside:
-            shutil.copytree(Path(params.base).expanduser(), folder, dirs_exist_ok=True)
+    pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
+    cache = LatentCache(pipeline.vae, images)
+    inside = is_small_folder(params.base)
+    if inside:
+        shutil.copytree(Path(params.base).expanduser(), folder, dirs_exist_ok=True)
     report_cut_prompts(pipeline.tokenizer, prompts)
     carriers = sorted({int(row) for places in held_out.carriers.values() for row in places})
     asked = _Questions(held_out, carriers, prompts_of(held_out, params.prompt_template, phrases), cache)
     before = asked.loss(pipeline, None)
-    tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
+    with naming_the_knob("'diffusion.batch_size'"):
+        tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
     after = asked.loss(pipeline, tokens)
     log.info("denoising loss on %d validation images of tail findings: base %.4f, now %.4f", asked.count, before, after)
     GeneratorCard(

@@ -1,4 +1,4 @@
-"""The base generator: a Stable Diffusion shaped pipeline from the hub, from a folder, or trained from scratch.
+"""The base generator: a Stable Diffusion shaped pipeline from the hub or from a folder.
 
 Latent diffusion (Rombach et al., arXiv 2112.10752). Stable Diffusion 1.5, 2.1 and RoentGen-v2 have this shape; they
 differ in width and in what the U-Net predicts (noise or velocity), which the scheduler's own configuration says.
@@ -20,7 +20,6 @@ from transformers.utils import logging as transformers_logging
 from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from trcgl.runtime.errors import InputError
 
-SCRATCH = "scratch"
 COMPONENTS = {"vae": AutoencoderKL, "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel}
 SMALL_BASE = 64 * 2**20
 """Bytes; Stable Diffusion has five thousand million."""
@@ -97,7 +96,8 @@ def _check_folder(folder: Path) -> None:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise InputError(
-            f"diffusion.base: no folder '{folder}'; give 'scratch', a diffusers folder or a hub id owner/name"
+            f"diffusion.base: no folder '{folder}'; give a diffusers folder, a hub id owner/name, or "
+            "null to leave stage one out"
         )
     index = folder / "model_index.json"
     try:

@@ -10,7 +10,7 @@ from trcgl.diffusion.generator.base import cast, load_pipeline
 from trcgl.diffusion.generator.lora import load_lora
 from trcgl.diffusion.generator.prompts import PromptTokens
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import check_tensors, read_json, write_json
+from trcgl.runtime.files import check_tensors, directory_beside, read_json, write_json
 
 CARD = "trcgl.json"
 
@@ -20,7 +20,7 @@ class GeneratorCard:
     """What a generator was made from and how it is spoken to.
 
     Attributes:
-        base: `scratch`, or the folder or hub id that the adapter belongs to.
+        base: the folder or hub id that the adapter belongs to.
         base_inside: whether the base lies in the generator's own folder.
         size: side of its images in pixels.
         phrases: the English phrase of each finding, as it was trained.
@@ -45,6 +45,17 @@ class GeneratorCard:
             return cls(**read_json(folder / CARD))
         except (OSError, TypeError):
             raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first") from None
+
+
+def write_no_generator(folder: str | Path) -> None:
+    """Replace `folder` by one that says that stage one is left out."""
+    with directory_beside(folder) as beside:
+        write_json(beside / CARD, {"base": None})
+
+
+def has_generator(folder: str | Path) -> bool:
+    """Whether there is a generator in a folder that finetune_diffusion has written."""
+    return read_json(Path(folder) / CARD, ["base"])["base"] is not None
 
 
 @dataclass(frozen=True)

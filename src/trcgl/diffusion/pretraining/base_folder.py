@@ -8,7 +8,7 @@ import torch
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import all_phrases, phrases
-from trcgl.config import Params
+from trcgl.config import Params, PretrainParams
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.loop import Journal
 from trcgl.diffusion.generator.base import COMPONENTS, as_rgb, cast, no_library_bars
@@ -29,7 +29,7 @@ CHECKED_IMAGES = 512
 log = get_logger("pretrain")
 
 
-def pretrain_folder(params: Params, folder: Path) -> None:
+def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path) -> None:
     """Train a base on the cached training images of the current folder and write it to `folder` with its card.
 
     All processes of a launch train it together; the first one writes.
@@ -39,10 +39,12 @@ def pretrain_folder(params: Params, folder: Path) -> None:
     """
     device = pick_device(params.compute.device)
     with training_together(device) as processes:
-        _pretrain_folder(params, folder, device, processes)
+        _pretrain_folder(params, sizes, folder, device, processes)
 
 
-def _pretrain_folder(params: Params, folder: Path, device: torch.device, processes: Processes) -> None:
+def _pretrain_folder(
+    params: Params, sizes: PretrainParams, folder: Path, device: torch.device, processes: Processes
+) -> None:
     torch.set_num_threads(params.compute.threads)
     settings = params.diffusion
     check_template(settings.prompt_template)
@@ -56,12 +58,12 @@ def _pretrain_folder(params: Params, folder: Path, device: torch.device, process
     # The pixels follow from the index and the parameters that made them
     inputs = [IMAGES / "index.parquet", LABELS, CLASSES, params.labels.vocabulary]
     resume = ResumePoint(
-        "pretrain", params=(settings, params.compute, params.images, params.dataset, named), inputs=inputs
+        "pretrain", params=(settings, sizes, params.compute, params.images, params.dataset, named), inputs=inputs
     )
     journal = Journal(resume, writes=processes.index == 0)
     words = [prompt_text(settings.prompt_template, "", [], {}), *all_phrases(params.labels.vocabulary)]
     pipeline, _ = pretrain(
-        settings, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
+        settings, sizes, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
         phrases=words, journal=journal, device=device, dtype=dtype, processes=processes,
     )  # fmt: skip
     if processes.index > 0:
@@ -73,7 +75,7 @@ def _pretrain_folder(params: Params, folder: Path, device: torch.device, process
             cast(getattr(pipeline, part), torch.float16)
         pipeline.save_pretrained(beside)
         write_csv(beside / "loss.csv", journal.curve())
-        (beside / "README.md").write_text(_card(params, pipeline, len(rows), error, loss), encoding="utf-8")
+        (beside / "README.md").write_text(_card(params, sizes, pipeline, len(rows), error, loss), encoding="utf-8")
     resume.clear()
 
 
@@ -95,12 +97,12 @@ def _check(pipeline: Any, images: ShardedImages, rows: TrainingRows, prompts: li
     return 127.5 * float(torch.tensor(errors).mean()), loss
 
 
-def _card(params: Params, pipeline: Any, count: int, error: float, loss: float) -> str:
-    sizes = {
+def _card(params: Params, steps: PretrainParams, pipeline: Any, count: int, error: float, loss: float) -> str:
+    counts = {
         name: sum(parameter.numel() for parameter in getattr(pipeline, name).parameters())
         for name in ("vae", "text_encoder", "unet")
     }
-    dataset, steps = params.dataset, params.diffusion.pretrain
+    dataset = params.dataset
     phantom = f", {dataset.phantom.size} px phantoms of seed {dataset.seed}" if dataset.name == "phantom" else ""
     return f"""# Base generator of chest images, {params.images.diffusion_size} px
 
@@ -112,7 +114,7 @@ for fine-tuning, not for diagnosis and not for any use on patients.
 - **Command:** `trcgl pretrain` ({steps.autoencoder_steps} autoencoder steps of {steps.autoencoder_batch} crops,
   {steps.unet_steps} U-Net steps of {steps.unet_batch}, seed {params.diffusion.seed}); see `studies/pretrain`.
 - **Commit:** {commit_of_code()}
-- **Parameters:** autoencoder {sizes["vae"]:,}, text encoder {sizes["text_encoder"]:,}, U-Net {sizes["unet"]:,}.
+- **Parameters:** autoencoder {counts["vae"]:,}, text encoder {counts["text_encoder"]:,}, U-Net {counts["unet"]:,}.
 - **On validation images, before rounding to half precision:** mean error of the autoencoder {error:.2f} of 255 grey
   levels; denoising loss {loss:.4f} (velocity, all timesteps alike).
 - **Loss curve:** `loss.csv`.

@@ -104,18 +104,17 @@ def check_sizes(params: PretrainParams, size: int) -> None:
     """Raise an InputError unless image and latent sizes divide as the levels need."""
     for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
         if len(channels) < 2 or min(channels) < 1:
-            raise InputError(
-                f"diffusion.pretrain.{key}_channels: {list(channels)}; two or more positive numbers needed"
-            )
+            raise InputError(f"{key}_channels: {list(channels)}; two or more positive numbers needed")
     deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
     if size % deepest:
         raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
     if params.text_width > 32 and params.text_width % 32:
-        raise InputError(f"diffusion.pretrain.text_width: {params.text_width}; above 32 it must be a multiple of 32")
+        raise InputError(f"text_width: {params.text_width}; above 32 it must be a multiple of 32")
 
 
 def pretrain(
     params: DiffusionParams,
+    sizes: PretrainParams,
     *,
     images: ShardedImages,
     names: Sequence[str],
@@ -126,9 +125,11 @@ def pretrain(
     dtype: torch.dtype,
     processes: Processes = ALONE,
 ) -> tuple[Any, LatentCache]:
-    """Train the three networks, as `params.pretrain` says.
+    """Train the three networks.
 
     Args:
+        params: seed, prompts and the loss.
+        sizes: of the networks and of their training.
         names: training images.
         prompts: their prompts.
         phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
@@ -141,7 +142,7 @@ def pretrain(
     Raises:
         InputError: image size and levels do not fit, or a loss is not finite.
     """
-    sizes, seed = params.pretrain, params.seed
+    seed = params.seed
     check_sizes(sizes, images.size)
     vae = seeded(
         lambda: build_autoencoder(images.size, sizes.autoencoder_channels, sizes.latent_channels), seed, "autoencoder"
@@ -172,7 +173,7 @@ def pretrain(
         feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    _train_unet(pipeline, params, cache, shown, prompts, journal, dtype, processes)
+    _train_unet(pipeline, params, sizes, cache, shown, prompts, journal, dtype, processes)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, cache
 
@@ -254,6 +255,7 @@ def standardise_latents(vae: Any, mean: Tensor, std: Tensor) -> None:
 def _train_unet(
     pipeline: Any,
     params: DiffusionParams,
+    sizes: PretrainParams,
     cache: LatentCache,
     shown: Sequence[Shown],
     prompts: Sequence[str],
@@ -262,7 +264,7 @@ def _train_unet(
     processes: Processes,
 ) -> None:
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
-    sizes, seed = params.pretrain, params.seed
+    seed = params.seed
     schedule = noise_schedule(pipeline)
     ids = token_ids(pipeline.tokenizer, [*prompts, ""])
 

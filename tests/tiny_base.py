@@ -1,0 +1,46 @@
+"""Base generators of the stock classes that are built in a second: right in shape, and untrained."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from trcgl.diffusion.generator.base import no_library_bars
+from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline
+from trcgl.diffusion.pretraining.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
+from trcgl.diffusion.pretraining.words import word_tokenizer
+
+stock: Any = diffusers
+SIZE = 16
+
+
+@cache
+def shared_base(size: int = SIZE) -> Path:
+    """One base for the tests of a process that do not care which."""
+    return tiny_base(Path(tempfile.mkdtemp(prefix="tiny-base-")), "v_prediction", size)
+
+
+def tiny_base(folder: Path, kind: str, size: int = SIZE) -> Path:
+    """A Stable Diffusion 1.5 (noise, PNDM) or 2.1 (velocity, DDPM) folder with tiny parts."""
+    tokenizer = word_tokenizer(["chest x-ray, pa view, l view, unknown, pleural effusion, azygos lobe, no finding"], 77)
+    common = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
+    scheduler = (
+        stock.PNDMScheduler(skip_prk_steps=True, prediction_type="epsilon", **common)
+        if kind == "epsilon"
+        else DDPMScheduler(prediction_type="v_prediction", clip_sample=False, **common)
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=seeded(lambda: build_autoencoder(size, (8, 8), 4), "vae"),
+        text_encoder=seeded(lambda: build_text_encoder(tokenizer, 16, 1), "text"),
+        tokenizer=tokenizer,
+        unet=seeded(lambda: build_unet(size // 2, 4, (8, 8), 16), "unet"),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    with no_library_bars():
+        pipeline.save_pretrained(folder)
+    return folder
