@@ -256,3 +256,23 @@ def test_a_queued_experiment_runs_the_code_it_was_queued_with(project: Path):
     assert json.loads((project / "metrics/metrics.json").read_text())["scored_classes"] >= 1
     assert 'print("queued code")' in source.read_text()
     run(project, "git", "checkout", "-q", ".")
+
+
+def test_stage_one_can_be_left_out(project: Path):
+    """Empty, valid outputs of its three stages, a classifier of real images alone, and a report that says so."""
+    before = (project / "params.yaml").read_text()
+    set_params(project / "params.yaml", {"diffusion.base": None})
+    try:
+        run(project, "dvc", "repro", "--quiet", "report")
+        assert json.loads((project / "data/models/diffusion/trcgl.json").read_text()) == {"base": None}
+        assert pd.read_parquet(project / "data/synthetic/samples.parquet").empty
+        assert pd.read_parquet(project / "data/synthetic_audit.parquet").empty
+        synthetic = json.loads((project / "metrics/synthetic.json").read_text())
+        assert (synthetic["drawn"], synthetic["accepted"]) == (0, 0)
+        config = json.loads((project / "data/models/classifier/config.json").read_text())
+        assert config["extra_images"] == 0
+        assert "Stage one was left out" in (project / "metrics/report.html").read_text()
+        assert run(project, "dvc", "status").splitlines()[-1] == "Data and pipelines are up to date."
+    finally:
+        (project / "params.yaml").write_text(before)
+        run(project, "dvc", "repro", "--quiet")
