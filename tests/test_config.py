@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from trcgl.config import load_params
+from trcgl.config import load_params, overlay, read_yaml
 from trcgl.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,3 +109,32 @@ def test_broken_yaml_names_the_line(tmp_path: Path):
     path.write_text("dataset:\n  name: [phantom\nlabels: 3\n")
     with pytest.raises(InputError, match=r"params.yaml line \d: not valid YAML"):
         load_params(path)
+
+
+def test_an_overlay_changes_what_it_names(tmp_path: Path):
+    file = tmp_path / "overlay.yaml"
+    file.write_text(
+        "classifier:\n  lr: 0.1\n  backbone_options: {output_stride: 16}\ndataset:\n  phantom: {size: 512}\n"
+    )
+    params = load_params(ROOT / "params.yaml", {"classifier.head_lr": 0.2}, overlays=[file])
+    assert (params.classifier.lr, params.classifier.head_lr, params.dataset.phantom.size) == (0.1, 0.2, 512)
+    assert params.classifier.backbone_options == {"output_stride": 16}, "one value, not a section to merge"
+    shipped = load_params(ROOT / "params.yaml")
+    assert params.baseline == shipped.baseline
+    assert params.dataset.phantom.train_images == shipped.dataset.phantom.train_images
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classifier": {"lrr": 1}}, "unknown key 'classifier.lrr'; did you mean 'lr'?"),
+        ({"clasifier": {}}, "unknown key 'clasifier'; did you mean 'classifier'?"),
+        ({"dataset": {"phantom": {"pixels": 1}}}, "unknown key 'dataset.phantom.pixels'; known keys: size, "),
+        ({"dataset": "nih"}, "'dataset' is 'nih'; it must be a section of keys"),
+        (None, "'the file' is empty; it must be a section of keys"),
+    ],
+)
+def test_a_wrong_overlay_is_one_line_that_names_the_key(changes: object, message: str):
+    with pytest.raises(InputError) as caught:
+        overlay(read_yaml(ROOT / "params.yaml"), changes, "nih.yaml")
+    assert str(caught.value).startswith(f"nih.yaml: {message}")

@@ -10,7 +10,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, dataclass_transform
@@ -275,14 +275,18 @@ class Params:
     compute: ComputeParams
 
 
-def load_params(path: str | Path = "params.yaml", overrides: Mapping[str, Any] | None = None) -> Params:
-    """Read and check a params file, some of its values replaced (dotted keys).
+def load_params(
+    path: str | Path = "params.yaml", overrides: Mapping[str, Any] | None = None, overlays: Iterable[str | Path] = ()
+) -> Params:
+    """Read and check a params file, some of its values replaced: by overlay files, then by `overrides` (dotted keys).
 
     Raises:
         InputError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or lies
             outside its range. The message names file and key.
     """
     values = read_yaml(path)
+    for file in overlays:
+        overlay(values, read_yaml(file), str(file))
     override(values, overrides or {}, str(path))
     params = _section(Params, values, str(path), "")
     _check_relations(params, str(path))
@@ -333,18 +337,44 @@ def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:
         section[last] = value
 
 
-def _section(kind: type, values: Any, file: str, prefix: str) -> Any:
-    if not isinstance(values, dict):
+def overlay(values: Any, changes: Any, file: str) -> None:
+    """Replace values of a params file in place by those of an overlay: a mapping nested as the params file is.
+
+    Sections are merged; any other value, `backbone_options` included, is replaced as a whole.
+
+    Raises:
+        InputError: a key of the overlay is not in the params file. The message names the overlay's `file`.
+    """
+    _merge(Params, values, changes, file, "")
+
+
+def _merge(kind: type, values: Any, changes: Any, file: str, prefix: str) -> None:
+    _check_keys(values, changes, file, prefix)
+    hints = typing.get_type_hints(kind)
+    for key, value in changes.items():
+        if dataclasses.is_dataclass(hints.get(key)):
+            _merge(typing.cast(type, hints[key]), values[key], value, file, f"{prefix}{key}.")
+        else:
+            values[key] = value
+
+
+def _check_keys(known: Collection[str], section: Any, file: str, prefix: str) -> None:
+    """A section must be a mapping of known keys; it need not have all of them."""
+    if not isinstance(section, dict):
         raise InputError(
-            f"{file}: '{prefix.rstrip('.') or 'the file'}' is {_shown(values)}; it must be a section of keys"
+            f"{file}: '{prefix.rstrip('.') or 'the file'}' is {_shown(section)}; it must be a section of keys"
         )
+    for key in section:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            right = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            raise InputError(f"{file}: unknown key '{prefix}{key}'; {right}")
+
+
+def _section(kind: type, values: Any, file: str, prefix: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
-    for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            known = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
-            raise InputError(f"{file}: unknown key '{prefix}{key}'; {known}")
+    _check_keys(fields, values, file, prefix)
     read = {}
     for name, field in fields.items():
         key = f"{prefix}{name}"
