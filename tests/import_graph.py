@@ -56,7 +56,7 @@ def direct_imports(file: Path) -> frozenset[Path]:
             continue
         for name in names:
             parts = name.split(".")
-            if parts[0] not in ("trcgl", "study"):
+            if parts[0] not in ("trcgl", "study", "comparison"):
                 continue
             prefixes = (".".join(parts[:i]) for i in range(1, len(parts) + 1))
             found.update(path for prefix in prefixes if (path := _file_of(prefix)))

@@ -288,8 +288,17 @@ def load_params(
     for file in overlays:
         overlay(values, read_yaml(file), str(file))
     override(values, overrides or {}, str(path))
-    params = _section(Params, values, str(path), "")
-    _check_relations(params, str(path))
+    return checked(values, str(path))
+
+
+def checked(values: Any, file: str) -> Params:
+    """The values of a params file as `Params`; `file` is its name in messages.
+
+    Raises:
+        InputError: as for `load_params`.
+    """
+    params = _section(Params, values, file, "")
+    _check_relations(params, file)
     return params
 
 

@@ -3,18 +3,18 @@
 The judge is not trained here: it is the model that the arm of the plain head leaves for this seed.
 """
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from study.arms import JUDGE, load_study
+from study.arms import JUDGE, SHIPPED, load_study
+from study.places import ROOT, keep_state_in_studies
+from study.shipped import shipped_verdicts
 from study.workplace import run_stages
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.files import directory_beside
+from trcgl.runtime.files import directory_beside, write_parquet
 from trcgl.runtime.stage import run_stage
 
-ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("finetune_diffusion", "sample_tail", "audit_synthetic")
 LINKED = ("images", "labels")
 KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.json", "metrics/synthetic_per_class.csv")
@@ -22,9 +22,9 @@ KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.jso
 
 def main() -> None:
     seed = int(sys.argv[1])
-    os.environ.setdefault("DVC_ROOT", str(ROOT))
+    keep_state_in_studies()
     study = load_study(".")
-    values = study.values(study.generator_overrides(seed))
+    values = study.values({"diffusion.seed": seed, "sampling.seed": seed})
     judge = study.run_of(JUDGE, seed) / "model"
     links = {part: study.data / part for part in LINKED} | {"assets": ROOT / "data/assets", "models/baseline": judge}
     resume = ResumePoint(
@@ -37,10 +37,13 @@ def main() -> None:
         ],
     )
     work = run_stages(ROOT, STAGES, values, links, resume)
+    shipped = shipped_verdicts(study, work / "data/synthetic", work / "data/synthetic_audit.parquet")
     with directory_beside(f"runs/generator-{seed}") as folder:
-        # The models stay behind: nobody needs them once their images are judged
+        # Copied: a run that is killed here finds all of it again. The models stay behind; nobody needs them any more
         for kept in KEPT:
-            shutil.move(work / kept, folder / Path(kept).name)
+            copy = shutil.copytree if (work / kept).is_dir() else shutil.copy
+            copy(work / kept, folder / Path(kept).name)
+        write_parquet(folder / SHIPPED, shipped)
     resume.clear()
 
 

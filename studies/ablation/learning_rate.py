@@ -2,21 +2,19 @@
 
 import os
 import sys
-from pathlib import Path
 
 from study.arms import load_study
+from study.places import ROOT, keep_state_in_studies
 from study.runs import real_files, steps_like
 from trcgl.classifier.training.run import train_and_save
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, write_json
 from trcgl.runtime.stage import run_stage
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def main() -> None:
     arm = sys.argv[1]
-    os.environ.setdefault("DVC_ROOT", str(ROOT))
+    keep_state_in_studies()
     study = load_study(".")
     os.chdir(ROOT)
     files, name = real_files(study.data), f"{study.name}-learning-rate-{arm}"

@@ -2,24 +2,22 @@
 
 import os
 import sys
-from pathlib import Path
 
 from study.arms import load_study
+from study.places import ROOT, keep_state_in_studies
 from study.runs import real_files, steps_on_real_images
 from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside
 from trcgl.runtime.stage import run_stage
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def main() -> None:
     arm, seed = sys.argv[1], int(sys.argv[2])
-    os.environ.setdefault("DVC_ROOT", str(ROOT))
+    keep_state_in_studies()
     study = load_study(".")
     if (base := study.base) is None:
-        raise InputError(f"{study.folder / 'params.yaml'}: names no 'base'; arm '{arm}' needs its images")
+        raise InputError(f"{study.file}: names no 'base'; arm '{arm}' needs its images")
     params = study.pretraining_params(arm, seed, study.chosen_rate(arm))
     os.chdir(ROOT)
     knobs, files = params.classifier, real_files(study.data)

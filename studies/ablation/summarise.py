@@ -1,19 +1,17 @@
 """All arms and seeds of a study: metrics/<name>.csv, <name>_summary.csv, the figure, the table in docs/results.md."""
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
+from comparison.figure import difference_forest
+from comparison.numbers import arm_metrics, best_on_validation, comparisons, load_runs, results_block
 from study.arms import load_study
-from study.figure import difference_forest
-from study.summary import arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from study.places import ROOT
 from trcgl.artifacts.class_list import read_classes
 from trcgl.runtime.figures import save_figure
 from trcgl.runtime.files import replace_between, write_csv
 from trcgl.runtime.stage import run_stage
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:

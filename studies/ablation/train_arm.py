@@ -3,27 +3,26 @@
 import dataclasses
 import os
 import sys
-from pathlib import Path
 
 import pandas as pd
 
 from study.arms import JUDGE, load_study
+from study.places import ROOT, keep_state_in_studies
+from study.predictions import split_predictions
 from study.runs import arm_files, steps_like
 from trcgl.artifacts.class_list import read_classes
 from trcgl.classifier.network.predict import predict
 from trcgl.classifier.training.run import train_and_save
-from trcgl.evaluation.split import load_split, split_predictions
+from trcgl.evaluation.split import load_split
 from trcgl.runtime.files import directory_beside, read_parquet, write_json, write_parquet
 from trcgl.runtime.stage import run_stage
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
     arm, seed = sys.argv[1], int(sys.argv[2])
-    os.environ.setdefault("DVC_ROOT", str(ROOT))
+    keep_state_in_studies()
     study = load_study(".")
-    params = study.params(arm, seed, study.chosen_rate(arm))
+    params = study.arm_params(arm, seed, study.chosen_rate(arm))
     # Paths in a params file are as seen from the project
     os.chdir(ROOT)
     knobs = params.classifier
@@ -31,7 +30,7 @@ def main() -> None:
         weights = study.folder / f"runs/backbone-{arm}-{seed}/model/model.safetensors"
         knobs = dataclasses.replace(knobs, initial_weights=str(weights))
     with directory_beside(study.run_of(arm, seed)) as folder:
-        files = arm_files(study, arm, seed, knobs, folder)
+        files = arm_files(study, arm, seed, knobs)
         labels = read_parquet(files.labels, ["image", "patient", "split"])
         classes = read_classes(files.classes)["classes"]
         model = folder / "model" if arm == JUDGE else None

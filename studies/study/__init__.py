@@ -1,1 +1,1 @@
-"""What the studies share: arms, the runs they read, the pipeline's stages run elsewhere, numbers and a figure."""
+"""What the runs of the studies share: parameters, arms, what they read, the pipeline's stages run elsewhere."""

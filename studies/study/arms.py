@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trcgl.config import Params, load_params, override, read_yaml
+from study.parameters import Pipeline, load_pipeline
+from trcgl.config import Params, read_yaml
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
 
 JUDGE = "bce_linear"
 """The arm whose model of a seed judges what that seed's generator draws: the plain head on real images only."""
+SHIPPED = "shipped_audit.parquet"
+"""Of a generator's run: the verdicts on the samples that the shipped parameters ask for."""
 
 
 @dataclass(frozen=True)
@@ -62,34 +65,24 @@ class LearningRates:
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Pipeline):
     """What the arms file and params.yaml of a study's folder say.
 
     Attributes:
-        name: of what it writes: metrics/<name>.csv, metrics/<name>_summary.csv, docs/figures/<name>.png.
-        folder: absolute; runs are in `folder/runs`.
         arms: by name, in the order of the file.
         seeds: of the runs; each reseeds generator, judge and classifier.
-        root: dotted keys of the pipeline's params file that every arm and generator replaces.
-        root_params: the file they are replaced in.
-        data: absolute; the pipeline's data folder: images, labels, co-occurrence.
         resamples: of seeds and patients together, behind each interval.
         learning_rates: see LearningRates.
         base: folder with the data set of the base generator; None: no arm needs it.
     """
 
-    name: str
-    folder: Path
     arms: dict[str, Arm]
     seeds: tuple[int, ...]
-    root: dict[str, Any]
-    root_params: Path
-    data: Path
     resamples: int
     learning_rates: LearningRates
     base: Path | None = None
 
-    def params(self, arm: str, seed: int, rate: float | None = None) -> Params:
+    def arm_params(self, arm: str, seed: int, rate: float | None = None) -> Params:
         """The parameters of an arm's classifier.
 
         Args:
@@ -100,9 +93,9 @@ class Study:
         """
         changed = self._changed(arm, seed, rate)
         if self.arms[arm].pretrained_like is not None:
-            epochs = load_params(self.root_params, changed).classifier.epochs
+            epochs = self.params(changed).classifier.epochs
             changed["classifier.epochs"] = epochs - self.pretraining_epochs(arm)
-        return load_params(self.root_params, changed)
+        return self.params(changed)
 
     def pretraining_params(self, arm: str, seed: int, rate: float | None = None) -> Params:
         """The parameters under which the backbone of an arm is pre-trained; a linear head needs no label graph."""
@@ -111,20 +104,20 @@ class Study:
             "classifier.epochs": self.pretraining_epochs(arm),
             "classifier.head": "linear",
         }
-        return load_params(self.root_params, self._changed(arm, seed, rate) | pretraining)
+        return self.params(self._changed(arm, seed, rate) | pretraining)
 
     def pretraining_epochs(self, arm: str) -> int:
         """The epochs in which the arm that is imitated uses extra images."""
         imitated = self.arms[arm].pretrained_like
         if imitated is None:
             raise InputError(f"arms.yaml: arm '{arm}' has no pretrained_like; it is not pre-trained")
-        knobs = load_params(self.root_params, self._changed(imitated, 0, None)).classifier
+        knobs = self.params(self._changed(imitated, 0, None)).classifier
         return math.ceil(knobs.extra_until * (knobs.frozen_epochs + knobs.epochs))
 
     def rate_params(self, arm: str, rate: float) -> Params:
         """The parameters of the shorter run by which a learning rate is judged."""
         shorter = {"classifier.epochs": self.learning_rates.epochs}
-        return load_params(self.root_params, self._changed(arm, self.learning_rates.seed, rate) | shorter)
+        return self.params(self._changed(arm, self.learning_rates.seed, rate) | shorter)
 
     def rate_file(self, arm: str) -> Path:
         """Where the learning rate of an arm is, once chosen."""
@@ -144,17 +137,6 @@ class Study:
             raise InputError(f"{path}: missing; choose the learning rate of arm '{source}' first (learning_rate.py)")
         return float(read_json(path, ["chosen"])["chosen"])
 
-    def generator_overrides(self, seed: int) -> dict[str, Any]:
-        """Dotted keys of the generator of a seed: fine-tuning and sampling start anew."""
-        return {**self.root, "diffusion.seed": seed, "sampling.seed": seed}
-
-    def values(self, overrides: dict[str, Any]) -> Any:
-        """The params file as a whole, some values replaced: checked, and as it is written for a stage script."""
-        load_params(self.root_params, overrides)
-        values = read_yaml(self.root_params)
-        override(values, overrides, str(self.root_params))
-        return values
-
     def run_of(self, arm: str, seed: int) -> Path:
         """The folder of a run."""
         return self.folder / f"runs/{self.arms[arm].same_as or arm}-{seed}"
@@ -164,50 +146,40 @@ class Study:
             raise InputError(f"arms.yaml has no arm '{arm}'; it has {', '.join(self.arms)}")
         if (twin := self.arms[arm].same_as) is not None:
             raise InputError(f"arms.yaml: arm '{arm}' is the same as '{twin}'; run that")
-        changed = {**self.root, **self.arms[arm].overrides, "classifier.seed": seed}
+        changed = {**self.arms[arm].overrides, "classifier.seed": seed}
         if rate is not None:
-            shipped = load_params(self.root_params, changed).classifier
+            shipped = self.params(changed).classifier
             changed |= {"classifier.lr": rate, "classifier.head_lr": rate * shipped.head_lr / shipped.lr}
         return changed
 
 
 def load_study(folder: str | Path) -> Study:
-    """Read params.yaml of a study's folder and the arms file it names.
+    """Read params.yaml of a study's folder and the files it names.
 
     Raises:
-        InputError: a file cannot be read, a path of the data set is not set, or a name in the arms file is not that of
-            an arm of this study.
+        InputError: as for `load_pipeline`, or a name in the arms file is not that of an arm of this study.
     """
-    folder = Path(folder).resolve()
-    settings = read_yaml(folder / "params.yaml")
-    root = _dotted(settings["root"])
-    for key in ("dataset.images", "dataset.labels"):
-        if root.get(key, "") is None:
-            raise InputError(f"{folder / 'params.yaml'}: 'root.{key}' is empty; set it to a path on this machine")
-    file = folder / settings["arms"]
+    pipeline = load_pipeline(folder)
+    settings = read_yaml(pipeline.file)
+    file = pipeline.folder / settings["arms"]
     arms = {name: _arm(entry) for name, entry in read_yaml(file).items()}
     _check_names(arms, file)
     if (only := settings.get("only")) is not None:
         arms = {name: replace(arm, references=tuple(other for other in arm.references if other in only))
                 for name, arm in arms.items() if name in only}  # fmt: skip
-        _check_names(arms, folder / "params.yaml")
+        _check_names(arms, pipeline.file)
         if len(arms) < len(only):
             unknown = min(set(only) - set(arms))
-            raise InputError(f"{folder / 'params.yaml'}: 'only' names '{unknown}', which is no arm of {file}")
+            raise InputError(f"{pipeline.file}: 'only' names '{unknown}', which is no arm of {file}")
     base = settings.get("base")
+    rates = tuple(settings["learning_rates"])
     return Study(
-        name=settings["name"],
-        folder=folder,
+        **vars(pipeline),
         arms=arms,
         seeds=tuple(settings["seeds"]),
-        root=root,
-        root_params=folder / settings["root_params"],
-        data=(folder / settings["data"]).resolve(),
         resamples=settings["resamples"],
-        learning_rates=LearningRates(
-            tuple(settings["learning_rates"]), settings["learning_rate_seed"], settings["learning_rate_epochs"]
-        ),
-        base=None if base is None else folder / base,
+        learning_rates=LearningRates(rates, settings["learning_rate_seed"], settings["learning_rate_epochs"]),
+        base=None if base is None else pipeline.folder / base,
     )
 
 
@@ -221,8 +193,3 @@ def _check_names(arms: dict[str, Arm], file: Path) -> None:
         for other in (*arm.references, *filter(None, named)):
             if other not in arms:
                 raise InputError(f"{file}: arm '{name}' needs '{other}', which is no arm there")
-
-
-def _dotted(sections: dict[str, Any]) -> dict[str, Any]:
-    """{section: {key: value}} -> {section.key: value}."""
-    return {f"{section}.{key}": value for section, knobs in sections.items() for key, value in knobs.items()}

@@ -54,21 +54,3 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
         classes=table,
         about=rows[[name for name in SUBGROUPS if name in rows]].reset_index(drop=True),
     )
-
-
-def split_predictions(split: str, data: EvaluationSet, scores: np.ndarray) -> pd.DataFrame:
-    """Long table of one split, image by image: split, image, patient, finding, label (missing: unknown), probability.
-
-    Patients are in it for the intervals: it belongs into cached data, never into metrics.
-    """
-    findings = data.classes["name"].to_numpy()
-    return pd.DataFrame(
-        {
-            "split": split,
-            "image": np.repeat(data.names, len(findings)),
-            "patient": np.repeat(data.patients, len(findings)),
-            "finding": np.tile(findings, len(data.names)),
-            "label": pd.Series(data.labels.ravel()).astype("Int8"),
-            "probability": scores.ravel(),
-        }
-    )

@@ -66,7 +66,7 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
                 for split, part in table.groupby("split")
             }
     if first is None:
-        raise InputError(f"{study.folder / 'params.yaml'}: no arm or no seed")
+        raise InputError(f"{study.file}: no arm or no seed")
     parts = {str(split): part for split, part in first.groupby("split")}
     return Runs(
         groups=classes["group"].to_numpy(),

@@ -1,0 +1,73 @@
+"""The pipeline's parameters as a study takes them: its own params.yaml says only what differs."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from trcgl.config import Params, checked, overlay, override, read_yaml
+from trcgl.runtime.errors import InputError
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The pipeline as a study runs it.
+
+    Attributes:
+        name: of the study and of what it writes: metrics/<name>.csv, <name>_summary.csv, docs/figures/<name>.png.
+        folder: of the study, absolute; runs are in `folder/runs`.
+        data: absolute; the data folder it reads: images, labels, co-occurrence.
+        shipped: the values of the pipeline's params file with the study's presets over them.
+        root: what every run of the study changes in them.
+    """
+
+    name: str
+    folder: Path
+    data: Path
+    shipped: dict[str, Any]
+    root: dict[str, Any]
+
+    @property
+    def file(self) -> Path:
+        """The study's params file."""
+        return self.folder / "params.yaml"
+
+    def values(self, overrides: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+        """A params file for a stage script, checked: what the study changes, and dotted keys over it."""
+        values = copy.deepcopy(self.shipped)
+        overlay(values, self.root, f"{self.file}, root")
+        override(values, overrides, str(self.file))
+        checked(values, str(self.file))
+        return values
+
+    def params(self, overrides: Mapping[str, Any] = NOTHING) -> Params:
+        """The same, typed."""
+        return checked(self.values(overrides), str(self.file))
+
+
+def load_pipeline(folder: str | Path) -> Pipeline:
+    """Read the params.yaml of a study's folder and the files that its `parameters` name.
+
+    The first of these is complete; each other holds only what differs and lies over those before it.
+
+    Raises:
+        InputError: a file cannot be read, has a key that the pipeline does not know, or a path of the data set is not
+            set.
+    """
+    folder = Path(folder).resolve()
+    settings = read_yaml(folder / "params.yaml")
+    complete, *presets = (folder / name for name in settings["parameters"])
+    shipped = read_yaml(complete)
+    for preset in presets:
+        overlay(shipped, read_yaml(preset), str(preset))
+    root = settings["root"]
+    for key in ("images", "labels"):
+        if root.get("dataset", {}).get(key, "") is None:
+            raise InputError(
+                f"{folder / 'params.yaml'}: 'root.dataset.{key}' is empty; set it to a path on this machine"
+            )
+    return Pipeline(settings["name"], folder, (folder / settings["data"]).resolve(), shipped, root)

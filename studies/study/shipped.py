@@ -1,0 +1,29 @@
+"""Which samples of a study's generator are those that the shipped parameters would have drawn."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from study.parameters import Pipeline
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.config import checked
+from trcgl.diffusion.generator.rows import training_rows
+from trcgl.diffusion.sampling.counts import first_samples
+from trcgl.runtime.files import read_parquet
+
+
+def shipped_verdicts(study: Pipeline, synthetic: Path, audit: Path) -> pd.DataFrame:
+    """The verdicts on the samples that the params file itself would have drawn; a study draws more.
+
+    They are what it would have drawn, because a sample depends on its finding and number only, and its verdict is the
+    same too, but for one case: it was a twin of an earlier sample of another finding that would not have been drawn.
+    """
+    labels = read_parquet(study.data / "labels/labels.parquet", ["image", "split", "projection"])
+    classes = read_classes(study.data / "labels/classes.json")
+    rows = training_rows(labels, classes, list(ShardedImages(study.data / "images/diffusion").index["image"]))
+    samples = read_parquet(synthetic / "samples.parquet", ["sample", "target"])
+    sampling = checked(study.shipped, str(study.file)).sampling
+    shipped = samples[first_samples(samples["target"], rows, sampling)]
+    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
+    return verdicts[verdicts["sample"].isin(shipped["sample"])].reset_index(drop=True)
