@@ -15,20 +15,21 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from comparison.numbers import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
 from study.arms import Arm, LearningRates, Study, load_study
 from study.runs import real_files, steps_like, steps_on_real_images
-from study.summary import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
-from tests.import_graph import JOINT, ROOT
-from tests.tiny_project import commit, copy_project, run, set_params
-from trcgl.config import load_params, override
+from tests.import_graph import ROOT, STUDIES
+from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
+from trcgl.config import load_params, override, read_yaml
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
 
-FOLDER = ROOT / "studies" / "ablation"
+FOLDER = STUDIES / "ablation"
 EXTENDED = FOLDER / "extended"
-DAG = YAML(typ="safe").load(FOLDER / "dvc.yaml")["stages"]
+DOCUMENT = YAML(typ="safe").load(FOLDER / "dvc.yaml")
+DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
 EXTRA = ["duplicates", "duplicates_010", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
@@ -41,14 +42,15 @@ def test_the_arms_are_these():
     assert set(study.arms) == ARMS
     assert len(study.seeds) >= 5
     listed = {name: stage["matrix"]["arm"] for name, stage in DAG.items() if "arm" in stage.get("matrix", {})}
+    assert DOCUMENT["vars"] == [{"heads": HEADS}]
     assert listed == {
-        "learning_rate": HEADS, "head_arm": HEADS, "extra_arm": EXTRA, "default_arm": ["default"],
+        "learning_rate": "${heads}", "head_arm": "${heads}", "extra_arm": EXTRA, "default_arm": ["default"],
         "base_backbone": ["base_images"], "base_arm": ["base_images"],
     }  # fmt: skip
     for arm in EXTRA:
-        assert study.params(arm, 0).classifier.extra_source != "none"
+        assert study.arm_params(arm, 0).classifier.extra_source != "none"
     for arm in [*HEADS, "base_images"]:
-        assert study.params(arm, 0).classifier.extra_source == "none"
+        assert study.arm_params(arm, 0).classifier.extra_source == "none"
     assert [arm for arm, entry in study.arms.items() if entry.pretrained_like] == ["base_images"]
     assert [arm for arm, entry in study.arms.items() if entry.same_as] == ["real_only"]
     assert study.arms["real_only"].same_as == "trcgl"
@@ -66,11 +68,11 @@ def test_what_is_compared_with_what():
 def test_arms_differ_in_what_they_are_about_alone():
     """Every arm takes as many epochs as the default, pre-training included."""
     study = load_study(FOLDER)
-    trcgl = study.params("trcgl", 3, 0.004).classifier
+    trcgl = study.arm_params("trcgl", 3, 0.004).classifier
     for name, arm in study.arms.items():
         if arm.same_as or arm.shipped_samples:
             continue
-        knobs = study.params(name, 3, 0.004).classifier
+        knobs = study.arm_params(name, 3, 0.004).classifier
         changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(trcgl, key)}
         named = {key.removeprefix("classifier.") for other in (arm, study.arms["trcgl"]) for key in other.overrides}
         assert changed <= named | {"epochs"}
@@ -78,15 +80,14 @@ def test_arms_differ_in_what_they_are_about_alone():
         assert before + knobs.epochs == trcgl.epochs
         assert knobs.seed == 3
         assert knobs.lr == 0.004
-    assert study.generator_overrides(4)["diffusion.seed"] == 4
-    assert study.params("synthetic", 0).compute.threads == 1
+    assert study.arm_params("synthetic", 0).compute.threads == 1
 
 
 def test_the_default_is_what_is_shipped():
     study, shipped = load_study(FOLDER), load_params(ROOT / "params.yaml")
-    params = study.params("default", 7, study.chosen_rate("default"))
+    params = study.arm_params("default", 7, study.chosen_rate("default"))
     assert replace(params.classifier, seed=shipped.classifier.seed) == shipped.classifier
-    assert study.root["sampling.images_per_finding"] >= (shipped.sampling.images_per_finding or 0)
+    assert (study.params().sampling.images_per_finding or 0) >= (shipped.sampling.images_per_finding or 0)
 
 
 def test_the_grid_is_around_the_shipped_rate_and_takes_half_the_epochs():
@@ -99,18 +100,18 @@ def test_the_grid_is_around_the_shipped_rate_and_takes_half_the_epochs():
     assert (knobs.head, knobs.lr, knobs.epochs, knobs.seed) == ("csra", grid.tried[0], grid.epochs, grid.seed)
 
 
-def test_the_heads_rate_keeps_its_ratio(tmp_path: Path):
-    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
-    set_params(tmp_path / "params.yaml", {"classifier.lr": 0.0003, "classifier.head_lr": 0.003})
-    knobs = replace(load_study(FOLDER), root_params=tmp_path / "params.yaml").params("trcgl", 0, 0.001).classifier
+def test_the_heads_rate_keeps_its_ratio():
+    study = load_study(FOLDER)
+    study.shipped["classifier"] |= {"lr": 0.0003, "head_lr": 0.003}
+    knobs = study.arm_params("trcgl", 0, 0.001).classifier
     assert (knobs.lr, knobs.head_lr) == pytest.approx((0.001, 0.01))
 
 
 def test_a_wrong_name_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="has no arm 'synthetics'"):
-        load_study(FOLDER).params("synthetics", 0)
+        load_study(FOLDER).arm_params("synthetics", 0)
     with pytest.raises(InputError, match="arm 'real_only' is the same as 'trcgl'"):
-        load_study(FOLDER).params("real_only", 0)
+        load_study(FOLDER).arm_params("real_only", 0)
     with pytest.raises(InputError, match=r"has no key 'sampling\.images'"):
         override({"sampling": {"steps": 1}}, {"sampling.images": 3}, "params.yaml")
     with pytest.raises(InputError, match="has no place for results"):
@@ -123,7 +124,7 @@ def test_a_wrong_name_is_one_line(tmp_path: Path):
 
 
 def made_up_study(arms: dict[str, Arm]) -> Study:
-    return Study("made_up", Path(), arms, (0, 1, 2), {}, Path(), Path(), 150, LearningRates((0.1,), 9, 1))
+    return Study("made_up", Path(), Path(), {}, {}, arms, (0, 1, 2), 150, LearningRates((0.1,), 9, 1))
 
 
 def made_up_runs() -> tuple[Runs, Study]:
@@ -253,7 +254,9 @@ def test_a_generator_is_what_the_root_pipeline_would_make():
     data = {dep for stage in stages for dep in stage["deps"] if dep.startswith("data/")} - written
     data.remove("data/models/baseline")  # The judge: the study's own
     assert {Path(dep).parts[1] for dep in data} <= {*GENERATOR["LINKED"], "assets"}
-    assert {f"../../{dep}" for dep in data} <= {dep.split("#")[0] for dep in DAG["generator"]["deps"]}
+    assert {f"../../{dep}" for dep in data} <= {
+        dep.replace("${data}", "../../data") for dep in DAG["generator"]["deps"]
+    }
     knobs = {knob.split(".")[0] for stage in stages for knob in stage["params"]} - {"compute", "labels"}
     assert knobs <= {knob.split(".")[0] for knob in DAG["generator"]["params"][1]["../../params.yaml"]}
 
@@ -262,16 +265,12 @@ def test_a_generator_is_what_the_root_pipeline_would_make():
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two heads, data arms and the default, and two seeds."""
     folder = copy_project(tmp_path_factory.mktemp("ablation") / "project")
-    shutil.copytree(
-        FOLDER, folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "extended", "__pycache__")
-    )
-    shutil.copytree(JOINT, folder / "studies/code", ignore=shutil.ignore_patterns("*.json", "dvc.lock"))
+    study = copy_studies(folder) / "ablation"
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
     # So that the number drawn limits how many extra images the default takes, and not their ratio
     set_params(folder / "params.yaml", {"classifier.extra_ratio": 1.0})
-    study = folder / "studies/ablation"
     set_params(
         study / "params.yaml",
         {
@@ -288,6 +287,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in GENERATOR["STAGES"]:
         (folder / f"stages/{stage}.py").write_text(STAND_INS.get(stage, ""))
     commit(folder, "study")
+    run(folder, "dvc", "repro", "--quiet", "cache_images", "build_cooccurrence")
     run(study, "dvc", "repro", "--quiet", "dvc.yaml")
     commit(folder, "run")
     return folder
@@ -301,9 +301,8 @@ def fewer_arms(arms: Any) -> None:
 
 
 def fewer_stages(dag: Any) -> None:
+    dag["vars"][0]["heads"] = ["bce_linear", "trcgl"]
     stages = dag["stages"]
-    for name in ("learning_rate", "head_arm"):
-        stages[name]["matrix"]["arm"] = ["bce_linear", "trcgl"]
     stages["extra_arm"]["matrix"]["arm"] = ["synthetic"]
     del stages["base_backbone"], stages["base_arm"]
 
@@ -404,23 +403,25 @@ def test_seeds_and_arms_really_differ(project: Path):
     assert not any(a.equals(b) for i, a in enumerate(tables) for b in tables[:i])
     seeds = [pd.read_parquet(runs / f"generator-{seed}/synthetic/samples.parquet")["seed"] for seed in (0, 1)]
     assert not seeds[0].equals(seeds[1])
-    assert not list(project.glob(".resume/ablation*/*"))
+    assert not list(project.glob("studies/.resume/ablation*/*"))
 
 
 def test_nothing_runs_again(project: Path):
     assert outdated(project) == set()
 
 
-def test_changed_code_is_known_to_the_arms_that_run_it_alone(project: Path):
-    code = project / "studies/code"
+def test_changed_code_is_known_to_the_stages_that_run_it_alone(project: Path):
+    """Of a room and of the comparison; not of runtime, and byte code is no change."""
+    cache = project / "src/trcgl/classifier/training/__pycache__"
     try:
-        with (project / "src/trcgl/audit/card.py").open("a") as module:
-            module.write("# changed\n")
-        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
-        assert outdated(project) == {"generator@0", "generator@1"}
+        for changed in ("src/trcgl/audit/card.py", "src/trcgl/runtime/disk.py", "studies/comparison/figure.py"):
+            with (project / changed).open("a") as module:
+                module.write("# changed\n")
+        cache.mkdir(exist_ok=True)
+        (cache / "train.cpython-300.pyc").write_bytes(b"made by another Python")
+        assert outdated(project) == {"generator@0", "generator@1", "summary"}
     finally:
-        run(project, "git", "checkout", "-q", "src")
-        run(code, "dvc", "repro", "--quiet", "dvc.yaml")
+        run(project, "git", "checkout", "-q", ".")
 
 
 def test_one_more_seed_runs_nothing_else(project: Path):
@@ -439,8 +440,7 @@ def test_one_more_arm_runs_nothing_else(project: Path):
     more = {"group": "heads", "references": ["bce_linear"], "overrides": {"classifier.head": "csra"}}
     try:
         edit(study / "arms.yaml", lambda arms: arms.update(csra=more))
-        for stage in ("learning_rate", "head_arm"):
-            edit(study / "dvc.yaml", lambda dag, stage=stage: dag["stages"][stage]["matrix"]["arm"].append("csra"))
+        edit(study / "dvc.yaml", lambda dag: dag["vars"][0]["heads"].append("csra"))
         assert outdated(project) == {"learning_rate@csra", "head_arm@csra-0", "head_arm@csra-1", "summary"}
     finally:
         run(project, "git", "checkout", "-q", "studies")
@@ -454,7 +454,7 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
         shutil.copy(FOLDER / name, study / name)
     try:
         for script in ("pretrain_backbone", "train_arm"):
-            run(study, "sh", "-c", f"PYTHONPATH=../../src python {script}.py base_images 0")
+            run(study, "sh", "-c", f"PYTHONPATH=../../src:.. python {script}.py base_images 0")
         before = pd.read_csv(study / "runs/backbone-base_images-0/history.csv")
         after = pd.read_csv(study / "runs/base_images-0/history.csv")
         assert len(before) == len(after) == 1
@@ -463,10 +463,11 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
 
 
 def test_an_arm_with_another_sampler_takes_as_many_steps(project: Path):
-    study = replace(load_study(EXTENDED), data=project / "data", root_params=project / "params.yaml")
+    shipped = read_yaml(project / "params.yaml")
+    study = replace(load_study(EXTENDED), data=project / "data", shipped=shipped)
     files = real_files(study.data)
     trcgl, class_aware = (
-        steps_on_real_images(study.params(arm, 0).classifier, files) for arm in ("trcgl", "class_aware_sampling")
+        steps_on_real_images(study.arm_params(arm, 0).classifier, files) for arm in ("trcgl", "class_aware_sampling")
     )
     assert steps_like(study, "class_aware_sampling", files) == trcgl > class_aware
     assert steps_like(study, "gate_only", files) is None

@@ -1,10 +1,13 @@
-"""The studies beside the ablation study: same scripts, other arms, other images."""
+"""The studies as a DVC project of their own: what their stages list, their arms, images and parameters."""
 
-import json
 import math
 import os
+import runpy
 import shutil
-import sys
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,65 +15,84 @@ import pytest
 from ruamel.yaml import YAML
 
 from study.arms import JUDGE, Study, load_study
+from study.parameters import load_pipeline
 from study.workplace import run_stages
-from tests.import_graph import JOINT, ROOT
-from tests.tiny_project import run, set_params
-from trcgl.config import load_params
+from tests.import_graph import ROOT, STUDIES, all_imports, needed_rooms
+from tests.tiny_project import commit, copy_project, copy_studies, environment, run, set_params
+from trcgl.config import checked, load_params
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 
-STUDIES = ROOT / "studies"
 CORE = load_study(STUDIES / "ablation")
+DAGS = {
+    study: YAML(typ="safe").load(STUDIES / study / "dvc.yaml")
+    for study in ("ablation", "ablation/extended", "confirmation", "real_xrays", "pretrain")
+}
+CODE = [
+    (study, name)
+    for study, dag in DAGS.items()
+    for name, stage in dag["stages"].items()
+    if study != "pretrain" and "python" in stage["cmd"]  # Pre-training is an hour: begun on purpose, not by an edit
+]
 
 
-def matrices(folder: Path) -> dict[str, list[str]]:
+def matrices(study: str) -> dict[str, list[str]]:
     """Stage of a study's dvc.yaml -> its arms."""
-    stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
-    return {name: stage["matrix"]["arm"] for name, stage in stages.items() if "arm" in stage.get("matrix", {})}
+    stages, heads = DAGS[study]["stages"], DAGS[study]["vars"][0]["heads"]
+    arms = {name: stage["matrix"]["arm"] for name, stage in stages.items() if "arm" in stage.get("matrix", {})}
+    return {name: heads if listed == "${heads}" else listed for name, listed in arms.items()}
 
 
-def test_the_joint_hash_is_that_of_sha256sum(tmp_path: Path):
-    files = ["../a.py", "../b/c.py", "../b/d.py"]
-    folder = tmp_path / "code"
-    folder.mkdir()
-    for file in files:
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# {file}\n")
-    shutil.copy(JOINT / "joint_hash.py", folder)
+def within(room: str, folders: Iterable[str]) -> bool:
+    return any(room == folder or room.startswith(f"{folder}/") for folder in folders)
 
-    def joint() -> str:
-        run(folder, sys.executable, "joint_hash.py", "../train.py")
-        return json.loads((folder / "train.json").read_text())["sha256"]
 
-    YAML().dump({"stages": {"train": {"deps": ["joint_hash.py", *reversed(files)]}}}, folder / "dvc.yaml")
-    before = joint()
-    assert before == run(folder, "sh", "-c", f"sha256sum {' '.join(files)} | sha256sum").split()[0]
-    (tmp_path / "not_listed.py").touch()
-    (tmp_path / "a.py").touch()
-    assert joint() == before
-    (tmp_path / "b/d.py").write_text("# changed\n")
-    assert joint() != before
+@pytest.mark.parametrize(("study", "name"), CODE)
+def test_a_stage_lists_its_scripts_and_its_rooms(study: str, name: str):
+    """Its script and those of the pipeline that it runs, the rooms of all of them, and nothing else of the code."""
+    folder = STUDIES / study
+    stage = DAGS[study]["stages"][name]
+    script = (folder / stage["cmd"].split()[2]).resolve()
+    of_pipeline = [ROOT / f"stages/{part}.py" for part in runpy.run_path(str(script)).get("STAGES", ())]
+    packages = {path.relative_to(STUDIES).parts[0] for path in all_imports(script) if path.is_relative_to(STUDIES)}
+    needed = needed_rooms([script, *of_pipeline])
+    code = {Path(os.path.normpath(folder / dep)) for dep in stage["deps"] if "${" not in dep}
+    rooms = {path.relative_to(STUDIES / "rooms").as_posix() for path in code if path.is_relative_to(STUDIES / "rooms")}
+    others = {path for path in code if path.suffix == ".py" and not path.is_relative_to(STUDIES / "rooms")}
+    assert others == {script, *of_pipeline}
+    assert {path.name for path in code if path.parent == STUDIES} == packages
+    assert not [room for room in needed if not within(room, rooms)]
+    assert not [room for room in rooms if room not in needed and not any(within(other, [room]) for other in needed)]
+
+
+@pytest.mark.parametrize("study", DAGS)
+def test_a_stage_runs_the_working_copys_code(study: str):
+    """The source itself first on the path, then the studies' packages; `rooms` is a link that DVC alone follows."""
+    for stage in DAGS[study]["stages"].values():
+        if "python" in stage["cmd"]:
+            source, packages = stage["cmd"].split()[0].removeprefix("PYTHONPATH=").split(":")
+            assert (STUDIES / study / source).resolve() == ROOT / "src"
+            assert (STUDIES / study / packages).resolve() == STUDIES
+    assert (STUDIES / "rooms").resolve() == ROOT / "src/trcgl"
 
 
 def test_the_extended_study_is_beside_the_core_studys_trcgl():
-    folder = STUDIES / "ablation/extended"
-    study = load_study(folder)
+    study = load_study(STUDIES / "ablation/extended")
     assert study.arms["trcgl"].overrides == CORE.arms["trcgl"].overrides
     assert set(study.seeds) <= set(CORE.seeds)
     assert (study.learning_rates, study.data, study.resamples) == (CORE.learning_rates, CORE.data, CORE.resamples)
-    assert study.root["compute.threads"] == CORE.root["compute.threads"]
+    assert study.params().compute == CORE.params().compute
     others = [name for name in study.arms if name != "trcgl"]
-    assert matrices(folder) == {"learning_rate": others, "arm": others}
+    assert matrices("ablation/extended") == {"learning_rate": others, "arm": others}
     assert all(study.arms[name].references == ("trcgl",) for name in others)
     assert all(study.arms[name].learning_rate_of == name for name in others)
 
 
 def test_extended_arms_differ_in_what_they_are_about_alone():
     study = load_study(STUDIES / "ablation/extended")
-    trcgl = study.params("trcgl", 3, 0.004).classifier
+    trcgl = study.arm_params("trcgl", 3, 0.004).classifier
     for name, arm in study.arms.items():
-        knobs = study.params(name, 3, 0.004).classifier
+        knobs = study.arm_params(name, 3, 0.004).classifier
         changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(trcgl, key)}
         assert changed <= {key.removeprefix("classifier.") for key in arm.overrides}
         assert knobs.extra_source == "none"
@@ -78,7 +100,7 @@ def test_extended_arms_differ_in_what_they_are_about_alone():
         repeats = (knobs.sampler, knobs.repeat_threshold) != (trcgl.sampler, trcgl.repeat_threshold)
         assert (arm.steps_like == "trcgl") == repeats
     for part in ("gate", "attention", "graph"):
-        knobs = study.params(f"{part}_only", 0).classifier
+        knobs = study.arm_params(f"{part}_only", 0).classifier
         strengths = {key: getattr(knobs, f"{key}_strength") for key in ("gate", "attention", "graph")}
         assert strengths.pop(part) > 0
         assert set(strengths.values()) == {0}
@@ -90,6 +112,7 @@ def with_paths(folder: Path) -> Study:
     copied.mkdir(parents=True)
     shutil.copytree(STUDIES / "ablation", folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "ext*"))
     shutil.copytree(ROOT / "presets", folder / "presets")
+    shutil.copy(ROOT / "params.yaml", folder)
     shutil.copy(STUDIES / "real_xrays/params.yaml", copied / "params.yaml")
     paths = {"root.dataset.images": "/data/nih/images", "root.dataset.labels": "/data/nih/labels.csv"}
     set_params(copied / "params.yaml", paths)
@@ -101,12 +124,12 @@ def test_a_study_on_other_images_has_its_arms_data_and_seeds(name: str, tmp_path
     study = load_study(STUDIES / name) if name == "confirmation" else with_paths(tmp_path)
     assert JUDGE in study.arms
     rivals = [arm for arm in study.arms if arm != "default"]
-    assert matrices(STUDIES / name) == {"learning_rate": rivals, "head_arm": rivals, "default_arm": ["default"]}
+    assert matrices(name) == {"learning_rate": rivals, "head_arm": rivals, "default_arm": ["default"]}
     assert set(study.arms["default"].references) == set(rivals)
     assert {arm: study.arms[arm].overrides for arm in rivals} == {arm: CORE.arms[arm].overrides for arm in rivals}
     assert study.data == study.folder / "data" != CORE.data
-    shipped, grid = load_params(study.root_params), study.learning_rates
-    default = study.params("default", 0)
+    shipped, grid = checked(study.shipped, name), study.learning_rates
+    default = study.arm_params("default", 0)
     assert replace(default.classifier, seed=shipped.classifier.seed) == shipped.classifier
     assert grid.seed not in study.seeds
     assert min(grid.tried) < shipped.classifier.lr < max(grid.tried)
@@ -125,6 +148,37 @@ def test_the_studies_write_different_files(tmp_path: Path):
 def test_real_xrays_ask_for_their_folder():
     with pytest.raises(InputError, match=r"real_xrays/params.yaml: 'root.dataset.images' is empty; set it to a path"):
         load_study(STUDIES / "real_xrays")
+
+
+def test_a_preset_lies_over_the_params_file_and_the_study_over_both(tmp_path: Path):
+    study = tmp_path / "study"
+    study.mkdir()
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "preset.yaml").write_text("dataset: {name: nih, seed: 7}\nclassifier: {backbone_options: {}}\n")
+    (study / "params.yaml").write_text(
+        "name: mine\nparameters: [../params.yaml, ../preset.yaml]\ndata: ../data\nroot: {dataset: {seed: 8}}\n"
+    )
+    pipeline, root = load_pipeline(study), load_params(ROOT / "params.yaml")
+    params = pipeline.params({"classifier.seed": 9})
+    assert (params.dataset.name, params.dataset.seed, params.classifier.seed) == ("nih", 8, 9)
+    assert (params.classifier.backbone_options, params.images) == ({}, root.images)
+    assert pipeline.shipped["dataset"]["seed"] == 7
+    assert pipeline.data == tmp_path / "data"
+    (study / "params.yaml").write_text("name: mine\nparameters: [../params.yaml]\ndata: .\nroot: {dataset: {sed: 8}}\n")
+    with pytest.raises(InputError, match=r"params.yaml, root: unknown key 'dataset.sed'; did you mean 'seed'\?"):
+        load_pipeline(study).params()
+
+
+def test_the_base_generator_saw_other_patients_and_no_tail_finding():
+    params, shipped = load_pipeline(STUDIES / "pretrain").params(), CORE.params()
+    assert params.dataset.seed not in (
+        shipped.dataset.seed,
+        load_pipeline(STUDIES / "confirmation").params().dataset.seed,
+    )
+    assert set(params.labels.exclude_images_with) > set(shipped.labels.exclude_images_with)
+    assert params.images == shipped.images
+    assert CORE.base is not None
+    assert CORE.base.resolve() == load_pipeline(STUDIES / "pretrain").data
 
 
 def test_an_arm_that_needs_another_brings_it(tmp_path: Path):
@@ -159,3 +213,90 @@ def test_stages_run_elsewhere_and_continue_where_they_stopped(tmp_path: Path, mo
     (project / "stages/second.py").write_text(second)
     assert (run() / "made").read_text() == os.pathsep.join([str(project / "src"), "/elsewhere"])
     assert (seen / "count").read_text() == "knob: 1\n"
+
+
+ROOT_PIPELINE = """
+stages:
+  make:
+    cmd: mkdir -p data/made && grep k params.yaml > data/made/k && cp params.yaml metrics.yaml
+    params: [k]
+    outs: [data/made]
+    metrics: [metrics.yaml: {cache: false}]
+"""
+
+
+def test_the_root_knows_nothing_of_the_studies(tmp_path: Path):
+    """What a user does in a fresh clone, with one stage in place of the pipeline."""
+    start, clone, remote = (tmp_path / name for name in ("start", "clone", "remote"))
+    start.mkdir()
+    copy_studies(start)
+    for name in (".dvc/config", ".dvcignore"):
+        (start / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, start / name)
+    (start / ".gitignore").write_text("/data/\n")
+    (start / "dvc.yaml").write_text(ROOT_PIPELINE)
+    (start / "params.yaml").write_text("k: 1\n")
+    run(start, "git", "init", "-q", "-b", "main")
+    for project in (start, clone):
+        if project is clone:
+            run(start, "git", "clone", "-q", ".", str(clone))
+        run(project, "git", "config", "user.email", "test@example.org")
+        run(project, "git", "config", "user.name", "test")
+        run(project, "dvc", "remote", "add", "--local", "-d", "there", str(remote))
+        if project is start:
+            run(start, "dvc", "repro", "-q")
+            commit(start, "run")
+            run(start, "dvc", "push", "-q")
+    said = {
+        command: run(clone, "dvc", *command.split())
+        for command in (
+            "pull", "checkout", "status", "dag", "repro", "exp run -n more -S k=2", "exp show --csv", "metrics diff",
+            "metrics show", "plots show", "checkout --force", "exp apply more", "exp save -n again",
+        )
+    }  # fmt: skip
+    assert "up to date" in said["status"]
+    assert "2" in said["metrics diff"]
+    for command, text in said.items():
+        assert not [word for word in ("studies", "ablation", "WARNING", "ERROR") if word in text], (command, text)
+
+
+STAND_IN = """
+import sys, time
+from pathlib import Path
+stage = Path(sys.argv[0]).stem
+with Path("ran").open("a") as ran:
+    print(stage, file=ran)
+if stage == "parse_labels" and not Path("PLACE/go").exists():
+    Path("PLACE/waits").touch()
+    time.sleep(60)
+for name in ("labels", "images/diffusion", "graph"):
+    Path("data", name).mkdir(parents=True, exist_ok=True)
+    Path("data", name, "made").write_text(Path("ran").read_text())
+"""
+
+
+def test_a_killed_study_continues_where_it_was(tmp_path: Path):
+    """Its state is in studies/.resume, also of what runs inside it, and goes when it is done."""
+    project = copy_project(tmp_path / "project")
+    studies = copy_studies(project)
+    for script in (project / "stages").glob("*.py"):
+        script.write_text(STAND_IN.replace("PLACE", str(tmp_path)))
+    commit(project, "studies")
+    command = ["dvc", "repro", "-q", "pretrain/dvc.yaml:data"]
+    running = subprocess.Popen(command, cwd=studies, env=environment(), start_new_session=True)
+    until = time.monotonic() + 60
+    while not (tmp_path / "waits").exists():
+        assert running.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert list(studies.glob(".resume/pretrain-data/*/state-*.pt"))
+    assert not (studies / "pretrain/data").exists()
+    (tmp_path / "go").touch()
+    run(studies, *command)
+    ran = (studies / "pretrain/data/graph/made").read_text().split()
+    assert ran == ["make_phantom", "scan_images", "parse_labels", "parse_labels", "cache_images", "build_cooccurrence"]
+    assert not list(studies.glob(".resume/pretrain-data/*"))
+    assert not (project / ".resume").exists()
+    assert "studies" not in run(project, "git", "status", "--short").replace("studies/pretrain/dvc.lock", "")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.import_graph import ROOT
+from tests.import_graph import ROOT, STUDIES
 
 COPIED = (
     "src",
@@ -87,17 +87,27 @@ def copy_project(folder: Path, values: dict[str, Any] | None = None) -> Path:
     return folder
 
 
+def copy_studies(project: Path) -> Path:
+    """The committed files of the studies, not what their runs left."""
+    left = shutil.ignore_patterns("tmp", "cache", ".resume", "logs", "runs", "data", "base", "dvc.lock", "__pycache__")
+    return shutil.copytree(STUDIES, project / "studies", symlinks=True, ignore=left)
+
+
 def commit(folder: Path, message: str) -> None:
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-q", "-m", message)
 
 
+def environment() -> dict[str, str]:
+    """As a user's: this interpreter's programs first on the path, nothing of a run around this one."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    return env
+
+
 def run(folder: Path, *command: str, expect: int = 0) -> str:
     """Run a command in the copy with this interpreter's programs first on the path; returns stdout and stderr."""
-    programs = Path(sys.executable).parent
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
-    env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     output = done.stdout + done.stderr
     assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}:\n{output[-4000:]}"
     return output
