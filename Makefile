@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test lint plots docs requirements
+.PHONY: help install repro test test-quick lint plots docs requirements
+# A test process per core, each with one thread (tests/conftest.py); more than eight would mostly wait for memory
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(BIN)/.installed  ## create .venv with the pinned packages and this one; repro, test and plots do so, too
 
@@ -17,7 +19,10 @@ repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded d
 	dvc repro
 
 test: $(BIN)/.installed-dev  ## run all tests
-	python -m pytest
+	python -m pytest $(SIDE_BY_SIDE)
+
+test-quick: $(BIN)/.installed-dev  ## run all tests but the slow ones: under two minutes
+	python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html
 	python -m trcgl.report.plots_page .dvc/tmp/plots_page.html

@@ -20,7 +20,7 @@ from tests.doc_pages import films
 from tests.import_graph import ROOT
 from tests.inference_cases import PREPARATION, mixed_folder, noise
 from tests.test_evaluation_external import save_model
-from tests.tiny_project import commit, copy_project, run, set_params
+from tests.tiny_project import commit, copy_project, run, set_params, stand_in_stages
 from trcgl.diffusion.generator.rows import training_rows
 from trcgl.images.manifest import scan_images
 
@@ -42,8 +42,7 @@ def make_project(folder: Path) -> Path:
     # What the user sets before a first run without a network, and small enough for 24 images
     weights = dict.fromkeys(("baseline.initial_weights", "classifier.initial_weights"))
     set_params(project / "presets/folder.yaml", weights | SMALL)
-    for script in (project / "stages").glob("*.py"):
-        shutil.copy(ROOT / "tests/stand_in_stage.py", script)
+    stand_in_stages(project)
     write_stand_ins(project / "stand_in", folder, data)
     write_scans(project)
     (project / "tests").mkdir()
