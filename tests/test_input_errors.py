@@ -1,12 +1,10 @@
 """Each kind of bad input is one line and exit code 1, or a counted record; the table in the docs lists them all."""
 
-import importlib.util
 import re
 import shutil
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from tests.input_cases import CASES
 from tests.input_cases.case import MODEL, Case, good_project
 from tests.input_cases.others import OTHERS
 from tests.input_cases.table import case_id, table
+from tests.stage_scripts import script
 from tests.test_evaluation_external import save_model
 from trcgl.artifacts.shards import ShardWriter
 from trcgl.cli import main as command
@@ -25,17 +24,6 @@ from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import exit_code
 
 EARLY = ("scan_images", "parse_labels", "cache_images")
-
-
-@cache
-def script(stage: str) -> ModuleType:
-    """A stage script, imported once: starting a process for each case would take minutes."""
-    spec = importlib.util.spec_from_file_location(f"stage_{stage}", ROOT / "stages" / f"{stage}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,9 @@
-"""Bad input at the level a user meets it: one line on stderr, exit code 1, nothing written, nothing lost."""
+"""Bad input at the level a user meets it: one line on stderr, exit code 1, nothing written, nothing lost.
 
+Processes as DVC starts them meet a good folder and one that is missing; for the rest, the scripts' `main` is enough.
+"""
+
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +11,24 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.stage_scripts import script
 from tests.tiny_project import copy_project, set_params, stage
+from trcgl.runtime.errors import exit_code
 
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position\n"
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("stage_errors") / "project")
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project on a folder of twelve NIH-like images of six patients, two findings in each split."""
-    folder = copy_project(tmp_path / "project")
+    folder = tmp_path / "project"
+    shutil.copytree(copied, folder, symlinks=True)
+    monkeypatch.chdir(folder)
     images = tmp_path / "images"
     images.mkdir()
     lines = []
@@ -41,9 +54,19 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def fails(folder: Path, name: str) -> str:
-    """The one line a failing stage prints."""
-    output = stage(folder, name, expect=1)
+def passes(name: str) -> None:
+    assert exit_code(script(name).main) == 0
+
+
+def fails(name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a failing stage prints."""
+    capsys.readouterr()
+    assert exit_code(script(name).main) == 1
+    said = capsys.readouterr()
+    return only_line(said.out + said.err)
+
+
+def only_line(output: str) -> str:
     lines = output.strip().splitlines()
     assert len(lines) == 1, output
     assert lines[0].startswith("error: ")
@@ -61,14 +84,14 @@ def test_the_early_stages_run_on_a_good_folder(project: Path):
 
 def test_a_missing_image_folder(project: Path):
     set_params(project / "params.yaml", {"dataset.images": "/nowhere/images"})
-    assert "/nowhere/images: no such folder; set 'dataset.images'" in fails(project, "scan_images")
+    assert "/nowhere/images: no such folder; set 'dataset.images'" in only_line(stage(project, "scan_images", expect=1))
     assert not (project / "data/manifest.parquet").exists()
 
 
-def test_an_unknown_key(project: Path):
+def test_an_unknown_key(project: Path, capsys: pytest.CaptureFixture[str]):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("min_positives:", "min_positive:"))
-    assert "unknown key 'labels.min_positive'; did you mean 'min_positives'?" in fails(project, "parse_labels")
+    assert "unknown key 'labels.min_positive'; did you mean 'min_positives'?" in fails("parse_labels", capsys)
 
 
 @pytest.mark.parametrize(
@@ -83,38 +106,40 @@ def test_an_unknown_key(project: Path):
     ],
     ids=["missing column", "empty file", "no rows"],
 )
-def test_a_wrong_label_file_keeps_what_was_made(project: Path, content: str, message: str):
-    stage(project, "scan_images")
-    stage(project, "parse_labels")
+def test_a_wrong_label_file_keeps_what_was_made(
+    project: Path, content: str, message: str, capsys: pytest.CaptureFixture[str]
+):
+    passes("scan_images")
+    passes("parse_labels")
     before = (project / "data/labels/labels.parquet").read_bytes()
     (project.parent / "labels.csv").write_text(content)
-    assert message in fails(project, "parse_labels")
+    assert message in fails("parse_labels", capsys)
     assert (project / "data/labels/labels.parquet").read_bytes() == before
 
 
-def test_a_label_file_that_is_an_image(project: Path):
-    stage(project, "scan_images")
+def test_a_label_file_that_is_an_image(project: Path, capsys: pytest.CaptureFixture[str]):
+    passes("scan_images")
     image = next((project.parent / "images").iterdir())
     set_params(project / "params.yaml", {"dataset.labels": str(image)})
-    assert str(image) in fails(project, "parse_labels")
+    assert str(image) in fails("parse_labels", capsys)
 
 
-def test_a_split_without_positives(project: Path):
-    stage(project, "scan_images")
+def test_a_split_without_positives(project: Path, capsys: pytest.CaptureFixture[str]):
+    passes("scan_images")
     text = (project.parent / "labels.csv").read_text()
     rows = [line.replace("Mass|Nodule", "No Finding").replace("Mass", "No Finding")
             if line.split(",")[3] in ("2", "5") else line for line in text.splitlines()]  # fmt: skip
     (project.parent / "labels.csv").write_text("\n".join(rows) + "\n")
-    line = fails(project, "parse_labels")
+    line = fails("parse_labels", capsys)
     assert "test" in line
     assert "positive" in line
 
 
-def test_a_patient_in_two_splits_of_a_split_file(project: Path):
-    stage(project, "scan_images")
+def test_a_patient_in_two_splits_of_a_split_file(project: Path, capsys: pytest.CaptureFixture[str]):
+    passes("scan_images")
     with (project.parent / "splits.csv").open("a") as handle:
         handle.write("0,test\n")
-    assert "splits.csv" in fails(project, "parse_labels")
+    assert "splits.csv" in fails("parse_labels", capsys)
 
 
 def test_missing_and_truncated_images_are_counted_rows(project: Path):
@@ -122,7 +147,7 @@ def test_missing_and_truncated_images_are_counted_rows(project: Path):
     images[0].unlink()
     images[5].write_bytes(images[5].read_bytes()[:200])
     for name in ("scan_images", "parse_labels", "cache_images"):
-        stage(project, name)
+        passes(name)
     rejected = pd.read_parquet(project / "data/labels/rejected.parquet")
     assert rejected[["image", "reason"]].to_numpy().tolist() == [[images[0].name, "image file missing"]]
     unreadable = pd.read_parquet(project / "data/images/unreadable.parquet")
@@ -130,9 +155,9 @@ def test_missing_and_truncated_images_are_counted_rows(project: Path):
     assert len(pd.read_parquet(project / "data/images/classifier/index.parquet")) == 10
 
 
-def test_a_folder_without_one_readable_image(project: Path):
-    stage(project, "scan_images")
-    stage(project, "parse_labels")
+def test_a_folder_without_one_readable_image(project: Path, capsys: pytest.CaptureFixture[str]):
+    passes("scan_images")
+    passes("parse_labels")
     for image in (project.parent / "images").iterdir():
         image.write_bytes(b"no picture")
-    assert "none of 12 images could be read" in fails(project, "cache_images")
+    assert "none of 12 images could be read" in fails("cache_images", capsys)
