@@ -88,6 +88,7 @@ def test_a_calibration_of_other_findings_does_not_load(tmp_path: Path):
         Classifier.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_files_have_the_same_bytes_in_every_process(tmp_path: Path):
     build().save(tmp_path / "here")
     script = "import sys; from tests.test_classifier_model import build; build().save(sys.argv[1])"

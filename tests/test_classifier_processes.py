@@ -136,6 +136,7 @@ def trained(folder: Path, processes: int) -> tuple[pd.DataFrame, dict[str, torch
     return pd.read_csv(folder / "metrics/classifier_history.csv"), weights, done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
     """Through the stage, with a frozen phase, extra images of less weight, noise, two micro-batches and a new head."""
     data = with_synthetic(separable(), 30)

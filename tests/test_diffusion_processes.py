@@ -90,6 +90,7 @@ def trained(folder: Path, processes: int) -> tuple[dict[str, Tensor], pd.DataFra
     return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"], log
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_generator_of_one(tmp_path: Path):
     """All three phases: autoencoder, base, and prompt tokens with LoRA on U-Net and text encoder."""
     one, curve, loss, _ = trained(project(tmp_path / "one"), 1)

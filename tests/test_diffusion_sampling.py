@@ -358,6 +358,7 @@ def finish(running: "subprocess.Popen[str]") -> str:
     return output
 
 
+@pytest.mark.slow
 def test_two_processes_and_one_that_was_killed_half_way_leave_the_same_bits(model: Path, tmp_path: Path) -> None:
     shared, killed = project(tmp_path / "shared", model), project(tmp_path / "killed", model)
     running = start(killed, 1)

@@ -43,6 +43,8 @@ def test_every_block_says_what_it_is(page: Path):
         assert block.reason != "", f"{where}: say why: <!-- no-test: reason -->"
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("documentation")
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
 def test_every_block_runs(page: Path, finished: Path, server: str):
     project = finished.parent / page.stem

@@ -212,6 +212,7 @@ def test_overlays_of_positive_findings_or_of_the_likeliest(folder: Path, said: l
     assert said[-1] == "1 images, 0 positive findings, 1 overlays in one"
 
 
+@pytest.mark.slow
 def test_three_lines_in_a_clean_process_elsewhere(folder: Path):
     """Without the project's folder and params, and without a guard of the main module."""
     mixed_folder(folder / "scans")

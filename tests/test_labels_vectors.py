@@ -106,6 +106,7 @@ def test_a_vector_is_the_mean_token_of_its_phrase(encoder: Path):
             assert row == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file(encoder: Path, tmp_path: Path):
     (tmp_path / "v.csv").write_text("label,phrase\nEffusion,pleural effusion\nNodule,lung nodule\n")
     command = [sys.executable, "-m", "trcgl.labels.encode", "--vocabulary", "v.csv", "--out", "out.safetensors"]

@@ -73,6 +73,7 @@ def only_line(output: str) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_the_early_stages_run_on_a_good_folder(project: Path):
     for name in ("make_phantom", "scan_images", "parse_labels", "cache_images"):
         stage(project, name)
