@@ -31,8 +31,8 @@ from benchmarks.timing import cpu_seconds, take_turns
 
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import Params, load_params
-from trcgl.diffusion.finetuning.finetune import adapt
-from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.finetuning.adapt import adapt
+from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.lora import UNET_LAYERS, add_lora

@@ -32,9 +32,9 @@ from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.data import TrainingData
 from trcgl.config import ClassifierParams, ComputeParams, DiffusionParams, SamplingParams, load_params
 from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.denoising import denoising_loss
-from trcgl.diffusion.finetuning.finetune import adapt
-from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import PromptTokens, prompt_text, text_embeddings

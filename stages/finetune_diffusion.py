@@ -14,8 +14,9 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import phrases
 from trcgl.config import Params, load_params
-from trcgl.diffusion.finetuning.finetune import HeldOut, finetune
-from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.heldout import HeldOut
+from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.rows import class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
 from trcgl.numerics.device import pick_device

@@ -12,7 +12,7 @@ from tests.tiny_base import SIZE, shared_base
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
 from trcgl.diffusion.finetuning.finetune import finetune
-from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
 

@@ -31,8 +31,12 @@ from tests.tiny_base import SIZE, stock, tiny_base
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.diffusion.finetuning import finetune as finetune_module
 from trcgl.diffusion.finetuning import loop
-from trcgl.diffusion.finetuning.finetune import adapt
-from trcgl.diffusion.finetuning.loop import Journal, Schedule, generator, train
+from trcgl.diffusion.finetuning.adapt import adapt
+from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.finetuning.loop import train
+from trcgl.diffusion.finetuning.phase import Phase
+from trcgl.diffusion.finetuning.schedule import Schedule
+from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.latents import LatentCache, Shown, shifted
 from trcgl.diffusion.generator.lora import UNET_LAYERS, save_lora
@@ -238,6 +242,23 @@ def test_weights_outside_safetensors_are_refused(tmp_path: Path) -> None:
 # Training
 
 
+def toy(layer: torch.nn.Module, **changes: Any) -> Phase[torch.Tensor]:
+    """A phase of two steps on single images, which `changes` make another."""
+    values: dict[str, Any] = {
+        "name": "toy",
+        "modules": [layer],
+        "groups": [{"params": list(layer.parameters()), "lr": 0.1}],
+        "batch_of": lambda step: torch.ones(1, 1),
+        "images_of": lambda step: [f"image{step}"],
+        "batch_size": 1,
+        "epoch_images": 1,
+        "seed": 0,
+        "schedule": Schedule(2, 0),
+        "clip_norm": 1.0,
+    }
+    return Phase(**(values | changes))
+
+
 def fit(loss_scale: float, clip_norm: float) -> torch.Tensor:
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(layer.weight)
@@ -250,11 +271,7 @@ def fit(loss_scale: float, clip_norm: float) -> torch.Tensor:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.optim.AdamW, "step", spy)
-        train(
-            "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], lambda step: torch.ones(1, 1),
-            lambda x, noise: loss_scale * (layer(x) - 1).sum(), seed=0, schedule=Schedule(2, 0), clip_norm=clip_norm,
-            journal=Journal(), images_of=lambda step: [f"image{step}"], batch_size=1, epoch_images=1,
-        )  # fmt: skip
+        train(toy(layer, loss_of=lambda x, noise: loss_scale * (layer(x) - 1).sum(), clip_norm=clip_norm), Journal())
     return torch.stack(seen)
 
 
@@ -273,11 +290,7 @@ def test_a_gradient_that_is_not_finite_stops_and_names_the_step(clip_norm: float
     """The root of zero has a value, but no slope."""
     layer = torch.nn.Linear(1, 1, bias=False)
     with pytest.raises(InputError, match=r"step 0 of phase 'toy' went wrong: its gradient's norm is nan;.*: image0$"):
-        train(
-            "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], lambda step: torch.ones(1, 1),
-            lambda x, noise: (0 * layer(x)).sum().sqrt(), seed=0, schedule=Schedule(2, 0), clip_norm=clip_norm,
-            journal=Journal(), images_of=lambda step: [f"image{step}"], batch_size=1, epoch_images=1,
-        )  # fmt: skip
+        train(toy(layer, loss_of=lambda x, noise: (0 * layer(x)).sum().sqrt(), clip_norm=clip_norm), Journal())
 
 
 @pytest.mark.parametrize("steps", [7, 200])
@@ -297,12 +310,11 @@ def test_a_run_that_was_asked_to_stop_goes_on_to_the_same_bits(
             return torch.full((2, 4), float(step))
 
         with stopping_on_signals():
-            train(
-                "toy", [layer], [{"params": list(layer.parameters()), "lr": 0.1}], batch,
-                lambda x, noise: (layer(x) - torch.randn(2, 4, generator=noise)).square().mean(), seed=0,
-                schedule=Schedule(steps, 2), clip_norm=1.0, journal=journal, images_of=lambda step: [],
-                batch_size=2, epoch_images=1, ema_decay=0.9,
+            phase = toy(
+                layer, batch_of=batch, batch_size=2, schedule=Schedule(steps, 2), ema_decay=0.9,
+                loss_of=lambda x, noise: (layer(x) - torch.randn(2, 4, generator=noise)).square().mean(),
             )  # fmt: skip
+            train(phase, journal)
         return torch.cat([layer.weight.detach().flatten(), layer.bias.detach()]), journal.curve()
 
     whole = run(set(), None)
@@ -332,7 +344,7 @@ def test_only_prompt_tokens_and_lora_change(base: Path, rows: TrainingRows, imag
     prompts, names = prompts_of(rows, PARAMS.prompt_template, PHRASES), sorted(PHRASES)
     tokens = adapt(pipeline, LatentCache(pipeline.vae, images), PARAMS, rows, prompts, names, Journal())
     empty = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [""])[0]
-    start = PromptTokens.beside(empty, 3, PARAMS.prompt_sharing, names, generator(PARAMS.seed, "tokens"))
+    start = PromptTokens.beside(empty, 3, PARAMS.prompt_sharing, names, seeded_generator(PARAMS.seed, "tokens"))
     assert start.shared.shape == (1, 16)
     assert start.names == ["azygos lobe", "effusion", "no finding"]
     for learned, first in zip(tokens.parameters(), start.parameters(), strict=True):

@@ -19,7 +19,11 @@ from tests.diffusion_cases import CLASSES, label_table, write_images
 from tests.import_graph import ROOT
 from tests.tiny_project import set_params
 from trcgl.diffusion.finetuning import loop
-from trcgl.diffusion.finetuning.loop import Journal, Schedule, train
+from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.finetuning.loop import train
+from trcgl.diffusion.finetuning.phase import Phase
+from trcgl.diffusion.finetuning.schedule import Schedule
+from trcgl.diffusion.finetuning.state import restore_average
 from trcgl.numerics.processes import Processes
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, write_json
@@ -111,12 +115,13 @@ def test_two_processes_train_the_generator_of_one(tmp_path: Path):
 
 def one_layer(processes: Processes, batch_size: int = 4, steps: int = 5) -> tuple[torch.nn.Linear, Any]:
     layer, journal = torch.nn.Linear(2, 1), Journal()
-    train(
-        "layer", [layer], [{"params": list(layer.parameters()), "lr": 0.1}],
-        lambda step: torch.ones(4, 2)[processes.share(4)], lambda batch, noise: layer(batch).square().mean(),
-        seed=0, schedule=Schedule(steps, 1), clip_norm=0.0, journal=journal, images_of=lambda step: [],
-        batch_size=batch_size, epoch_images=4, processes=processes,
+    phase = Phase(
+        name="layer", modules=[layer], groups=[{"params": list(layer.parameters()), "lr": 0.1}],
+        batch_of=lambda step: torch.ones(4, 2)[processes.share(4)],
+        loss_of=lambda batch, noise: layer(batch).square().mean(), images_of=lambda step: [],
+        batch_size=batch_size, epoch_images=4, seed=0, schedule=Schedule(steps, 1), clip_norm=0.0,
     )  # fmt: skip
+    train(phase, journal, processes)
     return layer, journal
 
 
@@ -155,5 +160,5 @@ def test_a_kept_average_goes_to_the_weights_device():
     weights = [torch.nn.Parameter(torch.ones(2, device="meta"))]
     state = EMAModel([torch.nn.Parameter(torch.ones(2))], decay=0.9).state_dict()
     average = EMAModel(weights, decay=0.9)
-    loop.restore_average(average, state, weights[0].device)
+    restore_average(average, state, weights[0].device)
     assert [shadow.device.type for shadow in average.shadow_params] == ["meta"]

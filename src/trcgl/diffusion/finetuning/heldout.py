@@ -1,6 +1,8 @@
 """How well a generator predicts the noise in images it was not trained on: fixed timesteps and noise, so that two
 generators are compared on the same questions."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,18 +10,64 @@ import torch
 from torch import Tensor
 
 from trcgl.diffusion.finetuning.denoising import denoising_loss
-from trcgl.diffusion.finetuning.loop import generator
+from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import noise_schedule
+from trcgl.diffusion.generator.latents import LatentCache, Shown
+from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings
+from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.numerics.seeding import Part
 
 BATCH = 16
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Denoising loss on validation images that carry a tail finding; NaN when there are none.
+
+    Attributes:
+        base: of the base, prompted with the text alone.
+        finetuned: of the adapted generator, with its prompt tokens.
+        images: how many.
+    """
+
+    base: float = float("nan")
+    finetuned: float = float("nan")
+    images: int = 0
+
+
+class TailQuestions:
+    """The same timesteps and noise on the same tail images, for the base and for what became of it.
+
+    Args:
+        rows: held-out images; those that carry a tail finding are used.
+        prompts: of every row.
+    """
+
+    def __init__(self, rows: TrainingRows, prompts: Sequence[str], cache: LatentCache):
+        places = sorted({int(row) for carriers in rows.carriers.values() for row in carriers})
+        self.count = len(places)
+        self._shown = [Shown(rows.images[place]) for place in places]
+        self._findings = [rows.findings[place] for place in places]
+        self._prompts = [prompts[place] for place in places]
+        self._cache = cache
+
+    def loss(self, pipeline: Any, tokens: PromptTokens | None) -> float:
+        """Of a generator, with prompt tokens or with the text alone."""
+        if not self.count:
+            return float("nan")
+        self._cache.add(self._shown)
+        embedded = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, self._prompts)
+        if tokens is not None:
+            with torch.no_grad():
+                embedded = tokens.append(embedded, self._findings)
+        return held_out_loss(pipeline, self._cache.read(self._shown), embedded, "held out")
 
 
 @torch.no_grad()
 def held_out_loss(
     pipeline: Any, latents: Tensor, embeddings: Tensor, *seed: Part, repeats: int = 4, min_snr_gamma: float = 0.0
 ) -> float:
-    """Mean denoising loss over images, with `repeats` draws of timesteps and noise an image.
+    """Mean denoising loss over images, with `repeats` draws of timesteps and noise per image.
 
     Args:
         latents: float32 [N, C, h, w].
@@ -34,7 +82,7 @@ def held_out_loss(
     for start in range(0, len(latents), BATCH):
         part = latents[start : start + BATCH].to(unet.device), embeddings[start : start + BATCH].to(unet.device)
         for repeat in range(repeats):
-            noise = generator(*seed, start, repeat)
+            noise = seeded_generator(*seed, start, repeat)
             losses.append(float(denoising_loss(unet, schedule, *part, noise, min_snr_gamma=min_snr_gamma)))
             sizes.append(len(part[0]))
     return float(np.average(losses, weights=sizes)) if losses else float("nan")

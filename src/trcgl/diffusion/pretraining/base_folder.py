@@ -10,7 +10,7 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import all_phrases, phrases
 from trcgl.config import Params, PretrainParams
 from trcgl.diffusion.finetuning.heldout import held_out_loss
-from trcgl.diffusion.finetuning.loop import Journal
+from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import COMPONENTS, as_rgb, cast, no_library_bars
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of, text_embeddings

@@ -15,7 +15,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import DiffusionParams, PretrainParams
 from trcgl.diffusion.finetuning.denoising import denoising_loss
-from trcgl.diffusion.finetuning.loop import Journal, Schedule, train
+from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.finetuning.loop import train
+from trcgl.diffusion.finetuning.phase import Phase
+from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.generator.base import as_rgb, noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
@@ -213,22 +216,21 @@ def _train_autoencoder(
         return (decoded - pixels).abs().mean() + KL_WEIGHT / pixels[0].numel() * posterior.kl().mean()
 
     steps = params.autoencoder_steps
-    train(
-        "autoencoder",
-        [vae],
-        [{"params": list(vae.parameters()), "lr": params.autoencoder_lr, "weight_decay": 0.0}],
-        crops,
-        loss,
-        seed=seed,
-        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
-        clip_norm=CLIP_NORM,
-        journal=journal,
+    phase = Phase(
+        name="autoencoder",
+        modules=[vae],
+        groups=[{"params": list(vae.parameters()), "lr": params.autoencoder_lr, "weight_decay": 0.0}],
+        batch_of=crops,
+        loss_of=loss,
         images_of=names_of,
         batch_size=batch,
         epoch_images=len(names),
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
         dtype=dtype,
-        processes=processes,
     )
+    train(phase, journal, processes)
     vae.requires_grad_(False)
 
 
@@ -289,22 +291,21 @@ def _train_unet(
 
     steps = sizes.unet_steps
     modules = [unet, text_encoder]
-    train(
-        "base",
-        modules,
-        [{"params": [p for m in modules for p in m.parameters()], "lr": sizes.unet_lr, "weight_decay": 0.01}],
-        batch,
-        loss,
-        seed=seed,
-        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
-        clip_norm=CLIP_NORM,
-        journal=journal,
+    phase = Phase(
+        name="base",
+        modules=modules,
+        groups=[{"params": [p for m in modules for p in m.parameters()], "lr": sizes.unet_lr, "weight_decay": 0.01}],
+        batch_of=batch,
+        loss_of=loss,
         images_of=names_of,
         batch_size=sizes.unet_batch,
         epoch_images=len(shown),
+        seed=seed,
+        schedule=Schedule(steps, math.ceil(WARMUP * steps)),
+        clip_norm=CLIP_NORM,
         dtype=dtype,
         ema_decay=sizes.unet_ema,
-        processes=processes,
     )
+    train(phase, journal, processes)
     for module in modules:
         module.requires_grad_(False)

@@ -1,0 +1,127 @@
+"""Train learned prompt tokens P and LoRA on a base generator; everything else stays frozen.
+
+Latents and text embeddings are computed once, so that a step costs the U-Net alone; half of a batch are images without
+a tail finding, so that the anatomy is not forgotten (prior preservation, Ruiz et al., arXiv 2208.12242, with real
+images). Prompt tokens: TRCGL-Net, figure 1b (arXiv 2607.00975). Empty text for classifier-free guidance: Ho and
+Salimans, arXiv 2207.12598.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trcgl.config import DiffusionParams
+from trcgl.diffusion.finetuning.batches import Batches
+from trcgl.diffusion.finetuning.denoising import denoising_loss
+from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.finetuning.loop import train
+from trcgl.diffusion.finetuning.phase import Phase
+from trcgl.diffusion.finetuning.schedule import Schedule
+from trcgl.diffusion.finetuning.seeded import seeded_generator
+from trcgl.diffusion.generator.base import noise_schedule
+from trcgl.diffusion.generator.latents import LatentCache
+from trcgl.diffusion.generator.lora import TEXT_LAYERS, UNET_LAYERS, add_lora
+from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings, token_ids
+from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.numerics.processes import ALONE, Processes
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("diffusion")
+
+Embedder = Callable[[Sequence[str]], Tensor]
+"""Texts -> embeddings [n, tokens, width]."""
+
+
+def adapt(
+    pipeline: Any,
+    cache: LatentCache,
+    params: DiffusionParams,
+    rows: TrainingRows,
+    prompts: Sequence[str],
+    findings: Sequence[str],
+    journal: Journal,
+    dtype: torch.dtype = torch.float32,
+    processes: Processes = ALONE,
+) -> PromptTokens:
+    """Add LoRA to the pipeline and train it with new prompt tokens; nothing else changes.
+
+    Args:
+        prompts: of every row.
+        findings: that may have prompt tokens of their own.
+
+    Returns:
+        The learned prompt tokens, on the pipeline's device.
+    """
+    if not rows.carriers:
+        log.info("no training image carries a tail finding: batches are drawn from all images")
+    unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    adapters = _add_adapters(pipeline, params)
+    batches = Batches(params, rows, prompts, cache.images.size)
+    cache.add([one for step in batches.shown for one in step])
+    empty = text_embeddings(pipeline.tokenizer, text_encoder, [""])[0]
+    start = seeded_generator(params.seed, "tokens")
+    tokens = PromptTokens.beside(empty, params.prompt_tokens, params.prompt_sharing, findings, start).to(unet.device)
+    embed = _trained(pipeline) if params.text_lora_rank else _looked_up(pipeline, batches.texts())
+    noise_levels = noise_schedule(pipeline)
+
+    def batch_of(step: int) -> tuple[Tensor, list[str], list[tuple[str, ...]]]:
+        return cache.read(batches.shown[step]).to(unet.device), *batches.prompts(step)
+
+    def loss_of(batch: tuple[Tensor, list[str], list[tuple[str, ...]]], noise: torch.Generator) -> Tensor:
+        latents, texts, present = batch
+        embedded = tokens.append(embed(texts), present)
+        gamma = params.min_snr_gamma
+        return denoising_loss(unet, noise_levels, latents, embedded, noise, min_snr_gamma=gamma, processes=processes)
+
+    phase = Phase(
+        name="prompt",
+        modules=[unet, text_encoder, tokens],
+        groups=_groups(params, adapters, tokens),
+        batch_of=batch_of,
+        loss_of=loss_of,
+        images_of=batches.images,
+        batch_size=params.batch_size,
+        epoch_images=len(rows),
+        seed=params.seed,
+        schedule=Schedule(params.steps, params.warmup_steps),
+        clip_norm=params.clip_norm,
+        dtype=dtype,
+        ema_decay=params.ema_decay,
+    )
+    train(phase, journal, processes)
+    return tokens
+
+
+def _add_adapters(pipeline: Any, params: DiffusionParams) -> list[nn.Parameter]:
+    """LoRA on the U-Net and, if asked for, on the text encoder; all else is frozen."""
+    pipeline.vae.requires_grad_(False)
+    pipeline.text_encoder.requires_grad_(False)
+    targets = [layer for kind in params.lora_layers for layer in UNET_LAYERS[kind]]
+    adapters = add_lora(pipeline.unet, params.lora_rank, targets, params.seed, "lora")
+    if params.text_lora_rank:
+        adapters += add_lora(pipeline.text_encoder, params.text_lora_rank, TEXT_LAYERS, params.seed, "text lora")
+    return adapters
+
+
+def _groups(params: DiffusionParams, adapters: list[nn.Parameter], tokens: PromptTokens) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = [{"params": adapters, "lr": params.lr, "weight_decay": params.weight_decay}]
+    if params.prompt_tokens:
+        # Decay would pull the tokens towards the origin, where no text embedding lies
+        groups.append({"params": list(tokens.parameters()), "lr": params.prompt_lr, "weight_decay": 0.0})
+    return groups
+
+
+def _trained(pipeline: Any) -> Embedder:
+    """Computed at each step, because the text encoder learns."""
+    encoder, tokenizer = pipeline.text_encoder, pipeline.tokenizer
+    return lambda texts: encoder(token_ids(tokenizer, texts).to(encoder.device))[0].float()
+
+
+def _looked_up(pipeline: Any, texts: Sequence[str]) -> Embedder:
+    """Computed once, of all texts to come and the empty one."""
+    known = [*dict.fromkeys(texts), ""]
+    embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, known)
+    place = {text: i for i, text in enumerate(known)}
+    return lambda asked: embeddings[[place[text] for text in asked]]
