@@ -6,12 +6,19 @@ from pathlib import Path
 import torch
 
 from trcgl.artifacts.class_list import read_classes
-from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.config import load_params
-from trcgl.evaluation.evaluate import by_subgroup, compare, draw_pictures, localise, predict_all, predictions_table
+from trcgl.evaluation.attention import draw_attention
+from trcgl.evaluation.bootstrap import image_weights
+from trcgl.evaluation.compare import OURS, REFERENCE, compare
+from trcgl.evaluation.localisation import localise
 from trcgl.evaluation.model_card import model_card
+from trcgl.evaluation.pictures import draw_pictures
 from trcgl.evaluation.places import read_lesions
+from trcgl.evaluation.predictions import predictions_table, score
+from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.split import load_split
+from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, written_beside
 from trcgl.runtime.stage import run_stage
@@ -25,33 +32,38 @@ def main() -> None:
     data = load_split("test", labels, classes["classes"], Path("data/images/classifier"))
     models = {
         name: Classifier.load(f"data/models/{folder}").to(pick_device(params.compute.device))
-        for name, folder in (("baseline", "baseline"), ("trcgl", "classifier"))
+        for name, folder in ((REFERENCE, "baseline"), (OURS, "classifier"))
     }
 
-    scores = predict_all(models, data, params.evaluation)
-    metrics, per_class, differences, intervals = compare(models, data, scores, params.evaluation)
+    scored = score(models, data, params.evaluation)
+    weights = image_weights(data.patients, params.evaluation.bootstrap_samples, params.evaluation.seed)
+    resampled = resample_models(scored, weights)
+    found = compare(scored, resampled, params.evaluation)
     lesions = read_lesions("data/phantom/lesions.parquet")
     with directory_beside("metrics/plots/evaluate") as folder:
-        draw_pictures(folder, models, data, scores, lesions, params.evaluation)
+        draw_pictures(folder, scored, resampled, params.evaluation)
+        overlays = params.evaluation.overlays_per_finding
+        draw_attention(folder / "attention.png", models[OURS], data, scored.scores[OURS], lesions, overlays)
 
-    write_parquet("data/predictions.parquet", predictions_table(data, scores))
-    write_csv("metrics/per_class.csv", per_class)
-    write_csv("metrics/differences.csv", differences)
-    write_csv("metrics/intervals.csv", intervals)
-    write_csv("metrics/subgroups.csv", by_subgroup(models, data, scores, params.evaluation))
+    write_parquet("data/predictions.parquet", predictions_table(data, scored.scores))
+    write_csv("metrics/per_class.csv", found.per_class)
+    write_csv("metrics/differences.csv", found.differences)
+    write_csv("metrics/intervals.csv", found.intervals)
+    write_csv("metrics/subgroups.csv", subgroup_table(scored, data.about, params.evaluation))
+    resize = preparation_of(models[OURS], "data/models/classifier").resize
     training = labels[labels["split"] == "train"]
-    write_csv("metrics/localisation.csv", localise(models, data, lesions, training, params.evaluation))
+    write_csv("metrics/localisation.csv", localise(models, data, lesions, weights, resize, training))
     card = model_card(
-        metrics,
-        per_class,
-        models["trcgl"].config,
+        found.metrics,
+        found.per_class,
+        models[OURS].config,
         dataset=params.dataset.name,
         test_images=len(data.names),
         test_patients=len(set(data.patients)),
     )
     with written_beside("metrics/model_card.md") as beside:
         beside.write_text(card, encoding="utf-8")
-    write_json("metrics/metrics.json", metrics)
+    write_json("metrics/metrics.json", found.metrics)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from trcgl.classifier.network.predict import predict
 from trcgl.cli import main
 from trcgl.config import ImagesParams
 from trcgl.images.cache import cache_images
-from trcgl.inference import external as external_module
+from trcgl.inference.external import evaluate as external_module
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARATION = Preparation(2.0, 97.0, "crop")
@@ -227,7 +227,7 @@ def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "no image file inside" in fails(folder, capsys, "--images", str(folder / "empty"))
     Image.new("L", (40, 40)).save(folder / "empty" / "other.png")
     line = fails(folder, capsys, "--images", str(folder / "empty"))
-    assert "no image is left of 30 rows: image file missing: 30" in line
+    assert "no image is left of 30 rows: image file missing: 30; check --images, --projections and --exclude" in line
     save_model(folder / "other", class_names=("x", "y"))
     assert "has none of the findings of" in fails(folder, capsys, model="other")
     assert "knows other findings than" in fails(folder, capsys, "--model", str(folder / "other"))

@@ -20,11 +20,18 @@ from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.config import EvaluationParams
 from trcgl.evaluation import bootstrap
-from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc, weighted_average_precision
-from trcgl.evaluation.differences import COLUMNS, paired_differences, resample_models
+from trcgl.evaluation.bootstrap import (
+    image_weights,
+    patient_weights,
+    weighted_area_under_roc,
+    weighted_average_precision,
+)
+from trcgl.evaluation.differences import COLUMNS, paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
 from trcgl.evaluation.reliability import reliability_curve
+from trcgl.evaluation.resampled import resample_models
+from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.views import View, predict_views, views
 from trcgl.inference.ensemble import average_weights, ensemble_predict, ensemble_thresholds
@@ -61,6 +68,18 @@ def scored(count: int = 120) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndar
         for name, strength in (("a", 0.1), ("b", 0.3))
     }
     return labels, scores, np.array([f"p{i // 2}" for i in range(count)])
+
+
+def scored_models(scores: dict[str, np.ndarray] | None = None) -> Scored:
+    """What `scored` has, in one object."""
+    labels, both, patients = scored()
+    thresholds = {"a": [0.5] * 4, "b": [0.4] * 4}
+    return Scored(labels, scores or both, thresholds, patients, CLASSES)
+
+
+def means(of: Scored, resamples: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    weights = image_weights(of.patients, resamples, seed)
+    return {model: found.means(GROUPS) for model, found in resample_models(of, weights).items()}
 
 
 def plain_mean(score: Any, labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -130,8 +149,7 @@ def test_the_gaps_of_the_reliability_curve_are_the_calibration_error():
 
 
 def test_intervals_are_quantiles_of_the_resamples():
-    labels, scores, patients = scored()
-    resampled = resample_models(labels, scores, GROUPS, patients, resamples=60, seed=4)
+    resampled = means(scored_models(), 60, 4)
     table = metric_intervals(resampled)
     row = table[(table["model"] == "b") & (table["metric"] == "mAP")].to_dict("records")[0]
     samples = resampled["b"]["mAP"]
@@ -142,8 +160,7 @@ def test_intervals_are_quantiles_of_the_resamples():
 
 def test_differences_equal_a_plain_loop_over_the_same_resamples():
     labels, scores, patients = scored()
-    resampled = resample_models(labels, scores, GROUPS, patients, resamples=60, seed=4)
-    table = paired_differences(resampled)
+    table = paired_differences(means(scored_models(), 60, 4))
     assert tuple(table.columns) == COLUMNS
     rows = table.set_index("metric").to_dict("index")
     weights = patient_weights(patients, 60, 4)
@@ -167,9 +184,9 @@ def test_differences_equal_a_plain_loop_over_the_same_resamples():
 
 
 def test_every_pair_is_compared_once_and_a_model_does_not_differ_from_itself():
-    labels, scores, patients = scored()
+    _, scores, _ = scored()
     three = {"a": scores["a"], "again": scores["a"], "b": scores["b"]}
-    table = paired_differences(resample_models(labels, three, GROUPS, patients, resamples=20, seed=0))
+    table = paired_differences(means(scored_models(three), 20, 0))
     pairs = table[["model", "reference"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [["again", "a"], ["b", "a"], ["b", "again"]]
     same = table[table["model"] == "again"]
@@ -180,11 +197,7 @@ def test_every_pair_is_compared_once_and_a_model_does_not_differ_from_itself():
 
 
 def by_part(about: pd.DataFrame) -> pd.DataFrame:
-    labels, scores, patients = scored()
-    return subgroup_table(
-        labels, scores, about, patients, CLASSES, {"a": [0.5] * 4, "b": [0.4] * 4},
-        fixed_threshold=0.2, ece_bins=15, resamples=50, seed=0,
-    )  # fmt: skip
+    return subgroup_table(scored_models(), about, evaluation_params())
 
 
 def test_a_subgroup_is_scored_as_if_it_were_alone():

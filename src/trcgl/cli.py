@@ -101,7 +101,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from trcgl.config import load_params
-    from trcgl.inference.external import ExternalSet, evaluate_external, short_table
+    from trcgl.inference.external.evaluate import evaluate_external
+    from trcgl.inference.external.external_set import ExternalSet
 
     params = load_params(options.params)
     torch.set_num_threads(params.compute.threads)
@@ -123,7 +124,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = evaluate_external(options.model, external, params.evaluation, params.compute, combine=options.combine)
     if options.out is not None:
         result.write(options.out)
-    print(short_table(result))
+    print(result)
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from study.arms import Study
-from trcgl.evaluation.bootstrap import patient_weights, percentile_interval
-from trcgl.evaluation.differences import resampled_metrics
+from trcgl.evaluation.bootstrap import image_weights, percentile_interval
+from trcgl.evaluation.resampled import resample
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
@@ -88,7 +88,7 @@ def arm_metrics(runs: Runs) -> pd.DataFrame:
         found: dict[str, np.ndarray] = {}
         for split, prefix in (("val", "val_"), ("test", "")):
             labels = runs.labels[split]
-            values = resampled_metrics(labels, scores[split], runs.groups, np.ones((1, len(labels))))
+            values = resample(labels, scores[split], np.ones((1, len(labels)))).means(runs.groups)
             found |= {f"{prefix}{name}": value for name, value in values.items()}
         rows += [(arm, seed, metric, float(found[metric][0])) for metric in (*VALIDATION, *TEST)]
         rows.append((arm, seed, EXTRA, float(runs.extra[arm, seed])))
@@ -112,15 +112,14 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
         arm, reference, metric, mean (of the arm over seeds), difference, low, high, seeds.
     """
     patients, labels = runs.patients["test"], runs.labels["test"]
-    # The first row is the images as they are
-    weights = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, study.resamples, seed=0)])
+    weights = image_weights(patients, study.resamples, seed=0)
     count = len(runs.seeds)
     drawn = rng("bootstrap of seeds", 0).integers(0, count, size=(study.resamples, count))
     share = (drawn[:, :, None] == np.arange(count)).mean(axis=1).T  # [seeds, B]
     values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for (arm, seed), scores in runs.scores.items():
         if study.arms[arm].same_as is None:
-            values[arm, seed] = resampled_metrics(labels, scores["test"], runs.groups, weights)
+            values[arm, seed] = resample(labels, scores["test"], weights).means(runs.groups)
 
     def resampled(arm: str, metric: str) -> np.ndarray:
         return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in runs.seeds])

@@ -1,4 +1,4 @@
-"""Intervals by resampling patients, not images: images of one patient are no independent evidence.
+"""Intervals by resampling patients, not images: images of one patient are not independent evidence.
 
 Two models are compared on the same resamples (paired), which removes the variance that they share.
 """
@@ -42,6 +42,11 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray
     for row in weights:
         row[:] = np.bincount(generator.integers(0, count, size=count), minlength=count)[patient]
     return weights
+
+
+def image_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """`patient_weights` below a first row of ones, the images as they are: int32 [1 + B, N]."""
+    return np.vstack([np.ones(len(patients), np.int32), patient_weights(patients, samples, seed)])
 
 
 def _block_by_block(statistic: Statistic) -> Statistic:
@@ -116,21 +121,14 @@ def _both_occur(hits: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (hits[:, -1] > 0) & (hits[:, -1] < seen[:, -1])
 
 
-def mean_ap_samples(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Mean AP over the chosen findings in every resample.
+def ap_samples(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AP of every finding: labels and scores [N, C], weights [B, N] -> [C, B]."""
+    return np.stack([weighted_average_precision(y, p, weights) for y, p in zip(labels.T, scores.T, strict=True)])
 
-    Args:
-        labels, scores: [N, C].
-        weights: [B, N] from `patient_weights`.
-        classes: indices or mask of the findings to average.
 
-    Returns:
-        [B]; NaN where no chosen finding has an AP.
-    """
-    chosen = np.arange(labels.shape[1])[classes]
-    if not len(chosen):
-        return np.full(len(weights), np.nan)
-    return mean_of_defined(np.stack([weighted_average_precision(labels[:, c], scores[:, c], weights) for c in chosen]))
+def auc_samples(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ROC AUC of every finding, as `ap_samples`."""
+    return np.stack([weighted_area_under_roc(y, p, weights) for y, p in zip(labels.T, scores.T, strict=True)])
 
 
 def mean_of_defined(values: np.ndarray) -> np.ndarray:

@@ -8,17 +8,17 @@ import pandas as pd
 from trcgl.evaluation.bootstrap import percentile_interval
 
 
-def metric_intervals(resampled: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
-    """Content of metrics/intervals.csv: a row a model and metric, with a 95 % interval.
+def metric_intervals(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Content of metrics/intervals.csv: one row per model and metric, with a 95 % interval.
 
     Args:
-        resampled: from `resample_models`.
+        means: model -> metric -> [1 + B], from `Resampled.means`.
 
     Returns:
         model, metric, value, low, high.
     """
     rows = []
-    for model, metrics in resampled.items():
+    for model, metrics in means.items():
         for metric, values in metrics.items():
             interval = percentile_interval(values[1:])
             rows.append((model, metric, float(values[0]), interval.low, interval.high))

@@ -1,142 +1,67 @@
-"""Whether a model looks where the finding is: pointing game and overlap of its maps with masks.
-
-Everything is compared in the square of places.py, FRAME pixels a side; maps are brought there by bilinear
-interpolation between the cells, and a cell is placed where it looks: at the middle of its tile, moved by the backbone's
-`receptive_shift`.
-
-Pointing game (Top-down Neural Attention by Excitation Backprop, https://arxiv.org/abs/1608.00507, section 5.1): the
-map's maximum (between the cells' middles, see `peak_of`) hits if it lies in the mask or within TOLERANCE pixels of it;
-accuracy per finding, then the mean over findings.
-
-Overlap: intersection over union of the mask and the part of the map (what speaks for the finding) above Otsu's
-threshold, the measure of Benchmarking saliency methods for chest X-ray interpretation (Saporta et al., Nature Machine
-Intelligence 2022, https://doi.org/10.1038/s42256-022-00536-x). Otsu's threshold comes from the map alone, so nothing
-is tuned, on test images or on others.
-
-A map that is the same everywhere points nowhere: it misses, with overlap 0.
-"""
+"""How often models look where a finding is, in a table: per finding, then means over each group and over all."""
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.pixels import Pixels
 from trcgl.classifier.network.model import Classifier
-from trcgl.classifier.network.peak import peak_of
-from trcgl.classifier.network.receptive_field import receptive_shift
-from trcgl.classifier.network.spread_map import NOWHERE, spread_over
-from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
-from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
-from trcgl.evaluation.places import FRAME, Places
+from trcgl.evaluation.bootstrap import mean_of_defined, percentile_interval
+from trcgl.evaluation.places import FRAME, Places, find_places, mean_masks
+from trcgl.evaluation.pointing import is_hit, judge, judge_model
+from trcgl.evaluation.split import EvaluationSet
 from trcgl.metrics import GROUPS
 
-TOLERANCE = 15.0
-"""Pixels of the frame: the published 15, at 256 pixels a side."""
-SHIFT_IMAGES = 64
-"""Pictures over which the shift of the cells is measured."""
 MEAN, ALL = "(mean)", "all"
 COLUMNS = (
     "model", "method", "finding", "group", "images", "pointing", "low", "high", "iou", "centre", "iou_low", "iou_high"
 )  # fmt: skip
 
 
-def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
-    """Row and column, in pixels of the frame, of the maximum of a map [h, w] (`peak_of`); None if it has none.
+def localise(
+    models: Mapping[str, Classifier],
+    data: EvaluationSet,
+    lesions: pd.DataFrame,
+    weights: np.ndarray,
+    resize: str,
+    training: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Content of metrics/localisation.csv: class maps and Grad-CAM of every model, and what needs no model.
 
     Args:
-        shift: as of `spread_over`; the point stays in the frame.
+        lesions: image, finding, mask (PNG); empty where the data set knows no places.
+        weights: [1 + B, N] of the images, from `image_weights`.
+        resize: how pictures became squares; masks follow them.
+        training: image and one column per finding (1, 0, missing) of the training images. The finding's mean mask over
+            them is how far one comes by knowing where it usually is (model `none`, method `mean_training_mask`); None:
+            it is left out.
     """
-    if (found := peak_of(evidence)) is None:
-        return None
-    row, column = ((share + moved) * FRAME - 0.5 for share, moved in zip(found, shift, strict=True))
-    return min(max(row, 0.0), FRAME - 1.0), min(max(column, 0.0), FRAME - 1.0)
-
-
-def is_hit(point: tuple[float, float] | None, mask: np.ndarray) -> bool:
-    """Whether a point lies within TOLERANCE of a pixel of the mask [FRAME, FRAME], from centre to centre."""
-    if point is None:
-        return False
-    rows, columns = np.nonzero(mask)
-    return bool(np.min((rows - point[0]) ** 2 + (columns - point[1]) ** 2) <= TOLERANCE**2)
-
-
-def otsu_segment(evidence: np.ndarray) -> np.ndarray:
-    """The part of a map above Otsu's threshold (which best splits its values, in 256 levels, into two classes).
-
-    A Threshold Selection Method from Gray-Level Histograms, https://doi.org/10.1109/TSMC.1979.4310076.
-
-    Args:
-        evidence: [H, W]; what is negative speaks against the finding and counts as 0.
-
-    Returns:
-        bool [H, W]; all False for a map that is the same everywhere.
-    """
-    evidence = np.maximum(evidence, 0)
-    low, high = float(evidence.min()), float(evidence.max())
-    if not high > low:
-        return np.zeros(evidence.shape, dtype=bool)
-    levels = np.rint((evidence - low) * (255.0 / (high - low))).astype(np.uint8)
-    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return levels > threshold
-
-
-def overlap(segment: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union of two masks, of which one has a pixel."""
-    return float((segment & mask).sum() / (segment | mask).sum())
-
-
-def judge(
-    maps: np.ndarray, which: np.ndarray, places: Places, shift: tuple[float, float] = NOWHERE
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hits and overlaps of maps with places.
-
-    Args:
-        maps: [M, h, w].
-        which: [P] the map of each place.
-        shift: as of `spread_over`.
-
-    Returns:
-        hits [P] of 1 or 0, overlaps [P] in 0..1, both float64.
-    """
-    hits, overlaps = np.zeros(len(places.rows)), np.zeros(len(places.rows))
-    for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):
-        hits[i] = is_hit(peak(maps[index], shift), mask)
-        overlaps[i] = overlap(otsu_segment(spread_over(maps[index], FRAME, shift)), mask)
-    return hits, overlaps
-
-
-def judge_model(model: Classifier, images: Pixels, places: Places) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """`judge` of a model's own class maps (`class_map`) and of its `grad_cam`.
-
-    Args:
-        images: uint8 [N, S, S] or anything that gives such rows; `places.rows` are its rows.
-        places: at least one.
-    """
-    class_maps, cams = class_maps_and_grad_cams(model, images, places.rows, places.columns)
-    own = np.arange(len(places.rows))
-    shift = receptive_shift(model, images[np.unique(places.rows)[:SHIFT_IMAGES]])
-    return {"class_map": judge(class_maps, own, places, shift), "grad_cam": judge(cams, own, places, shift)}
+    findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
+    places = find_places(lesions, data.names, data.labels, findings, resize)
+    judged = {}
+    if len(places.rows):
+        for name, model in models.items():
+            judged |= {(name, method): found for method, found in judge_model(model, data.images, places).items()}
+        if training is not None:
+            labels = training[findings].to_numpy(dtype=np.float32, na_value=np.nan)
+            usual = mean_masks(lesions, training["image"].tolist(), labels, findings, resize)
+            judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
+    return localisation_table(judged, places, weights, findings, groups)
 
 
 def localisation_table(
     judged: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
     places: Places,
-    patients: np.ndarray,
+    weights: np.ndarray,
     findings: Sequence[str],
     groups: Sequence[str],
-    *,
-    resamples: int,
-    seed: int,
 ) -> pd.DataFrame:
-    """One row a model, method and finding with a place, then the means over the findings of each group and of all.
+    """One row per model, method and finding with a place, then the means over the findings of each group and of all.
 
     Args:
         judged: (model, method) -> hits and overlaps from `judge`.
-        patients: [N] patient of each image; they reach no output.
+        weights: [1 + B, N] of the images, from `image_weights`; they are behind each 95 % interval.
         findings, groups: [C].
-        resamples: of the patients, behind each 95 % interval.
 
     Returns:
         COLUMNS: images with a mask, pointing-game accuracy with its interval, mean overlap with its interval, and
@@ -144,17 +69,16 @@ def localisation_table(
     """
     middle = (FRAME - 1) / 2
     centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=np.float64)
-    times = np.vstack([np.ones(len(patients), dtype=np.int32), patient_weights(patients, resamples, seed)])
     present = [c for c in range(len(findings)) if (places.columns == c).any()]
     rows = []
     for (model, method), (hits, overlaps) in judged.items():
         means = {}
         for c in present:
             chosen = places.columns == c
-            weights = times[:, places.rows[chosen]].astype(np.float64)
+            times = weights[:, places.rows[chosen]].astype(np.float64)
             with np.errstate(invalid="ignore"):
-                sums = np.stack([weights @ value[chosen] for value in (hits, overlaps, centre)])
-                means[c] = sums / weights.sum(axis=1)
+                sums = np.stack([times @ value[chosen] for value in (hits, overlaps, centre)])
+                means[c] = sums / times.sum(axis=1)
             rows.append(_row(model, method, findings[c], groups[c], int(chosen.sum()), means[c]))
         for group in (*GROUPS, ALL):
             members = [c for c in present if group in (groups[c], ALL)]

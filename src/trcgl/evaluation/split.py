@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.pixels import Pixels
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.evaluation.subgroups import SUBGROUPS
 from trcgl.runtime.errors import InputError
@@ -18,7 +19,7 @@ class EvaluationSet:
     Attributes:
         names: N image names.
         patients: [N] patient ids; they stay in memory and reach no output.
-        images: uint8 [N, S, S].
+        images: uint8 [N, S, S], in memory or on disk.
         labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
         classes: from classes.json: name, group, prevalence in the training rows.
         about: [N] rows, what is told of each image for results by subgroup; see subgroups.py.
@@ -26,7 +27,7 @@ class EvaluationSet:
 
     names: list[str]
     patients: np.ndarray
-    images: np.ndarray
+    images: Pixels
     labels: np.ndarray
     classes: pd.DataFrame
     about: pd.DataFrame

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.inference.files import find_images
 from trcgl.inference.reading import ReadBatch, read_batches
@@ -48,13 +48,8 @@ class TRCGLNet:
     """
 
     def __init__(self, classifier: Classifier, name: str = "the model"):
-        if classifier.config.preparation is None:
-            raise InputError(
-                f"{name}: config.json does not say how pictures are made from files ('preparation'); a classifier "
-                "that train_classifier or train_baseline writes does"
-            )
         self.classifier = classifier.eval()
-        self.preparation = classifier.config.preparation
+        self.preparation = preparation_of(classifier, name)
         self.findings = classifier.config.class_names
         self.size = classifier.config.image_size
         # The precision in which evaluation compares them, so that both call the same images positive

@@ -12,7 +12,7 @@ from trcgl.config import LabelsParams
 from trcgl.labels.classes import candidate_findings, choose_classes
 from trcgl.labels.groups import GROUPS
 from trcgl.labels.merging import merge_labels
-from trcgl.labels.selection import select_images
+from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits, told_splits
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
@@ -75,7 +75,7 @@ def build_labels(
         InputError: no image is left; the source has a patient in two splits; a split is empty or has no positive of
             any class; a listed finding is unknown; a finding has the name of another column.
     """
-    table, selected = select_images(table, manifest, params)
+    table, selected = select_images(table, manifest, Filters.from_params(params))
     uncertain = len(table.uncertain)
     table = table.settled(params.uncertain, params.missing)
     table, split = _split(table, params, split_file)

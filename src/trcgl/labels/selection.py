@@ -3,7 +3,7 @@
 The result depends on nothing else, so another split, class list or threshold never decodes an image again.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,27 @@ from trcgl.runtime.errors import InputError
 SELECTED_COLUMNS = ["image", "path", "photometric"]
 
 
-def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParams) -> tuple[LabelTable, pd.DataFrame]:
+@dataclass(frozen=True)
+class Filters:
+    """What an image must be to be used; None: anything.
+
+    Attributes:
+        projections, methods: of its row.
+        exclude_images_with: labels that it must not have.
+        given_in: where image folder and filters come from, for the message when nothing is left.
+    """
+
+    projections: tuple[str, ...] | None = None
+    methods: tuple[str, ...] | None = None
+    exclude_images_with: tuple[str, ...] = ()
+    given_in: str = "'dataset.images' and the filters in 'labels'"
+
+    @classmethod
+    def from_params(cls, params: LabelsParams) -> "Filters":
+        return cls(params.projections, params.methods, params.exclude_images_with)
+
+
+def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -> tuple[LabelTable, pd.DataFrame]:
     """The table without the rows that are not used, and the files of those that are.
 
     Args:
@@ -31,14 +51,14 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
     """
     rows = table.rows
     chosen = [
-        _chosen(rows, "projection", params.projections),
-        _chosen(rows, "method", params.methods),
+        _chosen(rows, "projection", filters.projections),
+        _chosen(rows, "method", filters.methods),
     ]
     paths, ambiguous = match_files(rows, manifest["path"])
     reasons = first_reason(
         ("projection not selected", ~chosen[0]),
         ("labelling method not selected", ~chosen[1]),
-        *((f"labelled {label}", table.having([label])) for label in params.exclude_images_with),
+        *((f"labelled {label}", table.having([label])) for label in filters.exclude_images_with),
         ("image file is ambiguous", ambiguous),
         ("image file missing", paths == ""),
     )
@@ -47,7 +67,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, params: LabelsParam
         counts = pd.Series(reasons).value_counts()
         raise InputError(
             f"no image is left of {len(rows)} rows: {', '.join(f'{reason}: {n}' for reason, n in counts.items())}; "
-            "check 'dataset.images' and the filters in 'labels'"
+            f"check {filters.given_in}"
         )
     used = reasons == ""
     rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str"))

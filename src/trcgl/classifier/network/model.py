@@ -183,3 +183,20 @@ class Classifier(nn.Module):
         if scalings:
             model.calibrate(scalings)
         return model.eval()
+
+
+def preparation_of(model: Classifier, name: str) -> Preparation:
+    """How the model's pictures are made from files.
+
+    Args:
+        name: of the model, for the message.
+
+    Raises:
+        InputError: it was trained on pictures that were given as such.
+    """
+    if model.config.preparation is None:
+        raise InputError(
+            f"{name}: config.json does not say how pictures are made from files ('preparation'); a classifier that "
+            "train_classifier or train_baseline writes does"
+        )
+    return model.config.preparation

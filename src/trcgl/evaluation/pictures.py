@@ -1,18 +1,44 @@
-"""Pictures of the evaluation. matplotlib without a display; file metadata is left out so that bytes repeat."""
+"""Pictures of the evaluation: AP with intervals, precision against recall, reliability; for maps see attention.py."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from trcgl.classifier.network.spread_map import OPACITY, coloured_share
+from trcgl.config import EvaluationParams
+from trcgl.evaluation.bootstrap import percentile_interval
+from trcgl.evaluation.reliability import reliability_diagram
+from trcgl.evaluation.resampled import Resampled
+from trcgl.evaluation.scored import Scored
 from trcgl.metrics import GROUPS
-from trcgl.runtime.figures import MODEL_COLOURS
+from trcgl.runtime.figures import MODEL_COLOURS, save_figure
+
+
+def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resampled], params: EvaluationParams) -> None:
+    """AP bars with intervals, precision-recall curves and reliability by group.
+
+    Args:
+        folder: existing; PNG files are written into it.
+    """
+    findings, groups = scored.classes["name"].tolist(), scored.classes["group"].tolist()
+    intervals = {model: [percentile_interval(ap[1:]) for ap in found.ap] for model, found in resampled.items()}
+    bars = ap_bars(
+        findings,
+        groups,
+        {model: found.ap[:, 0] for model, found in resampled.items()},
+        {model: np.array([interval.low for interval in of_model]) for model, of_model in intervals.items()},
+        {model: np.array([interval.high for interval in of_model]) for model, of_model in intervals.items()},
+        np.nanmean(scored.labels, axis=0),
+    )
+    save_figure(bars, folder / "average_precision.png")
+    curves = precision_recall_by_group(scored.labels, scored.scores, groups)
+    save_figure(curves, folder / "precision_recall_by_group.png")
+    prevalence = scored.classes["prevalence"].tolist()
+    diagram = reliability_diagram(scored.labels, scored.scores, groups, prevalence, params.ece_bins)
+    save_figure(diagram, folder / "reliability.png")
 
 
 def ap_bars(
@@ -23,7 +49,7 @@ def ap_bars(
     high: Mapping[str, np.ndarray],
     chance: np.ndarray,
 ) -> Figure:
-    """AP of each finding with its interval, a bar a model, findings in order of the table.
+    """AP of each finding with its interval, one bar per model, findings in order of the table.
 
     Args:
         ap, low, high: model -> [C].
@@ -46,7 +72,7 @@ def ap_bars(
 
 
 def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarray], groups: Sequence[str]) -> Figure:
-    """Precision against recall averaged over the findings of a group, a panel a group.
+    """Precision against recall averaged over the findings of a group, one panel per group.
 
     Args:
         labels: [N, C] of 1, 0 or NaN.
@@ -69,42 +95,4 @@ def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarra
         axes.set(title=f"{group} ({len(members)} findings)", xlabel="recall", xlim=(0, 1), ylim=(0, 1))
     panels[0].set_ylabel("precision")
     panels[0].legend(fontsize=8)
-    return figure
-
-
-def attention_overlays(
-    images: Sequence[np.ndarray],
-    maps: Sequence[np.ndarray],
-    titles: Sequence[str],
-    masks: Sequence[np.ndarray | None],
-    *,
-    shift: tuple[float, float],
-    columns: int = 4,
-) -> Figure:
-    """Image and class map side by side, the true lesion outlined where it is known.
-
-    Args:
-        images: uint8 [S, S] each.
-        maps: float [h, w] each, evidence per place at any scale; what speaks against the finding is not coloured.
-        titles: one a pair.
-        masks: bool [H, W] each at any size, or None.
-        shift: how far the maps' cells look down and right of the middle of their tiles, as shares of the side.
-    """
-    rows = max(1, -(-len(images) // columns))
-    figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.1 * rows), squeeze=False)
-    for axes in panels.ravel():
-        axes.axis("off")
-    for axes, image, attention, title, mask in zip(panels.ravel(), images, maps, titles, masks, strict=False):
-        size = image.shape[0]
-        axes.imshow(np.hstack([image, image]), cmap="gray", vmin=0, vmax=255)
-        share = coloured_share(attention, size, shift)
-        axes.imshow(share, cmap="inferno", alpha=OPACITY * share, vmin=0, vmax=1,
-                    extent=(size - 0.5, 2 * size - 0.5, size - 0.5, -0.5))  # fmt: skip
-        if mask is not None and mask.any():
-            scale = size / mask.shape[0]
-            grid = (np.arange(mask.shape[0]) + 0.5) * scale - 0.5
-            for across in (0, size):
-                axes.contour(grid + across, grid, mask.astype(float), levels=[0.5], colors="#39d353", linewidths=0.8)
-        axes.set(xlim=(-0.5, 2 * size - 0.5), ylim=(size - 0.5, -0.5))
-        axes.set_title(title, fontsize=7)
     return figure

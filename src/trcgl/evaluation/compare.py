@@ -1,0 +1,55 @@
+"""Both models side by side: the numbers of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from trcgl.config import EvaluationParams
+from trcgl.evaluation.bootstrap import percentile_interval
+from trcgl.evaluation.differences import paired_differences
+from trcgl.evaluation.intervals import metric_intervals
+from trcgl.evaluation.resampled import Resampled
+from trcgl.evaluation.scored import Scored
+from trcgl.metrics import summary
+
+REFERENCE, OURS = "baseline", "trcgl"
+FIRST = ["model", "class", "group", "positives", "AP", "AUC", "F1", "threshold"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contents of metrics/metrics.json, metrics/per_class.csv, metrics/differences.csv and metrics/intervals.csv."""
+
+    metrics: dict[str, Any]
+    per_class: pd.DataFrame
+    differences: pd.DataFrame
+    intervals: pd.DataFrame
+
+
+def compare(scored: Scored, resampled: Mapping[str, Resampled], params: EvaluationParams) -> Comparison:
+    """The gain is ours minus the baseline's, its interval from resamples of the patients that both models share."""
+    tables = {model: scored.per_class(model, params) for model in scored.scores}
+    blocks = {model: summary(table) for model, table in tables.items()}
+    groups = scored.classes["group"].to_numpy()
+    means = {model: found.means(groups) for model, found in resampled.items()}
+    tail = percentile_interval(means[OURS]["tail_mAP"][1:] - means[REFERENCE]["tail_mAP"][1:])
+    metrics = {
+        OURS: blocks[OURS],
+        REFERENCE: blocks[REFERENCE],
+        "gain": {
+            "mAP": blocks[OURS]["mAP"] - blocks[REFERENCE]["mAP"],
+            "tail_mAP": blocks[OURS]["tail_mAP"] - blocks[REFERENCE]["tail_mAP"],
+            "tail_mAP_low": tail.low,
+            "tail_mAP_high": tail.high,
+        },
+        "scored_classes": int(tables[OURS]["AP"].notna().sum()),
+    }
+    per_class = pd.concat([table.assign(model=name) for name, table in tables.items()], ignore_index=True)
+    return Comparison(
+        metrics=metrics,
+        per_class=per_class[[*FIRST, *(column for column in per_class if column not in FIRST)]],
+        differences=paired_differences({name: means[name] for name in (REFERENCE, OURS)}),
+        intervals=metric_intervals(means),
+    )

@@ -1,0 +1,51 @@
+"""AP and AUC of every finding in every resample of the patients: what intervals and differences are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trcgl.evaluation.bootstrap import ap_samples, auc_samples, mean_of_defined
+from trcgl.evaluation.scored import Scored
+from trcgl.metrics import GROUPS
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """One model under W weightings of the images.
+
+    Attributes:
+        ap, auc: [C, W]; NaN where a finding has no positive or no negative.
+    """
+
+    ap: np.ndarray
+    auc: np.ndarray
+
+    def means(self, groups: np.ndarray) -> dict[str, np.ndarray]:
+        """metric -> [W], means over the findings of all groups and of each; NaN where no finding has a value.
+
+        Args:
+            groups: [C].
+        """
+        auc = {"mAUC": mean_of_defined(self.auc), "tail_mAUC": mean_of_defined(self.auc[groups == "tail"])}
+        by_group = {f"{group}_mAP": mean_of_defined(self.ap[groups == group]) for group in GROUPS}
+        return {"mAP": mean_of_defined(self.ap)} | auc | by_group
+
+
+def resample(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Resampled:
+    """Score one set of predictions under many image weightings.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN.
+        scores: [N, C].
+        weights: [W, N].
+    """
+    return Resampled(ap_samples(labels, scores, weights), auc_samples(labels, scores, weights))
+
+
+def resample_models(scored: Scored, weights: np.ndarray) -> dict[str, Resampled]:
+    """model -> what `resample` makes of it, under the same weightings for every model.
+
+    Args:
+        weights: [1 + B, N] from `image_weights`.
+    """
+    return {model: resample(scored.labels, values, weights) for model, values in scored.scores.items()}

@@ -1,0 +1,51 @@
+"""Images with known findings, and what models say of them: all that the numbers of an evaluation are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from trcgl.config import EvaluationParams
+from trcgl.metrics import per_class_table
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Labels and probabilities of N images and C findings.
+
+    Attributes:
+        labels: [N, C] of 1, 0 or NaN.
+        scores: model -> [N, C].
+        thresholds: model -> [C].
+        patients: [N]; they reach no output.
+        classes: [C] rows: name, group, prevalence.
+    """
+
+    labels: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    thresholds: Mapping[str, Sequence[float]]
+    patients: np.ndarray
+    classes: pd.DataFrame
+
+    def part(self, rows: np.ndarray) -> "Scored":
+        """Some of the images.
+
+        Args:
+            rows: bool [N].
+        """
+        scores = {model: values[rows] for model, values in self.scores.items()}
+        return replace(self, labels=self.labels[rows], scores=scores, patients=self.patients[rows])
+
+    def per_class(self, model: str, params: EvaluationParams) -> pd.DataFrame:
+        """Metrics of a model, one row per finding; see `per_class_table`."""
+        return per_class_table(
+            self.labels,
+            self.scores[model],
+            self.classes["name"].tolist(),
+            self.classes["group"].tolist(),
+            self.thresholds[model],
+            self.classes["prevalence"].tolist(),
+            fixed_threshold=params.fixed_threshold,
+            ece_bins=params.ece_bins,
+        )

@@ -1,0 +1,1 @@
+"""`trcgl evaluate`: saved classifiers on a test set from elsewhere, through the same parts as the stages."""

@@ -1,0 +1,156 @@
+"""Saved classifiers on a test set from elsewhere: from files to numbers, nothing tuned on it."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.pixels import StoredPixels
+from trcgl.artifacts.preparation import Preparation
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.model import Classifier, preparation_of
+from trcgl.config import ComputeParams, EvaluationParams
+from trcgl.evaluation.bootstrap import image_weights, percentile_interval
+from trcgl.evaluation.localisation import localise
+from trcgl.evaluation.places import box_lesions
+from trcgl.evaluation.resampled import resample_models
+from trcgl.evaluation.scored import Scored
+from trcgl.evaluation.split import EvaluationSet
+from trcgl.evaluation.views import views
+from trcgl.images.cache import write_cache
+from trcgl.inference.ensemble import average_weights, check_alike, ensemble_predict, ensemble_thresholds
+from trcgl.inference.external.external_set import ExternalSet, evaluation_set
+from trcgl.inference.external.result import ExternalResult
+from trcgl.labels.nih_boxes import BOX_SIDE, read_nih_boxes
+from trcgl.labels.table import LabelTable
+from trcgl.metrics import summary
+from trcgl.numerics.device import pick_device
+from trcgl.runtime.files import read_parquet
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
+
+SHARD_IMAGES = 1024
+MODEL = "model"
+
+
+def evaluate_external(
+    folders: Sequence[Path], external: ExternalSet, params: EvaluationParams, compute: ComputeParams, *, combine: str
+) -> ExternalResult:
+    """Score one saved classifier, or several as one, on an external set.
+
+    Images are decoded, windowed and resized as the model's own were, into a temporary cache; findings are matched by
+    exact name. A finding that the labels do not have is unknown everywhere and scored nowhere. Thresholds are the
+    model's. ECE and Brier are at the set's own prevalence.
+
+    Args:
+        folders: of saved classifiers.
+        compute: device, and processes that decode.
+        combine: `probabilities` or `weights`: what is averaged if there are several.
+
+    Raises:
+        InputError: a model, the table or the folder cannot be used, or nothing is left to score.
+    """
+    models = _load(folders, external.dataset, compute, combine)
+    first, model = next(iter(models.items()))
+    config, preparation = model.config, preparation_of(model, first)
+    boxes = None if external.boxes is None else read_nih_boxes(external.boxes)
+    table, selected = external.read()
+    external.check_findings(config, table, first)
+    with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
+        table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
+        data = evaluation_set(table, images, config)
+        weights = image_weights(data.patients, params.bootstrap_samples, params.seed)
+        numbers, per_class = _score(list(models.values()), data, weights, params)
+        located = None if boxes is None else _locate(models, data, boxes, weights, preparation)
+    counts = {
+        "models": [str(folder) for folder in folders],
+        "combine": combine if len(folders) > 1 else None,
+        "dataset": external.dataset,
+        "rows": table.source_rows,
+        "images": len(table.rows),
+        "patients": int(table.rows["patient"].nunique()),
+        "rejected": {str(reason): int(count) for reason, count in table.rejected["reason"].value_counts().items()},
+        "findings_without_labels": [name for name in config.class_names if name not in table.vocabulary],
+        "labels_without_finding": [n for n in table.vocabulary if n not in {*config.class_names, table.normal}],
+    }
+    return ExternalResult(counts | numbers, per_class, table.rejected, located)
+
+
+def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine: str) -> dict[str, Classifier]:
+    """The models that are scored, by name: those of the folders, or the one that their weights average to."""
+    models = {str(folder): Classifier.load(folder).to(pick_device(compute.device)) for folder in folders}
+    names = list(models)
+    check_alike(list(models.values()), names)
+    for name, model in models.items():
+        if dataset in model.config.weights_have_seen:
+            log.warning(
+                "%s has seen '%s' in training (or its initial weights have): results on images it has seen are not "
+                "those of unseen patients",
+                name,
+                dataset,
+            )
+    if combine == "weights":
+        return {" + ".join(names): average_weights(list(models.values()), names)}
+    return models
+
+
+def _cached(
+    table: LabelTable,
+    selected: pd.DataFrame,
+    source: Path,
+    size: int,
+    preparation: Preparation,
+    compute: ComputeParams,
+    temporary: str,
+) -> tuple[LabelTable, StoredPixels]:
+    """The rows whose image can be read, and their pictures as `cache_images` makes them."""
+    cache, workers = Path(temporary) / "images", compute.workers or os.cpu_count() or 1
+    kept = Path(temporary) / "kept"
+    write_cache(selected, source, {"images": size}, preparation, SHARD_IMAGES, cache, workers, kept=kept)
+    unreadable = read_parquet(cache / "unreadable.parquet", ["path", "reason"])
+    reasons = dict(zip(unreadable["path"], unreadable["reason"], strict=True))
+    said = [f"unreadable: {reasons[path]}" if path in reasons else "" for path in selected["path"]]
+    table = table.reject(np.array(said, dtype=object))
+    shards = ShardedImages(cache / "images")
+    return table, StoredPixels(shards, table.rows["image"].tolist(), np.empty((0, size, size), np.uint8))
+
+
+def _score(
+    models: Sequence[Classifier], data: EvaluationSet, weights: np.ndarray, params: EvaluationParams
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Means, intervals and the number of scored findings; the table per finding."""
+    thresholds = ensemble_thresholds(models)
+    scored = Scored(
+        labels=data.labels,
+        scores={MODEL: ensemble_predict(models, data.images, views(params))},
+        thresholds={MODEL: [thresholds[name] for name in data.classes["name"]]},
+        patients=data.patients,
+        classes=data.classes,
+    )
+    per_class = scored.per_class(MODEL, params)
+    means = resample_models(scored, weights)[MODEL].means(data.classes["group"].to_numpy())
+    intervals = {key: percentile_interval(means[key][1:]) for key in ("mAP", "tail_mAP")}
+    numbers = {
+        "scored_classes": int(per_class["AP"].notna().sum()),
+        "result": summary(per_class),
+        "intervals": {key: [interval.low, interval.high] for key, interval in intervals.items()},
+    }
+    return numbers, per_class
+
+
+def _locate(
+    models: dict[str, Classifier],
+    data: EvaluationSet,
+    boxes: pd.DataFrame,
+    weights: np.ndarray,
+    preparation: Preparation,
+) -> pd.DataFrame:
+    """Against the boxes that lie on scored images and on findings of the model."""
+    used = boxes[boxes["image"].isin(data.names) & boxes["finding"].isin(data.classes["name"])]
+    log.info("%d of %d boxes are of these images and findings", len(used), len(boxes))
+    return localise(models, data, box_lesions(used, BOX_SIDE), weights, preparation.resize)

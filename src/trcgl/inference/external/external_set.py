@@ -1,0 +1,95 @@
+"""A test set from elsewhere: its own label table and image folder, brought to the findings of a saved classifier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.pixels import Pixels
+from trcgl.classifier.network.model import ModelConfig
+from trcgl.evaluation.split import EvaluationSet
+from trcgl.evaluation.subgroups import SUBGROUPS
+from trcgl.images.manifest import scan_images
+from trcgl.labels.adapters import read_table
+from trcgl.labels.merging import merge_labels
+from trcgl.labels.selection import Filters, select_images
+from trcgl.labels.table import UNKNOWN, LabelTable
+from trcgl.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class ExternalSet:
+    """Which test set, and which part of it.
+
+    Attributes:
+        dataset: how the label table is read, as `dataset.name`.
+        images: folder of the images.
+        labels: label table.
+        projections: views that are used; None: all.
+        excluded: labels whose images are left out.
+        class_table: merges fine labels into classes, as `labels.class_table`; None: labels as they are.
+        boxes: NIH's list of boxes, for localisation; None: none.
+    """
+
+    dataset: str
+    images: Path
+    labels: Path
+    projections: tuple[str, ...] | None = None
+    excluded: tuple[str, ...] = ()
+    class_table: Path | None = None
+    boxes: Path | None = None
+
+    def read(self) -> tuple[LabelTable, pd.DataFrame]:
+        """The rows that are used and have a file, and image, path, photometric of the same rows.
+
+        Raises:
+            InputError: table or folder cannot be read, a filter names what the table does not have, or nothing is left.
+        """
+        if not self.images.is_dir():
+            raise InputError(f"{self.images}: no such folder; give the folder of the images with --images")
+        table = read_table(self.dataset, self.labels)
+        present = sorted(table.rows["projection"].unique())
+        for name in self.projections or ():
+            if name not in present:
+                listed = ", ".join(f"'{projection}'" for projection in present)
+                raise InputError(f"--projections: {self.labels} has no projection '{name}'; it has {listed}")
+        for name in self.excluded:
+            if name not in table.vocabulary:
+                raise InputError(f"--exclude: {self.labels} has no label '{name}'; names must match exactly")
+        filters = Filters(self.projections, None, self.excluded, given_in="--images, --projections and --exclude")
+        table, selected = select_images(table, scan_images(self.images), filters)
+        return table if self.class_table is None else merge_labels(table, self.class_table), selected
+
+    def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
+        """Raise an InputError unless the labels have one of the model's findings at least."""
+        findings, labels = config.class_names, table.vocabulary
+        if not set(findings) & set(labels):
+            raise InputError(
+                f"{self.labels}: has none of the findings of {model} ({', '.join(findings[:4])}, ...), only "
+                f"{', '.join(labels[:4])}, ...; names must match exactly, or be merged by --class-table"
+            )
+
+
+def evaluation_set(table: LabelTable, images: Pixels, config: ModelConfig) -> EvaluationSet:
+    """The images of a table with its labels for the model's findings: unknown throughout for one that it lacks.
+
+    The prevalence is the set's own.
+
+    Args:
+        images: of the table's rows.
+    """
+    findings = list(config.class_names)
+    known = [name for name in findings if name in table.vocabulary]
+    labels = np.full((len(table.rows), len(findings)), np.nan)
+    stated = table.matrix(known).astype(np.float64)
+    labels[:, [findings.index(name) for name in known]] = np.where(stated == UNKNOWN, np.nan, stated)
+    prevalence = np.nansum(labels, axis=0) / np.maximum((~np.isnan(labels)).sum(axis=0), 1)
+    return EvaluationSet(
+        names=table.rows["image"].tolist(),
+        patients=table.rows["patient"].to_numpy(),
+        images=images,
+        labels=labels,
+        classes=pd.DataFrame({"name": findings, "group": config.class_groups, "prevalence": prevalence}),
+        about=table.rows[list(SUBGROUPS)],
+    )

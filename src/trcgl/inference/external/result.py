@@ -1,0 +1,87 @@
+"""What an external evaluation found: files, and the text that is printed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trcgl.evaluation.localisation import ALL, MEAN
+from trcgl.runtime.files import write_csv, write_json
+
+
+@dataclass(frozen=True)
+class ExternalResult:
+    """What was found.
+
+    Attributes:
+        metrics: counts, the block of means, intervals; for metrics.json.
+        per_class: as metrics/per_class.csv, without `model`.
+        rejected: row, image, reason of every row that was not scored.
+        localisation: as metrics/localisation.csv, one model per folder; None without boxes.
+    """
+
+    metrics: dict[str, Any]
+    per_class: pd.DataFrame
+    rejected: pd.DataFrame
+    localisation: pd.DataFrame | None
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.json and a CSV for each of the others into `folder`; other files in it stay."""
+        write_json(folder / "metrics.json", self.metrics)
+        write_csv(folder / "per_class.csv", self.per_class)
+        write_csv(folder / "rejected.csv", self.rejected)
+        if self.localisation is not None:
+            write_csv(folder / "localisation.csv", self.localisation)
+
+    def __str__(self) -> str:
+        """Counts, means with intervals, a line per finding."""
+        return "\n".join([*self._counts(), "", *self._means(), "", *self._findings(), *self._places()])
+
+    def _counts(self) -> list[str]:
+        found = self.metrics
+        return [
+            f"{found['images']} images of {found['patients']} patients; {len(self.rejected)} of {found['rows']} rows "
+            "not scored" + "".join(f"\n  {count} {reason}" for reason, count in found["rejected"].items()),
+            _listed("findings of the model that the labels do not have", found["findings_without_labels"]),
+            _listed("labels that the model does not know", found["labels_without_finding"]),
+            f"{found['scored_classes']} findings scored",
+        ]
+
+    def _means(self) -> list[str]:
+        lines = []
+        for key, value in self.metrics["result"].items():
+            interval = self.metrics["intervals"].get(key)
+            shown = f"  [{interval[0]:.3f}, {interval[1]:.3f}]" if interval and not np.isnan(interval[0]) else ""
+            lines.append(f"{key:<12}{_number(value)}{shown}")
+        return lines
+
+    def _findings(self) -> list[str]:
+        width = max(len(name) for name in self.per_class["class"]) + 2
+        lines = [f"{'finding':<{width}}{'group':<8}{'positives':>9}{'AP':>7}{'AUC':>7}{'F1':>7}"]
+        for row in self.per_class.to_dict("records"):
+            numbers = "".join(f"{_number(row[key]):>7}" for key in ("AP", "AUC", "F1"))
+            lines.append(f"{row['class']:<{width}}{row['group']:<8}{row['positives']:>9}{numbers}")
+        return lines
+
+    def _places(self) -> list[str]:
+        table = self.localisation
+        if table is None:
+            return []
+        means = table[(table["finding"] == MEAN) & (table["group"] == ALL)]
+        return ["", "pointing game against boxes, mean over findings"] + [
+            f"{row['model']} {row['method']}: {row['pointing']:.3f} [{row['low']:.3f}, {row['high']:.3f}], centre "
+            f"{row['centre']:.3f}, IoU {row['iou']:.3f} ({row['images']} positives)"
+            for row in means.to_dict("records")
+        ]
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return f"{len(names)} {what}" + (f": {shown}" if names else "")
+
+
+def _number(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.3f}"
