@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from benchmarks.report import ratio_row, write_results
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from trcgl.artifacts.pixels import resized
@@ -31,7 +30,8 @@ from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_r
 from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, use_solver
 from trcgl.metrics import area_under_roc
 from trcgl.numerics.seeding import seed_of
-from trcgl.runtime.files import read_json, written_beside
+from trcgl.runtime.figures import save_figure
+from trcgl.runtime.files import read_json
 
 RESULT, PICTURE = Path("benchmarks/results/fidelity_ladder.json"), Path("docs/figures/fidelity_ladder.png")
 COMMAND = "PYTHONPATH=src python -m benchmarks.fidelity_ladder"
@@ -131,7 +131,6 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
 def draw(frame: pd.DataFrame, path: Path) -> None:
     """One line a finding over the rungs that show it; tail findings in colour."""
     figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
     axis = figure.subplots()
     for finding, line in frame.iterrows():
         values = line[list(RUNGS)].astype(float)
@@ -145,9 +144,7 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
     axis.set_ylabel("AUC of the independent detector")
     axis.set_title("Where a finding is lost (grey: common findings)")
     axis.legend(loc="lower left", fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_beside(path) as beside:
-        figure.savefig(beside, dpi=110, metadata={"Software": None})
+    save_figure(figure, path, tight=False)
 
 
 def main() -> None:

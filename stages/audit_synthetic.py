@@ -9,7 +9,7 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
 from trcgl.config import load_params
 from trcgl.numerics.device import pick_device
-from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, write_text
 from trcgl.runtime.stage import run_stage
 
 
@@ -29,8 +29,7 @@ def main() -> None:
     )
     with directory_beside("metrics/plots/audit_synthetic") as folder:
         draw_audit(audit, synthetic, images, params.audit, folder)
-    with written_beside("metrics/synthetic_card.md") as beside:
-        beside.write_text(synthetic_card(audit, params.audit), encoding="utf-8")
+    write_text("metrics/synthetic_card.md", synthetic_card(audit, params.audit))
     write_csv("metrics/synthetic_per_class.csv", audit.per_class)
     write_json("metrics/synthetic.json", audit_metrics(audit))
     write_parquet("data/synthetic_audit.parquet", audit.verdicts)

@@ -20,7 +20,7 @@ from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.split import load_split
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.numerics.device import pick_device
-from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, write_text
 from trcgl.runtime.stage import run_stage
 
 
@@ -61,8 +61,7 @@ def main() -> None:
         test_images=len(data.names),
         test_patients=len(set(data.patients)),
     )
-    with written_beside("metrics/model_card.md") as beside:
-        beside.write_text(card, encoding="utf-8")
+    write_text("metrics/model_card.md", card)
     write_json("metrics/metrics.json", found.metrics)
 
 

@@ -48,7 +48,6 @@ def run(params: Params, device: torch.device, processes: Processes) -> None:
     inputs = [IMAGES, LABELS, CLASSES, *filter(Path.is_dir, [Path(str(params.diffusion.base))])]
     resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
-    # The curve grows while it runs, so that one can look at it
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
     # All end with the same generator; what the others write is thrown away
     place = directory_beside(MODEL) if first else TemporaryDirectory()

@@ -7,7 +7,7 @@ from trcgl.config import load_params
 from trcgl.report.page import OURS, REFERENCE, read_table, report_page
 from trcgl.report.pictures import classifier_curves, diffusion_loss, label_distribution
 from trcgl.runtime.figures import save_figure
-from trcgl.runtime.files import directory_beside, read_json, written_beside
+from trcgl.runtime.files import directory_beside, read_json, write_text
 from trcgl.runtime.stage import run_stage
 
 METRICS, CLASSES = Path("metrics"), Path("data/labels/classes.json")
@@ -24,8 +24,7 @@ def main() -> None:
     with directory_beside(METRICS / "plots/report") as folder:
         for name, figure in figures.items():
             save_figure(figure, folder / name)
-    with written_beside(METRICS / "report.html") as beside:
-        beside.write_text(report_page(Path(), params), encoding="utf-8")
+    write_text(METRICS / "report.html", report_page(Path(), params))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from trcgl.config import Params
+from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.doctor.said import Said, problem
 
 WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
@@ -47,12 +48,6 @@ def check_paths(params: Params) -> Iterator[Said]:
         )
     if not missing:
         yield Said("assets", f"all {len(assets)} named files and folders exist")
-
-
-def is_hub_id(base: str) -> bool:
-    """Whether a base generator is not a folder, as the stage decides it."""
-    local = Path(base).expanduser().is_dir() or base.startswith((".", "/", "~")) or base.count("/") != 1
-    return not local
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:

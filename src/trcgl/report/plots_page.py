@@ -4,12 +4,11 @@
 """
 
 import sys
-from pathlib import Path
 
 import vl_convert
 
 from trcgl.runtime.errors import InputError, exit_code
-from trcgl.runtime.files import written_beside
+from trcgl.runtime.files import write_text
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -49,9 +48,7 @@ def plots_page() -> str:
 
 
 def main() -> None:
-    path = Path(sys.argv[1])
-    with written_beside(path) as beside:
-        beside.write_text(plots_page(), encoding="utf-8")
+    write_text(sys.argv[1], plots_page())
 
 
 if __name__ == "__main__":

@@ -94,10 +94,15 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file of text, atomically."""
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it."""
-    with written_beside(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def replace_between(path: str | Path, name: str, text: str) -> None:
@@ -112,8 +117,7 @@ def replace_between(path: str | Path, name: str, text: str) -> None:
         raise InputError(f"{path}: has no place for results; put the lines {begin.strip()} and {end} there")
     head, rest = before.split(begin, 1)
     tail = rest.split(end, 1)[1]
-    with written_beside(path) as beside:
-        beside.write_text(f"{head}{begin}{text}{end}{tail}", encoding="utf-8")
+    write_text(path, f"{head}{begin}{text}{end}{tail}")
 
 
 def read_json(path: str | Path, needed: Sequence[str] = ()) -> Any:

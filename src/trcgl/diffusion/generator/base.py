@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
+from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from trcgl.runtime.errors import InputError
 
@@ -52,7 +53,7 @@ def load_pipeline(base: str, revision: str | None, *, size: int, dtype: torch.dt
         InputError: the folder is missing or no such pipeline, the hub id is neither cached nor reachable, weights are
             not in safetensors, or the generator draws another size.
     """
-    local = _is_local(base)
+    local = not is_hub_id(base)
     if local:
         _check_folder(Path(base))
     try:
@@ -86,10 +87,6 @@ def is_small_folder(base: str) -> bool:
     """Whether a base is a local folder small enough to be copied into every generator made from it."""
     folder = Path(base).expanduser()
     return folder.is_dir() and sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= SMALL_BASE
-
-
-def _is_local(base: str) -> bool:
-    return Path(base).expanduser().is_dir() or base.startswith((".", "/", "~")) or base.count("/") != 1
 
 
 def _check_folder(folder: Path) -> None:
