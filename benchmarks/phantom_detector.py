@@ -49,7 +49,7 @@ def main() -> None:
     with pixel_workers(params.compute.workers or os.cpu_count() or 1) as pool:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images, chunksize=16)))
     data = training_data(images, drawn)
-    counts = data.positives()
+    counts = dict(zip(data.class_names, data.counts().positives.long().tolist(), strict=True))
     rare = [name for name in NAMES if counts[name] < LEAST]
     if rare:
         raise InputError(f"{rare[0]}: {counts[rare[0]]} training images; {LEAST} are needed, raise --images or --times")

@@ -134,7 +134,7 @@ def test_weights_by_epoch():
 def test_the_weight_scales_the_loss_of_an_image():
     generator = torch.Generator().manual_seed(0)
     logits, targets = torch.randn(4, 3, generator=generator), torch.ones(4, 3)
-    loss = BinaryCrossEntropy(WHOLE.class_names, WHOLE.positives(), WHOLE.negatives())
+    loss = BinaryCrossEntropy(WHOLE.counts())
 
     def only_first(weight: float) -> float:
         return float(loss(logits, targets, torch.tensor([weight, 0.0, 0.0, 0.0])))
@@ -148,4 +148,4 @@ def test_the_weight_scales_the_loss_of_an_image():
 
 
 def test_counts_and_factors_are_those_of_real_images():
-    assert sum(DATA.positives().values()) == int((WHOLE.targets[DATA.train] == 1).sum())
+    assert DATA.counts().positives.sum() == int((WHOLE.targets[DATA.train] == 1).sum())

@@ -13,7 +13,8 @@ from torch.func import functional_call
 
 from tests.classifier_cases import CPU, NAMES, classifier_params, separable
 from trcgl.artifacts.label_vectors import write_label_vectors
-from trcgl.classifier.network.heads.build import HEADS, WITH_GRAPH, Head, build_head
+from trcgl.classifier.network.heads.base import Head
+from trcgl.classifier.network.heads.build import HEADS, WITH_GRAPH, build_head
 from trcgl.classifier.network.heads.csra import CsraHead
 from trcgl.classifier.network.heads.mldecoder import MlDecoderHead
 from trcgl.classifier.network.heads.mlgcn import MlgcnHead

@@ -8,6 +8,7 @@ import pytest
 import torch
 from timm.loss.asymmetric_loss import AsymmetricLossMultiLabel
 
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.build import LOSSES, build_loss
 from trcgl.classifier.training.losses.ldam_drw import LdamDrw
@@ -31,9 +32,15 @@ WEIGHT = np.array([1, 1, 0.5, 0, 1, 1, 1, 0.25])
 Term = Callable[[float, float, int, np.ndarray], float]  # logit, target, class, targets of the image -> loss
 
 
+def counts(
+    order: tuple[str, ...] = NAMES, positives: dict[str, int] = POSITIVES, negatives: dict[str, int] = NEGATIVES
+) -> ClassCounts:
+    return ClassCounts(*(torch.tensor([side[name] for name in order]).double() for side in (positives, negatives)))
+
+
 def built(name: str, share: float = 0.0, order: tuple[str, ...] = NAMES) -> MultiLabelLoss:
     """In float64, at the given share of the training."""
-    loss = build_loss(name, order, POSITIVES, NEGATIVES).double()
+    loss = build_loss(name, counts(order)).double()
     loss.start_epoch(share)
     return loss
 
@@ -166,7 +173,7 @@ def test_every_loss_has_a_name_in_the_parameters():
     assert tuple(LOSSES) == CHOICES
     assert {name for name, *_ in CASES} == set(LOSSES)
     with pytest.raises(ValueError, match="loss 'hinge' is not known; known: bce, focal"):
-        build_loss("hinge", NAMES, POSITIVES, NEGATIVES)
+        build_loss("hinge", counts())
 
 
 @pytest.mark.parametrize("constant_focus", [False, True])
@@ -222,7 +229,7 @@ def test_counts_follow_the_name_of_a_class_not_its_place(name: str, share: float
 def test_a_class_without_positives_or_negatives_is_no_error(name: str):
     nothing: dict[str, int] = dict.fromkeys(NAMES, 0)
     for positives, negatives in ((nothing, NEGATIVES), (POSITIVES, nothing)):
-        loss = build_loss(name, NAMES, positives, negatives).double()
+        loss = build_loss(name, counts(positives=positives, negatives=negatives)).double()
         loss.start_epoch(LAST_EPOCHS)
         value, gradient = value_and_gradient(loss)
         assert math.isfinite(value)
@@ -231,7 +238,7 @@ def test_a_class_without_positives_or_negatives_is_no_error(name: str):
 
 
 def test_one_common_count_has_no_margin():
-    common = build_loss("effective_number_margin", NAMES, dict.fromkeys(NAMES, 7), NEGATIVES).double()
+    common = build_loss("effective_number_margin", counts(positives=dict.fromkeys(NAMES, 7))).double()
     assert value_and_gradient(common)[0] == pytest.approx(value_and_gradient(built("bce"))[0], rel=1e-6)
 
 
@@ -274,7 +281,7 @@ def test_deferred_weights_depend_on_the_epoch_alone(epoch: int, epochs: int, rew
 def test_deferred_weights_give_every_side_of_a_class_its_say():
     """The mean over the training labels is 1; two sides with few enough images weigh the same in total."""
     positives, negatives = {"a": 3, "b": 40}, {"a": 50, "b": 13}
-    loss = LdamDrw(("a", "b"), positives, negatives)
+    loss = LdamDrw(counts(("a", "b"), positives, negatives))
     totals = [loss.positive_weight * torch.tensor([3, 40]), loss.negative_weight * torch.tensor([50, 13])]
     assert sum(total.sum().item() for total in totals) == pytest.approx(3 + 40 + 50 + 13)
     assert torch.cat(totals).tolist() == pytest.approx([106 / 4] * 4, rel=5e-3)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape
-from trcgl.classifier.network.heads.build import Head, build_head
+from trcgl.classifier.network.heads.base import Head
+from trcgl.classifier.network.heads.build import build_head
 from trcgl.classifier.network.scaling import Scaling
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json

@@ -95,4 +95,4 @@ def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: 
 
 def loss_of(params: TrainingParams, data: TrainingData) -> MultiLabelLoss:
     """The loss the parameters name, with the counts of the real training images."""
-    return build_loss(params.loss, data.class_names, data.positives(), data.negatives())
+    return build_loss(params.loss, data.counts())

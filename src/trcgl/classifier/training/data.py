@@ -9,6 +9,7 @@ import numpy as np
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
 from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
@@ -47,17 +48,9 @@ class TrainingData:
     def image_size(self) -> int:
         return self.images[np.array([0])].shape[-1]
 
-    def positives(self) -> dict[str, int]:
-        """Real training positives by class name."""
-        return self._training_labels(1)
-
-    def negatives(self) -> dict[str, int]:
-        """Real training images known not to show a class, by class name."""
-        return self._training_labels(0)
-
-    def _training_labels(self, label: int) -> dict[str, int]:
-        counts = (self.targets[self.train] == label).sum(axis=0)
-        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True)}
+    def counts(self) -> ClassCounts:
+        """Of the real training images."""
+        return ClassCounts.of(self.targets[self.train])
 
     def __repr__(self) -> str:
         return (

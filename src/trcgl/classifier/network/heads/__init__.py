@@ -3,6 +3,4 @@
 A class map is evidence by place: its sum over the positions is the part of the logit that comes from the picture's
 places (all but biases and, in `trcgl_paper`, the label graph's term). `mldecoder` is not linear in the places; its
 maps are attention.
-
-Every head has `start_from(log_odds)`: logits to begin with, whatever the picture.
 """

@@ -4,14 +4,13 @@ from typing import Any
 
 from torch import Tensor
 
+from trcgl.classifier.network.heads.base import Head
 from trcgl.classifier.network.heads.csra import CsraHead
 from trcgl.classifier.network.heads.linear import LinearHead
 from trcgl.classifier.network.heads.mldecoder import MlDecoderHead
 from trcgl.classifier.network.heads.mlgcn import MlgcnHead
 from trcgl.classifier.network.heads.trcgl import TrcglHead
 from trcgl.classifier.network.heads.trcgl_paper import TrcglPaperHead
-
-Head = LinearHead | CsraHead | MlgcnHead | MlDecoderHead | TrcglPaperHead | TrcglHead
 
 HEADS = ("linear", "csra", "mlgcn", "mldecoder", "trcgl_paper", "trcgl")
 WITH_GRAPH = ("mlgcn", "trcgl_paper", "trcgl")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trcgl.classifier.network.class_attention import attended_scores, largest_score
-from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.heads.base import Head, position_scores
 
 LARGEST = 99  # The temperature that stands for the largest score
 TEMPERATURES: dict[int, tuple[int, ...]] = {
@@ -21,7 +21,7 @@ TEMPERATURES: dict[int, tuple[int, ...]] = {
 }
 
 
-class CsraHead(nn.Module):
+class CsraHead(Head):
     """logit_c = sum over heads of m_c (mean(x) + strength * sum_p a_p x_p) + b_c, a = softmax_p(T m_c x_p).
 
     Every head has weights m of its own and a temperature T that is fixed. The bias is ours (0: the paper's formula):
@@ -42,10 +42,9 @@ class CsraHead(nn.Module):
         self.classifiers = nn.Linear(features, heads * classes, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the bias."""
-        self.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""

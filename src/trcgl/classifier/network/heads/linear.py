@@ -3,13 +3,12 @@
 Learning Deep Features for Discriminative Localization, https://arxiv.org/abs/1512.04150, section 2.
 """
 
-import torch
 from torch import Tensor, nn
 
-from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.heads.base import Head, position_scores
 
 
-class LinearHead(nn.Module):
+class LinearHead(Head):
     """logits = W mean(x) + b.
 
     Args:
@@ -21,10 +20,9 @@ class LinearHead(nn.Module):
         super().__init__()
         self.classifier = nn.Linear(features, classes)
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the bias."""
-        self.classifier.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.classifier.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""

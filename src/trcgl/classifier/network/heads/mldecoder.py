@@ -8,12 +8,14 @@ and with this torch it does not run: its layer does not take the arguments that 
 import torch
 from torch import Tensor, nn
 
+from trcgl.classifier.network.heads.base import Head
+
 ATTENTION_HEADS = 8
 DROPOUT = 0.1
 EXPANSION = 8 / 3  # Of the feed-forward layer: 2048 for a width of 768 in the authors' code
 
 
-class MlDecoderHead(nn.Module):
+class MlDecoderHead(Head):
     """logit_c = w_c h_c + b_c, h the queries after one decoder layer without self-attention.
 
     x = relu(E map + e); h1 = norm(2 q); h2 = norm(h1 + attention(h1 to x)); h = norm(h2 + FF(h2)). The queries q are
@@ -40,10 +42,9 @@ class MlDecoderHead(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, width)))
         self.bias = nn.Parameter(torch.zeros(classes))
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the bias."""
-        self.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w].

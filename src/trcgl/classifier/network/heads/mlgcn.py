@@ -7,13 +7,13 @@ adjacency is mode `mlgcn` of graph/adjacency.py.
 import torch
 from torch import Tensor, nn
 
-from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.heads.base import Head, position_scores
 from trcgl.classifier.network.label_graph import ClassVectors
 
 LEAK = 0.2  # Slope of the leaky ReLU between the layers, as in the paper's experiments
 
 
-class MlgcnHead(nn.Module):
+class MlgcnHead(Head):
     """logit_c = W_c max(x) + b_c with W = A leaky_relu(A V W1) W2, the maximum over the places of each channel.
 
     The word vectors V are given and stay as they are. The bias is ours (0: the paper's formula): without one, no head
@@ -31,10 +31,9 @@ class MlgcnHead(nn.Module):
         self.graph = ClassVectors(adjacency, vectors, learned=False, hidden=hidden, features=features, slope=LEAK)
         self.bias = nn.Parameter(torch.zeros(len(adjacency)))
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the bias."""
-        self.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias.

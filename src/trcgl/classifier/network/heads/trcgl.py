@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from trcgl.classifier.network.channel_reweighting import LearnedReweighting
 from trcgl.classifier.network.class_attention import attended_scores
-from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.heads.base import Head, position_scores
 from trcgl.classifier.network.label_graph import ClassVectors
 from trcgl.classifier.network.strength import Strength
 
 
-class TrcglHead(nn.Module):
+class TrcglHead(Head):
     """logit_c = mean_p s_cp + a * sum_p softmax_p(T_c s_cp) s_cp + b_c, with s_cp = r_c x'_p, |r_c| = 1.
 
     r_c is the direction of w_c + g v_c / |v_c|.
@@ -74,10 +74,9 @@ class TrcglHead(nn.Module):
             dropout=graph_dropout,
         )
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the bias."""
-        self.classifier.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.classifier.bias
 
     def rows(self) -> Tensor:
         """[C, F], the classifier's weights with the label graph's, scaled to unit length."""

@@ -4,16 +4,15 @@ https://arxiv.org/abs/2607.00975; strengths 0.05 (gate), 0.1 (attention) and 0.0
 A strength of 0 removes its part, so every part can be ablated alone.
 """
 
-import torch
 from torch import Tensor, nn
 
 from trcgl.classifier.network.channel_reweighting import ChannelReweighting
 from trcgl.classifier.network.class_attention import ClassAttention
-from trcgl.classifier.network.heads.evidence import position_scores
+from trcgl.classifier.network.heads.base import Head, position_scores
 from trcgl.classifier.network.label_graph import LabelGraph
 
 
-class TrcglPaperHead(nn.Module):
+class TrcglPaperHead(Head):
     """logits = linear(mean(x)) + attention_strength * attended(x') + graph_strength * graph(mean(x')), x' = gated x.
 
     Args:
@@ -47,10 +46,9 @@ class TrcglPaperHead(nn.Module):
         self.attention = ClassAttention(features, classes)
         self.graph = LabelGraph(features, adjacency, label_embedding, graph_dropout)
 
-    @torch.no_grad()
-    def start_from(self, log_odds: Tensor) -> None:
-        """Take `log_odds` [C] as the classifier's bias, which the attention's term adds once more at its strength."""
-        self.classifier.bias.copy_(log_odds)
+    @property
+    def offset(self) -> Tensor:
+        return self.classifier.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the first two terms less their biases."""

@@ -1,11 +1,10 @@
 """Asymmetric Loss: easy negatives fade, positives keep their pull. https://arxiv.org/abs/2009.14119, section 2."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 
 
@@ -16,20 +15,18 @@ class AsymmetricLoss(MultiLabelLoss):
     default. The authors' code and timm can also treat them as constants: equal values, other gradients.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         gamma_negative, gamma_positive, clip: the defaults of the authors' code.
     """
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         gamma_negative: float = 4.0,
         gamma_positive: float = 1.0,
         clip: float = 0.05,
     ):
-        super().__init__(class_names, positives, negatives)
+        super().__init__(counts)
         self.gamma_negative = gamma_negative
         self.gamma_positive = gamma_positive
         self.clip = clip

@@ -1,15 +1,10 @@
-"""What every loss shares: unknown targets masked, terms summed the same way, counts looked up by class name."""
+"""What every loss shares: unknown targets masked, terms summed the same way, and where training starts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-
-def by_class(counts: Mapping[str, int], class_names: tuple[str, ...]) -> Tensor:
-    """float64 [C]: the counts in the order of the logits."""
-    return torch.tensor([counts[name] for name in class_names], dtype=torch.float64)
+from trcgl.classifier.training.counts import ClassCounts
 
 
 class MultiLabelLoss(nn.Module, ABC):
@@ -19,8 +14,7 @@ class MultiLabelLoss(nn.Module, ABC):
     there are) and averaged over the batch, a sample of weight 0.5 counting half as much as one of weight 1.
 
     Args:
-        class_names: the C classes in the order of the logits.
-        positives, negatives: real training images known to show, and known not to show, a class; by class name.
+        counts: see ClassCounts.
 
     Attributes:
         log_odds: float32 [C], log of positives to negatives. Half an image is added to both, so that a class without
@@ -29,9 +23,9 @@ class MultiLabelLoss(nn.Module, ABC):
 
     log_odds: Tensor
 
-    def __init__(self, class_names: tuple[str, ...], positives: Mapping[str, int], negatives: Mapping[str, int]):
+    def __init__(self, counts: ClassCounts):
         super().__init__()
-        odds = (by_class(positives, class_names) + 0.5) / (by_class(negatives, class_names) + 0.5)
+        odds = (counts.positives + 0.5) / (counts.negatives + 0.5)
         self.register_buffer("log_odds", odds.log().float())
 
     @abstractmethod
@@ -52,7 +46,7 @@ class MultiLabelLoss(nn.Module, ABC):
         return self.log_odds
 
     def start_epoch(self, share: float) -> None:
-        """Told before every epoch, for a loss that changes on the way.
+        """Called before every epoch, for a loss that changes on the way.
 
         Args:
             share: epochs done of all epochs, in [0, 1). It is all that a loss may depend on: a run continued after an

@@ -1,7 +1,6 @@
 """A loss by the name a params file gives it."""
 
-from collections.abc import Mapping
-
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.asl import AsymmetricLoss
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
@@ -22,10 +21,8 @@ LOSSES: dict[str, type[MultiLabelLoss]] = {
 }
 
 
-def build_loss(
-    name: str, class_names: tuple[str, ...], positives: Mapping[str, int], negatives: Mapping[str, int]
-) -> MultiLabelLoss:
-    """The loss called `name`, with its paper's hyper-parameters; see MultiLabelLoss for the counts."""
+def build_loss(name: str, counts: ClassCounts) -> MultiLabelLoss:
+    """The loss called `name`, with its paper's hyper-parameters."""
     if name not in LOSSES:
         raise ValueError(f"loss '{name}' is not known; known: {', '.join(LOSSES)}")
-    return LOSSES[name](class_names, positives, negatives)
+    return LOSSES[name](counts)

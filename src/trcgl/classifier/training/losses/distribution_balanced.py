@@ -4,13 +4,12 @@ https://arxiv.org/abs/2007.09654, section 3, with the focal factor of the author
 (wutong16/DistributionBalancedLoss, the loss called DB there and in the paper's tables; DB-0FL is without).
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trcgl.classifier.training.losses.base import MultiLabelLoss, by_class
+from trcgl.classifier.training.counts import ClassCounts
+from trcgl.classifier.training.losses.base import MultiLabelLoss
 
 
 class DistributionBalancedLoss(MultiLabelLoss):
@@ -33,7 +32,7 @@ class DistributionBalancedLoss(MultiLabelLoss):
     factors capped at a few times, not by class-aware sampling, so that r corrects for more repetition than there is.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         alpha, beta, mu, tolerance, bias, gamma, balance: the authors' configuration for COCO-LT, where they are called
             map_param alpha, beta and gamma, neg_scale, init_bias, focal gamma and balance_param.
     """
@@ -43,9 +42,7 @@ class DistributionBalancedLoss(MultiLabelLoss):
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         alpha: float = 0.1,
         beta: float = 10.0,
         mu: float = 0.2,
@@ -54,14 +51,14 @@ class DistributionBalancedLoss(MultiLabelLoss):
         gamma: float = 2.0,
         balance: float = 2.0,
     ):
-        super().__init__(class_names, positives, negatives)
+        super().__init__(counts)
         self.alpha = alpha
         self.beta = beta
         self.mu = mu
         self.tolerance = tolerance
         self.gamma = gamma
         self.balance = balance
-        self.register_buffer("inverse", by_class(positives, class_names).clamp(min=1.0).reciprocal().float())
+        self.register_buffer("inverse", counts.positives.clamp(min=1.0).reciprocal().float())
         self.register_buffer("class_bias", -bias / tolerance * self.log_odds)
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:

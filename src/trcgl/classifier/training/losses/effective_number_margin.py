@@ -4,13 +4,12 @@ The repository (https://arxiv.org/abs/2607.00975) calls it Distribution-Balanced
 (distribution_balanced.py), so here it says what it does.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trcgl.classifier.training.losses.base import MultiLabelLoss, by_class
+from trcgl.classifier.training.counts import ClassCounts
+from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.effective_number import effective_number
 
 
@@ -22,7 +21,7 @@ class EffectiveNumberMargin(MultiLabelLoss):
     without positives is weighted as if it had one.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         beta, power, margin: the repository's values.
     """
 
@@ -31,15 +30,13 @@ class EffectiveNumberMargin(MultiLabelLoss):
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         beta: float = 0.9999,
         power: float = 0.5,
         margin: float = 0.2,
     ):
-        super().__init__(class_names, positives, negatives)
-        effective = effective_number(by_class(positives, class_names).clamp(min=1.0), beta)
+        super().__init__(counts)
+        effective = effective_number(counts.positives.clamp(min=1.0), beta)
         weight = effective.reciprocal() / effective.reciprocal().mean()
         spread = (effective.max() - effective.min()).clamp(min=torch.finfo(torch.float64).tiny)
         self.register_buffer("weight", (weight**power).float())

@@ -1,10 +1,9 @@
 """Focal loss: what is already right fades. https://arxiv.org/abs/1708.02002, equation 5."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 
 
@@ -12,20 +11,18 @@ class FocalLoss(MultiLabelLoss):
     """-alpha (1 - p)^gamma log p for positives, -(1 - alpha) p^gamma log(1 - p) for negatives, by torchvision.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         alpha, gamma: the paper's best (section 5.1) and torchvision's defaults. A positive counts less than a negative,
             because with gamma = 2 the easy negatives hardly count at all.
     """
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         alpha: float = 0.25,
         gamma: float = 2.0,
     ):
-        super().__init__(class_names, positives, negatives)
+        super().__init__(counts)
         self.alpha = alpha
         self.gamma = gamma
 

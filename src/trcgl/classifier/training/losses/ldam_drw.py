@@ -1,11 +1,10 @@
 """Label-distribution-aware margins with deferred re-weighting. https://arxiv.org/abs/1906.07413, sections 3.2, 3.3."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 from torch.nn import functional as F
 
-from trcgl.classifier.training.losses.base import MultiLabelLoss, by_class
+from trcgl.classifier.training.counts import ClassCounts
+from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.effective_number import effective_number
 
 
@@ -31,7 +30,7 @@ class LdamDrw(MultiLabelLoss):
     most labels are negative. A side without images is counted as if it had one.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         max_margin, scale, beta: the values of the authors' code (kaidic/LDAM-DRW).
         deferred_until: share of the epochs trained with all weights 1; the paper's 160 of 200.
     """
@@ -42,17 +41,15 @@ class LdamDrw(MultiLabelLoss):
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         max_margin: float = 0.5,
         scale: float = 30.0,
         beta: float = 0.9999,
         deferred_until: float = 0.8,
     ):
-        super().__init__(class_names, positives, negatives)
-        positive = by_class(positives, class_names).clamp(min=1.0)
-        negative = by_class(negatives, class_names).clamp(min=1.0)
+        super().__init__(counts)
+        positive = counts.positives.clamp(min=1.0)
+        negative = counts.negatives.clamp(min=1.0)
         self.register_buffer("margin", (scale * max_margin * (positive.min() / positive) ** 0.25).float())
         positive_weight = effective_number(positive, beta).reciprocal()
         negative_weight = effective_number(negative, beta).reciprocal()

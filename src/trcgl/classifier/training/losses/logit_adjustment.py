@@ -3,11 +3,10 @@
 https://arxiv.org/abs/2007.07314, equation 10.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor
 from torch.nn import functional as F
 
+from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 
 
@@ -21,18 +20,16 @@ class LogitAdjustedLoss(MultiLabelLoss):
     its logits end up higher by as much.
 
     Args:
-        class_names, positives, negatives: see MultiLabelLoss.
+        counts: see ClassCounts.
         tau: 1, for which the paper proves consistency.
     """
 
     def __init__(
         self,
-        class_names: tuple[str, ...],
-        positives: Mapping[str, int],
-        negatives: Mapping[str, int],
+        counts: ClassCounts,
         tau: float = 1.0,
     ):
-        super().__init__(class_names, positives, negatives)
+        super().__init__(counts)
         self.tau = tau
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
