@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trcgl.artifacts import labelled_images
 from trcgl.artifacts.pixels import prefetched, resized
 from trcgl.artifacts.shards import ShardWriter
-from trcgl.classifier.training import data as data_module
 from trcgl.classifier.training.data import load_training_data
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.runtime.errors import InputError
@@ -60,9 +60,9 @@ def load(folder: Path, **synthetic: Path):
 
 def test_rows_join_pixels_and_labels(folder: Path, monkeypatch: pytest.MonkeyPatch):
     said: list[str] = []
-    monkeypatch.setattr(data_module.log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(labelled_images.log, "warning", lambda text, *values: said.append(text % values))
     data = load(folder)
-    assert said == ["1 of 6 labelled images have no pixels, such as i7.png"]
+    assert said == ["1 of 6 labelled images (train, val) have no pixels and are left out, such as i7.png"]
     assert list(data.names) == ["i0.png", "i1.png", "i3.png", "i4.png", "i5.png"]
     assert [data.names[row] for row in data.val] == ["i1.png", "i5.png"]
     # Pixel value = position in storage, which is the reverse of the label table

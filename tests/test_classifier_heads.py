@@ -325,7 +325,7 @@ def head_weight(head: Head) -> Tensor:
         return head.rows().detach()[0]
     if isinstance(head, CsraHead):
         return head.classifiers.weight.detach()[0]
-    return head.classifier.weight.detach()[0]
+    return head.get_parameter("classifier.weight").detach()[0]
 
 
 @pytest.mark.parametrize("name", HEADS)

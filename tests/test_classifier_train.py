@@ -19,7 +19,7 @@ from tests.classifier_cases import (
     with_synthetic,
 )
 from trcgl.classifier.network.model import Classifier
-from trcgl.classifier.training import build
+from trcgl.classifier.training import build, state
 from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
@@ -150,7 +150,7 @@ def test_frozen_epochs_leave_the_backbone_alone():
 def test_a_smaller_step_at_a_time_comes_to_the_same(monkeypatch: pytest.MonkeyPatch):
     """Gradient accumulation with plain SGD, which shows a wrong scale of the gradient; no BatchNorm, no dropout."""
     monkeypatch.setattr(
-        trainer, "build_optimizer", lambda model, params: torch.optim.SGD(parameter_groups(model, params.weight_decay))
+        state, "build_optimizer", lambda model, params: torch.optim.SGD(parameter_groups(model, params.weight_decay))
     )
     without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "graph_dropout": 0.0}
     params = classifier_params(**without_batch_norm, frozen_epochs=0, clip_norm=0.0, lr=0.05, head_lr=0.05)

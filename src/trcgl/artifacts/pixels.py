@@ -42,12 +42,18 @@ class StoredPixels:
         return pixels
 
 
+def scaled(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """[H, W] -> [height, width] of the same type: area averages down, bilinear up."""
+    # Area averaging is the only OpenCV mode that does not alias when shrinking by large factors
+    method = cv2.INTER_AREA if width <= picture.shape[1] else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=method)
+
+
 def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [n, S, S] -> [n, size, size]: area averages down, bilinear up."""
+    """uint8 [n, S, S] -> [n, size, size]; see `scaled`."""
     if images.shape[-1] == size:
         return images
-    method = cv2.INTER_AREA if images.shape[-1] > size else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(image, (size, size), interpolation=method) for image in images])
+    return np.stack([scaled(image, size, size) for image in images])
 
 
 def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:

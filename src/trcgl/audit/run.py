@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.audit.detector import load_detector
@@ -20,9 +21,6 @@ from trcgl.classifier.network.model import Classifier
 from trcgl.config import AuditParams
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
-from trcgl.runtime.logging import get_logger
-
-log = get_logger("audit")
 
 REPORTED_DECIMALS = 6
 """Of scores and distances: sums of float products differ in their last bits from one processor to the next."""
@@ -92,21 +90,20 @@ def load_real_images(images: Path, labels: Path, judge: Classifier) -> RealImage
     Raises:
         InputError: a finding of the judge is no column of the labels, or no training image has pixels.
     """
-    table, shards = read_parquet(labels, ["image", "patient", "split"]), ShardedImages(images)
-    findings = list(judge.config.class_names)
-    missing = [finding for finding in findings if finding not in table]
-    if missing:
-        raise InputError(f"{labels}: no column '{missing[0]}', which the judge knows; train it on these labels")
-    cached = table["image"].isin(shards.index["image"])
-    if not cached.all():
-        log.warning("%d of %d labelled images have no pixels and are no reference", (~cached).sum(), len(table))
-    table = table[cached].reset_index(drop=True)
-    rows = table[["image", "patient", "split"]]
-    if not (rows["split"] == "train").any():
+    shards, findings = ShardedImages(images), list(judge.config.class_names)
+    real = labelled_images(
+        read_parquet(labels, ["image", "patient", "split"]), findings, shards.index["image"],
+        file=labels, named_by="the judge knows; train it on these labels",
+    )  # fmt: skip
+    if not len(real.split("train")):
         raise InputError(f"{labels}: no training image has pixels in {images}")
-    known = pd.DataFrame(table[findings].to_numpy(dtype=np.float32, na_value=np.nan), columns=findings)
-    pixels = StoredPixels(shards, rows["image"].tolist(), np.empty((0, shards.size, shards.size), np.uint8))
-    return RealImages(rows, known, pixels, measure(judge, pixels))
+    pixels = StoredPixels(shards, real.names, np.empty((0, shards.size, shards.size), np.uint8))
+    return RealImages(
+        rows=real.rows[["image", "patient", "split"]],
+        labels=pd.DataFrame(real.targets, columns=findings),
+        pixels=pixels,
+        measured=measure(judge, pixels),
+    )
 
 
 def no_real_images(judge: Classifier) -> RealImages:

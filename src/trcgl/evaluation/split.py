@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.artifacts.pixels import Pixels
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.evaluation.subgroups import SUBGROUPS
@@ -39,19 +40,15 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
     Raises:
         InputError: the split has no cached image, or a class is no column of the labels.
     """
-    stored = ShardedImages(images)
-    missing = [entry["name"] for entry in classes if entry["name"] not in labels]
-    if missing:
-        raise InputError(f"labels.parquet: no column '{missing[0]}', which classes.json names; run parse_labels")
-    rows = labels[(labels["split"] == split) & labels["image"].isin(stored.index["image"])]
-    if rows.empty:
+    stored, listed = ShardedImages(images), pd.DataFrame(classes)
+    real = labelled_images(labels, listed["name"].tolist(), stored.index["image"], (split,))
+    if not len(real):
         raise InputError(f"{images}: no cached image of the '{split}' split; there is nothing to evaluate")
-    table = pd.DataFrame(classes)
     return EvaluationSet(
-        names=rows["image"].tolist(),
-        patients=rows["patient"].to_numpy(),
-        images=stored.read(rows["image"].tolist()),
-        labels=rows[table["name"].tolist()].to_numpy(dtype=np.float32, na_value=np.nan),
-        classes=table,
-        about=rows[[name for name in SUBGROUPS if name in rows]].reset_index(drop=True),
+        names=real.names,
+        patients=real.rows["patient"].to_numpy(),
+        images=stored.read(real.names),
+        labels=real.targets,
+        classes=listed,
+        about=real.rows[[name for name in SUBGROUPS if name in real.rows]],
     )

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from trcgl.artifacts.pixels import scaled
+
 
 def window_to_uint8(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map the percentile range [low, high] linearly to 0..255 and clip.
@@ -51,17 +53,11 @@ def resize_square(pixels: np.ndarray, size: int, mode: str) -> np.ndarray:
     if mode == "crop":
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        return _scaled(pixels[top : top + side, left : left + side], size, size)
+        return scaled(pixels[top : top + side, left : left + side], size, size)
     longest = max(height, width)
     new_height = max(1, round(height * size / longest))
     new_width = max(1, round(width * size / longest))
     square = np.zeros((size, size), dtype=np.uint8)
     top, left = (size - new_height) // 2, (size - new_width) // 2
-    square[top : top + new_height, left : left + new_width] = _scaled(pixels, new_width, new_height)
+    square[top : top + new_height, left : left + new_width] = scaled(pixels, new_width, new_height)
     return square
-
-
-def _scaled(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    shrinks = width <= pixels.shape[1]
-    # Area averaging is the only OpenCV mode that does not alias when shrinking by large factors
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.classifier.network.predict import predict_with_maps
@@ -15,6 +14,7 @@ from trcgl.inference.reading import ReadBatch, read_batches
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("predict")
 
@@ -144,12 +144,8 @@ class TRCGLNet:
         if not len(pictures):
             none = np.empty((0, len(self.findings)), np.float32)
             return ScoredBatch(read, none, none[:, :, None, None])
-        try:
+        with naming_the_knob(f"the batch size (--batch-size, now {batch_size})"):
             return ScoredBatch(read, *predict_with_maps(self.classifier, pictures, batch_size=batch_size))
-        except torch.OutOfMemoryError:
-            raise InputError(
-                f"a batch of {batch_size} images does not fit into the memory of the device; give a smaller batch size"
-            ) from None
 
 
 def check_some_read(paths: Sequence[Path], unreadable: int) -> None:

@@ -20,7 +20,8 @@ class Gate(nn.Module):
     def __init__(self, features: int, reduction: int):
         super().__init__()
         hidden = max(1, features // reduction)
-        # The 1x1 convolutions of the paper on a map of one place, without a convolution's overhead
+        # The 1x1 convolutions of the paper on a map of one place, without a convolution's overhead. timm's SEModule has
+        # these, multiplies by the gate itself (ours is centred), and differs in the last bits (2e-7)
         self.squeeze = nn.Linear(features, hidden, bias=False)
         self.excite = nn.Linear(hidden, features, bias=False)
 

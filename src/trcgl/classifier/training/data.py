@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.training.counts import ClassCounts
@@ -82,21 +83,12 @@ def load_training_data(
     """
     listed = read_classes(classes)["classes"]
     class_names = tuple(entry["name"] for entry in listed)
-    frame = read_parquet(labels, ["image", "split"])
-    missing = [name for name in class_names if name not in frame]
-    if missing:
-        raise InputError(f"{labels}: no column '{missing[0]}', which {classes} lists")
     shards = ShardedImages(images)
-    frame = frame.loc[frame["split"].isin(["train", "val"])]
-    cached = np.array([image in shards for image in frame["image"]], dtype=bool)
-    if not cached.all():
-        lost = frame.loc[~cached, "image"].tolist()
-        log.warning("%d of %d labelled images have no pixels, such as %s", len(lost), len(frame), ", ".join(lost[:3]))
-        frame = frame.loc[cached]
-    targets = frame[list(class_names)].to_numpy(dtype=np.float32, na_value=np.nan)
-    names = frame["image"].tolist()
-    train = np.flatnonzero(frame["split"] == "train")
-    val = np.flatnonzero(frame["split"] == "val")
+    table = read_parquet(labels, ["image", "split"])
+    real = labelled_images(
+        table, class_names, shards.index["image"], ("train", "val"), file=labels, named_by=f"{classes} lists"
+    )
+    targets, names, train = real.targets, real.names, real.split("train")
     if not len(train):
         raise InputError(f"{labels}: no training image has pixels in {images}")
     nothing = np.empty(0, np.int64)
@@ -110,7 +102,7 @@ def load_training_data(
         targets=np.concatenate([targets, accepted.targets]),
         names=names + accepted.names,
         train=train,
-        val=val,
+        val=real.split("val"),
         class_names=class_names,
         class_groups=tuple(entry["group"] for entry in listed),
         synthetic=np.arange(len(names), len(names) + len(accepted.names)),

@@ -13,12 +13,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from trcgl.artifacts.pixels import prefetched
@@ -28,9 +26,11 @@ from trcgl.classifier.training.build import build_model, loss_of
 from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.extra import extra_rows, extra_weight, with_extra
-from trcgl.classifier.training.optimizer import build_optimizer, set_learning_rates
+from trcgl.classifier.training.losses.base import MultiLabelLoss
+from trcgl.classifier.training.optimizer import set_learning_rates
 from trcgl.classifier.training.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
 from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
+from trcgl.classifier.training.state import TrainingState
 from trcgl.classifier.training.thresholds import tune_thresholds
 from trcgl.classifier.training.together import equal_part, gradients_and_statistics, predict_together
 from trcgl.config import ComputeParams, TrainingParams
@@ -69,6 +69,30 @@ class Trained:
     extra_images: int
 
 
+@dataclass(frozen=True)
+class Run:
+    """What stays the same from the first step to the last.
+
+    Attributes:
+        factors: float [len(data.train)], how often each real image comes in an epoch.
+        steps: optimiser steps of an epoch.
+        extra: rows of the extra images, see extra.py.
+        targets: `data.targets` as a tensor.
+    """
+
+    params: TrainingParams
+    data: TrainingData
+    precision: str
+    device: torch.device
+    processes: Processes
+    loss: MultiLabelLoss
+    augment: Augmentation
+    factors: np.ndarray
+    steps: int
+    extra: np.ndarray
+    targets: Tensor
+
+
 def train(
     params: TrainingParams,
     data: TrainingData,
@@ -89,14 +113,12 @@ def train(
         compute: device, precision, and whether the network is compiled. The caller sets the number of threads.
         cooccurrence: counts in the order of data.class_names, for a head with a label graph.
         steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
-        resume: where to continue from after an interruption; saved after every epoch. Saved: weights, their average,
-            optimiser, loss scale, position, history and the best weights. Not saved: random state, because every
-            epoch and step derives its own from the seed.
+        resume: where to continue from after an interruption; saved after every epoch, see TrainingState.
         processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
         tell: is given the history so far after every epoch, in process 0.
 
     Raises:
-        InputError: loss or gradient stopped being a number (the message names step and images), batches do not divide
+        InputError: loss or gradient is not finite any more (the message names step and images), batches do not divide
             into equal parts, or the processes continue from different places.
     """
     if params.frozen_epochs and params.initial_weights is None:
@@ -104,151 +126,161 @@ def train(
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
     model = build_model(params, data, cooccurrence).to(device).to(memory_format=torch.channels_last)
-    untrained_head = {key: value.clone() for key, value in model.head.state_dict().items()}
-    average = ModelEmaV3(model, decay=params.ema_decay, use_warmup=True)
+    state = TrainingState.start(model, params, pick_dtype(device, compute.precision))
     if compute.compile:
         model.compile()
-    optimizer = build_optimizer(model, params)
-    scaler = torch.amp.GradScaler(device.type, enabled=pick_dtype(device, compute.precision) == torch.float16)
-    loss_function = loss_of(params, data).to(device)
-    augment = Augmentation.from_params(params)
     factors = sampling_factors(params, data.targets[data.train])
-    steps = steps_per_epoch or steps_of_epoch(factors, params.batch_size)
-    extra = extra_rows(params, data)
-    targets = torch.from_numpy(data.targets)
+    run = Run(
+        params, data, compute.precision, device, processes,
+        loss=loss_of(params, data).to(device),
+        augment=Augmentation.from_params(params),
+        factors=factors,
+        steps=steps_per_epoch or steps_of_epoch(factors, params.batch_size),
+        extra=extra_rows(params, data),
+        targets=torch.from_numpy(data.targets),
+    )  # fmt: skip
+    if resume is not None and (saved := resume.load()) is not None:
+        state.load(saved)
+        log.info("continuing after epoch %d", state.epochs_done)
+    stop_unless_together(state.epochs_done, "epochs", processes, device)
 
-    done, step, history = 0, 0, []
-    best: dict[str, Any] = {"mAP": -math.inf, "epoch": 0, "weights": {}}
-    if resume is not None and (state := resume.load()) is not None:
-        model.load_state_dict(state["model"])
-        average.module.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        done, step, history, best = state["epochs_done"], state["step"], state["history"], state["best"]
-        log.info("continuing after epoch %d", done)
-    stop_unless_together(done, "epochs", processes, device)
-
-    epochs = epochs_of(params)
-    for epoch in range(done, epochs):
-        phase = phase_of(params, epoch)
-        if phase == "all" and stops_early(history, params.patience):
+    for epoch in range(state.epochs_done, epochs_of(params)):
+        if phase_of(params, epoch) == "all" and stops_early(state.history, params.patience):
             continue
-        if epoch == params.frozen_epochs + params.epochs:  # The head starts anew, and with it optimiser and average
-            model.load_state_dict(best["weights"])
-            model.head.load_state_dict(untrained_head)
-            optimizer.state.clear()
-            step = 0
-        started, waited = time.perf_counter(), 0.0
-        frozen = phase != "all"
-        loss_function.start_epoch(epoch / epochs)
-        model.train()
-        model.backbone.requires_grad_(not frozen)
-        if frozen:
-            model.backbone.eval()  # BatchNorm would otherwise move to statistics the weights do not follow
-        # For dropout, the only global randomness, of the images of this process
-        torch.manual_seed(seed_of("epoch", params.seed, epoch) + processes.index)
-
-        if phase == "retrain" or params.sampler == "class_aware":
-            count = steps * params.batch_size
-            order = class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
-        else:
-            order = epoch_order(data.train, factors, params.seed, epoch)
-        rows, sample_weights = with_extra(order, extra, extra_weight(params, epoch), params.seed, epoch)
-        batches = fixed_batches(rows, params.batch_size, steps)
-        batch_weights = fixed_batches(sample_weights, params.batch_size, steps)
-        part = equal_part(len(batches[0]), params.accumulate, processes.count)
-        share = slice(processes.index * part * params.accumulate, (processes.index + 1) * part * params.accumulate)
-        jobs = [(batch[share], weights[share]) for batch, weights in zip(batches, batch_weights, strict=True)]
-
-        def read(job: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
-            batch, weights = job
-            tensors = torch.from_numpy(data.images[batch]).unsqueeze(1), targets[batch], torch.from_numpy(weights)
-            if device.type == "cuda":
-                tensors = tuple(tensor.pin_memory() for tensor in tensors)
-            return tensors[0], tensors[1], tensors[2]
-
-        losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
-        supply = prefetched(jobs, read)
-        for i in range(len(batches)):
-            asked = time.perf_counter()
-            images, wanted, weights = (tensor.to(device, non_blocking=True) for tensor in next(supply))
-            waited += time.perf_counter() - asked
-            progress = epoch - params.frozen_epochs + (i + 1) / len(batches)
-            set_learning_rates(optimizer, params, progress)
-
-            seed = seed_of("augment", params.seed, epoch, i)
-            images = augment(images.float() / 255.0, seed, first=share.start, of=len(batches[i]))
-            images = images.contiguous(memory_format=torch.channels_last)
-            optimizer.zero_grad(set_to_none=True)
-            parts = zip(images.split(part), wanted.split(part), weights.split(part), strict=True)
-            for some_images, some_wanted, some_weights in parts:
-                with autocast(device, compute.precision):
-                    logits, _ = model(some_images)
-                loss = loss_function(logits, some_wanted, some_weights) / params.accumulate
-                scaler.scale(loss).backward()
-                losses[i] += loss.detach()
-            if processes.count > 1:
-                processes.average([losses[i], *gradients_and_statistics(model)])
-            scaler.unscale_(optimizer)
-            norm = clip_gradients(model.parameters(), params.clip_norm)
-            if not scaler.is_enabled():  # It tries scales of float16 that are too large, and skips these steps
-                norms[i] = norm
-            scaler.step(optimizer)
-            scaler.update()
-            step += 1
-            average.update(model, step=step)
-
-            if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
-                stop_unless_finite(losses[: i + 1], norms[: i + 1], batches, epoch, data)
-
-        seconds = time.perf_counter() - started
-        probabilities = predict_together(
-            average.module, data, processes, batch_size=params.batch_size, precision=compute.precision
-        )
-        val_map = mean_average_precision(data.targets[data.val], probabilities)
-        mean_loss = float(losses.mean())
-        history.append({"epoch": epoch + 1, "phase": phase, "loss": mean_loss, "val_mAP": val_map})
-        if not val_map <= best["mAP"]:  # written so that without any validation positive (NaN) the last epoch wins
-            weights_now = {key: value.cpu().clone() for key, value in average.module.state_dict().items()}
-            best = {"mAP": val_map, "epoch": epoch + 1, "weights": weights_now}
-        log.info(
-            "epoch %d/%d (%s): loss %.4f, val mAP %.4f (best %.4f at %d), %.0f images/s, %.0f %% waiting for data, "
-            "lr %.2e, %.1f s",
-            *(epoch + 1, epochs, phase, mean_loss, val_map, best["mAP"], best["epoch"]),
-            *(sum(map(len, batches)) / seconds, 100 * waited / seconds, optimizer.param_groups[-1]["lr"]),
-            time.perf_counter() - started,
-        )
+        if epoch == params.frozen_epochs + params.epochs:
+            state.start_new_head()
+        loss, speed = train_epoch(run, state, epoch)
+        validate(run, state, epoch, loss, speed)
         if processes.index == 0:
-            tell(pd.DataFrame(history))
-        if phase == "all" and stops_early(history, params.patience):
-            log.info("no better val mAP in %s epochs: all parameters have been trained", params.patience)
-        if resume is not None and processes.index == 0:
-            resume.save(
-                {
-                    "model": model.state_dict(),
-                    "average": average.module.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": scaler.state_dict(),
-                    "epochs_done": epoch + 1,
-                    "step": step,
-                    "history": history,
-                    "best": best,
-                }
-            )
+            tell(pd.DataFrame(state.history))
+            if resume is not None:
+                resume.save(state.saved())
+    return finish(run, state)
 
-    trained: Classifier = average.module
-    trained.load_state_dict(best["weights"])
+
+def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]:
+    """All steps of an epoch; the mean loss, and how fast they were."""
+    params, model, device = run.params, state.model, run.device
+    started, waited = time.perf_counter(), 0.0
+    run.loss.start_epoch(epoch / epochs_of(params))
+    model.train()
+    frozen = phase_of(params, epoch) != "all"
+    model.backbone.requires_grad_(not frozen)
+    if frozen:
+        model.backbone.eval()  # BatchNorm would otherwise move to statistics the weights do not follow
+    # For dropout, the only global randomness, of the images of this process
+    torch.manual_seed(seed_of("epoch", params.seed, epoch) + run.processes.index)
+
+    batches, weights = batches_of_epoch(run, epoch)
+    part = equal_part(len(batches[0]), params.accumulate, run.processes.count)
+    share = run.processes.share(len(batches[0]))
+
+    def read(i: int) -> tuple[Tensor, ...]:
+        rows = batches[i][share]
+        tensors = torch.from_numpy(run.data.images[rows]).unsqueeze(1), run.targets[rows]
+        tensors = (*tensors, torch.from_numpy(weights[i][share]))
+        return tuple(tensor.pin_memory() for tensor in tensors) if device.type == "cuda" else tensors
+
+    losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
+    supply = prefetched(range(len(batches)), read)
+    for i in range(len(batches)):
+        asked = time.perf_counter()
+        images, wanted, some_weights = (tensor.to(device, non_blocking=True) for tensor in next(supply))
+        waited += time.perf_counter() - asked
+        set_learning_rates(state.optimizer, params, epoch - params.frozen_epochs + (i + 1) / len(batches))
+        seed = seed_of("augment", params.seed, epoch, i)
+        images = run.augment(images.float() / 255.0, seed, first=share.start, of=len(batches[i]))
+        images = images.contiguous(memory_format=torch.channels_last)
+        losses[i], norms[i] = train_step(run, state, (images, wanted, some_weights), part)
+        if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
+            stop_unless_finite(losses[: i + 1], norms[: i + 1], batches, epoch, run.data)
+    seconds = time.perf_counter() - started
+    speed = f"{sum(map(len, batches)) / seconds:.0f} images/s, {100 * waited / seconds:.0f} % waiting for data"
+    return float(losses.mean()), speed
+
+
+def train_step(
+    run: Run, state: TrainingState, batch: tuple[Tensor, Tensor, Tensor], part: int
+) -> tuple[Tensor, Tensor]:
+    """One step of the optimiser on a batch that is computed in parts.
+
+    Args:
+        batch: augmented images, targets and weights.
+        part: images that are computed at once.
+
+    Returns:
+        Loss and gradient norm, on the device: reading them makes the host wait.
+    """
+    loss_sum = torch.zeros((), device=run.device)
+    state.optimizer.zero_grad(set_to_none=True)
+    for images, wanted, weights in zip(*(tensor.split(part) for tensor in batch), strict=True):
+        with autocast(run.device, run.precision):
+            logits, _ = state.model(images)
+        loss = run.loss(logits, wanted, weights) / run.params.accumulate
+        state.scaler.scale(loss).backward()
+        loss_sum += loss.detach()
+    if run.processes.count > 1:
+        run.processes.average([loss_sum, *gradients_and_statistics(state.model)])
+    state.scaler.unscale_(state.optimizer)
+    norm = clip_gradients(state.model.parameters(), run.params.clip_norm)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
+    state.average.update(state.model, step=state.step)
+    # The scaler of float16 tries scales that are too large, and skips these steps
+    return loss_sum, torch.zeros_like(norm) if state.scaler.is_enabled() else norm
+
+
+def validate(run: Run, state: TrainingState, epoch: int, loss: float, speed: str) -> None:
+    """Score the averaged weights on the validation images, keep them if they are the best, and note the epoch."""
+    started, params = time.perf_counter(), run.params
+    phase, epochs = phase_of(params, epoch), epochs_of(params)
+    probabilities = predict_together(
+        state.average.module, run.data, run.processes, batch_size=params.batch_size, precision=run.precision
+    )
+    val_map = mean_average_precision(run.data.targets[run.data.val], probabilities)
+    state.history.append({"epoch": epoch + 1, "phase": phase, "loss": loss, "val_mAP": val_map})
+    if not val_map <= state.best["mAP"]:  # written so that without any validation positive (NaN) the last epoch wins
+        weights = {key: value.cpu().clone() for key, value in state.average.module.state_dict().items()}
+        state.best = {"mAP": val_map, "epoch": epoch + 1, "weights": weights}
+    state.epochs_done = epoch + 1
+    log.info(
+        "epoch %d/%d (%s): loss %.4f, val mAP %.4f (best %.4f at %d), %s, lr %.2e, validated in %.1f s",
+        *(epoch + 1, epochs, phase, loss, val_map, state.best["mAP"], state.best["epoch"], speed),
+        *(state.optimizer.param_groups[-1]["lr"], time.perf_counter() - started),
+    )
+    if phase == "all" and stops_early(state.history, params.patience):
+        log.info("no better val mAP in %s epochs: all parameters have been trained", params.patience)
+
+
+def finish(run: Run, state: TrainingState) -> Trained:
+    """The averaged weights of the best epoch, calibrated and with thresholds, both from validation images."""
+    model: Classifier = state.average.module
+    model.load_state_dict(state.best["weights"])
+    data = run.data
 
     def probabilities_of(model: Classifier) -> np.ndarray:
-        return predict_together(model, data, processes, batch_size=params.batch_size, precision="fp32")
+        return predict_together(model, data, run.processes, batch_size=run.params.batch_size, precision="fp32")
 
     prevalence = np.nanmean(data.targets[data.train], axis=0)
-    scalings = fit_scalings(data.targets[data.val], probabilities_of(trained), prevalence)
-    trained.calibrate(dict(zip(data.class_names, scalings, strict=True)))
-    probabilities = probabilities_of(trained)
+    scalings = fit_scalings(data.targets[data.val], probabilities_of(model), prevalence)
+    model.calibrate(dict(zip(data.class_names, scalings, strict=True)))
+    probabilities = probabilities_of(model)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
-    trained.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
-    return Trained(trained, pd.DataFrame(history), best["epoch"], probabilities, len(extra))
+    model.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
+    return Trained(model, pd.DataFrame(state.history), state.best["epoch"], probabilities, len(run.extra))
+
+
+def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Rows and loss weights of every batch of an epoch, of all processes together."""
+    params, data = run.params, run.data
+    if phase_of(params, epoch) == "retrain" or params.sampler == "class_aware":
+        count = run.steps * params.batch_size
+        order = class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
+    else:
+        order = epoch_order(data.train, run.factors, params.seed, epoch)
+    rows, weights = with_extra(order, run.extra, extra_weight(params, epoch), params.seed, epoch)
+    return fixed_batches(rows, params.batch_size, run.steps), fixed_batches(weights, params.batch_size, run.steps)
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:

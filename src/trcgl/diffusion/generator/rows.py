@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.logging import get_logger
-
-log = get_logger("diffusion")
 
 
 @dataclass(frozen=True)
@@ -68,23 +66,14 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         InputError: a finding of classes.json is no column of the labels.
     """
     names = class_names(classes)
-    missing = [name for name in names if name not in labels.columns]
-    if missing:
-        raise InputError(
-            f"data/labels/labels.parquet: no column '{missing[0]}', which classes.json names; run parse_labels"
-        )
-    chosen = labels[labels["split"] == split]
-    kept = chosen[chosen["image"].isin(set(available))].reset_index(drop=True)
-    if len(kept) < len(chosen):
-        lost = len(chosen) - len(kept)
-        log.info("%d of %d %s images have no pixels (unreadable) and are left out", lost, len(chosen), split)
-    present = kept[names].eq(1).fillna(False).to_numpy(dtype=bool)
+    real = labelled_images(labels, names, available, (split,))
+    present = real.targets == 1
     columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}
     return TrainingRows(
-        images=tuple(kept["image"].astype(str)),
-        projections=tuple(kept["projection"].fillna("").astype(str)),
+        images=tuple(real.rows["image"].astype(str)),
+        projections=tuple(real.rows["projection"].fillna("").astype(str)),
         findings=_named(names, present),
-        unknown=_named(names, kept[names].isna().to_numpy(dtype=bool)),
+        unknown=_named(names, np.isnan(real.targets)),
         carriers={name: rows for name, rows in columns.items() if len(rows)},
     )
 
