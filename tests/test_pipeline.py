@@ -59,16 +59,6 @@ def with_params(folder: Path, **sections: dict[str, object]) -> set[str]:
         (folder / "params.yaml").write_text(before)
 
 
-def test_the_pipeline_waits_for_no_study():
-    """A dependency that a study writes would make `dvc repro` run the study, pre-training for an hour, first."""
-    needed = {(ROOT / str(dep)).resolve() for stage in DAG.values() for dep in stage["deps"] if "${" not in str(dep)}
-    for file in (ROOT / "studies").glob("*/dvc.yaml"):
-        for name, stage in YAML(typ="safe").load(file)["stages"].items():
-            entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
-            paths = {(file.parent / (e if isinstance(e, str) else next(iter(e)))).resolve() for e in entries}
-            assert not paths & needed, f"{file}: {name}"
-
-
 def test_every_out_of_the_contract_is_there(project: Path):
     for path in (
         "data/phantom/labels.csv",

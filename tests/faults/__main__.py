@@ -32,9 +32,6 @@ from tests.faults.pipeline import (
 )
 from tests.two_clones import fresh_clone
 
-PIPELINE = "dvc.yaml"
-"""What `dvc repro` is asked for where the studies are there, too."""
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
@@ -67,7 +64,7 @@ def main() -> int:
 def _every_stage(folder: Path, seed: int) -> bool:
     """Two clones with the shipped parameters, in one of which each stage is killed once, at a drawn moment."""
     left_alone, disturbed = (fresh_clone(folder / name, {}) for name in ("left-alone", "disturbed"))
-    quiet = run_quietly(left_alone, PIPELINE)
+    quiet = run_quietly(left_alone)
     print(f"quiet run: {len(quiet.hashes)} outs, {sum(quiet.seconds.values()):.0f} s", flush=True)
     return kill_each_stage(disturbed, quiet, seed)
 
@@ -79,10 +76,10 @@ def kill_each_stage(project: Path, quiet: Quiet, seed: int) -> bool:
     """
     random = np.random.default_rng(seed)
     left = {stage: float(random.uniform(0.1, 0.8)) * seconds for stage, seconds in quiet.seconds.items()}
-    while left and (hit := disturb(project, left, signal.SIGKILL, PIPELINE)) is not None:
+    while left and (hit := disturb(project, left, signal.SIGKILL)) is not None:
         stage, _ = hit
         print(f"SIGKILL {stage} after {left.pop(stage):.1f} of {quiet.seconds[stage]:.1f} s", flush=True)
-    run_quietly(project, PIPELINE)
+    run_quietly(project)
     different, count = differences(quiet, project), len(quiet.seconds)
     print(f"{count - len(left)} of {count} stages killed; different outs: {different or 'none'}", flush=True)
     return not different
