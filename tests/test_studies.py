@@ -66,6 +66,21 @@ def test_a_stage_lists_its_scripts_and_its_rooms(study: str, name: str):
 
 
 @pytest.mark.parametrize("study", DAGS)
+def test_a_stage_lists_knobs_that_there_are(study: str):
+    """A knob that was renamed would stop a study when it is next run."""
+    for name, stage in DAGS[study]["stages"].items():
+        for listed in stage.get("params", []):
+            files = listed if isinstance(listed, dict) else {"params.yaml": [listed]}
+            for file, keys in files.items():
+                values = YAML(typ="safe").load(STUDIES / study / file)
+                for key in keys or []:
+                    section = values
+                    for part in key.replace("${item.arm}", next(iter(values))).split("."):
+                        assert part in section, (name, file, key)
+                        section = section[part]
+
+
+@pytest.mark.parametrize("study", DAGS)
 def test_a_stage_runs_the_working_copys_code(study: str):
     """The source itself first on the path, then the studies' packages; `rooms` is a link that DVC alone follows."""
     for stage in DAGS[study]["stages"].values():
@@ -225,6 +240,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_the_root_knows_nothing_of_the_studies(tmp_path: Path):
     """What a user does in a fresh clone, with one stage in place of the pipeline."""
     start, clone, remote = (tmp_path / name for name in ("start", "clone", "remote"))
@@ -275,6 +291,7 @@ for name in ("labels", "images/diffusion", "graph"):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_study_continues_where_it_was(tmp_path: Path):
     """Its state is in studies/.resume, also of what runs inside it, and goes when it is done."""
     project = copy_project(tmp_path / "project")
