@@ -150,6 +150,7 @@ def test_the_first_of_many_are_what_fewer_would_be(
     few = plan_samples(several, generator.card, params)
     assert [sample for sample, kept in zip(drawn, first, strict=True) if kept] == few
     assert 0 < len(few) < len(drawn)
+    assert first_samples(pd.Series([], dtype="str"), several, params).empty
 
 
 # The denoising loop

@@ -28,4 +28,5 @@ def first_samples(targets: pd.Series, rows: TrainingRows, params: SamplingParams
         bool, in the order of `targets`.
     """
     wanted = {target: images_of(len(carriers), params) for target, carriers in rows.carriers.items()}
-    return targets.groupby(targets).cumcount() < targets.map(wanted)
+    # Without a sample the texts would stay texts
+    return targets.groupby(targets).cumcount() < targets.map(wanted).astype("float64")
