@@ -320,6 +320,7 @@ def outdated(folder: Path) -> set[str]:
     return {name.split(":")[-1] for name in status}
 
 
+@pytest.mark.slow
 def test_what_the_study_leaves(project: Path):
     metrics = pd.read_csv(project / "metrics/ablation.csv")
     assert list(metrics.columns) == ["arm", "seed", "metric", "value"]
@@ -341,6 +342,7 @@ def test_what_the_study_leaves(project: Path):
     assert not any(patient in text for patient in patients.unique() if len(patient) > 3)
 
 
+@pytest.mark.slow
 def test_the_rate_is_the_best_on_validation_images(project: Path):
     runs = project / "studies/ablation/runs"
     for arm in ("bce_linear", "trcgl"):
@@ -352,6 +354,7 @@ def test_the_rate_is_the_best_on_validation_images(project: Path):
         assert f"| {arm} | {found['chosen']:g} |" in (project / "docs/results.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_judge_is_the_baseline_of_the_seed(project: Path):
     runs = project / "studies/ablation/runs"
     for seed in (0, 1):
@@ -361,6 +364,7 @@ def test_the_judge_is_the_baseline_of_the_seed(project: Path):
     assert with_model == {"bce_linear-0", "bce_linear-1"}
 
 
+@pytest.mark.slow
 def test_the_default_takes_the_shipped_number_of_samples(project: Path):
     runs = project / "studies/ablation/runs"
     extra = {
@@ -371,6 +375,7 @@ def test_the_default_takes_the_shipped_number_of_samples(project: Path):
     assert extra == {"trcgl": {0}, "synthetic": {5 * tail}, "default": {3 * tail}}
 
 
+@pytest.mark.slow
 def test_the_numbers_follow_from_the_predictions(project: Path):
     """Every metric of every run by scikit-learn, and the differences from them."""
     metrics = pd.read_csv(project / "metrics/ablation.csv").set_index(["arm", "seed", "metric"])["value"]
@@ -396,6 +401,7 @@ def test_the_numbers_follow_from_the_predictions(project: Path):
         assert row["low"] <= row["high"]
 
 
+@pytest.mark.slow
 def test_seeds_and_arms_really_differ(project: Path):
     runs = project / "studies/ablation/runs"
     tables = [pd.read_parquet(path)["probability"] for path in sorted(runs.glob("*/predictions.parquet"))]
@@ -406,10 +412,12 @@ def test_seeds_and_arms_really_differ(project: Path):
     assert not list(project.glob("studies/.resume/ablation*/*"))
 
 
+@pytest.mark.slow
 def test_nothing_runs_again(project: Path):
     assert outdated(project) == set()
 
 
+@pytest.mark.slow
 def test_changed_code_is_known_to_the_stages_that_run_it_alone(project: Path):
     """Of a room and of the comparison; not of runtime, and byte code is no change."""
     cache = project / "src/trcgl/classifier/training/__pycache__"
@@ -424,6 +432,7 @@ def test_changed_code_is_known_to_the_stages_that_run_it_alone(project: Path):
         run(project, "git", "checkout", "-q", ".")
 
 
+@pytest.mark.slow
 def test_one_more_seed_runs_nothing_else(project: Path):
     try:
         set_params(project / "studies/ablation/params.yaml", {"seeds": [0, 1, 2]})
@@ -435,6 +444,7 @@ def test_one_more_seed_runs_nothing_else(project: Path):
         run(project, "git", "checkout", "-q", "studies")
 
 
+@pytest.mark.slow
 def test_one_more_arm_runs_nothing_else(project: Path):
     study = project / "studies/ablation"
     more = {"group": "heads", "references": ["bce_linear"], "overrides": {"classifier.head": "csra"}}
@@ -446,6 +456,7 @@ def test_one_more_arm_runs_nothing_else(project: Path):
         run(project, "git", "checkout", "-q", "studies")
 
 
+@pytest.mark.slow
 def test_a_pretrained_arm_takes_the_same_steps(project: Path):
     """The two scripts as DVC runs them, with the project's own images in place of the base generator's."""
     study = project / "studies/ablation"
@@ -462,6 +473,7 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
         run(project, "git", "checkout", "-q", ".")
 
 
+@pytest.mark.slow
 def test_an_arm_with_another_sampler_takes_as_many_steps(project: Path):
     shipped = read_yaml(project / "params.yaml")
     study = replace(load_study(EXTENDED), data=project / "data", shipped=shipped)

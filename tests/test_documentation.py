@@ -44,7 +44,6 @@ def test_every_block_says_what_it_is(page: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("documentation")
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
 def test_every_block_runs(page: Path, finished: Path, server: str):
     project = finished.parent / page.stem

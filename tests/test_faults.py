@@ -19,7 +19,7 @@ from tests.faults.pipeline import (
     small_disk,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.slow
 TARGET = "train_baseline"  # what comes before it, and three trained epochs
 
 

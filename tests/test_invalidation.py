@@ -23,7 +23,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.xdist_group("invalidation")
 @pytest.mark.parametrize(
     ("room", "file", "stages"),
     [

@@ -12,7 +12,7 @@ from tests.import_graph import ROOT
 from tests.test_report import check_page
 from tests.tiny_project import commit, copy_project, run, set_params
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 DAG = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 STAGES = list(DAG)
 
