@@ -7,8 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help install repro test test-quick lint plots docs requirements
-# A test process per core, each with one thread (tests/conftest.py); more than eight would mostly wait for memory
-SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+# A test process per core, each with one thread (tests/conftest.py); more than eight would mostly wait for memory. A
+# file's tests stay in one process, which makes once what they share
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

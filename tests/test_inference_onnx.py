@@ -17,6 +17,8 @@ from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.cli import main
 from trcgl.inference import onnx_file
 
+pytestmark = pytest.mark.slow
+
 # The learned head on the family of backbones that the presets take
 CONVNEXT_CASE: dict[str, Any] = {"backbone": "convnextv2_atto", "backbone_options": CONVNEXT}
 RESNET: dict[str, Any] = {"backbone": "resnet10t", "backbone_options": SHARED["backbone_options"]}
