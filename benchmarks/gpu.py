@@ -47,6 +47,7 @@ from trcgl.diffusion.sampling.sample import draw, use_solver
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
 from trcgl.numerics.device import autocast
 from trcgl.numerics.seeding import rng
+from trcgl.setup.presets import overlay_files
 
 RESULT = Path("benchmarks/results/gpu.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.gpu"
@@ -159,7 +160,7 @@ class Training:
             class_names=classes, class_groups=("head",) * len(classes),
         )  # fmt: skip
         self.counts: Cooccurrence = count_cooccurrence(self.targets, classes, 1.0)
-        shipped = load_params("presets/padchest.yaml")
+        shipped = load_params(overlays=overlay_files("padchest", "gpu"))
         self.params = replace(
             shipped.classifier, backbone=sizes.backbone, initial_weights=None, label_vectors=None, frozen_epochs=0,
             warmup_epochs=0.0, epochs=2, extra_source="none",
@@ -251,7 +252,7 @@ class Generating:
 
     def __init__(self, folder: Path, sizes: Sizes, device: torch.device):
         self.sizes, self.device = sizes, device
-        shipped = load_params("presets/padchest.yaml")
+        shipped = load_params(overlays=overlay_files("padchest", "gpu"))
         self.params: DiffusionParams = replace(
             shipped.diffusion, steps=sizes.tune_steps, batch_size=sizes.tune_batch, shifted_copies=1, warmup_steps=1
         )

@@ -20,6 +20,7 @@ from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
 from trcgl.labels.padchest import OPTIONAL, REQUIRED
+from trcgl.setup.presets import overlay_files
 from trcgl.tables import read_columns
 
 RESULT = Path("benchmarks/results/labels.json")
@@ -33,7 +34,7 @@ def measured(rounds: int) -> list[Row]:
         return [
             skipped_row(QUESTION, "torchxrayvision is not installed", "CPU s", "ratio of 1 or less", "lower", COMMAND)
         ]
-    params = load_params("presets/padchest.yaml")
+    params = load_params(overlays=overlay_files("padchest", "gpu"))
     manifest = pd.DataFrame({"path": pd.read_csv(table, usecols=["ImageID"], dtype=str)["ImageID"]})
     with tempfile.TemporaryDirectory() as folder:
 

@@ -35,6 +35,7 @@ from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
 from trcgl.numerics.seeding import rng
+from trcgl.setup.presets import overlay_files
 
 RESULT = Path("benchmarks/results/scaling.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.scaling"
@@ -62,7 +63,7 @@ def labels(folder: Path) -> Row:
             "scaling exponent of labels", "torchxrayvision is not installed", "CPU s", "ratio of 1.05 or less", "lower",
             COMMAND,
         )  # fmt: skip
-    params = load_params("presets/padchest.yaml").labels
+    params = load_params(overlays=overlay_files("padchest", "gpu")).labels
     frame = pd.read_csv(table, dtype=str, keep_default_na=False)
     manifest = pd.DataFrame({"path": frame["ImageID"]})
     for count in (16_000, 160_000):

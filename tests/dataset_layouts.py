@@ -132,7 +132,7 @@ def nih(root: Path) -> Layout:
     return layout
 
 
-def cxrlt2026(root: Path) -> Layout:
+def cxrlt(root: Path) -> Layout:
     package = root / "package"
     package.mkdir()
     layout = Layout(root / "images", package / "train.csv")
@@ -190,7 +190,7 @@ def chexpert(root: Path) -> Layout:
     return layout
 
 
-def mimic_cxr_lt(root: Path) -> Layout:
+def mimic(root: Path) -> Layout:
     labels = root / "miccai-2023_mimic-cxr-lt"
     labels.mkdir()
     layout = Layout(root / "files", labels)
@@ -261,10 +261,10 @@ def folder(root: Path) -> Layout:
 LAYOUTS: dict[str, Callable[[Path], Layout]] = {
     "padchest": padchest,
     "nih": nih,
-    "cxrlt2026": cxrlt2026,
+    "cxrlt": cxrlt,
     "chexpert": chexpert,
-    "mimic_cxr_lt": mimic_cxr_lt,
+    "mimic": mimic,
     "vindr": vindr,
     "folder": folder,
 }
-"""One for each file in presets/."""
+"""By the name of the data set; the phantom is drawn."""

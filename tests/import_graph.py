@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("phantom", "images", "labels", "graph"),
     ("diffusion/generator", "classifier/network"),
     ("diffusion/finetuning", "diffusion/sampling", "classifier/training", "audit", "evaluation"),
-    ("diffusion/pretraining", "report", "inference", "doctor"),
+    ("diffusion/pretraining", "report", "inference", "doctor", "setup"),
     ("cli.py",),
 )
 """The rooms from the lowest to the highest: a room imports lower ones only."""

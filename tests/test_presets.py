@@ -1,5 +1,9 @@
-"""Every preset reads a tiny copy of its data set's own layout, and what it leaves is what is true of the copy."""
+"""`trcgl init` for every data set: what it writes reads a tiny copy of the data set's own layout, and trains on it."""
 
+import shutil
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +13,21 @@ import pytest
 
 from tests.dataset_layouts import IMAGES, LAYOUTS, Layout
 from tests.import_graph import ROOT
+from tests.tiny_project import set_params
+from trcgl.classifier.training.run import TrainingFiles, train_and_save
+from trcgl.cli import main
 from trcgl.config import DATASETS, Params, load_params
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.cache import cache_images
 from trcgl.images.manifest import scan_images
 from trcgl.labels.adapters import ADAPTERS, read_table
 from trcgl.labels.build import Labels, build_labels
-from trcgl.runtime.files import write_json
+from trcgl.setup.presets import ON_CPU, overlay_files
 
-PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+pytestmark = pytest.mark.xdist_group("presets")
+WITH_UNKNOWN = ("chexpert", "folder")
+DRAWN = "phantom"
+"""Has no layout: the pipeline draws it. tests/test_pipeline.py takes it all the way."""
 TINY: dict[str, Any] = {
     # With which each of these few patients' splits has a positive
     "labels.split_seed": 1,
@@ -26,6 +36,7 @@ TINY: dict[str, Any] = {
     "labels.test_fraction": 0.25,
     "images.classifier_size": 32,
     "images.diffusion_size": 32,
+    "diffusion.base": None,
     "compute.threads": 1,
     "compute.workers": 1,
     "compute.compile": False,
@@ -40,35 +51,82 @@ TINY_MODEL: dict[str, Any] = {
 }
 
 
-def read_preset(preset: Path, layout: Layout, out: Path) -> tuple[Params, Labels]:
-    """The first stages, as the preset says, on a copy of its data set: what they leave is in `out`."""
-    edits = {"dataset.images": str(layout.images), "dataset.labels": str(layout.labels)} | TINY
-    edits |= {f"classifier.{key}": value for key, value in TINY_MODEL.items()}
-    params = load_params(preset, edits)
+@dataclass
+class Ready:
+    """A project set up for a copy of a data set, its first stages run.
+
+    Attributes:
+        written: params.yaml as `trcgl init` wrote it; `params` has the TINY values besides.
+        said: what `trcgl init` printed.
+        project: the folder of params.yaml.
+        data: what the stages left.
+    """
+
+    name: str
+    layout: Layout
+    written: Params
+    said: str
+    params: Params
+    labels: Labels
+    project: Path
+    data: Path
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ready:
+    name, work = request.param, tmp_path_factory.mktemp(request.param)
+    (work / "set").mkdir()
+    layout = LAYOUTS[name](work / "set")
+    project = bare_project(work / "project")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
+        patch.chdir(project)
+        main(["init", name, "--images", str(layout.images), "--labels", str(layout.labels)])
+        written = load_params()
+        model = {f"{section}.{k}": v for section in ("baseline", "classifier") for k, v in TINY_MODEL.items()}
+        set_params(project / "params.yaml", TINY | model)
+        # A copy in which a row names no image has this one problem
+        assert main(["doctor"]) == int("image_file_missing" in layout.rejected), said.getvalue()
+        params = load_params()
+    data = work / "data"
     table = read_table(params.dataset.name, params.dataset.labels)
     labels = build_labels(table, scan_images(params.dataset.images), params.labels, params.dataset.split_file)
-    labels.write(out / "labels")
-    cache_images(labels.selected, params.dataset.images, params.images, out / "images", workers=1, kept=out / "kept")
-    return params, labels
+    labels.write(data / "labels")
+    cache_images(labels.selected, params.dataset.images, params.images, data / "images", workers=1, kept=work / "kept")
+    return Ready(name, layout, written, said.getvalue(), params, labels, project, data)
 
 
-def test_every_preset_has_a_copy_of_its_layout_and_a_page():
-    assert {preset.stem for preset in PRESETS} == set(LAYOUTS)
-    for preset in PRESETS:
-        assert (ROOT / "docs/datasets" / f"{preset.stem}.md").exists()
+def bare_project(folder: Path) -> Path:
+    """Of the project what `trcgl init` and `trcgl doctor` look at, outside of git."""
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / "data").mkdir()
+    for name in ("presets", "dvc.yaml", "data/assets"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "params.yaml", folder)
+    return folder
 
 
-def test_every_data_set_has_an_adapter():
+def test_every_data_set_has_an_adapter_a_preset_and_a_page():
+    others = set(DATASETS) - {DRAWN}
     assert tuple(ADAPTERS) == DATASETS
+    assert others == set(LAYOUTS)
+    assert {file.stem for file in (ROOT / "presets").glob("*.yaml") if "." not in file.stem} == others
+    for name in others:
+        assert (ROOT / "docs/datasets" / f"{name}.md").exists()
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
-def test_a_preset_reads_its_data_set(preset: Path, tmp_path: Path):
-    (tmp_path / "set").mkdir()
-    layout = LAYOUTS[preset.stem](tmp_path / "set")
-    params, labels = read_preset(preset, layout, tmp_path / "data")
-    assert preset.read_text().startswith("# ")
-    assert params.dataset.name in DATASETS
+def test_init_writes_what_a_data_set_needs(ready: Ready):
+    written, layout = ready.written, ready.layout
+    assert (written.dataset.images, written.dataset.labels) == (str(layout.images), str(layout.labels))
+    paths = {"dataset.images": str(layout.images), "dataset.labels": str(layout.labels)}
+    scale = "cpu" if ready.name in ON_CPU else "gpu"
+    overlays = overlay_files(ready.name, scale, ROOT / "presets")
+    assert written == load_params(ROOT / "params.yaml", paths, overlays)
+    assert "params.yaml is complete and valid" in ready.said
+    assert f"image files under {layout.images}" in ready.said
+
+
+def test_a_preset_reads_its_data_set(ready: Ready):
+    layout, labels = ready.layout, ready.labels
     frame = labels.labels.set_index("image")
     assert set(frame.index) == set(layout.truth)
     assert len(frame) == IMAGES
@@ -80,31 +138,25 @@ def test_a_preset_reads_its_data_set(preset: Path, tmp_path: Path):
         pd.testing.assert_series_equal(frame[name], wanted.loc[frame.index, name], check_names=False)
     assert (frame.groupby("patient")["split"].nunique() == 1).all()
     assert frame["split"].nunique() == 3
-    told = pd.Series(layout.splits, dtype="str")
-    assert frame.loc[told.index, "split"].to_dict() == told.to_dict()
+    stated = pd.Series(layout.splits, dtype="str")
+    assert frame.loc[stated.index, "split"].to_dict() == stated.to_dict()
     if layout.splits and set(layout.splits.values()) == {"test"}:
         assert set(frame.index[frame["split"] == "test"]) == set(layout.splits)
     assert labels.metrics["rejected"] == {"total": sum(layout.rejected.values())} | layout.rejected
-    index = pd.read_parquet(tmp_path / "data/images/classifier/index.parquet")
+    index = pd.read_parquet(ready.data / "images/classifier/index.parquet")
     assert set(index["image"]) == set(layout.truth)
-    assert pd.read_parquet(tmp_path / "data/images/unreadable.parquet").empty
+    assert pd.read_parquet(ready.data / "images/unreadable.parquet").empty
 
 
-@pytest.mark.parametrize("name", ["folder", "chexpert"])
-def test_a_preset_trains_a_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """With unknown labels in the data, which must reach neither counts nor loss."""
-    from trcgl.classifier.training.run import TrainingFiles, train_and_save
-
-    (tmp_path / "set").mkdir()
-    data = tmp_path / "data"
-    params, labels = read_preset(ROOT / "presets" / f"{name}.yaml", LAYOUTS[name](tmp_path / "set"), data)
-    assert any(labels.labels[entry["name"]].isna().any() for entry in labels.classes["classes"])
+def test_a_preset_trains_a_model(ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In some data sets labels are unknown: they must reach neither counts nor loss."""
+    params, labels, data = ready.params, ready.labels, ready.data
     names = tuple(entry["name"] for entry in labels.classes["classes"])
+    assert labels.labels[list(names)].isna().any(axis=None) == (ready.name in WITH_UNKNOWN)
     training = labels.labels.loc[labels.labels["split"] == "train", list(names)]
     counts = training.to_numpy(dtype=float, na_value=float("nan"))
     count_cooccurrence(counts, names, params.graph.smoothing).save(data / "cooccurrence.npz")
-    write_json(data / "classes.json", labels.classes)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(ready.project)
     files = TrainingFiles(
         images=data / "images/classifier",
         labels=data / "labels/labels.parquet",

@@ -12,6 +12,7 @@ import shtab
 
 from trcgl.config import DATASETS
 from trcgl.runtime.errors import InputError, exit_code
+from trcgl.setup.presets import ON_CPU, SCALES
 
 Argument = tuple[str, dict[str, Any]]
 """What `add_argument` takes."""
@@ -60,6 +61,14 @@ def parser() -> argparse.ArgumentParser:
                 action.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
         added.set_defaults(run=command.run)
     return whole
+
+
+def _init(options: argparse.Namespace) -> None:
+    from trcgl.doctor.run import doctor
+    from trcgl.setup.init import FILE, Setup, write_params
+
+    write_params(Setup.asked(options.name, options.images, options.labels, options.scale), force=options.force)
+    doctor(FILE)
 
 
 def _labels(options: argparse.Namespace) -> None:
@@ -162,6 +171,26 @@ DATASET = _argument("--dataset", required=True, choices=DATASETS)
 PARAMS = _argument("--params", default="params.yaml", type=Path, metavar="FILE")
 
 COMMANDS = {
+    "init": Command(
+        help="write params.yaml for a data set",
+        description="Write params.yaml in the project's folder: the shipped one (the newest in git that no init wrote) "
+        "with what presets/ says of a data set and a scale, then run trcgl doctor on it; exit code 1 if that finds a "
+        "problem. trcgl init phantom brings the shipped one back. A params.yaml is overwritten without --force when "
+        "nothing is lost: it is as committed, or as an earlier init wrote it.",
+        example="trcgl init nih --images /data/nih/images --labels /data/nih/Data_Entry_2017_v2020.csv --scale cpu",
+        run=_init,
+        arguments=(
+            _argument("name", choices=DATASETS, help="the data set"),
+            _argument("--images", type=Path, metavar="DIR", help="folder of the images; not for phantom"),
+            _argument("--labels", type=Path, metavar="FILE", help="as --csv of trcgl labels; not for phantom"),
+            _argument(
+                "--scale",
+                choices=SCALES,
+                help=f"two CPU cores, or one GPU and more (cpu for {', '.join(ON_CPU)}, gpu for the others)",
+            ),
+            _argument("--force", action="store_true", help="overwrite changes that are not committed"),
+        ),
+    ),
     "labels": Command(
         help="look at a label table without its images",
         description="Rows, kept, rejected by reason, labels and patients of a label table, before any filter.",
@@ -273,7 +302,7 @@ COMMANDS = {
         help="check files, params, space and device before a long run",
         description="Run it in the project's folder. A line for everything that is looked at: params, named files, "
         "images and labels, changes since scan_images, disk, device, DVC. Exit code 1 if there is a problem.",
-        example="trcgl doctor --params presets/padchest.yaml",
+        example="trcgl doctor --params params.yaml",
         run=_doctor,
         arguments=(PARAMS,),
     ),

@@ -317,21 +317,40 @@ def read_yaml(path: str | Path) -> Any:
     Raises:
         InputError: the file is missing or not YAML.
     """
+    return parse_yaml(read_text(path), path)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a params file or an overlay.
+
+    Raises:
+        InputError: the file is missing or not UTF-8.
+    """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
+    """The values in the text of a YAML file; with `comments` in ruamel.yaml's own types, which keep them.
+
+    Raises:
+        InputError: the text is not YAML. The message names `file`.
+    """
+    yaml = YAML(typ="rt" if comments else "safe", pure=True)
+    yaml.preserve_quotes = True
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return yaml.load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+        raise InputError(f"{file}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
 
 
 def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:

@@ -2,6 +2,30 @@
 
 OTHERS = (
     (
+        "trcgl init",
+        "a params.yaml whose changes would be lost",
+        "params.yaml: has changes that are not committed and would be lost; commit them, or overwrite them with --force",
+        "test_init.py::test_changes_that_would_be_lost_are_kept",
+    ),
+    (
+        "trcgl init",
+        "no shipped params.yaml to start from",
+        "params.yaml: the one that the project ships is neither here nor in git's history; put it back, then run again",
+        "test_init.py::test_outside_of_git_it_starts_from_the_present_file",
+    ),
+    (
+        "trcgl init",
+        "an overlay with an unknown key",
+        "presets/scale/cpu.yaml: unknown key 'classifier.lrr'; did you mean 'lr'?",
+        "test_init.py::test_wrong_requests_are_one_line",
+    ),
+    (
+        "trcgl init",
+        "images or labels missing, or given for the phantom",
+        "trcgl init nih: give both --images DIR and --labels FILE",
+        "test_init.py::test_wrong_requests_are_one_line",
+    ),
+    (
         "Disk",
         "full, a quota used up, or a file too large, in every format we write",
         "...: no space is left to write it; free some and run again: nothing half written stays, and what was finished before is kept",

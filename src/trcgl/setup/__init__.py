@@ -1,0 +1,1 @@
+"""`trcgl init`: a params.yaml for a data set at a scale."""

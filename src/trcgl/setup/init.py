@@ -1,0 +1,172 @@
+"""params.yaml for a data set: the shipped one with overlays laid over it, comments kept or replaced by the overlays'.
+
+The shipped file is the newest committed one that was not written here, so that one data set can follow another and a
+run's parameters may be committed. Where git has none, it is the present file, unless that was written here.
+"""
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Self
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from trcgl.config import overlay, parse_yaml, read_text
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import write_text
+from trcgl.setup.presets import SHIPPED, overlay_files, usual_scale
+
+FILE = Path("params.yaml")
+COMMENTS_FROM = 40
+"""The column in which params.yaml has its comments."""
+WRITTEN = re.compile(r"^# Written by `trcgl init (.*)`\.$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A data set, where it lies, and the machine it is set up for.
+
+    Attributes:
+        images, labels: absolute; both None for the phantom, which draws its own.
+        scale: one of presets.SCALES.
+    """
+
+    dataset: str
+    images: str | None
+    labels: str | None
+    scale: str
+
+    @classmethod
+    def asked(cls, dataset: str, images: Path | None, labels: Path | None, scale: str | None) -> Self:
+        """Paths made absolute, the scale chosen where none is given.
+
+        Raises:
+            InputError: images or labels missing, or given for the phantom.
+        """
+        if dataset == SHIPPED and (images or labels):
+            raise InputError(f"trcgl init {SHIPPED}: the pipeline draws its images; leave out --images and --labels")
+        if dataset != SHIPPED and not (images and labels):
+            raise InputError(f"trcgl init {dataset}: give both --images DIR and --labels FILE")
+        folder, table = (
+            None if path is None else os.path.normpath(path.expanduser().absolute()) for path in (images, labels)
+        )
+        return cls(dataset, folder, table, scale or usual_scale(dataset))
+
+    def __str__(self) -> str:
+        paths = [] if self.images is None or self.labels is None else ["--images", self.images, "--labels", self.labels]
+        return shlex.join([self.dataset, *paths, "--scale", self.scale])
+
+
+def _absolute(path: Path | None) -> str | None:
+    """Links stay: one inside the project may lead to another disk tomorrow."""
+    return None if path is None else os.path.normpath(path.expanduser().absolute())
+
+
+def write_params(setup: Setup, *, force: bool = False) -> None:
+    """Write params.yaml in the current folder.
+
+    Raises:
+        InputError: there is no shipped file to start from, an overlay is missing or wrong, or params.yaml has changes
+            that git does not have and that would be lost (`force` overwrites them).
+    """
+    present = FILE.read_text(encoding="utf-8") if FILE.exists() else None
+    shipped = _shipped(present)
+    if not (force or present in (None, shipped, _committed("HEAD")) or _as_written(present, shipped)):
+        raise InputError(
+            f"{FILE}: has changes that are not committed and would be lost; commit them, or overwrite them with --force"
+        )
+    write_text(FILE, _text(setup, shipped))
+
+
+def _shipped(present: str | None) -> str:
+    """The text of the params file that overlays are made for."""
+    commits = _git("log", "--format=%H", "--", str(FILE)) or ""
+    for text in (*map(_committed, commits.split()), present):
+        if text is not None and not WRITTEN.search(text):
+            return text
+    raise InputError(
+        f"{FILE}: the one that the project ships is neither here nor in git's history; put it back, then run again"
+    )
+
+
+def _as_written(text: str, shipped: str) -> bool:
+    """Whether a params file is what was written here for some setup, and nothing was changed since."""
+    found = WRITTEN.search(text)
+    try:
+        dataset, *options = shlex.split(found[1]) if found else []
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        setup = Setup(dataset, given.get("--images"), given.get("--labels"), given["--scale"])
+        return text == _text(setup, shipped)
+    except (InputError, KeyError, ValueError):
+        return False
+
+
+def _committed(commit: str) -> str | None:
+    return _git("show", f"{commit}:./{FILE}")
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints, or None where it cannot answer."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _text(setup: Setup, shipped: str) -> str:
+    """The params file of a setup; the phantom's at the scale cpu is the shipped one."""
+    files = overlay_files(setup.dataset, setup.scale)
+    if not files:
+        return shipped
+    values = parse_yaml(shipped, FILE, comments=True)
+    for file in files:
+        changes = parse_yaml(read_text(file), file, comments=True)
+        overlay(values, changes, str(file))
+        _take_comments(values, changes)
+    if setup.images is not None:
+        values["dataset"] |= {"images": setup.images, "labels": setup.labels}
+    scale, *data_set = files
+    title = [line for file in (*data_set, scale) for line in _title(read_text(file))]
+    body = _written(values).splitlines()
+    return "\n".join([*title, f"# Written by `trcgl init {setup}`.", *body[len(_title("\n".join(body))) :], ""])
+
+
+def _title(text: str) -> list[str]:
+    """The comment lines with which a file begins."""
+    return list(takewhile(lambda line: line.startswith("#"), text.splitlines()))
+
+
+def _take_comments(values: CommentedMap, changes: CommentedMap) -> None:
+    """Give the keys of an overlay its comments; the lines below a comment, such as a heading, stay."""
+    for key, changed in changes.items():
+        if isinstance(changed, CommentedMap) and values[key] is not changed:
+            _take_comments(values[key], changed)
+        new, old = _comment_behind(changes, key), _comment_behind(values, key)
+        if new:
+            below = old.partition("\n")[2]
+            values.yaml_add_eol_comment(new.partition("\n")[0] + ("\n" + below if below else ""), key, COMMENTS_FROM)
+
+
+def _comment_behind(values: CommentedMap, key: str) -> str:
+    """The comment on the line of a key, with the lines below it that are comments or empty."""
+    token = values.ca.items.get(key, [None] * 3)[2]
+    return "" if token is None else token.value
+
+
+def _written(values: CommentedMap) -> str:
+    yaml = YAML()
+    yaml.width = sys.maxsize
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    written = io.StringIO()
+    yaml.dump(values, written)
+    return written.getvalue()
