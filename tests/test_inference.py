@@ -96,14 +96,17 @@ def test_all_formats_and_stdout_hold_the_same_rows(folder: Path, capsys: pytest.
         assert table["positive"].dtype == bool
         assert table["image"].tolist() == [name for name in images for _ in range(2)]
         assert table["probability"].to_numpy(np.float32).tolist() == tables[2]["probability"].tolist()
-    assert tables[1]["threshold"].tolist() == [0.3] * 10
+        assert table["threshold"].tolist() == tables[2]["threshold"].tolist()
 
 
 def test_thresholds_decide(folder: Path):
+    """Also between a probability and its neighbour, where single precision would take one of them for the threshold."""
     model = save_model(folder / "model", preparation=PREPARATION)
     Image.fromarray(noise(0)).save(folder / "a.png")
-    exact = trcgl.TRCGLNet.from_pretrained("model", device="cpu").predict("a.png")["probability"].tolist()
-    model.thresholds = {"effusion": exact[0], "nodule": float(np.nextafter(np.float32(exact[1]), np.float32(1)))}
+    exact = trcgl.TRCGLNet.from_pretrained("model", device="cpu").predict("a.png")["probability"].to_numpy(np.float32)
+    neighbours = np.nextafter(exact, np.array([0, 1], np.float32))
+    between = (exact.astype(np.float64) + neighbours) / 2
+    model.thresholds = {"effusion": float(between[0]), "nodule": float(between[1])}
     model.save(folder / "model")
     table = trcgl.TRCGLNet.from_pretrained("model", device="cpu").predict("a.png")
     assert table["positive"].tolist() == [True, False]

@@ -42,7 +42,7 @@ class TRCGLNet:
     Attributes:
         classifier: the network, in evaluation mode.
         findings: C names, in the order of its outputs.
-        thresholds: float32 [C], the probability from which a finding counts as present.
+        thresholds: float64 [C], the probability from which a finding counts as present.
         preparation: how a file becomes a picture.
         size: side of a picture in pixels.
     """
@@ -52,8 +52,8 @@ class TRCGLNet:
         self.preparation = preparation_of(classifier, name)
         self.findings = classifier.config.class_names
         self.size = classifier.config.image_size
-        # The precision in which evaluation compares them, so that both call the same images positive
-        self.thresholds = np.array([classifier.thresholds[finding] for finding in self.findings], np.float32)
+        # In single precision, one between neighbouring probabilities would be one of the two
+        self.thresholds = np.array([classifier.thresholds[finding] for finding in self.findings], np.float64)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "auto") -> "TRCGLNet":

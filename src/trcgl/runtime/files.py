@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from trcgl.runtime.damage import damage_explained, damaged
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.rounding import rounded_frame, rounded_values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,8 +101,13 @@ def write_text(path: str | Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it."""
+def write_json(path: str | Path, value: Any, *, exact: bool = False) -> None:
+    """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it.
+
+    Args:
+        exact: keep all digits, of numbers that were given or are rounded already. Others are rounded, see rounding.py.
+    """
+    value = value if exact else rounded_values(value)
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -198,5 +204,6 @@ def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write `frame` without its index, atomically; numbers are rounded, see rounding.py."""
     with written_beside(path) as beside:
-        frame.to_csv(beside, index=False)
+        rounded_frame(frame).to_csv(beside, index=False)

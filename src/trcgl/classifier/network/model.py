@@ -132,17 +132,19 @@ class Classifier(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Replace `folder` by model.safetensors, config.json, classes.json, calibration.json and thresholds.json.
 
-        Same weights, same bytes: the tensors go without metadata, whose order would differ between processes.
+        Same weights, same bytes: the tensors go without metadata, whose order would differ between processes. Numbers
+        are written exactly: those of the configuration were given, and the others were rounded when they were fitted.
         """
         config = dataclasses.asdict(self.config)
         names, groups = config.pop("class_names"), config.pop("class_groups")
         with directory_beside(folder) as beside:
             save_file({key: value.contiguous().cpu() for key, value in self.state_dict().items()}, beside / WEIGHTS)
-            write_json(beside / "config.json", config)
+            write_json(beside / "config.json", config, exact=True)
             classes = [{"name": name, "group": group} for name, group in zip(names, groups, strict=True)]
             write_json(beside / "classes.json", {"classes": classes})
-            write_json(beside / CALIBRATION, {name: scaling._asdict() for name, scaling in self.scalings.items()})
-            write_json(beside / "thresholds.json", self.thresholds)
+            scalings = {name: scaling._asdict() for name, scaling in self.scalings.items()}
+            write_json(beside / CALIBRATION, scalings, exact=True)
+            write_json(beside / "thresholds.json", self.thresholds, exact=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Classifier":

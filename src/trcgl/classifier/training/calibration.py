@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 
 from trcgl.classifier.network.scaling import Scaling
 from trcgl.metrics import prevalence_weights
+from trcgl.runtime.rounding import rounded
 
 PRIOR = 5.0
 """Weight of (slope - 1)^2 beside the sum of the images' losses. Of 0, 5 and 20 the one that held best in five-fold
@@ -32,7 +33,8 @@ def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, prevalence: Seq
         prevalence: [C] in the training set.
 
     Returns:
-        The unchanged one for a class without a known positive or a known negative, or of prevalence 0 or 1.
+        Rounded, so that the file has few digits and the model in memory the same. The unchanged one for a class without
+        a known positive or a known negative, or of prevalence 0 or 1.
     """
     return [_fit(targets[:, c], probabilities[:, c], share) for c, share in enumerate(prevalence)]
 
@@ -59,4 +61,4 @@ def _fit(target: np.ndarray, probability: np.ndarray, prevalence: float) -> Scal
         options={"gtol": 1e-8, "ftol": 1e-14},
     )  # fmt: skip
     slope, offset = found.x.tolist()
-    return Scaling(slope, offset)
+    return Scaling(rounded(slope), rounded(offset))

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
+from trcgl.runtime.rounding import rounded
+
 
 def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """The threshold with the best F1 for each class.
@@ -13,7 +15,8 @@ def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 
     Returns:
         float64 [C] in 0..1, halfway between the scores it separates, so that another machine's last bit does not
-        move an image across; 0.5 for a class without a known positive.
+        move an image across; 0.5 for a class without a known positive. Rounded, so that the file has few
+        digits and the model in memory the same; scores of single precision lie further apart.
     """
     return np.array([_best_f1(targets[:, c], probabilities[:, c]) for c in range(targets.shape[1])])
 
@@ -27,4 +30,4 @@ def _best_f1(target: np.ndarray, probability: np.ndarray) -> float:
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = int(f1[:-1].argmax())
     below = scores[best - 1] if best else 0.0
-    return float((below + scores[best]) / 2)
+    return rounded((below + scores[best]) / 2)

@@ -1,0 +1,38 @@
+"""Numbers in text files have 10 significant digits, so that files of two machines differ only where results do.
+
+What is computed differs between processors in the last of 16 digits, and so would the files' hashes, though every image
+and weight is the same. A number that is written, read back and computed with is rounded before its first use too: then
+memory and file agree.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DIGITS = 10
+
+
+def rounded(value: float) -> float:
+    """The number with DIGITS significant digits; NaN and infinity stay."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def rounded_values(value: Any) -> Any:
+    """A value for JSON with every float in it rounded."""
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, dict):
+        return {key: rounded_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded_values(item) for item in value]
+    return value
+
+
+def rounded_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with every number of double precision rounded; those of single precision have fewer digits."""
+    columns = {}
+    for name, column in frame.items():
+        if column.dtype in (np.float64, object):
+            columns[name] = column.map(rounded_values)
+    return frame.assign(**columns)
