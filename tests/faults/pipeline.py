@@ -57,12 +57,12 @@ def new_project(folder: Path) -> Path:
 
 
 @contextmanager
-def repro(project: Path) -> Iterator[subprocess.Popen[str]]:
+def repro(project: Path, target: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """`dvc repro` in a process group of its own, which is gone when the block ends."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     # One job for DVC's transfers: threads that hash and copy are not what is tested
-    command = ["dvc", "repro"]
+    command = ["dvc", "repro", *([target] if target else [])]
     process = subprocess.Popen(
         command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -85,11 +85,11 @@ def _stage_of(line: str) -> str | None:
     return line.split("'")[1] if line.startswith("Running stage '") else None
 
 
-def run_quietly(project: Path) -> Quiet:
+def run_quietly(project: Path, target: str | None = None) -> Quiet:
     """Run to the end; an error of any stage is an AssertionError with the output."""
     began: list[tuple[str, float]] = []
     lines = []
-    with repro(project) as process:
+    with repro(project, target) as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
@@ -97,7 +97,7 @@ def run_quietly(project: Path) -> Quiet:
                 began.append((stage, time.monotonic()))
         failed = process.wait() != 0
     if failed and mended_lock(project, lines):
-        return run_quietly(project)
+        return run_quietly(project, target)
     assert not failed, "".join(lines[-40:])
     ends = [*(moment for _, moment in began), time.monotonic()][1:]  # none where nothing was left to run
     seconds = {stage: end - start for (stage, start), end in zip(began, ends, strict=True)}
@@ -122,14 +122,16 @@ def lock_hashes(project: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def disturb(project: Path, delays: Mapping[str, float], number: signal.Signals) -> tuple[str, str] | None:
+def disturb(
+    project: Path, delays: Mapping[str, float], number: signal.Signals, target: str | None = None
+) -> tuple[str, str] | None:
     """Run, and send a signal to the whole process group, some seconds after the first stage of `delays` began.
 
     Returns:
         That stage, which DVC chooses among those that may run, and what was printed after it began; None where the run
         was over before the signal.
     """
-    with repro(project) as process:
+    with repro(project, target) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -139,7 +141,7 @@ def disturb(project: Path, delays: Mapping[str, float], number: signal.Signals) 
         else:
             failed = process.wait() != 0
             if failed and mended_lock(project, lines):
-                return disturb(project, delays, number)
+                return disturb(project, delays, number, target)
             assert not failed, "".join(lines[-40:])
             return None
         try:
