@@ -1,5 +1,6 @@
 """Several processes train one model: what they average, and that two come to what one comes to."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from torch import nn
 
 from tests.classifier_cases import CONVNEXT, NAMES, baseline_params, separable, with_synthetic
 from tests.import_graph import ROOT
+from tests.stage_scripts import script
 from tests.tiny_project import set_params
 from trcgl.artifacts.shards import ShardWriter
 from trcgl.classifier.training.build import build_model
@@ -123,25 +125,33 @@ def project(folder: Path, data: TrainingData) -> Path:
     return folder
 
 
-def trained(folder: Path, processes: int) -> tuple[pd.DataFrame, dict[str, torch.Tensor], str]:
-    """History, weights and log of stages/train_classifier.py."""
-    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes"]
-    launcher += [str(processes), "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command = [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "stages" / "train_classifier.py")]
+def trained_by_two(folder: Path) -> str:
+    """The log of stages/train_classifier.py as two processes."""
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
+    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command = [sys.executable, *launcher, str(ROOT / "stages" / "train_classifier.py")]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     environment = kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def left(folder: Path) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+    """History and weights."""
     weights = load_file(folder / "data/models/classifier/model.safetensors")
-    return pd.read_csv(folder / "metrics/classifier_history.csv"), weights, done.stderr
+    return pd.read_csv(folder / "metrics/classifier_history.csv"), weights
 
 
 @pytest.mark.slow
 def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
     """Through the stage, with a frozen phase, extra images of less weight, noise, two micro-batches and a new head."""
     data = with_synthetic(separable(), 30)
-    one, weights_of_one, _ = trained(project(tmp_path / "one", data), 1)
-    two, weights_of_two, log = trained(project(tmp_path / "two", data), 2)
+    with contextlib.chdir(project(tmp_path / "one", data)):
+        script("train_classifier").main()
+    log = trained_by_two(project(tmp_path / "two", data))
+    one, weights_of_one = left(tmp_path / "one")
+    two, weights_of_two = left(tmp_path / "two")
     assert one["phase"].tolist() == two["phase"].tolist() == ["head", "all", "all", "all", "retrain"]
     assert one["loss"].max() - one["loss"].min() > 0.05
     assert two["loss"].to_numpy() == pytest.approx(one["loss"].to_numpy(), rel=1e-5)

@@ -1,5 +1,6 @@
 """Several processes train one generator: what one comes to, and how they leave together."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from tests.diffusion_cases import CLASSES, label_table, write_images
 from tests.import_graph import ROOT
+from tests.stage_scripts import script
 from tests.tiny_project import set_params
+from trcgl.cli import main as command
 from trcgl.diffusion.finetuning import loop
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
@@ -70,35 +73,50 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def launched(folder: Path, processes: int, *script: str) -> str:
+def launched(folder: Path, processes: int, *words: str) -> str:
     """What a script says as that many processes."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     environment = kept | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *(launcher if processes > 1 else []), *script]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run([*launcher, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
 
-def trained(folder: Path, processes: int) -> tuple[dict[str, Tensor], pd.DataFrame, float, str]:
-    """Weights, loss curves, held-out loss and log of a base from nothing and of stages/finetune_diffusion.py on it."""
-    launched(folder, processes, "-m", "trcgl.cli", "pretrain", "--settings", "pretrain.yaml", "--out", "base")
-    log = launched(folder, processes, str(ROOT / "stages/finetune_diffusion.py"))
+PRETRAIN = ("pretrain", "--settings", "pretrain.yaml", "--out", "base")
+
+
+def trained_alone(folder: Path) -> None:
+    """A base from nothing, and stages/finetune_diffusion.py on it, in this process: it has the imports."""
+    with contextlib.chdir(folder):
+        assert command(PRETRAIN) == 0
+        script("finetune_diffusion").main()
+
+
+def trained_by_two(folder: Path) -> str:
+    """Likewise by two processes; what the second script says."""
+    launched(folder, 2, "-m", "trcgl.cli", *PRETRAIN)
+    return launched(folder, 2, str(ROOT / "stages/finetune_diffusion.py"))
+
+
+def left(folder: Path) -> tuple[dict[str, Tensor], pd.DataFrame, float]:
+    """Weights, loss curves and held-out loss."""
     weights = {
         f"{path.parent.name}/{name}": weight
         for path in sorted((folder / "data/models/diffusion").rglob("*.safetensors"))
         for name, weight in load_file(path).items()
     }
     curve = pd.concat([pd.read_csv(folder / file) for file in ("base/loss.csv", "metrics/diffusion_loss.csv")])
-    return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"], log
+    return weights, curve, read_json(folder / "metrics/diffusion.json")["held_out_tail_loss"]["finetuned"]
 
 
 @pytest.mark.slow
 def test_two_processes_train_the_generator_of_one(tmp_path: Path):
     """All three phases: autoencoder, base, and prompt tokens with LoRA on U-Net and text encoder."""
-    one, curve, loss, _ = trained(project(tmp_path / "one"), 1)
-    two, curve_of_two, loss_of_two, log = trained(project(tmp_path / "two"), 2)
+    trained_alone(project(tmp_path / "one"))
+    log = trained_by_two(project(tmp_path / "two"))
+    one, curve, loss = left(tmp_path / "one")
+    two, curve_of_two, loss_of_two = left(tmp_path / "two")
     assert curve_of_two["phase"].tolist() == curve["phase"].tolist()
     assert set(curve["phase"]) == {"autoencoder", "base", "prompt"}
     assert curve_of_two["loss"].to_numpy() == pytest.approx(curve["loss"].to_numpy(), rel=1e-4)
