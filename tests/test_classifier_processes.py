@@ -167,5 +167,5 @@ def test_scores_that_are_no_numbers_stop_the_training():
     model = build_model(baseline_params(), data, None)
     with torch.no_grad():
         next(model.head.parameters()).fill_(float("inf"))
-    with pytest.raises(InputError, match=r"is no number \(fp32\); set compute\.precision to fp32, or lower"):
+    with pytest.raises(InputError, match=r"is not finite \(fp32\); set compute\.precision to fp32, or lower"):
         predict_together(model, data, Processes(), batch_size=8, precision="fp32")

@@ -94,7 +94,7 @@ MADE_FILES = (
         "a shard of other numbers",
         BASELINE,
         shard(lambda pixels: pixels.astype(np.float32)),
-        damaged("images/classifier/shard-00000.npy", CACHE, "float32 of shape [12, 32, 32] are no grey square images"),
+        damaged("images/classifier/shard-00000.npy", CACHE, "float32 of shape [12, 32, 32] are not grey square images"),
     ),
     Case(
         "Made files",
@@ -157,7 +157,7 @@ MADE_FILES = (
         "a class without a name",
         COOCCURRENCE,
         put("data/labels/classes.json", '{"classes": [{"group": "head"}]}'),
-        damaged("labels/classes.json", PARSE, "'classes' is no list of findings with name and group"),
+        damaged("labels/classes.json", PARSE, "'classes' is not a list of findings with name and group"),
     ),
     Case(
         "Made files",

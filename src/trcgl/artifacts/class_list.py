@@ -16,5 +16,5 @@ def read_classes(path: str | Path) -> dict[str, Any]:
     found = read_json(path, ["classes"])
     entries = found["classes"]
     if not isinstance(entries, list) or not all(isinstance(e, dict) and {"name", "group"} <= e.keys() for e in entries):
-        raise damaged(path, "'classes' is no list of findings with name and group")
+        raise damaged(path, "'classes' is not a list of findings with name and group")
     return found

@@ -26,7 +26,7 @@ def _opened(path: Path, listed: int) -> np.ndarray:
     with damage_explained(path):
         pixels = open_memmap(path, mode="r")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
-        raise damaged(path, f"{pixels.dtype} of shape {list(pixels.shape)} are no grey square images")
+        raise damaged(path, f"{pixels.dtype} of shape {list(pixels.shape)} are not grey square images")
     if len(pixels) < listed:
         raise damaged(path, f"{len(pixels)} images, of which index.parquet lists {listed}")
     return pixels

@@ -32,7 +32,7 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         f"training images are to another patient's: below {limits.pixels:.4f} in pixels (1 - correlation at "
         f"{THUMBNAIL} px, flips and crops undone) or below {limits.features:.4f} in the judge's features (1 - cosine);",
         f"- **{NOT_SEEN}**: the judge scores its finding below {params.target_percentile:g} % of the validation images "
-        "without it, and tells the finding with a validation AUC of at least "
+        "without it, and has a validation AUC for it of at least "
         f"{params.judge_min_auc:g}; a weaker judge only flags;",
         f"- **{INVENTED}**: the judge scores a finding that was not asked for above "
         f"{params.invented_percentile:g} % of the validation images without it, at the same AUC; it may decide on: "

@@ -16,10 +16,10 @@ def sample_distances(
     Args:
         samples: sample, in the order of `drawn`.
         rows: image, split, in the order of `real`; training, validation and test images.
-        neighbours: which nearest training image tells how far a sample lies from them.
+        neighbours: the number of the nearest training image whose distance says how far a sample lies from them.
 
     Returns:
-        One row a sample: pixel_distance, pixel_nearest (image), pixel_split, feature_distance, feature_nearest,
+        One row per sample: pixel_distance, pixel_nearest (image), pixel_split, feature_distance, feature_nearest,
         feature_split, neighbour_distance, and among earlier samples twin_pixel_distance, twin_pixel,
         twin_feature_distance, twin_feature. A distance is inf, and a name "", where there is nothing to compare with.
     """

@@ -1,4 +1,4 @@
-"""The judge's test of each finding: how well it tells validation images apart, and from which score it says yes."""
+"""The judge's test of each finding: its AUC on validation images, and the score from which it says yes."""
 
 import numpy as np
 import pandas as pd

@@ -15,7 +15,7 @@ def none_barred(references: int) -> Barred:
 
 
 def same_patient(candidates: np.ndarray, references: np.ndarray) -> Barred:
-    """Bars an image from itself and from its patient's others: follow-ups look alike and are no copies."""
+    """Bars an image from itself and from its patient's others: follow-ups look alike and are not copies."""
     return lambda rows: candidates[rows, None] == references[None, :]
 
 

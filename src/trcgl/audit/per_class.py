@@ -1,4 +1,4 @@
-"""One row a finding: what was drawn and accepted, and how like real images of the finding the samples are."""
+"""One row per finding: what was drawn and accepted, and how like real images of the finding the samples are."""
 
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ def detector_columns(
     detector: Classifier, validation: Pixels, labels: pd.DataFrame, drawn: Pixels, verdicts: pd.DataFrame,
     findings: Sequence[str],
 ) -> pd.DataFrame:  # fmt: skip
-    """`second_opinion` on each finding: one row a finding, in their order.
+    """`second_opinion` on each finding: one row per finding, in their order.
 
     Args:
         labels: of the validation images, float columns by finding.

@@ -31,8 +31,8 @@ class Audit:
     """What was found.
 
     Attributes:
-        verdicts: one row a sample, see `judge_samples`.
-        per_class: one row a tail finding, in class order: finding, the counts of `verdict_counts`, judge_auc,
+        verdicts: one row per sample, see `judge_samples`.
+        per_class: one row per tail finding, in class order: finding, the counts of `verdict_counts`, judge_auc,
             judge_decides, and the columns of `set_likeness` and, with a detector, `second_opinion`.
         tests: by finding, see `finding_tests`.
         limits: see `real_limits`.
@@ -88,7 +88,7 @@ def load_real_images(images: Path, labels: Path, judge: Classifier) -> RealImage
         labels: labels.parquet; a labelled image without pixels is left out and reported.
 
     Raises:
-        InputError: a finding of the judge is no column of the labels, or no training image has pixels.
+        InputError: a finding of the judge is not a column of the labels, or no training image has pixels.
     """
     shards, findings = ShardedImages(images), list(judge.config.class_names)
     real = labelled_images(

@@ -1,4 +1,4 @@
-"""From scores and distances to one verdict a sample, with every reason that applies."""
+"""From scores and distances to one verdict per sample, with every reason that applies."""
 
 import numpy as np
 import pandas as pd

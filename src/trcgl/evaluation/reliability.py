@@ -60,7 +60,7 @@ def reliability_diagram(
     prevalence: Sequence[float],
     bins: int,
 ) -> Figure:
-    """A panel a group; below it the share of the pairs of image and finding in each bin.
+    """A panel per group; below it the share of the pairs of image and finding in each bin.
 
     Args:
         labels: [N, C] of 1, 0 or NaN.

@@ -23,7 +23,7 @@ class EvaluationSet:
         images: uint8 [N, S, S], in memory or on disk.
         labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
         classes: from classes.json: name, group, prevalence in the training rows.
-        about: [N] rows, what is told of each image for results by subgroup; see subgroups.py.
+        about: [N] rows, what is known of each image, for results by subgroup; see subgroups.py.
     """
 
     names: list[str]
@@ -38,7 +38,7 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
     """The rows of one split whose image was cached.
 
     Raises:
-        InputError: the split has no cached image, or a class is no column of the labels.
+        InputError: the split has no cached image, or a class is not a column of the labels.
     """
     stored, listed = ShardedImages(images), pd.DataFrame(classes)
     real = labelled_images(labels, listed["name"].tolist(), stored.index["image"], (split,))

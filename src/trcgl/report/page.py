@@ -1,4 +1,4 @@
-"""The page that tells a run without its code: tables, cards and pictures of metrics/ in one HTML file.
+"""The page that shows a run without its code: tables, cards and pictures of metrics/ in one HTML file.
 
 Nothing is computed here. The page asks for nothing outside itself: pictures are inlined, there is no script, and its
 content policy forbids both.
@@ -46,8 +46,8 @@ PICTURES = {
         "then rejected ones.",
         "audit_synthetic/nearest_real_images.png": "Drawn image, nearest real image in pixels, nearest real image in "
         "the judge's features, with the judge's score, the verdict and both distances.",
-        "audit_synthetic/finding_tests.png": "How well the judge tells each tail finding on real validation images; "
-        "the dot is its threshold.",
+        "audit_synthetic/finding_tests.png": "How well the judge recognises each tail finding on real validation "
+        "images; the dot is its threshold.",
     },
     "classifier": {
         "report/classifier_curves.png": "Both classifiers while they learned.",

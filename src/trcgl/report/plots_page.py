@@ -1,6 +1,6 @@
 """The frame of the pages that `dvc plots` writes, with Vega in it: DVC's own frame fetches Vega from the network.
 
-`python -m trcgl.report.plots_page FILE` writes it; the Makefile's `plots` target does, and tells DVC of it.
+`python -m trcgl.report.plots_page FILE` writes it; the Makefile's `plots` target does, and makes DVC use it.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The classifier: uint8 picture in, one logit and one class map a finding out; saved as plain, comparable files."""
+"""The classifier: uint8 picture in, one logit and one class map per finding out; saved as plain, comparable files."""
 
 import dataclasses
 from collections.abc import Mapping

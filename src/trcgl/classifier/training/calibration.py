@@ -1,4 +1,4 @@
-"""From what the network says to a probability one can believe: a slope and an offset a finding, from validation images.
+"""From what the network says to a probability one can believe: slope and offset per finding, from validation images.
 
 Platt scaling (Probabilities for SV machines, in Advances in Large Margin Classifiers, 2000), with three changes for
 rare findings. Images count as if the finding were as frequent as in the training set, because a split may hold more of
@@ -21,7 +21,7 @@ PRIOR = 5.0
 cross-validation on validation images of two default models."""
 LEAST_SLOPE = 0.05
 NEAREST = 1e-7
-"""How near to 0 or 1 a probability is taken to be; float32 cannot tell them apart beyond."""
+"""How near to 0 or 1 a probability is taken to be; beyond, float32 has no values between."""
 
 
 def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, prevalence: Sequence[float]) -> list[Scaling]:

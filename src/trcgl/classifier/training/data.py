@@ -120,7 +120,7 @@ class Accepted:
     Attributes:
         names: M sample names.
         pixels: uint8 [M, size, size].
-        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels do not tell,
+        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels leave unknown,
             0 for the rest.
         target: int [M], the column of the finding that each was drawn for.
         rank: int [M], as the audit ranks it.
@@ -141,12 +141,12 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
     samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
     column = {name: c for c, name in enumerate(class_names)}
-    for value, told in ((np.nan, "unknown"), (1.0, "findings")):
-        for row, (sample, findings) in enumerate(zip(samples["sample"], samples[told], strict=True)):
+    for value, column_of in ((np.nan, "unknown"), (1.0, "findings")):
+        for row, (sample, findings) in enumerate(zip(samples["sample"], samples[column_of], strict=True)):
             for finding in findings:
                 if finding not in column:
                     raise InputError(
-                        f"{folder / 'samples.parquet'}: sample {sample} names '{finding}', which is no class"
+                        f"{folder / 'samples.parquet'}: sample {sample} names '{finding}', which is not a class"
                     )
                 targets[row, column[finding]] = value
     names = samples["sample"].tolist()

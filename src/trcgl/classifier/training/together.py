@@ -1,7 +1,7 @@
 """What processes that train one model do together: share batches, average gradients, predict the validation images.
 
 One message a step instead of torch's DistributedDataParallel: the phases freeze and thaw the backbone, and heads may
-leave a parameter out of a step, both of which that wrapper must be told of. Gradients are sent after the backward pass
+leave a parameter out of a step, and that wrapper must be given both. Gradients are sent after the backward pass
 instead of during it.
 """
 
@@ -48,7 +48,7 @@ def predict_together(
     """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share.
 
     Raises:
-        InputError: one is no number.
+        InputError: a probability is not finite.
     """
     mine = np.arange(processes.index, len(data.val), processes.count)
     found = torch.zeros(len(data.val), len(data.class_names), device=model.pixel_mean.device)
@@ -59,7 +59,7 @@ def predict_together(
     together = found.cpu().numpy()
     if not np.isfinite(together).all():
         raise InputError(
-            f"the model's output on validation images is no number ({precision}); set compute.precision to fp32, or "
+            f"the model's output on validation images is not finite ({precision}); set compute.precision to fp32, or "
             "lower its learning rate"
         )
     return together

@@ -55,7 +55,7 @@ class Trained:
 
     Attributes:
         model: the averaged weights of the best epoch, calibrated, with tuned thresholds, in evaluation mode.
-        history: DataFrame [epoch, phase, loss, val_mAP], one row an epoch; phases as in schedule.py. Epochs that early
+        history: DataFrame [epoch, phase, loss, val_mAP], one row per epoch; phases as in schedule.py. Epochs that early
             stopping left out have no row.
         best_epoch: counted from 1, as in the history.
         val_probabilities: float32 [len(data.val), C] of that model.

@@ -101,7 +101,7 @@ def _check_folder(folder: Path) -> None:
         kind = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
     except (OSError, ValueError, AttributeError):
         raise InputError(
-            f"diffusion.base: '{folder}' is no diffusers pipeline (no readable model_index.json)"
+            f"diffusion.base: '{folder}' is not a diffusers pipeline (no readable model_index.json)"
         ) from None
     if kind != "StableDiffusionPipeline":
         raise InputError(f"diffusion.base: '{folder}' holds a {kind}; a StableDiffusionPipeline is needed")

@@ -1,4 +1,4 @@
-"""What the generator is told: text of the findings and the view, and learned tokens beside it.
+"""What steers the generator: text of the findings and the view, and learned tokens beside it.
 
 TRCGL-Net, figure 1b (arXiv 2607.00975): the frozen text encoder turns the description into E_text and the empty text
 into E_empty; the same learnable prompt tokens P are appended to both, [E_text, P] and [E_empty, P], and the two are
@@ -117,7 +117,7 @@ class PromptTokens(nn.Module):
     ) -> "PromptTokens":
         """Tokens that start around the empty text's last ones, as far apart as the entries of an embedding are.
 
-        Nearer to each other, the U-Net could not tell the findings by them, and learned each hundred steps later.
+        Nearer to each other, the U-Net could not tell the findings apart by them, and learned each a hundred steps later.
 
         Args:
             empty: E_empty, [tokens, width].

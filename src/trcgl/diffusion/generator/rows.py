@@ -23,7 +23,7 @@ class TrainingRows:
         images: names, in label-table order.
         projections: view of each image ("" when unknown).
         findings: present findings of each image, in class order; an unknown finding is not named.
-        unknown: findings of each image of which the labels do not tell, in class order.
+        unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
     """
 
@@ -46,7 +46,7 @@ def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     """Rows of the training split whose image is available; see `labelled_rows`.
 
     Raises:
-        InputError: a finding of classes.json is no column of the labels, or no training image is left.
+        InputError: a finding of classes.json is not a column of the labels, or no training image is left.
     """
     rows = labelled_rows(labels, classes, available, "train")
     if not len(rows):
@@ -63,7 +63,7 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         available: image names in the diffusion cache; unreadable images are not there.
 
     Raises:
-        InputError: a finding of classes.json is no column of the labels.
+        InputError: a finding of classes.json is not a column of the labels.
     """
     names = class_names(classes)
     real = labelled_images(labels, names, available, (split,))

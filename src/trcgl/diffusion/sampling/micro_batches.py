@@ -1,6 +1,6 @@
 """The plan in micro-batches: shared out between processes, each kept as a file until all of them are there.
 
-The files are .npz, whose checksum tells one that a crash of the machine has damaged; it is drawn again. Which images
+The files are .npz, whose checksum shows when a crash of the machine has damaged one: it is drawn again. Which images
 are in a micro-batch depends on the plan alone, so neither the number of processes nor when a run was killed changes a
 bit of them.
 """

@@ -20,7 +20,7 @@ class Sample:
         target: the tail finding it is drawn for.
         carrier: the real training image it follows, moved by a few pixels.
         findings: everything its prompt names, the target among them.
-        unknown: of which its carrier's labels do not tell, or that its prompt does not name though the carrier has it.
+        unknown: what its carrier's labels leave unknown, or what its prompt does not name though the carrier has it.
         prompt: what the text encoder reads.
         seed: of its initial noise, 0 to 2**63 - 1.
     """

@@ -77,8 +77,8 @@ def denoise(
     for step, time in list(enumerate(scheduler.timesteps))[first:]:
         guided = is_guided(step, params)
         seen = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, time)
-        told = both if guided else positive
-        predicted = unet(seen.to(unet.dtype), time, encoder_hidden_states=told, return_dict=False)[0].float()
+        embedded = both if guided else positive
+        predicted = unet(seen.to(unet.dtype), time, encoder_hidden_states=embedded, return_dict=False)[0].float()
         if guided:
             away, towards = predicted.chunk(2)
             predicted = away + params.guidance_scale * (towards - away)

@@ -1,4 +1,4 @@
-"""The head of TRCGL-Net exactly as published: global average, channel-class attention and label relations, summed.
+"""The head of TRCGL-Net by its paper's formulas: global average, channel-class attention, label relations, summed.
 
 https://arxiv.org/abs/2607.00975; strengths 0.05 (gate), 0.1 (attention) and 0.05 (graph) in the authors' repository.
 A strength of 0 removes its part, so every part can be ablated alone.
