@@ -13,16 +13,9 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import NO_CODE, assemble_coded, read_codes
+from trcgl.labels.listed import assemble_listed
 from trcgl.labels.splits import SPLIT_NAMES
-from trcgl.labels.table import (
-    LabelTable,
-    assemble,
-    check_patient_ids,
-    first_reason,
-    label_pairs,
-    no_pairs,
-    split_labels,
-)
+from trcgl.labels.table import LabelTable, check_patient_ids
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
 
@@ -58,23 +51,12 @@ def read_folder(path: str | Path) -> LabelTable:
     source = read_columns(path, (*REQUIRED, *wanted), OPTIONAL, what=WHAT)
     check_patient_ids(path, "patient", source["patient"])
     rows = _rows(path, source)
-    if findings:
-        codes = read_codes(source[findings])
-        _check_codes(path, source[findings], codes)
-        return assemble_coded(rows, codes, findings, normal=_normal(findings))
-    places, texts = pd.factorize(source[LIST])
-    lists = [split_labels(text) for text in texts]
-    pairs = label_pairs(rows["row"].to_numpy(), places, lists)
-    empty = np.array([not labels for labels in lists])[places]
-    return assemble(
-        rows,
-        pairs,
-        no_pairs(pairs),
-        no_pairs(pairs),
-        normal=_normal(pairs["label"].cat.categories.to_list()),
-        label_reasons=first_reason(("labels missing", empty)),
-        content=source[LIST],
-    )
+    if not findings:
+        return assemble_listed(rows, source[LIST], normal=NORMAL)
+    codes = read_codes(source[findings])
+    _check_codes(path, source[findings], codes)
+    normal = next((name for name in NORMAL if name in findings), NORMAL[0])
+    return assemble_coded(rows, codes, findings, normal=normal)
 
 
 def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +92,3 @@ def _check_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
             f"{', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 or blank: correct it, or remove the "
             "column"
         )
-
-
-def _normal(vocabulary: list[str]) -> str:
-    return next((name for name in NORMAL if name in vocabulary), NORMAL[0])

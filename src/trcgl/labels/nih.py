@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.table import (
-    LabelTable,
-    assemble,
-    check_patient_ids,
-    first_reason,
-    label_pairs,
-    no_pairs,
-    split_labels,
-)
+from trcgl.labels.listed import assemble_listed
+from trcgl.labels.table import LabelTable, check_patient_ids
 from trcgl.tables import read_columns
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
@@ -38,14 +31,9 @@ def read_nih(path: str | Path) -> LabelTable:
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")
     check_patient_ids(path, "Patient ID", source["Patient ID"])
-    codes, texts = pd.factorize(source["Finding Labels"])
-    lists = [split_labels(text) for text in texts]
-    numbers = np.arange(1, len(source) + 1)
-    pairs = label_pairs(numbers, codes, lists)
-    empty = np.array([not labels for labels in lists])[codes]
     rows = pd.DataFrame(
         {
-            "row": numbers,
+            "row": np.arange(1, len(source) + 1),
             "image": source["Image Index"],
             "patient": source["Patient ID"],
             # A follow-up is a visit of the patient
@@ -56,15 +44,7 @@ def read_nih(path: str | Path) -> LabelTable:
             "split": np.where(source["Image Index"].isin(_test_images(path)), "test", ""),
         }
     )
-    return assemble(
-        rows,
-        pairs,
-        no_pairs(pairs),
-        no_pairs(pairs),
-        normal="No Finding",
-        label_reasons=first_reason(("labels missing", empty)),
-        content=source["Finding Labels"],
-    )
+    return assemble_listed(rows, source["Finding Labels"], normal=["No Finding"])
 
 
 def _test_images(path: Path) -> list[str]:

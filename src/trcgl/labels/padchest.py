@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.table import LabelTable, assemble, check_patient_ids, first_reason, label_pairs, no_pairs
+from trcgl.labels.listed import assemble_listed
+from trcgl.labels.table import LabelTable, check_patient_ids
 from trcgl.tables import read_columns
 
 REQUIRED = ("ImageID", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
@@ -46,17 +47,9 @@ def read_padchest(path: str | Path) -> LabelTable:
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="a PadChest label table")
     check_patient_ids(path, "PatientID", source["PatientID"])
-    # 160,861 rows hold 28,809 different texts
-    codes, texts = pd.factorize(source["Labels"])
-    lists = [parse_list(text) for text in texts]
-    numbers = np.arange(1, len(source) + 1)
-    pairs = label_pairs(numbers, codes, [labels or [] for labels in lists])
-    missing = source["Labels"].isin(["", "nan"])
-    unreadable = np.array([labels is None for labels in lists])[codes]
-    empty = np.array([labels == [] for labels in lists])[codes]
     rows = pd.DataFrame(
         {
-            "row": numbers,
+            "row": np.arange(1, len(source) + 1),
             "image": source["ImageID"],
             "folder": source["ImageDir"],
             "patient": source["PatientID"],
@@ -68,16 +61,14 @@ def read_padchest(path: str | Path) -> LabelTable:
             "method": source["MethodLabel"],
         }
     )
-    return assemble(
+    missing = source["Labels"].isin(["", "nan"])
+    return assemble_listed(
         rows,
-        pairs,
-        no_pairs(pairs),
-        no_pairs(pairs),
-        normal="normal",
-        label_reasons=first_reason(
-            ("labels missing", missing), ("labels are not a list of texts", unreadable), ("no label", empty)
-        ),
-        content=source["Labels"],
+        source["Labels"],
+        normal=["normal"],
+        read=parse_list,
+        empty="no label",
+        reasons=[("labels missing", missing)],
     )
 
 

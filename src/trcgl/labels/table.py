@@ -121,11 +121,6 @@ class LabelTable:
         return matrix[:, :-1]
 
 
-def split_labels(text: str) -> list[str]:
-    """The labels of a text with '|' between them: stripped, no empty one, no repetition, in order."""
-    return list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
-
-
 def label_pairs(rows: np.ndarray, codes: np.ndarray, lists: Sequence[Sequence[str]]) -> pd.DataFrame:
     """The pairs (row, label) of rows whose label lists are repeated from few different ones.
 
