@@ -86,7 +86,7 @@ def test_unreadable_file_is_one_line(tmp_path: Path):
         Cooccurrence.load(tmp_path / "x.npz")
     found = count_cooccurrence(TARGETS, NAMES, 1.0)
     Cooccurrence(NAMES[:2], found.counts, found.images, found.conditional).save(tmp_path / "x.npz")
-    with pytest.raises(InputError, match=r"x\.npz: damaged .*for each of 2 findings"):
+    with pytest.raises(InputError, match=r"x\.npz: damaged .*do not match the 2 findings"):
         Cooccurrence.load(tmp_path / "x.npz")
 
 

@@ -94,7 +94,7 @@ def test_a_disk_that_is_too_small_stops_the_cache_before_it_begins(
     usage = SimpleNamespace(free=12 * 2 * 32**2 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     assert exit_code(script("cache_images").main) == 1
-    assert "12 images need 25 kB but 25 kB are free; make room" in capsys.readouterr().err
+    assert "12 images need 25 kB but only 25 kB are free; free some space" in capsys.readouterr().err
     assert not list(Path(".resume").rglob("*.npy"))
     usage.free += 2**21
     assert exit_code(script("cache_images").main) == 0

@@ -105,7 +105,7 @@ def _flipped(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [_flipped, lambda content: content[:-1], lambda content: b""])
-def test_a_damaged_state_is_told_and_the_one_before_it_used(
+def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
 ):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -119,7 +119,7 @@ def test_a_damaged_state_is_told_and_the_one_before_it_used(
 
     point = ResumePoint("train", params=1)
     assert point.load() == {"step": 2}
-    assert said == [f"{latest} is damaged or cut short; the state before it is used"]
+    assert said == [f"{latest} is damaged or cut short; an earlier state is used, or the stage starts anew"]
     point.save({"step": 3})
     files = sorted(point.folder.iterdir())
     assert len(files) == 2
@@ -176,7 +176,7 @@ def test_a_signal_is_one_line_and_a_code(tmp_path: Path, name: str, code: int):
     assert after_step.stdout == "step 0\nstep 1\nstep 2\n"
     for done in (at_once, after_step):
         assert done.returncode == code
-        assert done.stderr == (f"error: stopped by {name}; what is done is kept, run again to go on from there\n")
+        assert done.stderr == (f"error: stopped by {name}; finished work is kept; run again to continue\n")
 
 
 def test_a_second_signal_does_not_wait_for_the_step():

@@ -1,4 +1,4 @@
-"""Metrics per finding and their means. A finding without a positive (or without a negative) has no AP, AUC or F1: NaN.
+"""Metrics per finding and their means. AP, AUC and F1 of a finding without a positive (or negative) are NaN.
 
 Unknown labels (NaN) are left out, finding by finding. Everything is float64; AP and AUC are scikit-learn's.
 """
@@ -47,8 +47,8 @@ def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, prevalenc
     """ECE of one finding in equal-width bins, weighted back to `prevalence`.
 
     sum over bins of (weight in bin / total weight) * |weighted mean label - weighted mean probability|
-    (Guo et al., 2017, arXiv 1706.04599, eq. 3), so a set enriched in rare findings is judged at the prevalence where
-    the model will be used.
+    (Guo et al., 2017, arXiv 1706.04599, eq. 3). The weights judge a set enriched in rare findings at the prevalence
+    at which the model will be used.
     """
     known, labels, scores = _known(labels, scores)
     if not known:
@@ -76,7 +76,7 @@ def per_class_table(
     fixed_threshold: float,
     ece_bins: int,
 ) -> pd.DataFrame:
-    """One row a finding.
+    """One row per finding.
 
     Args:
         labels: [N, C] of 1, 0 or NaN.
@@ -116,7 +116,7 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
 
 
 def nan_mean(values: "pd.Series[float]") -> float:
-    """Mean of the values that are not NaN; NaN if there is none."""
+    """Mean of the values that are not NaN; NaN if all are."""
     return float(values.mean(skipna=True)) if values.notna().any() else float("nan")
 
 

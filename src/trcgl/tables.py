@@ -1,4 +1,4 @@
-"""Read columns of a CSV file, plain or gzip, as text exactly as it stands there."""
+"""Read columns of a CSV file, plain or gzip, as text: no value is interpreted."""
 
 import csv
 import gzip
@@ -44,17 +44,17 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = (), *, what: str) -> pd.DataFrame:
-    """The named columns as stripped text, one row a data row of the file; an absent optional column is all ''.
+    """The named columns as stripped text, one row per data row of the file; an absent optional column is all ''.
 
-    Nothing is read as a number or as missing: 'nan', '007' and 39-digit ids stay as they are. Gzip is told by the
-    file's first bytes, whatever its name.
+    Nothing is read as a number or as missing: 'nan', '007' and 39-digit ids stay as they are. Gzip is recognised by the
+    first bytes of the file, whatever its name.
 
     Args:
         what: the kind of file, for messages, such as "a PadChest label table".
 
     Raises:
         InputError: see `read_header`; a required column is missing or a wanted one appears twice; a row has another
-            number of columns than the header; the text is not UTF-8; there is no data row.
+            number of columns than the header; the text is not UTF-8; the file has no data rows.
     """
     header = read_header(path)
     for name in required:
@@ -68,7 +68,7 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
     for name in wanted:
         if header.count(name) > 1:
             raise InputError(f"{path}: column '{name}' appears {header.count(name)} times; it must appear once")
-    # Positions as names: the header may repeat names that nobody reads
+    # Positions as names, because the header may repeat names of columns that are not read
     names = [str(position) for position in range(len(header))]
     columns = [str(header.index(name)) for name in wanted]
     try:

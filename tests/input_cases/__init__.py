@@ -1,7 +1,7 @@
-"""Every kind of bad input we know of: what is spoiled, which command meets it, and what the user then sees.
+"""Every known kind of bad input: how a project is spoiled, which command meets it, and what the user sees.
 
 `python -m tests.input_cases --write` renews the table in docs/input-errors.md; tests/test_input_errors.py runs the
-cases and holds the table.
+cases and checks the table.
 """
 
 from tests.input_cases.images import IMAGES

@@ -1,4 +1,4 @@
-"""What a case says, and the good project that it spoils."""
+"""The form of a case, and the good project that it spoils."""
 
 import json
 from collections.abc import Callable
@@ -27,9 +27,9 @@ class Case:
         group: heading in the table.
         what: what is wrong.
         stage: the stage script that meets it, or MODEL: `trcgl evaluate` on a saved classifier.
-        spoil: makes it wrong, in a good project.
-        seen: the line on stderr, or the reason in the record of what was left out; `...` stands for anything.
-        counted: the run goes on, and the bad row or file is in rejected.parquet or unreadable.parquet.
+        spoil: changes a good project.
+        seen: the line on stderr, or the recorded reason why a row or file was left out; `...` stands for any text.
+        counted: whether the run goes on, with the bad row or file in rejected.parquet or unreadable.parquet.
     """
 
     group: str
@@ -41,7 +41,7 @@ class Case:
 
 
 def good_project(folder: Path) -> Path:
-    """A folder in which the early stages have something to read: twelve NIH-like images of six patients."""
+    """A project for the early stages: twelve NIH-like images of six patients."""
     (folder / "images").mkdir(parents=True)
     rows = []
     for k in range(12):
@@ -63,7 +63,7 @@ def good_project(folder: Path) -> Path:
         section, name = key.split(".")
         values[section][name] = value
     (folder / "params.yaml").write_text(json.dumps(values, indent=1))
-    # Who writes what
+    # Names the stage that writes a damaged file
     (folder / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     (folder / "data").mkdir()
     (folder / "data/assets").symlink_to(ROOT / "data/assets")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.faults.spoiled import dicom, png_header
 from tests.input_cases.case import CACHE, PARSE, SCAN, Case, Spoil
-from tests.input_cases.spoiling import as_yaml, both, cut, delete, folder_instead, put
+from tests.input_cases.spoiling import both, cut, delete, folder_instead, put, substitute
 
 
 def each_image(content: bytes) -> Spoil:
@@ -21,13 +21,13 @@ def each_image(content: bytes) -> Spoil:
 
 
 def image(content: Callable[[Path], bytes], name: str = "00000005_000.png") -> Spoil:
-    """The sixth image; with another suffix its row in the label table follows."""
+    """Replaces the sixth image; the label table follows a changed name."""
 
     def spoil(folder: Path) -> None:
         (folder / "images/00000005_000.png").unlink()
         path = folder / "images" / name
         path.write_bytes(content(path))
-        as_yaml("labels.csv", "00000005_000.png", name)(folder)
+        substitute("labels.csv", "00000005_000.png", name)(folder)
 
     return spoil
 
@@ -101,7 +101,7 @@ IMAGES = (
         each_image(b"no picture"),
         "images: none of 12 images could be read; the first: images/00000000_000.png: not a PNG, JPEG, TIFF or DICOM file",
     ),
-    Case("Label rows", "two files of that name", PARSE, twice_in_two_folders, "image file is ambiguous", True),
+    Case("Label rows", "two files with the same name", PARSE, twice_in_two_folders, "image file is ambiguous", True),
     Case(
         "Images",
         "gone since the scan",
@@ -165,7 +165,7 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "a picture called DICOM",
+        "a PNG named .dcm",
         CACHE,
         image(_png(np.eye(40, dtype=np.uint8)), "five.dcm"),
         "not a DICOM file",
@@ -181,7 +181,7 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "DICOM of too few pixels",
+        "DICOM with too few pixels",
         CACHE,
         image(_dicom(PixelData=b"\0" * 64), "five.dcm"),
         "DICOM pixels cannot be decoded: ...",
@@ -189,7 +189,7 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "DICOM film of many frames",
+        "DICOM with many frames",
         CACHE,
         image(_dicom(NumberOfFrames="30"), "five.dcm"),
         "30 frames; a radiograph has one",
@@ -205,7 +205,7 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "DICOM compressed in a way that needs another package",
+        "DICOM with a compression that needs another package",
         CACHE,
         image(_dicom(TransferSyntaxUID="1.2.840.10008.1.2.4.81"), "five.dcm"),
         "pixels compressed as JPEG-LS Lossy, for which no decoder is installed; `pip install python-gdcm` brings one",
@@ -213,10 +213,10 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "DICOM whose values are no numbers",
+        "DICOM with values that are not finite",
         CACHE,
         image(_dicom(RescaleSlope="nan", RescaleIntercept="0"), "five.dcm"),
-        "pixel values that are no numbers",
+        "pixel values that are not finite",
         True,
     ),
     Case("Images", "a link out of the folder", CACHE, link_out, "a link that leads out of the image folder", True),

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tests.faults.spoiled import png_header
 from tests.input_cases.case import HEADER, PARSE, Case, Spoil
-from tests.input_cases.spoiling import as_yaml, delete, folder_instead, params, put
+from tests.input_cases.spoiling import delete, folder_instead, params, put, substitute
 from tests.labels_files import padchest_row, write_padchest
 
 
 def labels(*rows: str, header: str = HEADER) -> Spoil:
-    """Rows in front of the good ones; another header leaves only these."""
+    """Adds rows in front of the good ones; with another header, only these remain."""
 
     def spoil(folder: Path) -> None:
         good = (folder / "labels.csv").read_text().removeprefix(HEADER) if header == HEADER else ""
@@ -20,7 +20,7 @@ def labels(*rows: str, header: str = HEADER) -> Spoil:
 
 
 def padchest(text: str) -> Spoil:
-    """The data set is PadChest's, and the first row's labels are this text."""
+    """Turns the data set into PadChest's, with this text as labels of the first row."""
 
     def spoil(folder: Path) -> None:
         names = sorted(path.name for path in (folder / "images").iterdir())
@@ -155,28 +155,28 @@ LABEL_FILES = (
     ),
     Case(
         "Label file",
-        "names of other images",
+        "names of images that do not exist",
         PARSE,
         put("labels.csv", HEADER + _rows(3, image="x.png")),
         "no image is left of ...; check 'dataset.images' and the filters in 'labels'",
     ),
     Case(
         "Label file",
-        "a projection that it does not have",
+        "a projection that is not in the table",
         PARSE,
         params(labels__projections=["LATERAL"]),
         "'labels.projections' (LATERAL) leaves no row; the label table has: 'PA'",
     ),
     Case(
         "Label file",
-        "a finding that it does not have",
+        "a finding that is not in the table",
         PARSE,
         params(labels__findings=["Mas"]),
         "'labels.findings': the label table has no label 'Mas'; did you mean 'Mass'?",
     ),
     Case(
         "Label file",
-        "a tail finding that it does not have",
+        "a tail finding that is not in the table",
         PARSE,
         params(labels__tail_findings=["hernia of a kind"]),
         "'labels.tail_findings': the label table has no label 'hernia of a kind'; it has no similar one",
@@ -192,19 +192,19 @@ LABEL_FILES = (
         "Label file",
         "a split without a positive",
         PARSE,
-        as_yaml("splits.csv", "2,test\n3,train\n4,val\n5,test", "2,train\n3,train\n4,val\n5,train"),
+        substitute("splits.csv", "2,test\n3,train\n4,val\n5,test", "2,train\n3,train\n4,val\n5,train"),
         "the test split has no image; change the split's fractions or seed, or the split file",
     ),
     Case(
         "Label file",
-        "a finding with a column's name",
+        "a finding named like a column",
         PARSE,
-        as_yaml("labels.csv", "Mass|Nodule", "Mass|split|Nodule"),
+        substitute("labels.csv", "Mass|Nodule", "Mass|split|Nodule"),
         "a finding is called 'split', as a column of labels.parquet is; rename it in the label table",
     ),
     Case(
         "Label file",
-        "CXR-LT: no class",
+        "CXR-LT: no class column",
         PARSE,
         cxrlt("ImageID,PatientID", "a.png,1"),
         "labels.csv: has no class column; expected a CXR-LT label table",
@@ -221,7 +221,7 @@ LABEL_FILES = (
     Case("Label rows", "a path upwards", PARSE, labels("../secret.png,Mass,0,1,50,M,PA"), "image name is a path", True),
     Case(
         "Label rows",
-        "a path of another system",
+        "a path of another operating system",
         PARSE,
         labels("C:secret.png,Mass,0,1,50,M,PA"),
         "image name is a path",
@@ -240,7 +240,7 @@ LABEL_FILES = (
     ),
     Case(
         "Label rows",
-        "an image with two label lists",
+        "one image with two label lists",
         PARSE,
         labels("00000003_000.png,Mass,0,1,050Y,M,PA"),
         "image listed with contradicting rows",
@@ -254,7 +254,14 @@ LABEL_FILES = (
         "image listed with contradicting rows",
         True,
     ),
-    Case("Label rows", "no such image file", PARSE, labels("gone.png,Mass,0,1,50,M,PA"), "image file missing", True),
+    Case(
+        "Label rows",
+        "no image file of that name",
+        PARSE,
+        labels("gone.png,Mass,0,1,50,M,PA"),
+        "image file missing",
+        True,
+    ),
     Case(
         "Label rows",
         "PadChest: labels that are code",

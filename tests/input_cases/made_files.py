@@ -1,4 +1,4 @@
-"""What the stages leave, gone, damaged or not what it was."""
+"""Outputs of the stages that are missing, damaged or changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def leak_patient(folder: Path) -> None:
 
 
 def leak_picture(folder: Path) -> None:
-    """A test patient's image is another export of a training patient's: other contrast, other bytes."""
+    """A test patient's image becomes another export of a training patient's: other contrast, other bytes."""
     frame = pd.read_parquet(folder / "data/labels/labels.parquet")
     train, test = (frame.loc[frame["split"] == split, "image"].iloc[0] for split in ("train", "test"))
     index = pd.read_parquet(folder / "data/images/classifier/index.parquet").set_index("image")["row"]
@@ -37,7 +37,7 @@ def without_column(name: str, column: str) -> Spoil:
 
 
 def shard(change: Callable[[np.ndarray], np.ndarray]) -> Spoil:
-    """The first shard of the classifier's images, changed but a whole file."""
+    """Changes the pixels in the classifier's first shard; the file itself stays intact."""
 
     def spoil(folder: Path) -> None:
         path = folder / "data/images/classifier/shard-00000.npy"
@@ -48,8 +48,8 @@ def shard(change: Callable[[np.ndarray], np.ndarray]) -> Spoil:
 
 def damaged(name: str, stage: str, reason: str = "...") -> str:
     return (
-        f"data/{name}: damaged or cut short ({reason}); delete it, then dvc checkout data/{name} brings it back, or dvc "
-        f"repro --force --single-item {stage} makes it anew"
+        f"data/{name}: damaged or cut short ({reason}); delete it, then restore it with dvc checkout data/{name} or "
+        f"make it again with dvc repro --force --single-item {stage}"
     )
 
 
@@ -91,7 +91,7 @@ MADE_FILES = (
     ),
     Case(
         "Made files",
-        "a shard of other numbers",
+        "a shard of another data type",
         BASELINE,
         shard(lambda pixels: pixels.astype(np.float32)),
         damaged("images/classifier/shard-00000.npy", CACHE, "float32 of shape [12, 32, 32] are not grey square images"),
@@ -147,7 +147,7 @@ MADE_FILES = (
     ),
     Case(
         "Made files",
-        "the classes of another kind",
+        "the classes a list",
         COOCCURRENCE,
         put("data/labels/classes.json", "[]"),
         damaged("labels/classes.json", PARSE, "no key 'classes'"),

@@ -1,4 +1,4 @@
-"""Devices, networks that cannot be built, and folders that hold no classifier."""
+"""Unknown devices, networks that cannot be built, and folders that do not hold a classifier."""
 
 import pickle  # To write files that must be refused
 from pathlib import Path
@@ -28,7 +28,7 @@ MODELS = (
     ),
     Case(
         "Model",
-        "no such backbone",
+        "unknown backbone",
         BASELINE,
         params(baseline__backbone="resnet51"),
         "backbone 'resnet51' is not a timm model; ...",
@@ -73,21 +73,21 @@ MODELS = (
         "weights cut short",
         MODEL,
         cut("model/model.safetensors"),
-        "model/model.safetensors: damaged or cut short (...); put a whole one in its place",
+        "model/model.safetensors: damaged or cut short (...); replace it with an intact one",
     ),
     Case(
         "Model folder",
         "pickled weights",
         MODEL,
         model(model=pickle.dumps({"weights": 1})),
-        "model/model.safetensors: damaged or cut short (...); put a whole one in its place",
+        "model/model.safetensors: damaged or cut short (...); replace it with an intact one",
     ),
     Case(
         "Model folder",
-        "config.json is no JSON",
+        "config.json is not JSON",
         MODEL,
         model(config="{"),
-        "model/config.json: damaged or cut short (...); put a whole one in its place",
+        "model/config.json: damaged or cut short (...); replace it with an intact one",
     ),
     Case(
         "Model folder",
@@ -119,7 +119,7 @@ MODELS = (
     ),
     Case(
         "Model folder",
-        "thresholds that are no numbers",
+        "thresholds that are not numbers",
         MODEL,
         model(thresholds='{"Mass": null}'),
         "model: not a saved classifier (...); train_classifier writes one",
@@ -133,14 +133,14 @@ MODELS = (
     ),
     Case(
         "Model folder",
-        "classes and weights of two models",
+        "classes and weights of different models",
         MODEL,
         model(classes='{"classes": [{"name": "Mass", "group": "head"}]}', thresholds='{"Mass": 0.5}', calibration="{}"),
         "model: model.safetensors and config.json do not fit (...)",
     ),
     Case(
         "Model folder",
-        "images without a folder",
+        "image folder missing",
         MODEL,
         delete("images"),
         "images: no such folder; give the folder of the images with --images",

@@ -1,4 +1,4 @@
-"""Kinds of bad input that no stage of a small project meets: what is seen, and the test that holds it."""
+"""Kinds of bad input that no stage of a small project meets: what the user sees, and the test that checks it."""
 
 OTHERS = (
     (
@@ -27,37 +27,37 @@ OTHERS = (
     ),
     (
         "Disk",
-        "full, a quota used up, or a file too large, in every format we write",
-        "...: no space is left to write it; free some and run again: nothing half written stays, and what was finished before is kept",
+        "full, quota used up, or file too large, in every format that is written",
+        "...: no space is left to write it; free some and run again (no half-written file remains, and finished work is kept)",
         "test_runtime.py::test_no_space_is_one_line_and_leaves_nothing_half_written",
     ),
     (
         "Disk",
-        "too small for the images that are to be cached or drawn",
-        "...: 12 images need 25 kB but 20 kB are free; make room and run again: nothing was begun, and what was finished before is kept",
+        "too small for the images to be cached or drawn",
+        "...: 12 images need 25 kB but only 20 kB are free; free some space and run again (nothing was started, and finished work is kept)",
         "test_input_errors.py::test_a_disk_that_is_too_small_stops_the_cache_before_it_begins",
     ),
     (
         "Disk",
         "a checkpoint damaged or cut short",
-        "... is damaged or cut short; the state before it is used",
-        "test_runtime.py::test_a_damaged_state_is_told_and_the_one_before_it_used",
+        "... is damaged or cut short; an earlier state is used, or the stage starts anew",
+        "test_runtime.py::test_a_damaged_state_is_reported_and_the_one_before_it_used",
     ),
     (
         "Disk",
-        "a checkpoint of other parameters, inputs or code",
+        "a checkpoint for other parameters, inputs or code",
         "nothing: it is not found, and the stage starts anew",
         "test_runtime.py::test_state_is_found_again_only_for_the_same_everything",
     ),
     (
         "Disk",
-        "a kept shard damaged",
-        "... or its shards are damaged; images from here on are decoded again",
+        "a shard of an interrupted run damaged",
+        "... or its shards are damaged; their images and all later ones are decoded again",
         "test_images.py::test_a_killed_cache_goes_on_after_its_last_whole_shard",
     ),
     (
         "Disk",
-        "a kept micro-batch damaged",
+        "a micro-batch of an interrupted run damaged",
         "... is damaged or cut short and counts as not drawn",
         "test_diffusion_sampling.py::test_kept_micro_batches_are_not_drawn_again",
     ),
@@ -69,7 +69,7 @@ OTHERS = (
     ),
     (
         "Made files",
-        "the generator's card, adapter, tokens or a part of its base cut short",
+        "card, adapter, tokens or base of the generator cut short",
         "...: damaged or cut short (...); ...",
         "test_diffusion.py::test_a_damaged_file_of_a_generator_is_named",
     ),
@@ -82,19 +82,19 @@ OTHERS = (
     (
         "Memory",
         "a process that decodes was killed",
-        "one of ... processes that work on pixels was killed, most likely for want of memory; lower 'compute.workers' and run again",
+        "one of ... worker processes was killed, most likely because memory ran out; lower 'compute.workers' and run again",
         "test_images.py::test_a_killed_worker_is_one_line",
     ),
     (
         "Compiler",
-        "torch.compile asked for where it cannot compile",
+        "torch.compile requested where it cannot compile",
         "compute.compile: torch cannot compile here; set it to false (...)",
         "test_classifier_train.py::test_a_failing_compiler_is_one_line",
     ),
     (
         "Signals",
         "SIGTERM, or Ctrl-C",
-        "stopped by SIGTERM; what is done is kept, run again to go on from there (exit code 143 or 130)",
+        "stopped by SIGTERM; finished work is kept; run again to continue (exit code 143 or 130)",
         "test_runtime.py::test_a_signal_is_one_line_and_a_code",
     ),
     (
@@ -117,7 +117,7 @@ OTHERS = (
     ),
     (
         "Generator",
-        "no base, or no pipeline in its folder",
+        "base missing, or its folder without a pipeline",
         "diffusion.base: no folder '...'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
         "test_diffusion.py::test_missing_folder_and_wrong_folders",
     ),

@@ -1,10 +1,10 @@
-"""A params file that is damaged, or values that cannot be."""
+"""A damaged params file, or impossible values."""
 
 import json
 from pathlib import Path
 
 from tests.input_cases.case import PARSE, Case
-from tests.input_cases.spoiling import as_yaml, delete, folder_instead, params, put
+from tests.input_cases.spoiling import delete, folder_instead, params, put, substitute
 
 
 def without_key(folder: Path) -> None:
@@ -18,12 +18,12 @@ PARAMETERS = (
         "Parameters",
         "unknown key",
         PARSE,
-        as_yaml("params.yaml", '"min_positives"', '"min_positive"'),
+        substitute("params.yaml", '"min_positives"', '"min_positive"'),
         "params.yaml: unknown key 'labels.min_positive'; did you mean 'min_positives'?",
     ),
     Case(
         "Parameters",
-        "unknown key, nothing like it",
+        "unknown key, none similar",
         PARSE,
         params(graph__zzz=1),
         "params.yaml: unknown key 'graph.zzz'; known keys: smoothing",
@@ -81,7 +81,7 @@ PARAMETERS = (
         "Parameters",
         "a section that is a number",
         PARSE,
-        as_yaml("params.yaml", '"graph": {', '"graph": 3, "x": {'),
+        substitute("params.yaml", '"graph": {', '"graph": 3, "x": {'),
         "params.yaml: ...",
     ),
     Case(
@@ -135,7 +135,7 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
-        "none of the choices",
+        "not one of the choices",
         PARSE,
         params(classifier__loss="bcee"),
         "params.yaml: 'classifier.loss' is 'bcee'; it must be one of: bce, ...",
@@ -156,7 +156,7 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
-        "a finding both head and tail",
+        "limits that make a finding both head and tail",
         PARSE,
         params(labels__tail_below=0.5, labels__head_above=0.1),
         "params.yaml: 'labels.tail_below' (0.5) is above 'labels.head_above' (0.1); a finding would be head and tail at "
@@ -164,7 +164,7 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
-        "no patient left for training",
+        "no patients left for training",
         PARSE,
         params(labels__validation_fraction=0.5, labels__test_fraction=0.5),
         "params.yaml: 'labels.validation_fraction' + 'labels.test_fraction' is 1; it must leave patients for training "
@@ -172,35 +172,35 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
-        "no epoch",
+        "no epochs",
         PARSE,
         params(baseline__epochs=0, baseline__frozen_epochs=0),
         "params.yaml: 'baseline.frozen_epochs' + 'baseline.epochs' is 0; at least one epoch is needed",
     ),
     Case(
         "Parameters",
-        "unequal parts of a batch",
+        "a batch that cannot be divided into equal parts",
         PARSE,
         params(baseline__accumulate=5),
         "params.yaml: 'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (...) into equal parts",
     ),
     Case(
         "Parameters",
-        "heads that CSRA does not have",
+        "a number of heads that CSRA does not have",
         PARSE,
         params(classifier__csra_heads=3),
         "params.yaml: 'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8 heads",
     ),
     Case(
         "Parameters",
-        "width that the decoder's heads do not divide",
+        "a width that is not a multiple of the decoder's heads",
         PARSE,
         params(classifier__decoder_width=100),
         "params.yaml: 'classifier.decoder_width' is 100; it must be a multiple of 8, ...",
     ),
     Case(
         "Parameters",
-        "a graph that is not the head's",
+        "a graph that does not fit the head",
         PARSE,
         params(classifier__head="mlgcn", classifier__adjacency="paper"),
         "params.yaml: 'classifier.head' mlgcn goes with 'classifier.adjacency' mlgcn, ...",
@@ -214,14 +214,14 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
-        "mirror images for a model that knows none",
+        "test-time flips for a model trained without flips",
         PARSE,
         params(evaluation__test_time_flip=True),
         "params.yaml: 'evaluation.test_time_flip' is true, but a model is trained without flips; ...",
     ),
     Case(
         "Parameters",
-        "two numbers of samples",
+        "both ways to set the number of samples",
         PARSE,
         params(sampling__images_per_real_image=2.0),
         "params.yaml: of 'sampling.images_per_finding' and 'sampling.images_per_real_image' both are set; ...",

@@ -1,7 +1,7 @@
 """Tables of splits, and of classes."""
 
 from tests.input_cases.case import PARSE, Case
-from tests.input_cases.spoiling import as_yaml, both, delete, params, put
+from tests.input_cases.spoiling import both, delete, params, put, substitute
 
 SPLIT_FILES = (
     Case(
@@ -13,28 +13,28 @@ SPLIT_FILES = (
     ),
     Case(
         "Split file",
-        "a split that is none",
+        "an unknown split",
         PARSE,
-        as_yaml("splits.csv", "0,train", "0,dev"),
+        substitute("splits.csv", "0,train", "0,dev"),
         "splits.csv: row 1: split 'dev' is unknown; it must be train, val or test",
     ),
     Case(
         "Split file",
         "a patient in two splits",
         PARSE,
-        as_yaml("splits.csv", "1,val", "1,val\n0,test"),
+        substitute("splits.csv", "1,val", "1,val\n0,test"),
         "splits.csv: patient '0' is listed in several splits (test, train); a patient belongs to one, or the test set leaks",
     ),
     Case(
         "Split file",
-        "other patients",
+        "patients of another data set",
         PARSE,
         put("splits.csv", "patient,split\nx,train\n"),
         "splits.csv: lists no patient of the label table (first: 0)",
     ),
     Case(
         "Split file",
-        "no column of splits",
+        "no split column",
         PARSE,
         put("splits.csv", "patient\n0\n"),
         "splits.csv: column 'split' is missing; a split table is comma-separated and has the columns patient, split; ...",
@@ -55,7 +55,7 @@ SPLIT_FILES = (
     ),
     Case(
         "Class table",
-        "a class of nothing",
+        "a class without labels",
         PARSE,
         both(put("t.csv", "class,padchest_labels\nA,\n"), params(labels__class_table="t.csv")),
         "t.csv: row 1: a class needs a name and at least one label",

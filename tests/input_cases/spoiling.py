@@ -1,4 +1,4 @@
-"""How files and parameters of a good project are spoiled."""
+"""Ways to spoil files and parameters of a good project."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def folder_instead(name: str) -> Spoil:
 
 
 def params(**changes: Any) -> Spoil:
-    """Values of params.yaml by `section__name`; a name that ends in `__` is removed."""
+    """Sets values of params.yaml, given as `section__name`."""
 
     def spoil(folder: Path) -> None:
         values = json.loads((folder / "params.yaml").read_text())
@@ -52,8 +52,8 @@ def params(**changes: Any) -> Spoil:
     return spoil
 
 
-def as_yaml(name: str, old: str, new: str) -> Spoil:
-    """Replace text in a file."""
+def substitute(name: str, old: str, new: str) -> Spoil:
+    """Replaces the first occurrence of a text in a file."""
 
     def spoil(folder: Path) -> None:
         text = (folder / name).read_text()

@@ -1,4 +1,4 @@
-"""The table of docs/input-errors.md."""
+"""The table of docs/input-errors.md, from the cases."""
 
 from tests.input_cases import CASES
 from tests.input_cases.case import Case
@@ -10,7 +10,7 @@ def case_id(case: Case) -> str:
 
 
 def table() -> str:
-    """The table of docs/input-errors.md."""
+    """One Markdown row per case."""
     lines = ["| input | what is wrong | what the user sees | test |\n", "|---|---|---|---|\n"]
     for case in CASES:
         seen = f"counted in the record, with the reason `{case.seen}`" if case.counted else f"`error: {case.seen}`"

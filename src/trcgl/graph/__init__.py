@@ -1,1 +1,1 @@
-"""Which findings come together: counts from real training labels, and the matrices a graph network reads."""
+"""Which findings co-occur: counts from real training labels, and the adjacency matrices of the label graph."""

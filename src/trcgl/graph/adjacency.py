@@ -1,14 +1,14 @@
-"""From counts to the matrix a graph convolution multiplies with: out_i = sum_j A_ij x_j, finding i hears finding j.
+"""From counts to the matrix A of a graph convolution: out_i = sum_j A_ij x_j, so finding i receives from finding j.
 
 - `paper`: symmetrised, sparsified and degree-normalised, as the authors of TRCGL-Net (https://arxiv.org/abs/2607.00975)
   do it in their repository; the diagonal is 2 before normalisation.
 - `mlgcn`: binarised and re-weighted, ML-GCN (https://arxiv.org/abs/1904.03582) section 3.3, equations 7 and 8; it
-  stays directed: row i holds what finding i hears from the others.
-- `lift`: a finding hears those that come with it more often than by chance, as far as the counts vouch for it.
-- `identity`: no edge between findings; the control that tells whether the graph adds anything.
+  stays directed: row i holds what finding i receives from the others.
+- `lift`: a finding receives from those that occur with it more often than by chance, as far as the counts support it.
+- `identity`: no edge between findings; the control that shows whether the graph adds anything.
 
-`paper` and `mlgcn` weigh j by P(j given i), which is high for every i where j is common: rare findings then hear the
-common ones, whatever they have to do with them. `lift` divides by P(j).
+`paper` and `mlgcn` weigh j by P(j given i), which is high for every i if j is common: rare findings then receive from
+the common ones, related or not. `lift` divides by P(j).
 """
 
 import numpy as np
@@ -20,11 +20,11 @@ from trcgl.graph.cooccurrence import Cooccurrence
 def build_adjacency(
     mode: str, cooccurrence: Cooccurrence, *, threshold: float, reweight: float, confidence: float
 ) -> np.ndarray:
-    """The adjacency of one mode.
+    """The adjacency matrix of one mode.
 
     Args:
         mode: `paper`, `mlgcn`, `lift` or `identity`.
-        cooccurrence: of the C findings, in their order.
+        cooccurrence: counts of the C findings, in the order of the result.
         threshold: `paper`: entries below become 0; `mlgcn`: entries at or above become 1.
         reweight: `mlgcn`: the share of a node's update that comes from its neighbours; `lift`: the largest such share.
         confidence: `lift`: see lift_adjacency.
@@ -48,16 +48,16 @@ def paper_adjacency(conditional: np.ndarray, threshold: float) -> np.ndarray:
     weights = (conditional + conditional.T) / 2
     np.fill_diagonal(weights, 1.0)
     weights[weights < threshold] = 0.0
-    # A threshold above 1 would otherwise cut the node's own place
+    # Also where a threshold above 1 has zeroed the diagonal
     np.fill_diagonal(weights, 2.0)
     scale = weights.sum(axis=1) ** -0.5
     return scale[:, None] * weights * scale[None, :]
 
 
 def mlgcn_adjacency(conditional: np.ndarray, threshold: float, reweight: float) -> np.ndarray:
-    """Row i: `reweight` shared equally by its neighbours (P(j given i) at or above `threshold`), the rest for itself.
+    """Row i: `reweight` split equally among neighbours (P(j given i) at or above `threshold`), the rest for i itself.
 
-    A finding without neighbours keeps 1 - `reweight`, as equation 8 has it.
+    A finding without neighbours gets 1 - `reweight`, as in equation 8.
     """
     edges = (conditional >= threshold).astype(np.float64)
     np.fill_diagonal(edges, 0.0)
@@ -68,17 +68,17 @@ def mlgcn_adjacency(conditional: np.ndarray, threshold: float, reweight: float) 
 
 
 def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, confidence: float) -> np.ndarray:
-    """Row i: neighbours j by the log-lift w_ij that the counts vouch for, the rest of 1 for itself.
+    """Row i: neighbours j weighted by w_ij, a lower bound of their log-lift; the rest of 1 for i itself.
 
     n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is what chance alone would give. The lift
-    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), drawn to 1 where the counts are small (the information
-    component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013), and w_ij is the log
-    of the value it exceeds with probability `confidence`, or 0 if that is negative. At 0.95 a pair
-    seen once has no edge; one as frequent as chance has none at any, however common its findings.
+    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), shrunk towards 1 where the counts are small (the
+    information component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013), and w_ij
+    is the log of the value that it exceeds with probability `confidence`, or 0 if that is negative. At 0.95 a pair seen
+    once has no edge, and neither has a pair as frequent as by chance, however common its findings are.
 
-    The neighbours' share of row i is `reweight` s / (1 + s), s = sum_j w_ij in nats: a finding with weak ties listens
-    to itself, where a row normalised to a fixed share would blow the least tie up to the full share. Findings that
-    avoid each other do not speak to each other.
+    The neighbours' share of row i is `reweight` s / (1 + s), s = sum_j w_ij in nats: a finding with weak neighbours
+    keeps mostly its own features, whereas a fixed share would inflate even the weakest edge. Findings that avoid each
+    other have no edge.
 
     Args:
         counts, images: int [C, C], see Cooccurrence.
@@ -100,14 +100,14 @@ def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, conf
 
 
 def heard_share(adjacency: np.ndarray, listeners: np.ndarray, speakers: np.ndarray) -> float:
-    """Of all that `listeners` hear from other findings, the share that comes from `speakers`.
+    """Of the weight that `listeners` give to other findings, the share that `speakers` get.
 
     Args:
         adjacency: [C, C], not negative.
         listeners, speakers: bool [C].
 
     Returns:
-        A number in 0..1; NaN when no listener hears anybody.
+        A number in 0..1; NaN if the listeners have no neighbours.
     """
     others = adjacency * ~np.eye(len(adjacency), dtype=bool)
     heard = others[listeners].sum()

@@ -1,7 +1,7 @@
-"""How often findings come together in the real training images, and how often one comes given another.
+"""How often findings co-occur in the real training images, and how often one occurs given another.
 
-Only training rows are counted (validation and test must not shape the model), and no synthetic row ever is (the
-generator's prompts would otherwise write their own prior into the graph).
+Only training rows are counted (validation and test must not shape the model), and never synthetic ones (the graph would
+otherwise repeat the generator's prompts).
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Cooccurrence:
     """Counts and conditional probabilities over one list of findings.
 
     Attributes:
-        names: C findings; they name the rows and columns of the matrices.
+        names: the C findings, which are the rows and columns of the matrices.
         counts: int64 [C, C]; counts[i, j] images with i and j, counts[i, i] images with i.
-        images: int64 [C, C]; images of which it is known whether they show i and whether they show j: what counts
-            would be compared with to tell more than chance. Without unknown labels all entries are equal.
-        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (n + smoothing), n the images
-            with i of which it is known whether they show j.
+        images: int64 [C, C]; images whose labels of i and j are both known, the number out of which `counts` are.
+            Without unknown labels all entries are equal.
+        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (n + smoothing), where n is the
+            number of images with i whose label of j is known.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,11 @@ class Cooccurrence:
     conditional: np.ndarray
 
     def for_names(self, names: tuple[str, ...]) -> "Cooccurrence":
-        """Rows and columns in the order of `names`, looked up by name and never by position."""
+        """The same for `names`, in their order; rows and columns are looked up by name.
+
+        Raises:
+            InputError: a name is missing.
+        """
         missing = [name for name in names if name not in self.names]
         if missing:
             raise InputError(f"co-occurrence counts lack '{missing[0]}'; build them from the labels of this run")
@@ -42,7 +46,7 @@ class Cooccurrence:
         return Cooccurrence(tuple(names), self.counts[chosen], self.images[chosen], self.conditional[chosen])
 
     def save(self, path: str | Path) -> None:
-        """Write the four arrays as .npz. Same content, same bytes: numpy stamps its members with a constant date."""
+        """Write the four arrays as .npz. Same content, same bytes: NumPy gives its members a constant date."""
         with written_beside(path) as beside:
             np.savez(
                 beside,
@@ -62,7 +66,7 @@ class Cooccurrence:
         arrays = read_arrays(path, ["names", "counts", "images", "conditional"])
         names = tuple(arrays.pop("names").tolist())
         if any(matrix.shape != (len(names), len(names)) for matrix in arrays.values()):
-            raise damaged(path, f"not a row and a column for each of {len(names)} findings")
+            raise damaged(path, f"the matrices do not match the {len(names)} findings")
         return cls(names, **arrays)
 
 
@@ -70,10 +74,10 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
     """Count pairs of findings.
 
     Args:
-        targets: [N, C] of 1, 0 and NaN (unknown) for real training images; an unknown counts for nothing.
+        targets: [N, C] of 1, 0 and NaN (unknown) for real training images; unknown labels are not counted.
         names: the C findings.
-        smoothing: added to the positives a probability is divided by, so that a finding seen once does not give a
-            certainty. With 0, a finding never seen has probabilities 0.
+        smoothing: added to the denominator of every probability, so that a finding seen once gives no certainty. With
+            0, the probabilities given a finding that was never seen are 0.
     """
     present, known = targets == 1, ~np.isnan(targets)
     counts = _pairs(present, present)
@@ -83,10 +87,10 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
 
 
 def _pairs(left: np.ndarray, right: np.ndarray, rows: int = 2**16) -> np.ndarray:
-    """left.T @ right of bool [N, C], counted: int64 [C, C].
+    """left.T @ right of bool [N, C], as counts: int64 [C, C].
 
-    In float32, whose whole numbers are exact up to 2**24, and `rows` at a time: for integers NumPy has no fast product
-    (17 s instead of 0.1 s for 100,000 images of 174 findings).
+    `rows` at a time in float32, which holds whole numbers up to 2**24 exactly: NumPy's integer product is slow (17 s
+    instead of 0.1 s for 100,000 images of 174 findings).
     """
     total = np.zeros((left.shape[1], right.shape[1]), np.int64)
     for start in range(0, len(left), rows):

@@ -1,4 +1,4 @@
-"""A picture of which findings come together."""
+"""Heat map of the co-occurrence of findings."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.figures import save_figure
 
-NUMBERS_UP_TO = 20  # findings; beyond, numbers in the cells could not be read
+NUMBERS_UP_TO = 20  # findings; with more, numbers in the cells are illegible
 
 
 def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
@@ -20,7 +20,7 @@ def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
     side = 2.5 + 0.5 * min(len(names), 40)
     figure = Figure(figsize=(side + 1.2, side), layout="constrained")
     axes = figure.add_subplot()
-    # A root scale: most pairs are rare, and a linear one would show them all as the same white
+    # A square-root scale: most pairs are rare, and all look white on a linear one
     image = axes.imshow(shown, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0))
     size = 9 if len(names) <= NUMBERS_UP_TO else 5
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)

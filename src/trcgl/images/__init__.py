@@ -1,1 +1,1 @@
-"""From files of any common kind to memory-mapped shards of small grey images."""
+"""From image files of the common formats to memory-mapped shards of small grey images."""

@@ -1,6 +1,6 @@
-"""Decode every selected image once and keep it small: uint8 shards of every size asked for from one decode.
+"""Decode every selected image once and store it small: uint8 shards of all sizes from one decode.
 
-Each finished shard is kept with a record of how far the work has come, so a killed run decodes no image of it again.
+Each finished shard is kept with a record of the progress, so a run continued after a kill does not decode it again.
 """
 
 import shutil
@@ -29,7 +29,7 @@ log = get_logger("cache")
 
 @dataclass(frozen=True)
 class _Task:
-    """One image: its name, and its file, as a path relative to a folder."""
+    """One image: its name and its file, as a path relative to a folder."""
 
     image: str
     path: str
@@ -63,14 +63,15 @@ def write_cache(
     """Write a folder of shards (with their index) for every size, and `out/unreadable.parquet` (path, reason).
 
     Args:
-        selected: image, path (relative to `source`), photometric (MONOCHROME1 is inverted), in the order to store.
+        selected: columns image, path (relative to `source`), photometric (MONOCHROME1 is inverted); rows are stored in
+            this order.
         source: folder the paths start from.
         sizes: folder below `out` -> side in pixels.
         preparation: window and resize mode.
         shard_images: images in a full shard.
         out: replaced as a whole.
         workers: processes that decode; the result does not depend on their number.
-        kept: folder of the finished shards of a run with the same arguments; gone in the end.
+        kept: folder with the finished shards of an interrupted run with the same arguments; deleted at the end.
 
     Raises:
         InputError: not one image could be read, or the disk has no room for all of them.
@@ -124,7 +125,7 @@ def write_cache(
 
 @dataclass
 class _Done:
-    """How far the work has come: images looked at, which of them could not be read, full shards."""
+    """Progress: images processed, those of them that could not be read, and full shards."""
 
     tasks: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
@@ -132,7 +133,7 @@ class _Done:
 
 
 def _record(kept: Path, sizes: Mapping[str, int], done: _Done) -> None:
-    """Keep a record beside the shard that has just become full."""
+    """Write a record beside the shard that has just become full."""
     hashes = {name: file_hash(shard_path(kept / name, done.shards)) for name in sizes}
     record = {"tasks": done.tasks, "unreadable": done.unreadable, "hashes": hashes}
     write_json(_record_path(kept, done.shards), record)
@@ -144,7 +145,7 @@ def _record_path(kept: Path, shard: int) -> Path:
 
 
 def _finished(kept: Path, sizes: Mapping[str, int]) -> _Done:
-    """The state after the last shard up to which all are whole: a crash of the machine may have cut some short."""
+    """The progress up to the first shard that is missing or damaged: a crash may have cut some short."""
     done = _Done()
     while (path := _record_path(kept, done.shards)).exists():
         try:
@@ -155,7 +156,7 @@ def _finished(kept: Path, sizes: Mapping[str, int]) -> _Done:
             unreadable = [(str(image), str(reason)) for image, reason in record["unreadable"]]
             done = _Done(int(record["tasks"]), unreadable, done.shards + 1)
         except (OSError, ValueError, KeyError, TypeError, InputError):
-            log.warning("%s or its shards are damaged; images from here on are decoded again", path)
+            log.warning("%s or its shards are damaged; their images and all later ones are decoded again", path)
             break
     return done
 
@@ -163,7 +164,7 @@ def _finished(kept: Path, sizes: Mapping[str, int]) -> _Done:
 def _results(
     tasks: list[_Task], preparation: Preparation, sizes: tuple[int, ...], workers: int
 ) -> Iterator[tuple[_Task, list[np.ndarray] | str]]:
-    """Results in the order of the tasks, with a bounded number in flight, so memory does not grow with the set."""
+    """Results in the order of the tasks. Few are in flight at a time, so memory does not grow with the data set."""
     if workers == 1:
         for task in tasks:
             yield task, _decode_one(task, preparation, sizes)
@@ -186,7 +187,7 @@ def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int,
 
 
 def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
-    """Every size of one image, or the reason why not."""
+    """One image in every size, or the reason why it cannot be read."""
     try:
         check_inside(task.folder, task.file)
         return read_squares(task.file, preparation, sizes, inverted=task.inverted)

@@ -1,4 +1,4 @@
-"""One image file of any common kind -> one grey array in the file's own depth, or one line why not.
+"""One image file of a common format -> one grey array in the file's own depth, or one line with the reason why not.
 
 PNG and TIFF (8 and 16 bit) and JPEG are decoded by OpenCV, the fastest reader of 16-bit PNG at hand; DICOM by pydicom.
 """
@@ -12,20 +12,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# OpenCV's own lines about damaged images
+# Off: OpenCV's own lines about damaged images
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
 MAX_PIXELS = 200_000_000
-"""More than any radiograph (a 17 x 17 inch plate at 50 um has 75 million): beyond it, a file is a bomb."""
+"""More than any radiograph (a 17 x 17 inch plate at 50 um has 75 million): larger ones are decompression bombs."""
 
 
 class UnreadableImage(Exception):
-    """A file that holds no usable picture; the message is a short reason."""
+    """A file without a usable image; the message is a short reason."""
 
 
 def check_inside(folder: Path, file: Path) -> None:
-    """Raise UnreadableImage where `file` is a link, or lies behind one, to outside of the image folder."""
+    """Raise UnreadableImage if `file` lies outside the image folder once links are followed."""
     if not file.resolve().is_relative_to(folder.resolve()):
         raise UnreadableImage("a link that leads out of the image folder")
 
@@ -35,8 +35,8 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
 
     Args:
         path: PNG, JPEG, TIFF or DICOM.
-        inverted: the label table calls the image MONOCHROME1 (bright means dense air); it is inverted. A DICOM file
-            says so itself and is inverted by its own tag.
+        inverted: whether the label table calls the image MONOCHROME1 (air is bright), so that it must be inverted. A
+            DICOM file is inverted by its own tag instead.
 
     Returns:
         [H, W] uint8 or uint16 in the file's own depth (DICOM: float32 after its modality and VOI look-up).
@@ -79,10 +79,10 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
 
 @contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Keep what libpng and libjpeg print of a damaged image off the terminal: it names no file; the record of it does.
+    """Keep what libpng and libjpeg print about a damaged image off the terminal: it names no file, our record does.
 
-    They write to the process's stderr, which all of its threads share: it is turned away in the main thread only, where
-    stages and their worker processes decode, so that no other thread's message is lost.
+    They write to the process's stderr, which all threads share. It is redirected in the main thread only, where stages
+    and their worker processes decode, so that no other thread's message is lost.
     """
     try:
         stderr = os.dup(2) if threading.current_thread() is threading.main_thread() else None
@@ -101,14 +101,14 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    """Colour or alpha to grey; alpha is dropped, not blended: radiographs saved as RGBA carry a constant alpha."""
+    """Colour or alpha to grey; alpha is dropped, not blended: in radiographs saved as RGBA it is constant."""
     if pixels.shape[2] == 2:
         return pixels[:, :, 0]
     return cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2GRAY)
 
 
 def _decode_dicom(path: Path) -> np.ndarray:
-    # Imported where needed: pydicom takes a quarter of the time that a stage (and each of its workers) takes to start
+    # Imported where needed: pydicom is a quarter of the start-up time of a stage and of each of its workers
     import pydicom
     from pydicom.errors import InvalidDicomError
     from pydicom.pixels.decoders.base import get_decoder
@@ -132,7 +132,7 @@ def _decode_dicom(path: Path) -> np.ndarray:
             # Grey saved as colour: three equal channels
             stored = stored[..., 0]
         pixels = apply_modality_lut(stored, dataset)
-        with suppress(ValueError):  # A window of no width, or one for colour: nothing but a hint how to show the pixels
+        with suppress(ValueError):  # A window of zero width or for colour: only a display hint
             pixels = apply_voi_lut(pixels, dataset)
         pixels = pixels.astype(np.float32)
         inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
@@ -140,7 +140,7 @@ def _decode_dicom(path: Path) -> np.ndarray:
         raise
     except InvalidDicomError:
         raise UnreadableImage("not a DICOM file") from None
-    except Exception as error:  # pydicom and its decoders raise many kinds on damaged files, and promise none
+    except Exception as error:  # pydicom and its decoders raise many undocumented kinds on damaged files
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise UnreadableImage(f"DICOM pixels cannot be decoded: {reason}") from None
     return _checked(pixels.max() - pixels if inverted else pixels)
@@ -150,14 +150,14 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
     if pixels.shape[0] < 16 or pixels.shape[1] < 16:
         raise UnreadableImage(f"{pixels.shape[1]} x {pixels.shape[0]} pixels; at least 16 x 16 are needed")
     if not np.isfinite(pixels).all():
-        raise UnreadableImage("pixel values that are no numbers")
+        raise UnreadableImage("pixel values that are not finite")
     if pixels.min() == pixels.max():
         raise UnreadableImage("a single grey level everywhere")
     return pixels
 
 
 def header_size(path: str | Path) -> tuple[int | None, int | None]:
-    """Width and height from the first kilobytes of a PNG, JPEG, TIFF or DICOM file; (None, None) if untold."""
+    """Width and height from the first kilobytes of a PNG, JPEG, TIFF or DICOM file; (None, None) if unknown."""
     path = Path(path)
     with path.open("rb") as handle:
         start = handle.read(132)
@@ -169,7 +169,7 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
         try:
             tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
             return int(tags.Columns), int(tags.Rows)
-        except Exception:  # pydicom raises many kinds on damaged files, and promises none
+        except Exception:  # pydicom raises many undocumented kinds on damaged files
             return None, None
     if start[:2] == b"\xff\xd8" or start[:4] in (b"II*\x00", b"MM\x00*"):
         return _pillow_size(path)

@@ -1,4 +1,7 @@
-"""The list of image files of a data set: relative path, bytes, header size. No hashes of a terabyte, no times."""
+"""The list of image files of a data set: relative path, bytes, header size.
+
+No hashes, which would read terabytes, and no modification times.
+"""
 
 import os
 from collections.abc import Callable
@@ -13,7 +16,7 @@ from trcgl.runtime.logging import progress
 
 
 def has_image_suffix(path: str) -> bool:
-    """Whether a file's name says that it is an image."""
+    """Whether a file name has the suffix of an image format."""
     return path.lower().endswith(tuple(IMAGE_SUFFIXES))
 
 
@@ -22,7 +25,7 @@ def list_images(folder: str | Path, wanted: Callable[[str], bool] = has_image_su
     paths: list[str] = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        # Text, not Path objects: they take most of the time of a walk over 100,000 files
+        # Text instead of Path objects, which take most of the time of a walk over 100,000 files
         inside = Path(root).relative_to(folder).as_posix()
         before = "" if inside == "." else f"{inside}/"
         paths.extend(before + name for name in files if not name.startswith(".") and wanted(f"{root}/{name}"))
@@ -33,8 +36,8 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     """List every image file under `folder`, hidden files and folders left out.
 
     Returns:
-        One row an image file, sorted by path: path (relative, with forward slashes), bytes (0 where it cannot be
-        opened), width, height (from the header; missing where it does not tell).
+        One row per image file, sorted by path: path (relative, with forward slashes), bytes (0 if it cannot be opened),
+        width, height (from the header; missing if it does not state them).
 
     Raises:
         InputError: the folder is missing or holds no image file.
@@ -49,7 +52,7 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     def look(path: str) -> tuple[int, int | None, int | None]:
         try:
             return ((folder / path).stat().st_size, *header_size(folder / path))
-        except OSError:  # A dangling link, a file of another user: whoever decodes it says why it cannot be read
+        except OSError:  # A dangling link or a file of another user: the decoder reports the reason
             return 0, None, None
 
     # Threads, not processes: the work is waiting for the disk

@@ -1,4 +1,4 @@
-"""A file as the 8-bit squares that a network reads: the same steps in the cache, in evaluation and after."""
+"""A file as the 8-bit squares that a network reads: the same steps in the cache, in evaluation and in prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from trcgl.images.resize import resize_square, window_to_uint8
 def read_squares(
     path: str | Path, preparation: Preparation, sizes: Sequence[int], *, inverted: bool = False
 ) -> list[np.ndarray]:
-    """One file, decoded once, as a uint8 [S, S] for each size S.
+    """One file, decoded once, as uint8 [S, S] for each size S.
 
     Args:
-        inverted: the label table calls the image MONOCHROME1.
+        inverted: whether the label table calls the image MONOCHROME1.
 
     Raises:
         UnreadableImage: see `decode`.

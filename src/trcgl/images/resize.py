@@ -9,7 +9,7 @@ from trcgl.artifacts.pixels import scaled
 def window_to_uint8(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map the percentile range [low, high] linearly to 0..255 and clip.
 
-    Integer images use a histogram: on 2,500 x 2,500 pixels 3 ms instead of the 27 ms of a sort.
+    Integer images use a histogram: 3 ms on 2,500 x 2,500 pixels, where sorting takes 27 ms.
 
     Args:
         pixels: [H, W] uint8, uint16 or float32.
@@ -27,13 +27,13 @@ def window_to_uint8(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
         bottom = float(np.searchsorted(cumulative, count * low / 100, side="right"))
         top = float(np.searchsorted(cumulative, count * high / 100, side="left"))
     if top <= bottom:
-        # Nearly all pixels share one grey level: use the full range, so that what little there is stays visible
+        # Nearly all pixels share one grey level: use the full range, so that the little contrast there is stays visible
         bottom, top = float(pixels.min()), float(pixels.max())
     scale = 255.0 / (top - bottom)
     if pixels.dtype == np.uint8 or pixels.dtype == np.uint16:
         every_level = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=np.float64)
         table = np.clip((every_level - bottom) * scale + 0.5, 0, 255).astype(np.uint8)
-        # On 2,500 x 2,500 pixels 4 ms instead of the 17 ms of table[pixels]
+        # 4 ms on 2,500 x 2,500 pixels, where table[pixels] takes 17 ms
         return cv2.LUT(pixels, table)
     return np.clip((pixels - bottom) * scale + 0.5, 0, 255).astype(np.uint8)
 

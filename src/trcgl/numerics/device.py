@@ -9,7 +9,7 @@ def pick_device(name: str) -> torch.device:
     """`compute.device` as a torch device; `auto` is the first CUDA device, else the CPU.
 
     Raises:
-        InputError: no such device here.
+        InputError: this machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,7 +26,7 @@ def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
     """`compute.precision` as the type that matrix products and convolutions are computed in.
 
     `auto` is bfloat16 where the device has instructions for it (1.8 times the images/s on a processor), else float32.
-    float16 is for CUDA only: on the CPU it is not faster, and float32 is taken.
+    float16 is for CUDA only: on the CPU, where it is not faster, float32 is used instead.
     """
     if precision == "auto":
         precision = "bf16" if _has_bfloat16(device) else "fp32"

@@ -1,4 +1,4 @@
-"""Clipping that also says how large the gradients were."""
+"""Gradient clipping that also returns the norm."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ def clip_gradients(parameters: Iterable[nn.Parameter], clip_norm: float) -> Tens
     """Scale the gradients down to a total norm of `clip_norm`; 0 leaves them alone.
 
     Returns:
-        Their total norm before, a scalar on their device: reading it makes the host wait.
+        Their total norm before clipping, a scalar on their device: reading it makes the host wait for the device.
     """
-    # A list: an iterator that the optimiser has already consumed would clip nothing
+    # A list: a generator would be used up by the norm, and nothing would be clipped
     flat = [parameter for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in flat if parameter.grad is not None])
     if clip_norm > 0:

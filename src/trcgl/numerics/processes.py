@@ -13,26 +13,25 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import silence
 
 PATIENCE = timedelta(hours=12)
-"""Processes wait for each other that long; the libraries' ten minutes are less than a continued run may lag behind."""
+"""How long processes wait for each other. A resumed run may lag behind by more than the libraries' ten minutes."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The place of this process among those of a launch, and what they do together; alone unless told otherwise.
+    """The place of this process among those of a launch, and what they do together. The default is a single process.
 
     Every process must make the same calls in the same order with tensors of the same shapes.
 
     Attributes:
         index: of this process, from 0; process 0 writes.
-        count: how many there are.
+        count: number of processes.
     """
 
     index: int = 0
     count: int = 1
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace the tensors, all of one type, by their means over the processes: in one message, and in the same bits
-        everywhere."""
+        """Replace the tensors, all of one type, by their means over the processes; the bits are equal in all."""
         if self.count == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -47,7 +46,7 @@ class Processes:
             distributed.all_reduce(tensor)
 
     def share(self, items: int) -> slice:
-        """The part of `items` things, a multiple of `count`, that is this process's."""
+        """This process's part of `items` things, a multiple of `count`."""
         part = items // self.count
         return slice(self.index * part, (self.index + 1) * part)
 
@@ -62,15 +61,15 @@ def stop_unless_together(done: int, unit: str, processes: Processes, device: tor
     processes.add(places)
     if (places != done).any():
         raise InputError(
-            f"the processes would continue after different {unit} ({places.tolist()}); they must share the "
-            "project folder, or all start without .resume"
+            f"the processes would continue after different {unit} ({places.tolist()}); let them share the project "
+            "folder, or start them all without .resume"
         )
 
 
 def join_processes(device: torch.device) -> PartialState:
-    """Meet the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher there are none.
+    """Meet the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher it is alone.
 
-    Call it before anything is put on `device`: a device "cuda" then means the process's own GPU. Set the number of
+    Call it before anything is put on `device`: afterwards "cuda" means the process's own GPU. Set the number of
     threads after it. On CPUs start with `torchrun` or `accelerate launch --multi_gpu`; `accelerate launch --cpu` starts
     several processes through MPI only.
     """
@@ -79,9 +78,9 @@ def join_processes(device: torch.device) -> PartialState:
 
 @contextmanager
 def training_together(device: torch.device) -> Iterator[Processes]:
-    """Meet the other processes of this launch (see `join_processes`) for work that all do alike; the first one prints.
+    """Meet the other processes of this launch (see `join_processes`) for work that all of them do; only the first logs.
 
-    One that fails leaves the others waiting: the launcher ends them.
+    If one fails, the others wait until the launcher ends them.
     """
     state = join_processes(device)
     processes = Processes(state.process_index, state.num_processes)

@@ -1,4 +1,4 @@
-"""Seeds per item: every image, epoch or sample has its own generator, so order and batching change nothing."""
+"""Seeds per item: every image, epoch or sample has its own generator, so order and batching do not matter."""
 
 import hashlib
 from collections.abc import Iterable
@@ -29,10 +29,10 @@ def rng(*parts: Part) -> np.random.Generator:
 def unit_intervals(*parts: Part, names: Iterable[str]) -> np.ndarray:
     """For each name, a number in [0, 1) that depends on `parts` and that name alone: `seed_of(*parts, name)` / 2**63.
 
-    All of them at once, because a table of patients takes four times as long one by one.
+    All at once: one by one, a table of patients takes four times as long.
 
     Returns:
-        float64, one a name.
+        float64, one number per name.
     """
     before = _text([*parts, ""]).encode()
     digests = b"".join([hashlib.sha256(before + name.encode()).digest() for name in names])

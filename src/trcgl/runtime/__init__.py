@@ -1,1 +1,1 @@
-"""What every stage needs to run: errors a person can read, atomic files, resumable state, logs, figures."""
+"""What every stage needs to run: readable errors, atomic files, resumable state, logs, figures."""

@@ -1,4 +1,4 @@
-"""Resumable state of a long stage: atomic, verified, keyed by all that the result depends on, gone after success."""
+"""Resumable state of a long stage: atomic, verified, keyed by all that the result depends on, deleted after success."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ log = get_logger("checkpoint")
 class ResumePoint:
     """Where one stage keeps its latest state, and the one before it in case the latest is damaged.
 
-    Saved: whatever dictionary of tensors, numbers, strings, lists and dictionaries the stage gives (weights,
-    optimiser, schedule position, EMA, generators' states). Not saved: inputs, parameters and code; their hash is the
-    key, so state of other inputs is never found.
+    Saved: the stage's dictionary of tensors, numbers, strings, lists and dictionaries (weights, optimiser, schedule
+    position, EMA, generators' states). Not saved: inputs, parameters and code; their hash is the key, so the state of
+    other inputs is never found.
 
     A state's file is called `state-<number>-<SHA-256 of its content>.pt`: one rename puts content and hash in place.
     """
@@ -30,16 +30,16 @@ class ResumePoint:
         self._latest: Path | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The latest state that is whole, or None at a fresh start."""
+        """The latest intact state, or None at a fresh start."""
         for file in sorted(self.folder.glob("state-*.pt"), reverse=True):
             if file_hash(file) == file.stem.rsplit("-", 1)[1]:
                 self._latest = file
                 return torch.load(file, map_location="cpu", weights_only=True)
-            log.warning("%s is damaged or cut short; the state before it is used", file)
+            log.warning("%s is damaged or cut short; an earlier state is used, or the stage starts anew", file)
         return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the state before the latest one, atomically."""
+        """Add a state, atomically; of the earlier ones only the latest stays."""
         number = 1 + (int(self._latest.stem.split("-")[1]) if self._latest else 0)
         self.folder.mkdir(parents=True, exist_ok=True)
         beside = self.folder / ".state.partial"

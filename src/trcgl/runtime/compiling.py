@@ -1,4 +1,4 @@
-"""torch.compile: a compiler that is not there as one line instead of its log."""
+"""torch.compile: a missing compiler is reported in one line instead of by its log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ COMPILERS = ("torch._dynamo", "torch._inductor")
 
 @contextmanager
 def naming_the_compiler() -> Iterator[None]:
-    """Turn a failure to compile within the block into one line.
+    """Report a failure to compile within the block in one line.
 
     Raises:
         InputError: torch.compile could not compile.

@@ -1,4 +1,4 @@
-"""A file that cannot be read any more, though a stage once wrote it whole: one line, and how to get it back."""
+"""A file that was damaged after a stage had written it: one line, with the way to get it back."""
 
 import textwrap
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from trcgl.runtime.errors import InputError
 
 @contextmanager
 def damage_explained(path: str | Path) -> Iterator[None]:
-    """Turn whatever a library raises when it reads `path` into one line; a missing file stays what it is.
+    """Turn whatever a library raises when it reads `path` into one line; a FileNotFoundError is not changed.
 
     Raises:
         InputError: the file is cut short, overwritten or of another kind.
@@ -22,19 +22,19 @@ def damage_explained(path: str | Path) -> Iterator[None]:
         yield
     except (InputError, FileNotFoundError, PermissionError):
         raise
-    except Exception as error:  # libraries raise many kinds on damaged files, and promise none
+    except Exception as error:  # libraries raise many undocumented kinds on damaged files
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
 def damaged(path: str | Path, reason: str) -> InputError:
-    """The line for a file of which it is known what is wrong with it."""
+    """The error for a damaged file: what is wrong with it, and the remedy."""
     stage = _stage_that_writes(Path(path))
-    remedy = "put a whole one in its place"
+    remedy = "replace it with an intact one"
     if stage is not None:
-        # Deleted first: DVC takes a file whose size and time are right for whole, and overwrites no other unasked
+        # Deleted first: DVC takes a file with the recorded size and time for intact, and asks before overwriting others
         remedy = (
-            f"delete it, then dvc checkout {path} brings it back, or dvc repro --force --single-item {stage} makes it "
-            "anew"
+            f"delete it, then restore it with dvc checkout {path} or make it again with dvc repro --force "
+            f"--single-item {stage}"
         )
     return InputError(f"{path}: damaged or cut short ({textwrap.shorten(reason, 120, placeholder=' ...')}); {remedy}")
 

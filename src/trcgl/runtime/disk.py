@@ -1,4 +1,4 @@
-"""Room on a disk, asked for before the work and not after hours of it."""
+"""Free disk space, checked before the work and not after hours of it."""
 
 import shutil
 from pathlib import Path
@@ -7,11 +7,12 @@ from trcgl.runtime.errors import InputError
 
 
 def check_space(place: str | Path, need: int, what: str) -> None:
-    """Stop before `what` is begun if it cannot fit.
+    """Stop before the work begins if `what` will not fit.
 
     Args:
-        place: folder that will hold it; need not be there yet.
-        need: bytes still to be written, at the least.
+        place: folder that will hold it; it need not exist yet.
+        need: least number of bytes still to be written.
+        what: plural, for the message, such as "12 images".
 
     Raises:
         InputError: less is free.
@@ -19,24 +20,24 @@ def check_space(place: str | Path, need: int, what: str) -> None:
     free = free_bytes(Path(place))
     if need > free:
         raise InputError(
-            f"{place}: {what} need {size_text(need)} but {size_text(free)} are free; make room and run again: nothing "
-            "was begun, and what was finished before is kept"
+            f"{place}: {what} need {size_text(need)} but only {size_text(free)} are free; free some space and run "
+            "again (nothing was started, and finished work is kept)"
         )
 
 
 def free_bytes(place: Path) -> int:
-    """Free space where `place` is or will be."""
+    """Free space, in bytes, where `place` is or will be."""
     return shutil.disk_usage(existing(place)).free
 
 
 def existing(path: Path) -> Path:
-    """The path, or the first folder above it that is there."""
+    """The path, or the nearest folder above it that exists."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def size_text(count: float) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes with a decimal unit, such as "25 kB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

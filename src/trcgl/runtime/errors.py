@@ -14,17 +14,17 @@ class InputError(Exception):
     """
 
     def __str__(self) -> str:
-        # A value that is quoted from a file may have line breaks
+        # A value quoted from a file may contain line breaks
         return " ".join(super().__str__().splitlines())
 
 
 def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda line: None) -> int:
     """Run `main` and turn an `InputError` into one line on stderr and exit code 1; anything else is a bug.
 
-    SIGTERM and Ctrl-C are one line, too, and the exit code by which shells know them.
+    SIGTERM and Ctrl-C also become one line, with the exit code that shells use for them (128 + signal number).
 
     Args:
-        failed: is told that line.
+        failed: called with that line.
     """
 
     def say(line: str) -> None:
@@ -46,6 +46,6 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         say(f"error: {name}: {reason}" + ("; dvc repro makes what the stages write" if made else ""))
         return 1
     except Stopped as stop:
-        say(f"error: stopped by {stop}; what is done is kept, run again to go on from there")
+        say(f"error: stopped by {stop}; finished work is kept; run again to continue")
         return 128 + stop.number
     return 0

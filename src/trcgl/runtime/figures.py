@@ -1,4 +1,4 @@
-"""Figures as PNG files. matplotlib without a display; file metadata is left out so that bytes repeat."""
+"""Figures as PNG files: matplotlib without a display, and without file metadata so that bytes repeat."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool
     """Write a PNG, atomically, and close the figure.
 
     Args:
-        tight: cut to what is drawn, not to the figure's own size.
+        tight: crop to what is drawn instead of keeping the figure's size.
     """
     with written_beside(path) as beside:
         figure.savefig(beside, dpi=dpi, bbox_inches="tight" if tight else None, metadata={"Software": None})

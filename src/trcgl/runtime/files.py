@@ -1,6 +1,6 @@
 """Outputs are written beside their final place and renamed: a reader sees the old file, the new one, or none.
 
-What reads them says in one line when a file was damaged since, and how to get it back.
+The readers report a damaged file in one line, with the way to get it back.
 """
 
 import errno
@@ -27,12 +27,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The last is NumPy's, which drops the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
 NEARLY_FULL = 2**20
-"""Bytes. Some libraries say only that writing failed, and some have freed a little when they say it."""
+"""Bytes. Some libraries report only that writing failed, and some have freed a little space by then."""
 
 
 @contextmanager
 def full_disk_explained(path: Path) -> Iterator[None]:
-    """Turn whatever a library raises when a write to `path` finds no space into one line.
+    """Turn whatever a library raises when there is no space to write `path` into one line.
 
     Raises:
         InputError: the disk is full, a quota is used up or a file may not grow so large.
@@ -45,13 +45,13 @@ def full_disk_explained(path: Path) -> Iterator[None]:
         if not any(map(_says_full, _with_causes(error))) and shutil.disk_usage(path.parent).free > NEARLY_FULL:
             raise
         raise InputError(
-            f"{path}: no space is left to write it; free some and run again: nothing half written stays, and what was "
-            "finished before is kept"
+            f"{path}: no space is left to write it; free some and run again (no half-written file remains, and "
+            "finished work is kept)"
         ) from error
 
 
 def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those it came from: PyTorch raises one of its own while it handles that of the write."""
+    """The error and its causes: PyTorch raises its own while it handles the one of the write."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -96,7 +96,7 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a file of text, atomically."""
+    """Write a UTF-8 text file, atomically."""
     with written_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
@@ -112,7 +112,7 @@ def write_json(path: str | Path, value: Any, *, exact: bool = False) -> None:
 
 
 def replace_between(path: str | Path, name: str, text: str) -> None:
-    """Replace what stands between `<!-- name:begin -->` and `<!-- name:end -->` in a file, atomically.
+    """Replace the text between `<!-- name:begin -->` and `<!-- name:end -->` in a file, atomically.
 
     Raises:
         InputError: the file or one of the markers is missing.
@@ -120,17 +120,17 @@ def replace_between(path: str | Path, name: str, text: str) -> None:
     path, begin, end = Path(path), f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if begin not in before or end not in before:
-        raise InputError(f"{path}: has no place for results; put the lines {begin.strip()} and {end} there")
+        raise InputError(f"{path}: has no place for results; add the lines {begin.strip()} and {end}")
     head, rest = before.split(begin, 1)
     tail = rest.split(end, 1)[1]
     write_text(path, f"{head}{begin}{text}{end}{tail}")
 
 
 def read_json(path: str | Path, needed: Sequence[str] = ()) -> Any:
-    """What a JSON file holds; an object with the `needed` keys, if there are any.
+    """The content of a JSON file; with `needed`, an object that has these keys.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file is damaged, or a key is missing.
     """
     with damage_explained(path):
         value = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -140,7 +140,7 @@ def read_json(path: str | Path, needed: Sequence[str] = ()) -> Any:
 
 
 def read_parquet(path: str | Path, needed: Sequence[str] = (), *, only: bool = False) -> pd.DataFrame:
-    """A table with the `needed` columns among others, or with `only` these.
+    """A table that has the `needed` columns; with `only`, no others are read.
 
     Raises:
         InputError: the file is damaged, or a column is missing.
@@ -152,14 +152,14 @@ def read_parquet(path: str | Path, needed: Sequence[str] = (), *, only: bool = F
 
 
 def read_arrays(path: str | Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
-    """The `needed` arrays of a .npz file; nothing that is pickled is read.
+    """The `needed` arrays of a .npz file; pickled ones are refused.
 
     Raises:
         InputError: the file is damaged, or an array is missing.
     """
     with damage_explained(path), Path(path).open("rb") as handle:
         if not zipfile.is_zipfile(handle):
-            # NumPy would take it for a pickle and tell how to trust it
+            # NumPy would take it for a pickle and explain how to allow pickles
             raise damaged(path, "not a whole .npz archive")
         handle.seek(0)
         with np.load(handle, allow_pickle=False) as arrays:
@@ -168,7 +168,7 @@ def read_arrays(path: str | Path, needed: Sequence[str]) -> dict[str, np.ndarray
 
 
 def read_tensors(path: str | Path, needed: Sequence[str] = ()) -> dict[str, "Tensor"]:
-    """All tensors of a safetensors file, the `needed` ones among them.
+    """All tensors of a safetensors file, which must include the `needed` ones.
 
     Raises:
         InputError: the file is damaged, or a tensor is missing.

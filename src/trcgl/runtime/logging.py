@@ -1,4 +1,4 @@
-"""One plain line per event (queues and CI mangle bars) and a progress bar where a person is watching."""
+"""One plain line per event (progress bars garble the logs of queues and CI), and a progress bar on a terminal."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def silence() -> None:
-    """Print no more events in this process: another one prints the same."""
+    """Print only errors in this process: another one prints the same events."""
     logging.getLogger("trcgl").setLevel(logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""Out of memory: the knob to turn instead of an allocator's report."""
+"""Out of memory: the message names a parameter to lower instead of quoting the allocator's report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import torch
 from trcgl.runtime.errors import InputError
 
 SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""How the CPU's allocator, CUDA, cuDNN and cuBLAS say it, when not by an exception of its own."""
+"""How the CPU's allocator, CUDA, cuDNN and cuBLAS report it in a plain RuntimeError."""
 
 
 @contextmanager
 def naming_the_knob(knob: str) -> Iterator[None]:
-    """Turn running out of memory within the block into one line.
+    """Report running out of memory within the block in one line.
 
     Args:
         knob: what to lower, such as "'classifier.batch_size'".

@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def commit_of_code() -> str:
-    """Commit of the repository that this package lies in, with "+ changes" when it was not clean; or "unknown"."""
+    """Commit of the repository that this package lies in, with "+ changes" when it is not clean; or "unknown"."""
     try:
         commit = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", ".")

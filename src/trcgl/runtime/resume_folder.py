@@ -1,7 +1,7 @@
 """Where a long stage keeps what it has done: outside its outputs, which DVC deletes before it runs a stage again.
 
 A git-ignored folder of the main working copy (`DVC_ROOT` also points there from an experiment's temporary copy). Its
-name is a hash of the stage's parameters, inputs and code: a change of any starts from the beginning.
+name is a hash of the stage's parameters, inputs and code: after a change to any of them the stage starts anew.
 """
 
 import hashlib
@@ -14,18 +14,18 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def resume_folder(stage: str, *, params: Any, inputs: Iterable[str | Path] = ()) -> Path:
-    """The folder of a stage's state; not made yet."""
+    """The folder for a stage's state; it is not created here."""
     key = hashlib.sha256()
     key.update(repr(params).encode())
     for path in inputs:
         key.update(_tree_hash(Path(path)))
-    # The whole package: a resumed run must agree with itself, and which modules matter is easily missed
+    # The whole package, because a module that matters is easily missed
     key.update(_tree_hash(PACKAGE, "*.py"))
     return resume_root() / stage / key.hexdigest()[:24]
 
 
 def resume_root() -> Path:
-    """Where the states of all stages are."""
+    """The folder with the states of all stages."""
     return Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
 
 

@@ -1,4 +1,4 @@
-"""How a stage's script runs: errors as one line, and what it says also in a log file that can be sent on."""
+"""How a stage's script runs: errors as one line, and its log lines also in a file that can be attached to a report."""
 
 import hashlib
 import logging
@@ -17,15 +17,15 @@ from trcgl.runtime.provenance import commit_of_code
 
 LOGS = Path("logs")
 BYTES, KEPT = 2**20, 3
-"""A log is moved aside at this size, and so many are kept beside it."""
+"""A log is rotated at this size in bytes, and this many older ones are kept."""
 NAMED = ("torch", "torchvision", "diffusers", "transformers", "timm", "dvc", "numpy", "pandas")
 
 
 def run_stage(main: Callable[[], None]) -> int:
     """`exit_code` of `main`, with a log in `logs/`, named after the script and its arguments.
 
-    The log starts with what an issue needs: commit, versions, machine, a hash of params.yaml. It holds no more than the
-    terminal shows; where it cannot be written (read-only folder, full disk), the run goes on without.
+    The log starts with what a bug report needs (commit, versions, machine, a hash of params.yaml), then holds what the
+    terminal shows. Where it cannot be written (read-only folder, full disk), the run goes on without it.
     """
     words = [Path(sys.argv[0]).stem, *sys.argv[1:]]
     handler = _LogFile(LOGS / (re.sub(r"[^\w.-]+", "-", "-".join(words))[:100] + ".log"))
@@ -37,7 +37,7 @@ def run_stage(main: Callable[[], None]) -> int:
         code = exit_code(main, failed=lambda line: handler.note("%s", line))
         handler.note("exit code %d", code)
         return code
-    except Exception:  # Any bug: it is written down and goes on as it was
+    except Exception:  # A bug: logged, and raised unchanged
         handler.note("ended by a bug", exc_info=True)
         raise
     finally:
@@ -54,15 +54,15 @@ def about() -> str:
         except PackageNotFoundError:
             found.append(f"{name} missing")
     params = Path("params.yaml")
-    said = hashlib.sha256(params.read_bytes()).hexdigest()[:12] if params.is_file() else "none"
+    fingerprint = hashlib.sha256(params.read_bytes()).hexdigest()[:12] if params.is_file() else "none"
     return (
         f"commit {commit_of_code()}; Python {platform.python_version()}; {', '.join(found)}; {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores; params.yaml {said}"
+        f"{platform.machine()}, {os.cpu_count()} cores; params.yaml {fingerprint}"
     )
 
 
 class _LogFile(RotatingFileHandler):
-    """A log file that is given up, not fought for, when it cannot be written."""
+    """A log file that is silently given up when it cannot be written."""
 
     def __init__(self, path: Path):
         super().__init__(path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8", delay=True)
@@ -79,6 +79,6 @@ class _LogFile(RotatingFileHandler):
         del record
 
     def note(self, message: str, *values: object, exc_info: bool = False) -> None:
-        """A line for the file alone."""
+        """Write a line to the file only."""
         info = sys.exc_info() if exc_info else None
         self.handle(logging.LogRecord("trcgl.stage", logging.INFO, __file__, 0, message, values, info))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a run in order: one line, a nonzero exit code, and a checkpoint where a loop can leave one."""
+"""SIGTERM and Ctrl-C end a run cleanly: one line, a nonzero exit code, and a checkpoint where a loop can leave one."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
-    """The run was asked to stop. Not an Exception: nothing but `exit_code` is to catch it."""
+    """The run was asked to stop. Not an Exception, because only `exit_code` may catch it."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -32,13 +32,13 @@ def _arrived(number: int, frame: FrameType | None) -> None:
     if _Request.waits and _Request.number is None:
         _Request.number = number
         return
-    # Also the second signal inside a step: somebody is in a hurry
+    # A second signal inside a step also stops at once: somebody is in a hurry
     raise Stopped(number)
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Within the block SIGTERM and Ctrl-C raise `Stopped`, unless whoever started the process ignores them."""
+    """Within the block SIGTERM and Ctrl-C raise `Stopped`, unless the process was started with them ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -55,10 +55,11 @@ def stopping_on_signals() -> Iterator[None]:
 
 @contextmanager
 def whole_steps() -> Iterator[Callable[[], bool]]:
-    """Within the block a signal interrupts no step; the loop asks between steps whether it should leave.
+    """Within the block no signal interrupts a step; the loop asks between steps whether to leave.
 
     Yields:
-        Whether a signal has arrived. The loop then keeps its state and leaves the block, which raises `Stopped`.
+        A function: whether a signal has arrived. The loop then saves its state and leaves the block, which raises
+        `Stopped`.
     """
     _Request.waits, _Request.number = True, None
     try:

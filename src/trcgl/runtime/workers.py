@@ -1,4 +1,4 @@
-"""A pool of processes for work on pixels."""
+"""A pool of worker processes for image processing."""
 
 import multiprocessing
 import signal
@@ -16,7 +16,7 @@ from trcgl.runtime.errors import InputError
 def pixel_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """`count` fresh processes with one OpenCV thread each.
 
-    Fresh, because a process forked after a library started threads can wait for them forever.
+    Fresh, because a process that is forked after a library has started threads may wait for them forever.
 
     Raises:
         InputError: a process was killed.
@@ -27,12 +27,12 @@ def pixel_workers(count: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
     except BrokenProcessPool:
         raise InputError(
-            f"one of {count} processes that work on pixels was killed, most likely for want of memory; lower "
+            f"one of {count} worker processes was killed, most likely because memory ran out; lower "
             "'compute.workers' and run again"
         ) from None
 
 
 def _start() -> None:
     cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the one that waits for these answers it
+    # Ctrl-C reaches every process of the terminal; the parent of these handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
