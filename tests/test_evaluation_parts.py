@@ -294,10 +294,10 @@ def test_the_mean_of_weights_is_a_network():
     ("changes", "message"),
     [
         ({"class_names": ("effusion", "mass")}, "b: knows other findings than a"),
-        ({"image_size": 64}, "b: reads pictures of another size than a"),
-        ({"preparation": Preparation(0.0, 100.0, "crop")}, "b: reads pictures made in another way"),
-        ({"backbone_options": {"channels": [8, 8, 8, 16], "output_stride": 8}}, "b: another network than a"),
-        ({"head_options": {**CONFIG.head_options, "gate_strength": 0.1}}, "b: another network than a"),
+        ({"image_size": 64}, "b: reads images of another size than a"),
+        ({"preparation": Preparation(0.0, 100.0, "crop")}, "b: prepares images in another way"),
+        ({"backbone_options": {"channels": [8, 8, 8, 16], "output_stride": 8}}, "b: another architecture than a"),
+        ({"head_options": {**CONFIG.head_options, "gate_strength": 0.1}}, "b: another architecture than a"),
     ],
 )
 def test_models_that_do_not_go_together_are_named(changes: dict[str, Any], message: str):

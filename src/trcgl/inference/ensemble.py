@@ -14,17 +14,17 @@ from trcgl.runtime.errors import InputError
 
 
 def check_alike(models: Sequence[Classifier], names: Sequence[str]) -> None:
-    """Stop unless all models know the same findings and read pictures of one size made in one way.
+    """Raise an InputError unless all models have the same findings, image size and preparation.
 
     Args:
-        names: where each came from, for the message.
+        names: where each model came from, for the message.
     """
     first = models[0].config
     for model, name in zip(models[1:], names[1:], strict=True):
         for what, key in (
             ("knows other findings", "class_names"),
-            ("reads pictures of another size", "image_size"),
-            ("reads pictures made in another way (window, resize)", "preparation"),
+            ("reads images of another size", "image_size"),
+            ("prepares images in another way (window, resize)", "preparation"),
         ):
             if getattr(model.config, key) != getattr(first, key):
                 raise InputError(f"{name}: {what} than {names[0]}; models of one ensemble must agree")
@@ -41,29 +41,29 @@ def ensemble_predict(models: Sequence[Classifier], images: Pixels, shown: tuple[
 
 
 def ensemble_thresholds(models: Sequence[Classifier]) -> dict[str, float]:
-    """The mean of the members' thresholds, finding by finding: no validation images are at hand to tune new ones."""
+    """The mean of the members' thresholds per finding: there are no validation images to tune new ones on."""
     return {name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].config.class_names}
 
 
 def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Classifier:
-    """One network with the mean of the weights, of the calibrations and of the thresholds: as fast as one member.
+    """One network with the mean weights, calibrations and thresholds: as fast as one member.
 
-    Model soups, https://arxiv.org/abs/2203.05482, section 2 (the uniform soup). It works for models fine-tuned from one
-    set of initial weights; networks that started from different random ones average to nothing useful. Running
+    Model soups, https://arxiv.org/abs/2203.05482, section 2 (the uniform soup). It works for models fine-tuned from the
+    same initial weights; the average of networks that started from different random weights is useless. Running
     statistics of batch normalisation are averaged like weights; counters are the first model's.
 
     Args:
-        names: where each came from, for the message.
+        names: where each model came from, for the message.
 
     Raises:
-        InputError: the models are not of one architecture.
+        InputError: the models differ in architecture, findings, image size or preparation.
     """
     check_alike(models, names)
     states = [model.state_dict() for model in models]
     shapes = [{key: value.shape for key, value in state.items()} for state in states]
     for model, shape, name in zip(models, shapes, names, strict=True):
         if shape != shapes[0] or _network(model) != _network(models[0]):
-            raise InputError(f"{name}: another network than {names[0]}; only weights of one architecture have a mean")
+            raise InputError(f"{name}: another architecture than {names[0]}; weights need the same one to be averaged")
     averaged = {
         key: torch.stack([state[key].double() for state in states]).mean(dim=0).to(value.dtype)
         if value.is_floating_point()

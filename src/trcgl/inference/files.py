@@ -1,4 +1,4 @@
-"""Which files are meant: images, folders and patterns -> a list in a fixed order, each file once."""
+"""From images, folders and patterns to a list of files in a fixed order, each once."""
 
 import glob
 import os
@@ -12,16 +12,16 @@ from trcgl.runtime.errors import InputError
 def find_images(arguments: Iterable[str | Path]) -> list[Path]:
     """The image files that the arguments name.
 
-    A file counts whatever its name; a missing one too, so that it is reported among the unreadable ones instead of
-    stopping the others. A folder gives its images in all depths, sorted by path; DICOM files need no suffix there.
-    A pattern (`*`, `?`, `[...]`, `**` for any depth) gives what matches, sorted.
+    A file is taken whatever its name, even if it is missing: it is then reported as unreadable, and the others go on.
+    A folder gives its images at all depths, sorted by path; DICOM files there need no suffix. A pattern (`*`, `?`,
+    `[...]`, `**` for any depth) gives its matches, sorted.
 
     Returns:
-        Paths as given (a folder's with the folder before them), in the order of the arguments; a file that is named
-        twice, in whatever spelling of its path, once.
+        Paths as given (a folder's with the folder before them), in the order of the arguments. A file that is named
+        twice is listed once, even if its path is written in two ways.
 
     Raises:
-        InputError: there is no argument, a folder holds no image, or a pattern matches nothing.
+        InputError: no argument is given, a folder has no image, or a pattern matches nothing.
     """
     found: dict[str, Path] = {}
     for argument in arguments:
@@ -33,7 +33,7 @@ def find_images(arguments: Iterable[str | Path]) -> list[Path]:
 
 
 def absolute(path: Path) -> str:
-    """The path from the root, without `..`; links are not followed: what they are called is what the user means."""
+    """The path from the root, without `..`. Links are not followed, because the user gave their names."""
     return os.path.abspath(path)  # noqa: PTH100 (pathlib removes `..` only where it also follows links)
 
 
@@ -41,12 +41,12 @@ def _files(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path)
-    # A name with brackets may be a file's own
+    # A file's own name may have brackets
     if path.exists() or not glob.has_magic(argument):
         return [path]
     matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 (takes absolute ones)
     files = [match for match in matches if not match.is_dir()]
-    # `scans/**` matches the folders of its files too: those are not walked again
+    # `scans/**` also matches the folders of its files, which are not walked again
     if not files:
         files = [file for match in matches for file in _in_folder(match)]
     if not files:
@@ -62,7 +62,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _is_image(path: str) -> bool:
-    """By its suffix; archives name DICOM files by numbers, so a file without a known suffix is looked into."""
+    """By its suffix; archives name DICOM files by numbers, so a file whose suffix is missing or a number is opened."""
     if has_image_suffix(path):
         return True
     file = Path(path)

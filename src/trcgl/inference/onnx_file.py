@@ -1,4 +1,4 @@
-"""A saved classifier as one ONNX file (https://onnx.ai), for programs without Python or torch."""
+"""A saved classifier as one ONNX file (https://onnx.ai), for programs that have neither Python nor torch."""
 
 import copy
 import dataclasses
@@ -29,7 +29,7 @@ OUTPUTS = ("logits", "probabilities", "class_maps")
 
 
 class _Fixed(nn.Module):
-    """What a module without input computes, once and for all."""
+    """Returns a fixed tensor, in place of a module without input."""
 
     value: Tensor
 
@@ -56,7 +56,7 @@ class _Exported(nn.Module):
 def export_onnx(folder: Path, out: Path) -> float:
     """Write a saved classifier as ONNX and compare it with torch in onnxruntime.
 
-    Input `pictures`: uint8 [batch, 1, S, S], as the model's preparation makes them from files. Outputs: `logits` and
+    Input `pictures`: uint8 [batch, 1, S, S], files as the model's preparation makes them. Outputs: `logits` and
     `probabilities` [batch, C], `class_maps` [batch, C, h, w]. Metadata, each a JSON text: `findings`, `groups`,
     `thresholds` (by finding), `preparation`, `image_size`.
 
@@ -64,13 +64,14 @@ def export_onnx(folder: Path, out: Path) -> float:
         The largest difference in logits, probabilities and class maps on random pictures.
 
     Raises:
-        InputError: the folder holds no model, the file cannot be written, or the difference is above TOLERANCE.
+        InputError: the folder does not hold a saved classifier, the file cannot be written, or the difference is above
+            TOLERANCE.
     """
     model = TRCGLNet.from_pretrained(folder, device="cpu")
     exported = _Exported(_without_graph(model.classifier)).eval()
     example = random_pictures(2, model.size)
     with warnings.catch_warnings():
-        # torch's own use of names that it is about to give up
+        # torch's own use of deprecated names
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
@@ -97,7 +98,7 @@ def export_onnx(folder: Path, out: Path) -> float:
 
 
 def metadata(model: TRCGLNet) -> dict[str, Any]:
-    """What a program must know besides the tensors."""
+    """What a program must know in addition to the tensors."""
     return {
         "findings": model.findings,
         "groups": model.classifier.config.class_groups,
@@ -113,7 +114,7 @@ def random_pictures(count: int, size: int) -> Tensor:
 
 
 def _without_graph(classifier: Classifier) -> Classifier:
-    """A copy in which the label graph's class vectors are numbers: after training they no longer depend on anything."""
+    """A copy in which the label graph's class vectors are constants: after training they depend on no input."""
     classifier = copy.deepcopy(classifier)
     graphs = [(name, module) for name, module in classifier.named_modules() if isinstance(module, ClassVectors)]
     for name, graph in graphs:
@@ -123,7 +124,7 @@ def _without_graph(classifier: Classifier) -> Classifier:
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:
-    """Remove torch's notes on where in the code each part comes from: they name the folders of this machine."""
+    """Remove torch's notes on the origin of each part in the code: they name folders of this machine."""
     graph = proto.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
@@ -132,7 +133,7 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
 
 def _difference(path: Path, exported: nn.Module, size: int) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # Another number than the example's, so that a batch that was fixed at export is found out
+    # Another number than the example's, to detect a batch size that was fixed at export
     pictures = random_pictures(3, size)
     with torch.inference_mode():
         expected = exported(pictures)

@@ -1,4 +1,4 @@
-"""Where a model sees a finding: the picture beside itself under the finding's class map, one PNG a finding."""
+"""Where a model sees a finding: the image alone, and under the finding's class map; one PNG per finding."""
 
 import os
 import re
@@ -17,21 +17,21 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 
 SIDE = 512
-"""Of the picture in an overlay, in pixels: more than most models read, because people look at it."""
+"""Side of the image in an overlay, in pixels: larger than most models read, because people look at it."""
 BAR = 32
 SHIFT_IMAGES = 32
 
 
 class OverlayWriter:
-    """Writes overlays of the positive findings of every image, or of a fixed number of the likeliest.
+    """Writes overlays of each image's positive findings, or of a fixed number of its likeliest ones.
 
-    An overlay of finding `x` on `scans/a.png` is `scans/a.png.x.png` in the folder, `scans/` being what is left of the
+    The overlay of finding `x` on `scans/a.png` is `scans/a.png.x.png` in the folder, where `scans/` is the part of the
     path below the folder that all images share.
 
     Args:
-        folder: made if missing; other files in it stay.
-        paths: all images that will come.
-        likeliest: how many findings an image; None: the positive ones.
+        folder: created if missing; other files in it stay.
+        paths: all images that will be written.
+        likeliest: number of findings per image; None: the positive ones.
     """
 
     def __init__(self, folder: Path, model: TRCGLNet, paths: Sequence[Path], likeliest: int | None = None):
@@ -45,7 +45,7 @@ class OverlayWriter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, batch: ScoredBatch) -> None:
-        """Write the overlays of a batch that was read in the sizes (the model's, SIDE).
+        """Write the overlays of a batch that was read in two sizes: the model's, then SIDE.
 
         Raises:
             InputError: a file cannot be written.
@@ -80,14 +80,14 @@ class OverlayWriter:
 
 
 def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple[float, float]) -> Image.Image:
-    """The picture, and the picture under its class map, below a title.
+    """The image alone and under its class map, side by side below a title.
 
-    Colour is relative to the map's own largest value; what speaks against the finding is not coloured.
+    Colour is relative to the largest value of the map; evidence against the finding is not coloured.
 
     Args:
         picture: uint8 [S, S].
-        class_map: float [h, w], evidence by place at any scale.
-        shift: how far the map's cells look down and right of the middle of their tiles, as shares of the side.
+        class_map: float [h, w], evidence at each position, at any scale.
+        shift: how far below and right of the centre of their tiles the map's cells look, as shares of the side.
     """
     side = len(picture)
     share = coloured_share(class_map, side, shift)
@@ -102,7 +102,7 @@ def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple
 
 
 def _file_names(findings: Sequence[str]) -> list[str]:
-    """Findings as parts of file names that any system takes, all different."""
+    """Findings as parts of file names that are valid on any system, all different."""
     names: list[str] = []
     for index, finding in enumerate(findings):
         name = re.sub(r"\W+", "_", finding).strip("_").lower()

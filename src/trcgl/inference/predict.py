@@ -1,4 +1,4 @@
-"""`trcgl predict`: images in, a table and overlays out; what cannot be read is counted, and the rest is done."""
+"""`trcgl predict`: images in, a table and overlays out; files that cannot be read are counted, and the rest is done."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ from trcgl.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted.
+    """What to predict, and where to write it.
 
     Attributes:
         model: folder of a saved classifier.
         images: files, folders and patterns.
-        out: table; None: CSV on stdout.
-        overlays: folder; None: none are drawn.
-        likeliest: findings an overlay is drawn of; None: the positive ones.
+        out: file of the table; None: CSV on stdout.
+        overlays: folder of the overlays; None: none are drawn.
+        likeliest: number of findings per image with an overlay; None: the positive ones.
         device: as `compute.device`.
-        batch_size: images at once.
+        batch_size: images per forward pass.
     """
 
     model: Path
@@ -40,8 +40,8 @@ def predict_files(request: Request) -> None:
     """Write the table and the overlays of every image that can be read.
 
     Raises:
-        InputError: the request cannot be met (then the old table stays), or, after all is written, some images could
-            not be read.
+        InputError: the request cannot be fulfilled (an existing table stays as it was); or, after everything else is
+            written, some images could not be read.
     """
     if request.out is not None:
         check_table_path(request.out)

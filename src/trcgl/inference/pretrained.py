@@ -23,12 +23,12 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """What a model says about some images.
+    """A model's outputs for some images.
 
     Attributes:
         read: the images.
         probabilities: float32 [n, C].
-        maps: float32 [n, C, h, w], evidence by place.
+        maps: float32 [n, C, h, w], class maps: the evidence at each position.
     """
 
     read: ReadBatch
@@ -42,9 +42,9 @@ class TRCGLNet:
     Attributes:
         classifier: the network, in evaluation mode.
         findings: C names, in the order of its outputs.
-        thresholds: float64 [C], the probability from which a finding counts as present.
-        preparation: how a file becomes a picture.
-        size: side of a picture in pixels.
+        thresholds: float64 [C], the probabilities from which a finding counts as present.
+        preparation: how a file becomes an input image.
+        size: side of an input image in pixels.
     """
 
     def __init__(self, classifier: Classifier, name: str = "the model"):
@@ -52,19 +52,19 @@ class TRCGLNet:
         self.preparation = preparation_of(classifier, name)
         self.findings = classifier.config.class_names
         self.size = classifier.config.image_size
-        # In single precision, one between neighbouring probabilities would be one of the two
+        # Not float32: a threshold between two neighbouring probabilities would be rounded to one of them
         self.thresholds = np.array([classifier.thresholds[finding] for finding in self.findings], np.float64)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "auto") -> "TRCGLNet":
-        """Read the folder that `train_classifier` or `train_baseline` wrote; nothing else is read.
+        """Load a model from the folder that `train_classifier` or `train_baseline` wrote; no other file is read.
 
         Args:
-            folder: with model.safetensors, config.json, classes.json and thresholds.json.
-            device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`.
+            folder: holds model.safetensors, config.json, classes.json and thresholds.json.
+            device: `auto` (CUDA if available), `cpu`, `cuda` or `cuda:1`.
 
         Raises:
-            InputError: the folder holds no such model, or there is no such device.
+            InputError: the folder does not hold a saved classifier, or the device does not exist.
         """
         classifier = Classifier.load(folder)
         return cls(classifier.to(pick_device(device)), str(folder))
@@ -81,15 +81,15 @@ class TRCGLNet:
 
         Args:
             images: a file, folder or pattern, or several; see `find_images`.
-            batch_size: images at once.
+            batch_size: images per forward pass.
 
         Returns:
-            A row an image and finding: image, finding, probability (0..1), positive (whether it reaches the
+            One row per image and finding: image, finding, probability (0..1), positive (whether it reaches the
             threshold), threshold. Images that cannot be read have no rows: they are logged, and
-            `table.attrs["unreadable"]` names them with the reason.
+            `table.attrs["unreadable"]` maps them to the reason.
 
         Raises:
-            InputError: no image is named, or none can be read.
+            InputError: no image is given, or none can be read.
         """
         paths = find_images([images] if isinstance(images, str | Path) else images)
         parts: list[pd.DataFrame] = []
@@ -105,10 +105,10 @@ class TRCGLNet:
     def score(
         self, paths: Sequence[Path], *, batch_size: int = BATCH_SIZE, also: Sequence[int] = ()
     ) -> Iterator[ScoredBatch]:
-        """Batch by batch, however many images there are; every image that cannot be read is logged.
+        """Score images batch by batch, however many there are; every image that cannot be read is logged.
 
         Args:
-            also: further sizes in which the pictures are wanted, after the model's own.
+            also: further sizes in which `ScoredBatch.read` has the images, after the model's own.
 
         Raises:
             InputError: a batch does not fit into the device's memory.
@@ -125,7 +125,7 @@ class TRCGLNet:
         return self._rows([str(path) for path in batch.read.paths], batch.probabilities)
 
     def no_rows(self) -> pd.DataFrame:
-        """The columns of `rows` without a row."""
+        """An empty table with the columns of `rows`."""
         return self._rows([], np.empty((0, len(self.findings)), np.float32))
 
     def _rows(self, images: list[str], probabilities: np.ndarray) -> pd.DataFrame:

@@ -17,11 +17,11 @@ from trcgl.images.prepare import read_squares
 
 @dataclass(frozen=True)
 class ReadBatch:
-    """Some images in their order, and those among them that could not be read.
+    """Some images in their order, and those that could not be read.
 
     Attributes:
-        paths: the n that could be read.
-        pictures: for every size S that was asked for, uint8 [n, S, S].
+        paths: of the n images that could be read.
+        pictures: uint8 [n, S, S] for each requested size S.
         unreadable: path and reason of the others.
     """
 
@@ -33,10 +33,10 @@ class ReadBatch:
 def read_batches(
     paths: Sequence[Path], preparation: Preparation, sizes: Sequence[int], batch_size: int
 ) -> Iterator[ReadBatch]:
-    """Every image, decoded once, in batches of `batch_size` files; at most two batches are decoded and not yet taken.
+    """Every image, decoded once, in batches of `batch_size` files; at most two batches are held ahead.
 
-    Threads, not processes: the libraries let go of the interpreter while they decode, and a script that predicts needs
-    no `if __name__ == "__main__"`.
+    Threads, not processes: the libraries release the interpreter lock while they decode, and a script that predicts
+    needs no `if __name__ == "__main__"`.
     """
 
     def read(path: Path) -> list[np.ndarray] | str:
@@ -57,7 +57,7 @@ def read_batches(
                 part = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
                 yield _batch([(path, future.result()) for path, future in part], sizes)
         finally:
-            # Whoever stops in between does not wait for pictures that nobody takes
+            # A caller that stops early does not wait for images that it will not take
             pool.shutdown(wait=False, cancel_futures=True)
 
 

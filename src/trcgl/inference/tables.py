@@ -1,4 +1,4 @@
-"""Rows written as they come, to a CSV, JSON or Parquet file, or as CSV to a stream: memory does not grow with them."""
+"""Tables written batch by batch: to a CSV, JSON or Parquet file, or as CSV to a stream."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ FORMATS = (".csv", ".json", ".parquet")
 
 
 def check_table_path(path: Path) -> None:
-    """Raise an InputError unless the suffix names a format and the file can lie there."""
+    """Raise an InputError unless the suffix names a format and the path is not a folder."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: has no known format; the name must end in {', '.join(FORMATS)}")
     if path.is_dir():
@@ -27,11 +27,11 @@ def check_table_path(path: Path) -> None:
 
 @contextmanager
 def table_writer(path: Path, empty: pd.DataFrame) -> Iterator[Writer]:
-    """A function that appends a frame to the file; the file takes its place when all is written, or not at all.
+    """A function that appends a frame to the file, which appears when all is written, or not at all.
 
     Args:
         path: its suffix chooses the format; JSON is one list of objects.
-        empty: a frame without rows and with the columns of those to come.
+        empty: a frame with the columns of the rows to come, and no rows.
     """
     with written_beside(path) as beside:
         if path.suffix.lower() == ".parquet":
@@ -61,7 +61,7 @@ def _json_writer(stream: TextIO) -> Writer:
         nonlocal first
         if frame.empty:
             return
-        # By way of their shortest text, or 0.3 in single precision becomes 0.300000011920929
+        # By way of the shortest text, because 0.3 in single precision would become 0.300000011920929
         floats = {str(name): frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
         records = frame.assign(**floats).to_dict("records")
         lines = [json.dumps(record, ensure_ascii=False) for record in records]

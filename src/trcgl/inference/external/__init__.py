@@ -1,1 +1,1 @@
-"""`trcgl evaluate`: saved classifiers on a test set from elsewhere, through the same parts as the stages."""
+"""`trcgl evaluate`: saved classifiers on an external test set, with the same code as the stages."""

@@ -1,4 +1,4 @@
-"""Saved classifiers on a test set from elsewhere: from files to numbers, nothing tuned on it."""
+"""Saved classifiers on an external test set: from files to metrics; nothing is tuned on the set."""
 
 import os
 import tempfile
@@ -43,17 +43,17 @@ def evaluate_external(
 ) -> ExternalResult:
     """Score one saved classifier, or several as one, on an external set.
 
-    Images are decoded, windowed and resized as the model's own were, into a temporary cache; findings are matched by
-    exact name. A finding that the labels do not have is unknown everywhere and scored nowhere. Thresholds are the
-    model's. ECE and Brier are at the set's own prevalence.
+    Images are decoded, windowed and resized as in the model's training, into a temporary cache. Findings are matched by
+    exact name; one that the labels do not have is unknown in every image and not scored. Thresholds are the model's.
+    ECE and Brier are at the prevalence of the set.
 
     Args:
         folders: of saved classifiers.
-        compute: device, and processes that decode.
-        combine: `probabilities` or `weights`: what is averaged if there are several.
+        compute: device, and number of processes that decode.
+        combine: what is averaged over several models: `probabilities` or `weights`.
 
     Raises:
-        InputError: a model, the table or the folder cannot be used, or nothing is left to score.
+        InputError: a model, the label table or the image folder cannot be used, or nothing is left to score.
     """
     models = _load(folders, external.dataset, compute, combine)
     first, model = next(iter(models.items()))
@@ -82,15 +82,15 @@ def evaluate_external(
 
 
 def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine: str) -> dict[str, Classifier]:
-    """The models that are scored, by name: those of the folders, or the one that their weights average to."""
+    """The models to score, by name: those of the folders, or the one with their mean weights."""
     models = {str(folder): Classifier.load(folder).to(pick_device(compute.device)) for folder in folders}
     names = list(models)
     check_alike(list(models.values()), names)
     for name, model in models.items():
         if dataset in model.config.weights_have_seen:
             log.warning(
-                "%s has seen '%s' in training (or its initial weights have): results on images it has seen are not "
-                "those of unseen patients",
+                "%s has seen '%s' in training (or its initial weights have): results on images seen in training do not "
+                "hold for new patients",
                 name,
                 dataset,
             )
@@ -108,7 +108,7 @@ def _cached(
     compute: ComputeParams,
     temporary: str,
 ) -> tuple[LabelTable, StoredPixels]:
-    """The rows whose image can be read, and their pictures as `cache_images` makes them."""
+    """The rows whose image can be read, and their pixels as `cache_images` makes them."""
     cache, workers = Path(temporary) / "images", compute.workers or os.cpu_count() or 1
     kept = Path(temporary) / "kept"
     write_cache(selected, source, {"images": size}, preparation, SHARD_IMAGES, cache, workers, kept=kept)
@@ -150,7 +150,7 @@ def _locate(
     weights: np.ndarray,
     preparation: Preparation,
 ) -> pd.DataFrame:
-    """Against the boxes that lie on scored images and on findings of the model."""
+    """Localisation against the boxes of scored images and of the model's findings."""
     used = boxes[boxes["image"].isin(data.names) & boxes["finding"].isin(data.classes["name"])]
-    log.info("%d of %d boxes are of these images and findings", len(used), len(boxes))
+    log.info("%d of %d boxes belong to scored images and findings of the model", len(used), len(boxes))
     return localise(models, data, box_lesions(used, BOX_SIDE), weights, preparation.resize)

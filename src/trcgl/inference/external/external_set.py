@@ -1,4 +1,4 @@
-"""A test set from elsewhere: its own label table and image folder, brought to the findings of a saved classifier."""
+"""An external test set: a label table and an image folder, mapped to the findings of a saved classifier."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +23,13 @@ class ExternalSet:
     """Which test set, and which part of it.
 
     Attributes:
-        dataset: how the label table is read, as `dataset.name`.
+        dataset: format of the label table, as `dataset.name`.
         images: folder of the images.
         labels: label table.
-        projections: views that are used; None: all.
+        projections: views to use; None: all.
         excluded: labels whose images are left out.
         class_table: merges fine labels into classes, as `labels.class_table`; None: labels as they are.
-        boxes: NIH's list of boxes, for localisation; None: none.
+        boxes: NIH's list of boxes; None: localisation is not evaluated.
     """
 
     dataset: str
@@ -41,10 +41,10 @@ class ExternalSet:
     boxes: Path | None = None
 
     def read(self) -> tuple[LabelTable, pd.DataFrame]:
-        """The rows that are used and have a file, and image, path, photometric of the same rows.
+        """The rows that are used and have an image file; and columns image, path, photometric of the same rows.
 
         Raises:
-            InputError: table or folder cannot be read, a filter names what the table does not have, or nothing is left.
+            InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
         """
         if not self.images.is_dir():
             raise InputError(f"{self.images}: no such folder; give the folder of the images with --images")
@@ -62,7 +62,7 @@ class ExternalSet:
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
-        """Raise an InputError unless the labels have one of the model's findings at least."""
+        """Raise an InputError unless the labels have at least one of the model's findings."""
         findings, labels = config.class_names, table.vocabulary
         if not set(findings) & set(labels):
             raise InputError(
@@ -72,12 +72,12 @@ class ExternalSet:
 
 
 def evaluation_set(table: LabelTable, images: Pixels, config: ModelConfig) -> EvaluationSet:
-    """The images of a table with its labels for the model's findings: unknown throughout for one that it lacks.
+    """The images of a table with its labels for the model's findings.
 
-    The prevalence is the set's own.
+    A finding that the table lacks is unknown in every image. The prevalence is that of the set.
 
     Args:
-        images: of the table's rows.
+        images: pixels of the table's rows.
     """
     findings = list(config.class_names)
     known = [name for name in findings if name in table.vocabulary]

@@ -1,4 +1,4 @@
-"""What an external evaluation found: files, and the text that is printed."""
+"""The result of an external evaluation: as files, and as printed text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from trcgl.runtime.files import write_csv, write_json
 
 @dataclass(frozen=True)
 class ExternalResult:
-    """What was found.
+    """The result of an external evaluation.
 
     Attributes:
-        metrics: counts, the block of means, intervals; for metrics.json.
+        metrics: counts, means and intervals; for metrics.json.
         per_class: as metrics/per_class.csv, without `model`.
         rejected: row, image, reason of every row that was not scored.
-        localisation: as metrics/localisation.csv, one model per folder; None without boxes.
+        localisation: as metrics/localisation.csv, with the models named by their folders; None without boxes.
     """
 
     metrics: dict[str, Any]
@@ -29,7 +29,7 @@ class ExternalResult:
     localisation: pd.DataFrame | None
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json and a CSV for each of the others into `folder`; other files in it stay."""
+        """Write metrics.json and one CSV per table into `folder`; other files in it stay."""
         write_json(folder / "metrics.json", self.metrics)
         write_csv(folder / "per_class.csv", self.per_class)
         write_csv(folder / "rejected.csv", self.rejected)
