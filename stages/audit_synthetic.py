@@ -1,4 +1,4 @@
-"""Judge every synthetic image: data/synthetic_audit.parquet, metrics/synthetic*, the data card and pictures."""
+"""Accept or reject every synthetic image: data/synthetic_audit.parquet, metrics/synthetic*, data card and pictures."""
 
 import sys
 from pathlib import Path

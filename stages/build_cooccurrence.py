@@ -1,4 +1,4 @@
-"""Stage build_cooccurrence: which findings come together in the real training images."""
+"""Stage build_cooccurrence: which findings co-occur in the real training images."""
 
 import sys
 from pathlib import Path

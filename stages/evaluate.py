@@ -1,4 +1,4 @@
-"""Both models on the test split: metrics/metrics.json, tables, the model card, predictions and pictures."""
+"""Score both models on the test split: metrics/metrics.json, tables, the model card, predictions and pictures."""
 
 import sys
 from pathlib import Path

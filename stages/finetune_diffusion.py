@@ -49,7 +49,7 @@ def run(params: Params, device: torch.device, processes: Processes) -> None:
     resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
-    # All end with the same generator; what the others write is thrown away
+    # All processes end with the same generator; only the first one keeps its files
     place = directory_beside(MODEL) if first else TemporaryDirectory()
     with place as folder:
         loss = finetune(

@@ -1,4 +1,4 @@
-"""The run as one page that any browser opens: metrics/report.html."""
+"""Describe the run on one page for any browser: metrics/report.html."""
 
 import sys
 from pathlib import Path

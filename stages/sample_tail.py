@@ -42,7 +42,7 @@ def main() -> None:
         resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
         generator = load_generator(MODEL, device, pick_dtype(device, params.compute.precision))
         plan = plan_samples(rows, generator.card, params.sampling)
-        # Once in micro-batches and once in shards
+        # Each image is stored twice: in a micro-batch and in a shard
         there = sum(file.stat().st_size for file in resume.folder.glob("*.npz"))
         check_space(resume.folder, 2 * len(plan) * images.size**2 - there, f"{len(plan)} drawn images")
         share = {"process": state.process_index, "processes": state.num_processes}

@@ -1,4 +1,4 @@
-"""Stage train_classifier: attention and label graph on top, trained on real and accepted synthetic images."""
+"""Stage train_classifier: with attention and label graph, on real and accepted synthetic images."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who stands before the detector: the numbers that shape one chest, drawn per patient and bent per finding.
+"""The numbers that shape one chest, drawn per patient and bent per finding.
 
 Lengths are in chest units (the image is 1 x 1 at zoom 1), x grows towards the patient's left, y downwards.
 """
@@ -96,7 +96,7 @@ class Anatomy:
 
 
 def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anatomy:
-    """A normal chest of this age and sex; what stays the same in every study of the patient."""
+    """A normal chest of this age and sex: what is the same in every study of the patient."""
     old = np.clip((age - 45) / 40, 0, 1)
     dome = float(rng.normal(0.705, 0.028))
     shifted = rng.random() < 0.04
@@ -110,7 +110,7 @@ def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anato
         dome={RIGHT: dome, LEFT: dome + float(rng.normal(0.022, 0.013))},
         dome_height=float(np.clip(rng.normal(0.062, 0.015), 0.025, 0.11)),
         heart_ratio=float(np.clip(rng.normal(0.445 + 0.02 * old, 0.036), 0.34, 0.545)),
-        # A few hearts are pushed towards the middle by an old loss of volume: not dextrocardia
+        # A few hearts are pushed towards the middle by an old loss of lung volume: not dextrocardia
         heart_left=float(np.clip(rng.normal(0.53 if shifted else 0.67, 0.05), 0.43, 0.8)),
         heart_tilt=float(rng.normal(0.45, 0.12)),
         knob=float(np.clip(rng.normal(0.036 + 0.008 * old, 0.005), 0.024, 0.058)),
@@ -132,7 +132,7 @@ def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anato
 
 
 def position(anatomy: Anatomy, rng: np.random.Generator, projection: str) -> None:
-    """Change what differs from study to study: breath, turn and, lying down, higher domes and a wider heart."""
+    """Change what differs between studies: breath, turn and, lying down, higher domes and a wider heart."""
     anatomy.supine = projection == "AP_horizontal"
     anatomy.yaw = float(np.clip(rng.normal(0, 0.55 if anatomy.supine else 0.3), -1.4, 1.4))
     breath = float(rng.normal(-0.045 if anatomy.supine else 0.0, 0.022 if anatomy.supine else 0.014))

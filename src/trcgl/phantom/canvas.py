@@ -35,7 +35,7 @@ class Canvas:
         inverse = np.linalg.inv(matrix)
         column = np.arange(size, dtype=np.float32) + 0.5
         dx, dy = column - offset[0], column - offset[1]
-        # The chest coordinates of every pixel's centre; y is measured from the chest's middle, 0.5
+        # The chest coordinates of every pixel's centre; the chest's middle is at y = 0.5
         self.x: Map = (inverse[0, 0] * dx[None, :] + inverse[0, 1] * dy[:, None]).astype(np.float32)
         self.y: Map = (inverse[1, 0] * dx[None, :] + inverse[1, 1] * dy[:, None] + 0.5).astype(np.float32)
         self.attenuation: Map = np.zeros((size, size), np.float32)
@@ -54,7 +54,7 @@ class Canvas:
         return np.rint(array @ self._matrix + self._offset).astype(np.int32)
 
     def line(self, layer: Layer, points: Points, width: float, level: float = 1.0) -> None:
-        """An open smooth line, `width` in chest units; widths under a pixel get fainter instead of thinner."""
+        """An open smooth line, `width` in chest units; one narrower than a pixel gets fainter instead of thinner."""
         wide = self.pixels(width)
         color = 255 * level * min(1.0, max(wide, 0.25))
         cv2.polylines(layer, [self._fixed(points)], False, (color,), max(1, round(wide)), cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -73,7 +73,7 @@ class Canvas:
         return self.smooth(layer.astype(np.float32) * np.float32(1 / 255), blur)
 
     def smooth(self, values: Map, blur: float) -> Map:
-        """Gaussian blur; wide ones are done on a smaller grid, which cannot be told from the full one."""
+        """Gaussian blur; a wide one is computed on a smaller grid, with no visible difference."""
         sigma = self.pixels(blur)
         if sigma <= 0.2:
             return values
@@ -86,7 +86,7 @@ class Canvas:
     def ellipsoid(self, cx: float, cy: float, rx: float, ry: float, angle: float = 0.0, hardness: float = 0.5) -> Map:
         """Thickness of an ellipsoid, 0 to 1 at its middle. A `hardness` below 0.5 is flatter with a sharper edge."""
         thickness = np.zeros_like(self.attenuation)
-        # Only the rows and columns that it can touch
+        # Only the rows and columns that it can reach
         centre = self._fixed([(cx, cy)])[0] >> _SUBPIXEL_BITS
         reach = int(self.pixels(max(rx, ry))) + 2
         left, top = (max(int(value) - reach, 0) for value in centre)
@@ -111,7 +111,7 @@ def curve(points: Points, count: int = 24) -> NDArray[np.float64]:
 
 @cache
 def _curve_weights(given: int, count: int) -> NDArray[np.float64]:
-    """What each of `given` points adds to each of `count` samples of the curve (count x given)."""
+    """The weight of each of `given` points in each of `count` samples of the curve: count x given."""
     extended = np.zeros((given + 2, given))
     extended[1:-1] = np.eye(given)
     extended[0, :2], extended[-1, -2:] = (2, -1), (-1, 2)

@@ -1,8 +1,8 @@
-"""The findings of the phantom: PadChest's names, how often each occurs, and which go together.
+"""The findings of the phantom: PadChest's names, how often each occurs, and which occur together.
 
 Shares follow the frontal images of PadChest, flattened a little in the middle so that 2,400 images hold enough of
 each; lifts are PadChest's own pair counts divided by what independence would give. Pairs that are not listed are
-independent (lift 1) or too rare in the real table to be told.
+independent (lift 1) or too rare in the real table for an estimate.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """`share` is the share of training images that show it (0 to 1); `has_place` says whether a mask makes sense."""
+    """`share` of the training images show it (0 to 1); `has_place`: whether a mask makes sense."""
 
     name: str
     group: str
@@ -94,5 +94,5 @@ LIFTS = _read_lifts()
 
 
 def lift(first: str, second: str) -> float:
-    """How many times more often the two go together in PadChest than by chance (1 where the table does not say)."""
+    """How many times more often the two occur together in PadChest than by chance; 1 for pairs that are not listed."""
     return LIFTS.get(frozenset((first, second)), 1.0)

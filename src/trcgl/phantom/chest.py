@@ -13,7 +13,7 @@ _STEPS = np.linspace(0, 1, 5)
 
 @dataclass
 class Parts:
-    """Coverage (0 to 1, size x size) of what lesions need to find."""
+    """Coverage (0 to 1, size x size) of the structures that lesions refer to."""
 
     lungs: dict[int, Map]
     heart: Map
@@ -61,7 +61,7 @@ def _lungs(canvas: Canvas, anatomy: Anatomy) -> dict[int, Map]:
         layer = canvas.layer()
         canvas.fill(layer, anatomy.lung(side))
         coverage = canvas.coverage(layer)
-        # Depth of air along the beam: nothing at the rim, rising steeply, thin at the apex
+        # Depth of air along the beam: zero at the rim, rising steeply, small at the apex
         depth = np.sqrt(np.clip(2.1 * canvas.smooth(coverage, 0.035) - 0.95, 0.08, 1.0)) * coverage
         apical = np.clip((canvas.y - np.float32(anatomy.apex)) * np.float32(4.0), 0.0, 0.55) + 0.45
         turn = 1 + 0.07 * side * anatomy.yaw
@@ -86,7 +86,7 @@ def _mediastinum(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     canvas.fill(layer, ring(cx - apex_side * 0.27 * width, cy - 0.05 * width, 0.22 * width, 0.32 * width))
     heart = canvas.coverage(layer, 0.0045)
     thick = canvas.ellipsoid(cx, cy, 0.62 * width, 0.5 * width, 0.0)
-    # It displaces lung; under the dome there is none to displace
+    # The heart displaces lung, of which there is none under the dome
     floor = np.float32(0.5 * (anatomy.dome[LEFT] + anatomy.dome[RIGHT]) + 0.01)
     displaced = np.clip((floor - canvas.y) * np.float32(22), 0.12, 1)
     canvas.attenuation += heart * (0.6 + 0.65 * thick) * displaced * np.float32(rng.uniform(0.85, 1.1))
@@ -200,7 +200,7 @@ def _bones(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
         for half, inset, level in ((0.034, 0.004, 0.8), (0.026, 0.010, 0.45)):
             y0, y1 = y + inset, y + 0.064 - inset
             canvas.fill(column, [(x0 - half, y0), (x0 + half, y0), (x1 + half, y1), (x1 - half, y1)], level)
-        # Pedicles look out of each vertebra like two eyes; the spinous process lies between them
+        # Each vertebra shows two pedicles, like eyes, and the spinous process between them
         for offset, y0, y1 in ((-0.018, 0.016, 0.026), (0.018, 0.016, 0.026), (-0.006 * anatomy.yaw, 0.036, 0.054)):
             x = x0 + offset - 0.006 * anatomy.yaw
             canvas.line(column, [(x, y + y0), (x, y + y1)], 0.007)
@@ -208,7 +208,7 @@ def _bones(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
 
 
 def _soft_parts(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """Breasts or pectoral muscles, unequal as they are."""
+    """Breasts or pectoral muscles, which are never quite symmetric."""
     for side in (RIGHT, LEFT):
         gain = anatomy.breast * rng.uniform(0.85, 1.15)
         x = side * rng.uniform(0.17, 0.22)
@@ -269,10 +269,10 @@ def _branch(
 
 
 def hide_vessels(canvas: Canvas, where: Map) -> None:
-    """Take the lung vessels away where `where` is 1."""
+    """Remove the lung vessels where `where` is 1."""
     canvas.vessels *= 1 - where
 
 
 def blend(canvas: Canvas) -> Map:
-    """Attenuation with the vessels put in."""
+    """Attenuation including the vessels."""
     return cv2.add(canvas.attenuation, canvas.vessels)

@@ -1,4 +1,4 @@
-"""The folder that `make_phantom` leaves: images, label table, lesion masks, splits, and what drew them."""
+"""The folder that `make_phantom` writes: images, label table, lesion masks, splits, and a card of the renderer."""
 
 import os
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.workers import pixel_workers
 
 RENDERER_VERSION = 1
-"""Raised with every change that alters a pixel or a row; renderer.json carries it, and so does what was trained."""
+"""Raised with every change that alters a pixel or a row; recorded in renderer.json and with trained assets."""
 
-# Detector noise does not compress: differences along rows and run lengths take 1.4 ms where level 1 alone takes 5.3
+# Detector noise does not compress: row differences with run lengths take 1.4 ms, level 1 alone takes 5.3 ms
 _PNG = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -35,20 +35,20 @@ class Lesion:
     image: str
     finding: str
     mask: bytes
-    """PNG, 8-bit, 255 inside, at the image's size."""
+    """PNG, 8-bit, 255 inside the lesion, of the image's size."""
 
 
 def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None) -> None:
-    """Draw the data set into `folder`, replacing it as a whole; for any other data set nothing but a note of that.
+    """Draw the data set into `folder`, replacing it as a whole; for any other data set, write only a note.
 
-    The bytes depend on `params.seed`, `params.phantom` and RENDERER_VERSION alone, not on `workers`
-    (None: one a CPU).
+    The bytes depend on `params.seed`, `params.phantom` and RENDERER_VERSION alone, not on the number of `workers`
+    (None: one per CPU).
     """
     log = get_logger("phantom")
     with directory_beside(folder) as beside:
         if params.name != "phantom":
             log.info("dataset.name is %s: nothing to draw", params.name)
-            # Not left empty: DVC warns of an empty folder in every later stage
+            # Not left empty: DVC warns about an empty folder in every later stage
             (beside / "unused.txt").write_text(f"dataset.name is {params.name}: nothing to draw\n", encoding="utf-8")
             return
         images = draw_population(params.seed, params.phantom)
@@ -63,7 +63,7 @@ def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None
 
 
 def renderer_card(params: DatasetParams) -> dict[str, object]:
-    """What drew the data: version, seed and the findings with their group."""
+    """How the data were drawn: version, seed, size, and the findings with group, share and whether they have a mask."""
     return {
         "renderer_version": RENDERER_VERSION,
         "seed": params.seed,

@@ -1,4 +1,4 @@
-"""Shadows that are no finding but look like one: each names the finding it stands in for."""
+"""Shadows that look like a finding but are not one; each function names the finding that it imitates."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def draw_distractors(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.ran
 
 
 def _dots(canvas: Canvas, parts: Parts, rng: np.random.Generator) -> None:
-    """Vessels end-on, nipples, calcified granulomas, rib ends: nodules that are none."""
+    """Vessels end-on, nipples, calcified granulomas, rib ends: false nodules."""
     count = int(rng.poisson(1.6))
     for _ in range(count):
         x, y = rng.choice((-1, 1)) * rng.uniform(0.07, 0.30), rng.uniform(0.2, 0.68)
@@ -78,7 +78,7 @@ def _skin_fold(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> No
 
 
 def _thin_arc(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A line of no meaning: gown, scar, vessel wall, companion shadow."""
+    """A line without meaning: gown, scar, vessel wall, companion shadow."""
     x, y = rng.choice((-1, 1)) * rng.uniform(0.06, 0.32), rng.uniform(0.12, 0.6)
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.08, 0.24)
     step = np.array([np.cos(angle), np.sin(angle)]) * length / 2
@@ -98,7 +98,7 @@ def _minor_fissure(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -
 
 
 def _apical_arc(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """Companion shadow, tortuous vessel or scapular border in an upper zone: an azygos fissure or a pleural line."""
+    """Companion shadow, tortuous vessel or scapular border in an upper zone: a false azygos fissure or pleural line."""
     side = int(rng.choice((RIGHT, LEFT)))
     top = anatomy.apex + rng.uniform(0.02, 0.07)
     x = side * rng.uniform(0.08, 0.22)
@@ -111,7 +111,7 @@ def _apical_arc(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> N
 
 
 def _bulla(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Generator) -> None:
-    """A lucent apex without a pleural line."""
+    """A lucent apex without a pleural line: a false pneumothorax."""
     side = int(rng.choice((RIGHT, LEFT)))
     radius = rng.uniform(0.04, 0.10)
     x, y = side * rng.uniform(0.12, 0.26), anatomy.apex + rng.uniform(0.04, 0.2)
@@ -121,7 +121,7 @@ def _bulla(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Genera
 
 
 def _gas_under_dome(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """Colon, subphrenic fat or a flat stomach under a dome: free air that is none."""
+    """Colon, subphrenic fat or a flat stomach under a dome: false free air."""
     side = int(rng.choice((RIGHT, LEFT), p=(0.45, 0.55)))
     depth = rng.uniform(0.016, 0.05)
     across = rng.uniform(0.3, 0.8)
@@ -130,7 +130,7 @@ def _gas_under_dome(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) 
     wide = rng.uniform(0.03, 0.085)
     gas = canvas.ellipsoid(x, y, wide, depth * 0.8, side * rng.uniform(-0.2, 0.5), 0.35)
     if rng.random() < 0.6:
-        # Haustra tell the colon from free air
+        # Haustra distinguish the colon from free air
         gas = gas * np.clip(0.65 + 0.6 * np.sin(canvas.x * np.float32(rng.uniform(120, 260))), 0, 1)
     canvas.attenuation -= np.float32(rng.uniform(0.15, 0.8)) * canvas.smooth(gas, 0.002)
 
@@ -191,7 +191,7 @@ def _port(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _buttons(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """Buttons, a zip or a chain in the midline: wires that are none."""
+    """Buttons, a zip or a chain in the midline: false sternal wires."""
     layer = canvas.layer()
     x, gap = anatomy.front + rng.normal(0, 0.012), rng.uniform(0.045, 0.10)
     top = rng.uniform(0.12, 0.3)
@@ -215,7 +215,7 @@ def _blunt_angle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
 
 
 def side_marker(film: Map, rng: np.random.Generator) -> None:
-    """A lead L near the upper corner of the patient's left, drawn in place, on about half of the films."""
+    """On about half of the films, a lead L near the upper corner on the patient's left; changes `film`."""
     if rng.random() < 0.55:
         size = film.shape[0]
         x, y = int(size * rng.uniform(0.88, 0.94)), int(size * rng.uniform(0.04, 0.16))

@@ -1,4 +1,4 @@
-"""A lateral view, crude on purpose: it is there for the projection filter to reject."""
+"""A lateral view, crude on purpose: it only gives the projection filter something to reject."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """How each finding changes the chest (`BEND`, before drawing) and what it adds to the picture (`DRAW`, after).
 
-`severity` runs from 0 (barely visible) to 1 (plain). A `DRAW` function returns where the lesion is, or None if it
-changed nothing it could point at.
+`severity` runs from 0 (barely visible) to 1 (obvious). A `DRAW` function returns the mask of the lesion, empty if none
+is visible.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Draw = Callable[[Canvas, Anatomy, Parts, np.random.Generator, float], Mask]
 
 
 def between(low: float, high: float, severity: float) -> float:
-    """From `low` to `high` in equal ratios: most lesions are faint, few are plain."""
+    """From `low` to `high` on a logarithmic scale: most lesions are faint, few are obvious."""
     return low * (high / low) ** severity
 
 
@@ -173,7 +173,7 @@ def draw_effusion(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random
         fluid = canvas.coverage(layer, 0.006) * lung
         amount = between(0.6, 1.6, severity)
         if anatomy.supine:
-            # Lying, the fluid spreads behind the lung as a veil
+            # With the patient lying, the fluid spreads behind the lung as a veil
             veil = np.clip((canvas.y - np.float32(top - 0.25)) * np.float32(2.2), 0, 1) * lung
             canvas.attenuation += np.float32(between(0.10, 0.4, severity)) * veil
             amount *= 0.6
@@ -256,7 +256,7 @@ def draw_azygos(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.G
     canvas.add(layer, between(0.4, 0.95, severity), 0.001)
     drop = canvas.ellipsoid(foot[0], foot[1] + 0.008, 0.018, 0.027, 0.35, 0.4)
     canvas.attenuation += np.float32(between(0.35, 0.9, severity)) * drop
-    # The lobe itself is a little denser: it lies twice behind pleura
+    # The lobe itself is a little denser, because pleura covers it twice
     area = canvas.layer()
     canvas.fill(area, np.vstack([path, [(-0.05, foot[1]), (-0.05, top)]]))
     canvas.attenuation += np.float32(between(0.34, 0.75, severity)) * canvas.coverage(area, 0.003)
@@ -377,7 +377,7 @@ BEND: dict[str, Bend] = {
     "dextrocardia": bend_dextrocardia,
 }
 
-# Air first: it takes vessels away, later shadows lie over it
+# Air first: it removes vessels, and later shadows lie over it
 DRAW: dict[str, Draw] = {
     "pneumothorax": draw_pneumothorax,
     "hydropneumothorax": draw_hydropneumothorax,

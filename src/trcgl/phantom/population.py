@@ -1,8 +1,9 @@
 """Who is in the data set and what each image shows: prevalences, co-occurrence, repeated studies, splits.
 
 Common findings come from one joint table over their 2^13 combinations, fitted to the catalogue's shares and to the
-real pair counts (iterative proportional fitting: the table of largest entropy with those pairs). Tail findings come
-by quota, so that their counts are exact, with companions drawn from the same table weighted by the real pairs.
+real pair counts by iterative proportional fitting, which gives the table of largest entropy with those pairs. Tail
+findings come by quota, so that their counts are exact; their companions are drawn from the same table, weighted by the
+real pairs.
 """
 
 import itertools
@@ -21,7 +22,7 @@ from trcgl.phantom.render import View
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 NATURAL, ENRICHED = "natural", "enriched"
 
-# Ways to spoil a row, and how many of 1,000 training images come on top for each
+# Ways to spoil a row, and how many such rows are added per 1,000 training images
 SPOILED = {
     "lateral": 45,
     "excluded": 5,
@@ -41,7 +42,7 @@ _BEDSIDE = frozenset(("NSG tube", "alveolar pattern", "subcutaneous emphysema", 
 
 @dataclass(frozen=True)
 class Image:
-    """One row to be: what to draw, whose it is, and what is wrong with it, if anything."""
+    """A future row of the table: what to draw, whose it is, and what is wrong with it, if anything."""
 
     view: View
     study: str
@@ -69,7 +70,7 @@ def joint_table() -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 @cache
 def _weighted_table(tail: str | None) -> NDArray[np.float64]:
-    """Cumulative probabilities of the combinations beside `tail`."""
+    """Cumulative probabilities of the combinations in images that show `tail`."""
     states, table = joint_table()
     if tail is not None:
         lifts = np.array([lift(tail, name) for name in COMMON_NAMES])
@@ -96,7 +97,7 @@ def _digits(longest: int, *parts: str | int) -> str:
 
 
 def _patient(seed: int, key: str, findings: tuple[str, ...], images: int, split: str, sampling: str) -> Iterator[Image]:
-    """`images` frontal images of one patient, one a study; findings stay, position and exposure change."""
+    """`images` frontal images of one patient, one per study; findings stay, position and exposure change."""
     generator = rng(seed, "patient", key)
     patient = _digits(39, seed, "patient id", key)
     age = generator.normal(58, 17) + 7 * bool(_AGEING & set(findings))
@@ -159,7 +160,7 @@ def _natural_images(seed: int, split: str, count: int) -> list[Image]:
 
 
 def _spoiled_images(seed: int, training_images: int) -> list[Image]:
-    """Training rows that a reader must reject, on top of the asked number; none shows a tail finding."""
+    """Training rows that a reader must reject, beyond the requested number; none shows a tail finding."""
     images = []
     for kind, per_thousand in SPOILED.items():
         for k in range(max(1, round(per_thousand * training_images / 1000))):
@@ -171,7 +172,7 @@ def _spoiled_images(seed: int, training_images: int) -> list[Image]:
 
 
 def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
-    """Every image of the data set in the table's order (shuffled, so that a row's place says nothing)."""
+    """Every image of the data set in the table's order, shuffled so that a row's place carries no information."""
     images = _natural_images(seed, TRAIN, phantom.train_images)
     for split, natural, tail in (
         (VALIDATION, phantom.validation_images, phantom.validation_tail_positives),
@@ -184,6 +185,6 @@ def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
 
 
 def more_tail_images(seed: int, training_images: int, times: int) -> list[Image]:
-    """What `times` as many training images of every tail finding would add, from patients of their own."""
+    """The images, all of new patients, that make the training images of every tail finding `times` as many."""
     quotas = {name: (times - 1) * count for name, count in _quotas(training_images).items()}
     return _tail_images(seed, f"{TRAIN}/more", quotas, TRAIN, NATURAL)

@@ -1,4 +1,4 @@
-"""From a chest to a film: attenuation, quantum noise, scatter and blur, then a 12-bit detector value in 16 bits."""
+"""From a chest to a film: attenuation, scatter, blur and quantum noise, then a 12-bit detector value in 16 bits."""
 
 from dataclasses import dataclass
 
@@ -31,9 +31,11 @@ class View:
 
 
 def render(view: View, size: int = 256) -> tuple[NDArray[np.uint16], dict[str, Mask]]:
-    """Draw one film, `size` x `size`, 12 significant bits shifted to 16 (0 to 65520, bone bright), and its lesions.
+    """Draw one film and the masks of its lesions.
 
-    The second value has a mask (bool, `size` x `size`) for every finding that has a place and can be seen.
+    Returns:
+        uint16 [size, size], 12 significant bits shifted to 16 (0 to 65520, bone bright); and by name, for every finding
+        that has a visible lesion, a mask: bool [size, size].
     """
     image_rng = rng(view.seed, "image", view.image)
     canvas = Canvas(
@@ -77,7 +79,7 @@ def expose(attenuation: Map, generator: np.random.Generator, *, supine: bool) ->
     noise = generator.standard_normal(signal.shape, dtype=np.float32)
     signal += np.sqrt(signal * np.float32(1 / photons)) * noise
     shade = -cv2.log(np.maximum(signal, np.float32(1e-3)))
-    # Detector curve: dark and bright ends compressed, as a radiographer would have it
+    # Detector curve: the dark and bright ends are compressed, as on displayed radiographs
     centre, slope = generator.normal(1.9, 0.12), generator.uniform(1.15, 1.6)
     film = 1 / (1 + cv2.exp(-np.float32(slope) * (shade - np.float32(centre))))
     side_marker(film, generator)
@@ -91,7 +93,7 @@ def _cloud(generator: np.random.Generator, size: int, cells: int) -> Map:
 
 
 def _collimate(film: Map, generator: np.random.Generator) -> None:
-    """Some films keep the shutter's edge on one or two sides."""
+    """Some films keep the edge of the collimator on one or two sides."""
     if generator.random() < 0.12:
         size = film.shape[0]
         width = max(1, int(size * generator.uniform(0.01, 0.05)))

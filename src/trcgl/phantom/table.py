@@ -1,4 +1,4 @@
-"""labels.csv: PadChest's 36 columns in their order, with the dirt that the real file has."""
+"""labels.csv: PadChest's 36 columns in their order, with the irregularities of the real file."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ _VIEW_POSITION = {"PA": "POSTEROANTERIOR", "AP": "ANTEROPOSTERIOR", "AP_horizont
 
 
 def is_inverted(seed: int, image: str) -> bool:
-    """Whether the file holds bright air (MONOCHROME1); the table says so."""
+    """Whether air is bright in the file (MONOCHROME1, as the table then states)."""
     return rng(seed, "inverted", image).random() < 0.01
 
 
@@ -37,7 +37,7 @@ def raw_labels(image: Image) -> list[str] | None:
         labels.append("suboptimal study")
     if not labels:
         labels = ["normal"]
-        # Nothing new is also said of normal films
+        # Normal films, too, are reported as unchanged
         if generator.random() < 0.06:
             labels = ["unchanged"] if generator.random() < 0.5 else ["normal", "unchanged"]
     elif generator.random() < 0.008:
@@ -53,7 +53,7 @@ def raw_labels(image: Image) -> list[str] | None:
 
 
 def row(image: Image, index: int, size: int) -> dict[str, str]:
-    """One line of the table; everything is text, a missing value is the empty string."""
+    """One row of the table; everything is text, and a missing value is the empty string."""
     view = image.view
     generator = rng(view.seed, "row", view.image)
     study = rng(view.seed, "study row", image.study)
@@ -113,19 +113,19 @@ def _numpy_text(values: list[str]) -> str:
 
 
 def label_table(images: list[Image], size: int) -> pd.DataFrame:
-    """The whole table, one row an image, as text."""
+    """The whole table, one row per image, as text."""
     frame = pd.DataFrame([row(image, index, size) for index, image in enumerate(images)], columns=list(COLUMNS))
     return frame.astype(str)
 
 
 def split_table(images: list[Image]) -> pd.DataFrame:
-    """Columns patient, split, sampling: one row a patient."""
+    """One row per patient: columns patient, split, sampling."""
     rows = sorted({(image.view.patient, image.split, image.sampling) for image in images})
     return pd.DataFrame(rows, columns=["patient", "split", "sampling"])
 
 
 def shares(images: list[Image]) -> dict[str, float]:
-    """The share of usable images of `images` that show each finding."""
+    """For each finding, the share of the unspoiled images that show it."""
     usable = [image for image in images if image.spoiled is None]
     counts = np.array([[name in image.view.findings for name in BY_NAME] for image in usable]).mean(axis=0)
     return dict(zip(BY_NAME, counts.tolist(), strict=True))
