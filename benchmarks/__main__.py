@@ -1,7 +1,7 @@
-"""Every question of speed that a CPU can answer, one fresh process each: `PYTHONPATH=src python -m benchmarks`.
+"""All speed benchmarks for a CPU, each in a fresh process: `PYTHONPATH=src python -m benchmarks`.
 
-At most 20 minutes on two idle cores. The peers are in benchmarks/requirements.txt; without them their rows are skipped,
-and said to be. The other benchmarks of this folder ask about the method and need a finished run of the pipeline.
+At most 20 minutes on two idle cores. The peers are in benchmarks/requirements.txt; without them, their rows are marked
+as skipped. The other benchmarks of this folder are about the method; most need a finished run of the pipeline.
 """
 
 import subprocess

@@ -1,10 +1,10 @@
-"""Does the audit catch what it should, and leave real images alone?
+"""Does the audit reject what it should, and keep real images?
 
     PYTHONPATH=src python -m benchmarks.audit_planted [--images 300]
 
 Run it after the default pipeline, in its folder. Plants copies of training images (noise, flips, crops, brightness, all
-at once) and images of a wrong finding (real test images without it); plays real test images as samples, without the
-references of their own patient. Prints tables and writes benchmarks/results/audit_planted.json.
+at once) and images of a wrong finding (real test images without it); treats real test images as samples, without the
+reference images of their own patient. Prints tables and writes benchmarks/results/audit_planted.json.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def changed_copy(image: np.ndarray, change: str, draw: np.random.Generator) -> n
 
 
 def copies_found(images: Measured, real: RealImages, limits: Limits, barred: Barred) -> dict[str, float]:
-    """Share rejected as copies: in all, by pixels, by features."""
+    """Shares rejected as copies: in total, by pixels, by features."""
     pixels, _ = nearest_copies(images.thumbnails, real.measured.thumbnails, barred)
     features, _ = nearest_features(images.features, real.measured.features, 1, barred)
     return {
@@ -61,7 +61,7 @@ def copies_found(images: Measured, real: RealImages, limits: Limits, barred: Bar
 
 
 def planted_copies(real: RealImages, limits: Limits, judge: Classifier, count: int) -> pd.DataFrame:
-    """Copies of training images against all real images: one row a change."""
+    """Copies of training images against all real images: one row per change."""
     chosen = rng("planted copies").choice(real.split("train"), count, replace=False)
     images, found = real.pixels[chosen], {}
     for change in CHANGES:
@@ -91,7 +91,7 @@ def held_out(real: RealImages, limits: Limits, tests: pd.DataFrame, neighbours: 
 
 
 def wrong_findings(real: RealImages, tests: pd.DataFrame) -> pd.DataFrame:
-    """Test images without a finding, played as drawn for it: one row a finding."""
+    """Test images without a finding, treated as if drawn for it: one row per finding."""
     test, rows = real.split("test"), []
     for c, finding in enumerate(real.labels):
         labels, scores = real.labels[finding].to_numpy()[test], real.measured.scores[test, c]

@@ -3,10 +3,10 @@
     PYTHONPATH=src python -m benchmarks.authors --code FOLDER
 
 FOLDER is a checkout of github.com/November-1113/TRCGL-Net (it needs albumentations 2.0.8). Its dataset, augmentation,
-collation, model, loss and epoch run as they stand; changed are what needs several GPUs (moves to CUDA and the
-all-reduce do nothing), mixed precision (off: float32 for both), the backbone's name, and the loader's processes (none:
-CPU time is compared). Ours is the trainer with head trcgl_paper and the same loss, batch and size; what a run costs
-besides its steps (building, validating) is taken off by subtracting a shorter run. The weights are random in both.
+collation, model, loss and epoch run unchanged, with these exceptions: moves to CUDA and the all-reduce do nothing,
+mixed precision is off (float32 for both), the backbone is another, and the loader has no worker processes, because CPU
+time is compared. Ours is the trainer with head trcgl_paper and the same loss, batch and size; the cost of a run besides
+its steps (building, validating) is removed by subtracting a shorter run. Both start from random weights.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def their_code(folder: Path, work: Path, *, on_cpu: bool = True) -> ModuleType:
     os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
     text = (folder / "CXR.py").read_text(encoding="utf-8")
     place = work / "CXR.py"
-    # It makes this folder when it is loaded
+    # It creates this folder when it is loaded
     place.write_text(text.replace('CHECKPOINT_DIR = "/home', f'CHECKPOINT_DIR = "{work}/home'), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("CXR", place)
     assert spec is not None

@@ -1,10 +1,10 @@
-"""The image cache against a bare OpenCV loop and torchxrayvision, its gain by two processes, and its memory.
+"""The image cache against a bare OpenCV loop and torchxrayvision, its gain from two processes, and its memory.
 
     PYTHONPATH=src python -m benchmarks.cache
 
-The floor is what nobody skips: inflating the PNG and averaging its pixels down. Ours also looks for damage, windows the
-grey levels, pads, and writes shards with an index. CPU time a core; the gain by two processes is wall time, where a
-machine that others use as well says little.
+The floor is what nobody can skip: reading the file and inflating the PNG. Ours also looks for damage, windows the grey
+levels, resizes, pads, and writes shards with an index. CPU time; the gain from two processes is measured in wall time,
+which means little on a machine that others use as well.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ FEW, MANY = 500, 5000
 
 
 def selection(images: int) -> pd.DataFrame:
-    """`images` names for the few films on disk, in turn: what counts is decoding, not the disk."""
+    """`images` names that refer to the few films on disk in turn, because decoding is measured, not the disk."""
     return pd.DataFrame(
         {
             "image": [f"{i}.png" for i in range(images)],
@@ -51,7 +51,7 @@ def cache(folder: Path, images: int, sizes: dict[str, int], workers: int = 1) ->
 
 
 def bare_loop(folder: Path, sizes: dict[str, int]) -> None:
-    """Decode, shrink, keep: without windows, checks or aspect ratio."""
+    """Decode, shrink, save: without windows, checks or aspect ratio."""
     kept = {name: [] for name in sizes}
     for path in selection(CACHED)["path"]:
         pixels = cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
@@ -76,7 +76,7 @@ def against_loops(folder: Path, rounds: int) -> list[Row]:
     )
     return [
         speed_row(
-            f"images/s a core from 2,500 px 16-bit PNG, {about}, against a bare OpenCV loop",
+            f"images/s per core from 2,500 px 16-bit PNG, {about}, against a bare OpenCV loop",
             ours=CACHED / timed.median(f"ours{which}"),
             peer=CACHED / timed.median(f"loop{which}"),
             floor=FILMS / timed.median("decoding"),
@@ -133,10 +133,10 @@ def bare_threads(folder: Path, images: int) -> None:
 
 
 def two_processes(folder: Path, rounds: int) -> Row:
-    """Seconds of 32 images more, so that starting the processes, which a real set does once, does not count.
+    """Seconds for 32 more images, so that the start of the processes, which happens once per data set, does not count.
 
-    Of 1,250 px, to be done in a minute; what is divided among the processes is the same. The floor is what two
-    cores give: the bare loop in two threads (OpenCV lets go of the interpreter), with nothing to share or collect.
+    At 1,250 px, to finish in a minute; the work is divided among the processes in the same way. The floor is what two
+    cores give: the bare loop in two threads (OpenCV releases the interpreter lock), with nothing to share or collect.
     """
     for number in range(FILMS):
         write_film(folder / f"film-{number}.png", number, 1250)

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src python -m benchmarks.depthwise
 
-Forward and backward of the same backbone in training mode, in float32 and in what `compute.precision: auto` picks here,
-where that is another. The floor is the forward pass alone, twice: a backward pass has at least as much to do again.
+Forward and backward of the same backbone in training mode, in float32 and, if it differs, in the precision that
+`compute.precision: auto` picks here. The floor is twice the forward pass: a backward pass does at least as much work.
 CPU time of all threads.
 """
 

@@ -2,11 +2,11 @@
 
     PYTHONPATH=src python -m benchmarks.diffusers_lora --code train_text_to_image_lora.py
 
-The script (examples/text_to_image of diffusers) runs as it stands, without arguments that make it check or save on the
-way. Ours learns prompt tokens and keeps a weight average besides. What a run costs besides its steps (loading, and for
-ours the latents and text embeddings, which it computes once) is taken off by subtracting a shorter run, and the short
-run of ours already shows every image; a second row leaves the latents in. The floor is the U-Net forward and backward
-with the adapter, alone. Float32; CPU time of all threads.
+The script (examples/text_to_image of diffusers) runs unchanged, without arguments that make it validate or save on the
+way. Ours also learns prompt tokens and keeps a weight average. The cost of a run besides its steps (loading, and for
+ours the latents and text embeddings, which it computes once) is removed by subtracting a shorter run, which in our case
+already encodes every image; a second row adds the latents again. The floor is forward and backward of the U-Net with
+the adapter, alone. Float32; CPU time of all threads.
 """
 
 import argparse
@@ -46,7 +46,7 @@ IMAGES, BATCH, RANK, FEW, MANY = 32, 16, 4, 4, 16
 
 
 class SameImages:
-    """The first phantoms with the prompt "chest X-ray", as our shards and as diffusers' image folder."""
+    """The first phantoms with one prompt, as our shards and as diffusers' image folder."""
 
     def __init__(self, params: Params, work: Path):
         self.params, self.work = params, work
@@ -67,7 +67,7 @@ class SameImages:
         (work / "folder/metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def ours(self, steps: int) -> float:
-        """Train; CPU seconds of the latents and text embeddings, which are part of it."""
+        """Train; returns the CPU seconds of encoding the latents, which are part of it."""
         params = replace(
             self.params.diffusion, steps=steps, batch_size=BATCH, lora_rank=RANK, lora_layers=("attention",),
         )  # fmt: skip
@@ -77,7 +77,7 @@ class SameImages:
         cache = LatentCache(pipeline.vae, ShardedImages(self.work / "shards"))
         prompts = prompts_of(rows, params.prompt_template, {"cardiomegaly": "cardiomegaly"})
         started = cpu_seconds()
-        # All of them in the short run as well
+        # All images, in the short run as well
         cache.add([Shown(name) for name in self.names])
         seconds = cpu_seconds() - started
         adapt(pipeline, cache, params, rows, prompts, ["cardiomegaly"], Journal())
@@ -113,11 +113,11 @@ class SameImages:
         add_lora(unet, RANK, UNET_LAYERS["attention"], 0, "lora")
         side = self.size // pipeline.vae_scale_factor
         latents = torch.randn(BATCH, unet.config.in_channels, side, side)
-        told, when = torch.randn(BATCH, pipeline.tokenizer.model_max_length, width), torch.full((BATCH,), 500)
+        prompts, when = torch.randn(BATCH, pipeline.tokenizer.model_max_length, width), torch.full((BATCH,), 500)
 
         def calls() -> None:
             for _ in range(FEW):
-                unet(latents, when, encoder_hidden_states=told, return_dict=False)[0].mean().backward()
+                unet(latents, when, encoder_hidden_states=prompts, return_dict=False)[0].mean().backward()
 
         return calls
 

@@ -1,4 +1,4 @@
-"""Where does the generator lose a finding? An independent detector looks at every rung.
+"""Where does the generator lose a finding? An independent detector scores every rung.
 
     PYTHONPATH=src python -m benchmarks.fidelity_ladder
 
@@ -53,7 +53,7 @@ def reconstructions(pipeline: Any, pixels: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def drawn_by_base(pipeline: Any, rows: TrainingRows, prompts: list[str], params: Params) -> np.ndarray:
-    """One image a prompt, uint8 [N, S, S], with the sampler's own settings."""
+    """One image per prompt, uint8 [N, S, S], with the sampler's own settings."""
     use_solver(pipeline)
     parts = []
     for start in range(0, len(prompts), BATCH):
@@ -67,7 +67,7 @@ def drawn_by_base(pipeline: Any, rows: TrainingRows, prompts: list[str], params:
 def auc_per_finding(
     model: Classifier, pixels: np.ndarray, targets: np.ndarray, findings: list[str]
 ) -> dict[str, float]:
-    """AUC of every finding that has both kinds of images; targets [N, len(findings)] of 1, 0 and NaN."""
+    """AUC per finding, NaN without positives or negatives; targets [N, len(findings)] of 1, 0 and NaN."""
     scores = predict(model, resized(pixels, model.config.image_size))
     columns = [model.config.class_names.index(name) for name in findings]
     return {
@@ -91,7 +91,7 @@ def synthetic_auc(model: Classifier, real: np.ndarray, targets: np.ndarray, find
 
 
 def ladder(params: Params, base_images: int) -> pd.DataFrame:
-    """AUC, one row a finding and one column a rung; NaN where a rung does not show the finding."""
+    """AUC, one row per finding and one column per rung; NaN where a rung does not show the finding."""
     classes = read_json("data/labels/classes.json")
     findings, tail = class_names(classes), class_names(classes, "tail")
     images = ShardedImages("data/images/diffusion")
@@ -129,7 +129,7 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame, path: Path) -> None:
-    """One line a finding over the rungs that show it; tail findings in colour."""
+    """One line per finding over the rungs that show it; tail findings in colour."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axis = figure.subplots()
     for finding, line in frame.iterrows():

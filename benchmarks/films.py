@@ -1,4 +1,4 @@
-"""Files like PadChest's: 16-bit grey PNGs of 2,500 px, smooth anatomy under detector noise, some 9 MB each."""
+"""Files like PadChest's: 16-bit grey PNGs of 2,500 px, smooth anatomy with detector noise, about 9 MB each."""
 
 from pathlib import Path
 

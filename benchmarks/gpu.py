@@ -1,11 +1,11 @@
-"""Rates on a GPU, each beside its matrix ceiling measured in the same run, and the authors' code beside ours.
+"""Rates on a GPU, compared with a matrix ceiling measured in the same run and with the authors' code.
 
     PYTHONPATH=src python -m benchmarks.gpu [--code FOLDER]
 
 The trainer, the fine-tuning and the sampling run as the stages run them, in bfloat16, on random images and weights:
 `convnextv2_base` at 224 px with PadChest's 174 findings, and a U-Net of Stable Diffusion 2.1's size on 64 x 64 latents.
 Operations are counted by torch from one step; the ceiling is a product of two matrices of side 8,192. Data wait is the
-share of the loop that the next batch was not there. FOLDER is a checkout of github.com/November-1113/TRCGL-Net.
+share of the loop's time spent waiting for the next batch. FOLDER is a checkout of github.com/November-1113/TRCGL-Net.
 """
 
 import argparse
@@ -55,7 +55,7 @@ COMMAND = "PYTHONPATH=src python -m benchmarks.gpu"
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is; the defaults are the question, smaller ones are for trying the script on a CPU."""
+    """Sizes of models and data; the defaults are what is measured, smaller ones are for trying the script on a CPU."""
 
     backbone: str = "convnextv2_base"
     pixels: int = 224
@@ -74,7 +74,7 @@ class Sizes:
 
 
 class Said(logging.Handler):
-    """The figures of a logger's last line about images a second."""
+    """The values of a logger's last line about images per second."""
 
     def __init__(self, logger: logging.Logger):
         super().__init__()
@@ -99,7 +99,7 @@ def wait(device: torch.device) -> None:
 
 
 def seconds_of(work: Callable[[], object], device: torch.device, rounds: int = 7) -> float:
-    """Median seconds of a call, the device's work included, after two to warm up."""
+    """Median seconds of a call, the device's work included, after two warm-up calls."""
     times = []
     for i in range(rounds + 2):
         wait(device)
@@ -112,14 +112,14 @@ def seconds_of(work: Callable[[], object], device: torch.device, rounds: int = 7
 
 
 def operations(work: Callable[[], object]) -> float:
-    """Floating-point operations of a call: two a multiply-add, of matrix products, convolutions and attention."""
+    """Floating-point operations of a call, two per multiply-add: matrix products, convolutions and attention."""
     with FlopCounterMode(display=False) as counter:
         work()
     return float(counter.get_total_flops())
 
 
 def matrix_ceiling(device: torch.device, side: int) -> float:
-    """Operations a second of a bfloat16 product of two random matrices."""
+    """Operations per second of a bfloat16 product of two random matrices."""
     left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     return 2 * side**3 / seconds_of(lambda: left @ right, device, 20)
 
@@ -127,7 +127,7 @@ def matrix_ceiling(device: torch.device, side: int) -> float:
 def rate_row(
     question: str, rate: float, flops: float, ceiling: float, floor: float | None, waited: float | None
 ) -> Row:
-    """Images a second; `flops` is of one image, `floor` the rate of the network alone."""
+    """A rate in images per second; `flops` are per image, `floor` is the rate of the network alone."""
     return {
         "question": question,
         "ours": float(f"{rate:.4g}"),
@@ -168,15 +168,16 @@ class Training:
         self.compute = replace(shipped.compute, device=str(device), compile=False)
 
     def rate(self, params: ClassifierParams, compute: ComputeParams) -> tuple[float, float]:
-        """Images a second of the second epoch, and its share of waiting for data."""
+        """Images per second of the second epoch, and the share of its time spent waiting for data."""
         with Said(trainer.log) as said:
             trainer.train(params, self.data, compute, cooccurrence=self.counts, steps_per_epoch=self.sizes.steps)
         return said.values[7], said.values[8] / 100
 
     def network(self, params: ClassifierParams, batch: int) -> tuple[float, float]:
-        """Images a second of forward and backward alone, and operations an image.
+        """Images per second of forward and backward alone, and operations per image.
 
-        Three times those of the forward pass: torch counts the backward pass of a depthwise convolution as a dense one.
+        Operations are three times those of the forward pass, because torch counts the backward pass of a depthwise
+        convolution as that of a dense one.
         """
         torch.manual_seed(0)
         model = build_model(params, self.data, self.counts).train()
@@ -210,7 +211,7 @@ class Training:
 
 
 def large_pipeline(sizes: Sizes, device: torch.device, prompts: list[str]) -> Any:
-    """Stable Diffusion 2.1 as its configuration has it, random weights in bfloat16; its autoencoder is smaller."""
+    """A pipeline of Stable Diffusion 2.1's configuration with random bfloat16 weights and a smaller autoencoder."""
     tokenizer: Any = word_tokenizer(prompts, 77)
     levels = 4
     with torch.device(device):
@@ -282,26 +283,26 @@ class Generating:
         latents = cache.read([Shown(name) for name in self.names]).to(self.device)
         with torch.no_grad():
             embedded = text_embeddings(self.pipeline.tokenizer, self.pipeline.text_encoder, texts)
-            told = tokens.append(embedded, self.findings).to(self.kind)
-        tuned = self.tuned(marks, said.values[5] / 100, latents, told, ceiling)
+            conditioning = tokens.append(embedded, self.findings).to(self.kind)
+        tuned = self.tuned(marks, said.values[5] / 100, latents, conditioning, ceiling)
         print_rows([tuned])
         self.pipeline.unet.fuse_lora()
         self.pipeline.unet.unload_lora()
         nn.Module.to(self.pipeline.vae, torch.float32)
         use_solver(self.pipeline)
-        drawn = self.drawn(tokens, told, ceiling)
+        drawn = self.drawn(tokens, conditioning, ceiling)
         print_rows([drawn])
         return [tuned, drawn]
 
     def tuned(
-        self, marks: list[tuple[float, int]], waited: float, latents: Tensor, told: Tensor, ceiling: float
+        self, marks: list[tuple[float, int]], waited: float, latents: Tensor, conditioning: Tensor, ceiling: float
     ) -> Row:
         (began, first), (ended, last) = marks[len(marks) // 2], marks[-1]
         unet, schedule, batch = self.pipeline.unet, noise_schedule(self.pipeline), self.params.batch_size
 
         def step() -> None:
             with torch.autocast(self.device.type, dtype=self.kind, enabled=self.kind != torch.float32):
-                loss = denoising_loss(unet, schedule, latents, told, torch.Generator().manual_seed(0))
+                loss = denoising_loss(unet, schedule, latents, conditioning, torch.Generator().manual_seed(0))
             loss.backward()
 
         size = sum(p.numel() for name, p in unet.named_parameters() if "lora" not in name) / 1e6
@@ -311,7 +312,7 @@ class Generating:
             batch / seconds_of(step, self.device, 5), waited,
         )  # fmt: skip
 
-    def drawn(self, tokens: PromptTokens, told: Tensor, ceiling: float) -> Row:
+    def drawn(self, tokens: PromptTokens, conditioning: Tensor, ceiling: float) -> Row:
         batch, steps = self.sampling.micro_batch, self.sampling.steps
         card = GeneratorCard("", None, False, self.params.prompt_template, 0, 0, 0, 512, {})
         generator = Generator(self.pipeline, tokens, card)
@@ -321,7 +322,7 @@ class Generating:
         ]
         seconds = seconds_of(lambda: draw(generator, samples, self.sampling, self.images), self.device, 3)
         seen = torch.randn(2 * batch, 4, 64, 64, device=self.device, dtype=self.kind)
-        both, when = torch.cat([told, told]), torch.tensor(500, device=self.device)
+        both, when = torch.cat([conditioning, conditioning]), torch.tensor(500, device=self.device)
 
         @torch.no_grad()
         def call() -> None:

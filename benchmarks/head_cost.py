@@ -3,8 +3,8 @@
     PYTHONPATH=src python -m benchmarks.head_cost
 
 The backbone computes the same under every head, so it is timed alone, and so is each head on its map (forward, and
-backward into the map): the ratio is that of the sums. Timed as a whole, the noise of a shared machine would hide what
-is to be seen. The floor is the backbone. 174 findings, as PadChest has; float32; CPU time of all threads.
+backward into the map): the ratio is that of the sums. If both were timed as a whole, the noise of a shared machine
+would hide the difference. The floor is the backbone. 174 findings, as PadChest has; float32; CPU time of all threads.
 """
 
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""The whole PadChest table to data/labels/, against what torchxrayvision's PC_Dataset constructor takes to read it.
+"""The whole PadChest table to data/labels/, against the constructor of torchxrayvision's PC_Dataset.
 
     PYTHONPATH=src python -m benchmarks.labels
 
 Ours makes every finding a column, checks every row and writes four files; the peer makes 28 columns by substring. The
-floor is to inflate the file and to cut it into text columns (Arrow). CPU time: both use one core. The table comes with
-torchxrayvision (benchmarks/requirements.txt).
+floor is to inflate the file and to split it into text columns (Arrow). CPU time; both use one core. The table comes
+with torchxrayvision (benchmarks/requirements.txt).
 """
 
 import gzip

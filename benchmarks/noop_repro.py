@@ -2,9 +2,9 @@
 
     PYTHONPATH=src python -m benchmarks.noop_repro
 
-Works in two copies that are thrown away: this repository with a small stand-in for every output, recorded by
+Works in two temporary folders: a clone of this repository with a small stand-in for every output, recorded by
 `dvc commit`, and a chain of as many stages with one dependency and one output each. The floor is the bare pipeline:
-DVC's own start. CPU time.
+the time that DVC itself needs. CPU time.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ def nothing_to_do(folder: Path) -> None:
 
 
 def stand_ins(folder: Path) -> int:
-    """Put something small wherever a stage leaves something, and record it; returns the number of stages."""
+    """Write a small stand-in for every output of a stage and record it; returns the number of stages."""
     subprocess.run(["git", "clone", "-q", ".", str(folder)], check=True)
     params = YAML(typ="safe").load(folder / "params.yaml")
     stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]

@@ -3,8 +3,8 @@
     PYTHONPATH=src python -m benchmarks.phantom_detector [--seed 2000] [--images 3000] [--times 24]
 
 It learns from phantoms of a seed of its own (other patients than the default's and the base generator's), with the tail
-findings at `times` their natural number, so that each has at least 200 training images. It only ever reports what it
-sees in synthetic images; nothing is accepted or rejected on its word. The card beside it says how well it sees.
+findings at `times` their natural number, so that each has at least 200 training images. It only reports what it detects
+in synthetic images and never decides whether one is accepted. The card beside it gives its AUC.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from trcgl.runtime.workers import pixel_workers
 FOLDER = Path("data/assets/phantom_detector")
 COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_detector"
 LEAST = 200
-"""Training images of each finding."""
+"""Least number of training images per finding."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=2000)
     parser.add_argument("--images", type=int, default=3000, help="training images at natural prevalence")
-    parser.add_argument("--times", type=int, default=24, help="how many times the tail's training images")
+    parser.add_argument("--times", type=int, default=24, help="factor for the number of tail training images")
     options = parser.parse_args()
     params = load_params("params.yaml")
     torch.set_num_threads(params.compute.threads)
@@ -52,7 +52,7 @@ def main() -> None:
     counts = dict(zip(data.class_names, data.counts().positives.long().tolist(), strict=True))
     rare = [name for name in NAMES if counts[name] < LEAST]
     if rare:
-        raise InputError(f"{rare[0]}: {counts[rare[0]]} training images; {LEAST} are needed, raise --images or --times")
+        raise InputError(f"{rare[0]}: {counts[rare[0]]} training images; {LEAST} are needed: raise --images or --times")
     model = train(replace(params.baseline, seed=options.seed), data, params.compute).model
     test = np.flatnonzero([image.split == TEST for image in images])
     scores = predict(model, drawn, rows=test)

@@ -1,4 +1,4 @@
-"""Is the phantom hard enough, and hard for want of data? The plain baseline, then with 30 times the tail images.
+"""Is the phantom hard enough, and is lack of data the reason? The baseline, also with 30 times the tail images.
 
     PYTHONPATH=src python -m benchmarks.phantom_difficulty [--seeds 0 1 ...] [--times 30]
 
@@ -33,7 +33,7 @@ COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_difficulty"
 
 
 def pixels(image: Image, params: Params) -> np.ndarray:
-    """What the cache would hold: uint8 [S, S]."""
+    """The image as the cache would hold it: uint8 [S, S]."""
     film, _ = render(image.view, params.dataset.phantom.size)
     window = window_to_uint8(film, params.images.window_low, params.images.window_high)
     return resize_square(window, params.images.classifier_size, params.images.resize)
@@ -64,7 +64,7 @@ def measured_ap(images: list[Image], drawn: np.ndarray, params: Params) -> np.nd
 
 
 def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
-    """AP with the training set as it is and with `times` the tail images: one row a finding."""
+    """AP with the training set as it is and with `times` the tail images: one row per finding."""
     phantom = params.dataset.phantom
     images = [image for image in draw_population(seed, phantom) if image.spoiled is None]
     more = more_tail_images(seed, phantom.train_images, times)
@@ -73,7 +73,7 @@ def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images + more, chunksize=16)))
     params = replace(params, baseline=replace(params.baseline, seed=seed))
     baseline = measured_ap(images, drawn[: len(images)], params)
-    # As many steps on more images: what is gained is gained by data, not by longer training
+    # The same number of steps on more images: any gain comes from the data, not from longer training
     epochs = max(1, round(params.baseline.epochs * training / (training + len(more))))
     params = replace(params, baseline=replace(params.baseline, epochs=epochs))
     enriched = measured_ap(images + more, drawn, params)
@@ -84,7 +84,7 @@ def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--times", type=int, default=30, help="how many times the tail's training images")
+    parser.add_argument("--times", type=int, default=30, help="factor for the number of tail training images")
     parser.add_argument("--params", default="params.yaml")
     options = parser.parse_args()
     params = load_params(options.params)

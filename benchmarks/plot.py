@@ -1,7 +1,7 @@
 """A picture of the results of the speed benchmarks, for docs/performance.md; benchmarks.table draws it.
 
-Left, how far each ratio is from its target, so that every bar to the right of 1 holds whichever way is better; right,
-the share of the floor's speed that is reached, where a floor is known.
+Left, how far each ratio is from its target: a bar to the right of 1 holds, whichever direction is better. Right, the
+share of the floor's speed that is reached, where a floor is known.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def beyond(row: dict[str, Any]) -> float:
 
 
 def share_of_floor(row: dict[str, Any]) -> float | None:
-    """Speed of ours over the floor's; None without a floor."""
+    """Our speed over the floor's; None without a floor."""
     if not row["floor"]:
         return None
     return row["ours"] / row["floor"] if row["better"] == "higher" else row["floor"] / row["ours"]

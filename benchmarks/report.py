@@ -1,4 +1,4 @@
-"""The file every benchmark leaves: machine, commit, and one row a question with its target."""
+"""The file that every benchmark writes: machine, commit, and one row per question with its target."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ Row = dict[str, object]
 
 
 def result_row(question: str, value: float, low: float, high: float, unit: str, command: str) -> Row:
-    """A value that shall lie between `low` and `high`; a `high` of 1 or more means the more the better."""
+    """A value that must lie between `low` and `high`; with a `high` of 1 or more, a higher value is better."""
     return {
         "question": question,
         "ours": round(float(value), 4),
@@ -31,7 +31,7 @@ def result_row(question: str, value: float, low: float, high: float, unit: str, 
 
 
 def ratio_row(question: str, ours: float, peer: float, least: float, unit: str, command: str) -> Row:
-    """A value that shall be at least `least` times its peer."""
+    """A value that must be at least `least` times its peer's."""
     ratio = float(ours) / float(peer)
     return {
         "question": question,
@@ -62,8 +62,8 @@ def speed_row(
     """A cost (at most `most`) or a rate (at least `least`) as a multiple of its peer's, round by round.
 
     Args:
-        ratios: one a round; the median counts, the quartiles are the spread.
-        floor: what no implementation of the same work goes below, in `unit`.
+        ratios: one per round; the median is compared with the target, the quartiles are the spread.
+        floor: the bound that no implementation of the same work can beat, in `unit`.
     """
     low, ratio, high = (float(v) for v in np.percentile(ratios, (25, 50, 75)))
     bound = least if most is None else most
@@ -84,7 +84,7 @@ def speed_row(
 
 
 def memory_row(question: str, peaks: Sequence[float], command: str) -> Row:
-    """Peak memory in MB of little and of much work: it may grow by a tenth."""
+    """Peak memory in MB of a small and of a ten times larger task: it may grow by a tenth."""
     few, many = peaks
     return speed_row(
         question, ours=many, peer=few, floor=None, unit="MB", ratios=[many / few], most=1.1, command=command
@@ -92,7 +92,7 @@ def memory_row(question: str, peaks: Sequence[float], command: str) -> Row:
 
 
 def skipped_row(question: str, reason: str, unit: str, target: str, better: str, command: str) -> Row:
-    """A question whose peer is not on this machine: nothing was measured, so nothing holds."""
+    """A question whose peer is not installed: nothing was measured, so the target does not hold."""
     return {
         "question": f"{question} (skipped: {reason})",
         "ours": None,
@@ -113,7 +113,7 @@ def _rounded(value: float) -> float:
 
 
 def print_rows(rows: list[Row]) -> None:
-    """The short table: ours, peer, floor, ratio with its quartiles, target."""
+    """Print a short table: ours, peer, floor, ratio with its quartiles, target."""
     print(f"{'ours':>9} {'peer':>9} {'floor':>9}  {'ratio (quartiles)':<24} {'':5} question")
     for row in rows:
         ours, peer, floor = ("-" if row[key] is None else f"{row[key]:g}" for key in ("ours", "peer", "floor"))
@@ -125,7 +125,7 @@ def print_rows(rows: list[Row]) -> None:
 
 
 def write_results(path: Path, rows: list[Row], accelerator: str | None = None) -> None:
-    """Write the rows with the machine and the commit of the code that was measured."""
+    """Write the rows with the machine and the commit of the measured code."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
     if accelerator is not None:
         machine = f"{accelerator}, {machine}"

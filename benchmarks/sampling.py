@@ -1,11 +1,11 @@
-"""Drawing images: what the loop adds to its U-Net calls, and images/s against diffusers' pipeline.
+"""Drawing images: the overhead of the loop beside its U-Net calls, and images/s against diffusers' pipeline.
 
     PYTHONPATH=src python -m benchmarks.sampling [--kid 0]
 
 The base generator of the repository draws with both; the pipeline as RoentGen-v2 is run (PNDM, 75 steps, guidance 3),
 ours as params.yaml says. The floor is our number of U-Net calls and the autoencoder, without a loop around them.
 `--kid N` also draws N images with each and compares them with real phantoms: squared kernel distance (KID's cubic
-kernel and unbiased estimator) on the features of the independent detector, for want of Inception's weights. CPU time.
+kernel and unbiased estimator) on the features of the independent detector instead of Inception's. CPU time.
 """
 
 import argparse
@@ -78,13 +78,13 @@ class Drawing:
         both = torch.cat([self.negative, self.positive])
         for step in range(self.params.steps):
             guided = is_guided(step, self.params)
-            seen, told = (torch.cat([latents, latents]), both) if guided else (latents, self.positive)
-            self.ours.unet(seen, torch.tensor(500), encoder_hidden_states=told, return_dict=False)
+            seen, prompts = (torch.cat([latents, latents]), both) if guided else (latents, self.positive)
+            self.ours.unet(seen, torch.tensor(500), encoder_hidden_states=prompts, return_dict=False)
         self.ours.vae.decode(latents, return_dict=False)
 
 
 def overhead(drawing: Drawing, rounds: int) -> Row:
-    """Seconds of a drawing that are not its network's, over those that are the U-Net's: both within one drawing."""
+    """Seconds of a drawing without the autoencoder, over the seconds of its U-Net calls, both of the same drawing."""
     inside = {"unet": 0.0, "vae": 0.0}
     calls = {"unet": drawing.ours.unet.forward, "vae": drawing.ours.vae.decode}
 
@@ -150,7 +150,7 @@ def kernel_distance(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def quality(drawing: Drawing, params: Params, images: int) -> Row:
-    """Distances of both to real phantoms, resampled: the quartiles say how far chance alone moves the ratio."""
+    """Distances of both to real phantoms, resampled: the quartiles show how far chance alone moves the ratio."""
     judge = Classifier.load(params.audit.detector or "data/assets/phantom_detector")
     population = draw_population(params.dataset.seed, replace(params.dataset.phantom, train_images=40))
     real = [image for image in population if image.split == TEST and image.spoiled is None][: 2 * images]
@@ -181,7 +181,7 @@ def quality(drawing: Drawing, params: Params, images: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kid", type=int, default=0, help="images to draw with each for the distance to real ones")
+    parser.add_argument("--kid", type=int, default=0, help="images to draw with each, to compare with real ones")
     options = parser.parse_args()
     params = load_params("params.yaml")
     torch.set_num_threads(params.compute.threads)

@@ -1,10 +1,10 @@
-"""Does the cost grow no faster than the work? Exponents from N to 10 N, and memory with ten times the images.
+"""Does the cost grow in proportion to the work? Exponents from N to 10 N, and memory with ten times the images.
 
     PYTHONPATH=src python -m benchmarks.scaling
 
-The exponent is log10 of the ratio of the times; 1 is proportional, below 1 a fixed part is still to be paid off. The
-floor of each is 1. `ours` and `peer` are the seconds at 10 N and at N. CPU time of all threads. The audit's samples are
-as many at both; its real images grow.
+The exponent is log10 of the ratio of the times: 1 is proportional; below 1, a fixed cost still dominates a part. `ours`
+and `peer` are the seconds at 10 N and at N. CPU time of all threads. In the audit only the number of real images grows,
+not that of the samples.
 """
 
 import subprocess
@@ -123,7 +123,7 @@ def one_epoch(folder: Path, images: int) -> None:
 
 
 def audit(folder: Path, images: int) -> None:
-    """What the audit does with every real image: look at it, and compare the samples with it."""
+    """What the audit does with every real image: measure it, and compare the samples with it."""
     judge = Classifier.load("data/assets/phantom_detector")
     real = measure(judge, stored(folder, images))
     samples = real.of(np.arange(SAMPLES))

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src python -m benchmarks.start_up
 
-The stages up to the graph need no torch and must not load it. The floor is an interpreter that loads pandas with Arrow,
-which every one of them reads and writes tables with. CPU time of a process that imports the stage's script.
+The stages up to the graph do not need torch and must not load it. The floor is an interpreter that loads pandas with
+Arrow, which all of them need for tables. CPU time of a process that imports the stage's script.
 """
 
 import subprocess

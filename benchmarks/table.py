@@ -13,11 +13,11 @@ from trcgl.runtime.files import read_json, replace_between
 DOCUMENT = Path("docs/performance.md")
 RESULTS = Path("benchmarks/results")
 WITH_PEERS_CODE = ("authors", "diffusers_lora")
-"""Benchmarks that need a folder of a peer's code, which `python -m benchmarks` cannot know."""
+"""Benchmarks that need a peer's code, whose place `python -m benchmarks` cannot know."""
 
 
 def lines_of(name: str) -> list[str]:
-    """The rows of one benchmark, or a line that says it has not been run."""
+    """The rows of one benchmark, or a line saying that it has not been run."""
     path = RESULTS / f"{name}.json"
     if not path.exists():
         return [f"| {name}: not run | | | | | | |"]
@@ -37,7 +37,7 @@ def lines_of(name: str) -> list[str]:
 
 
 def gpu_lines() -> list[str]:
-    """The rows that were measured on a GPU: other figures count there."""
+    """The rows that were measured on a GPU, which have other columns."""
     lines = []
     for row in read_json(RESULTS / "gpu.json")["rows"]:
         cells = [f"{row['question']} ({row['unit']})", f"{row['ours']:g}"]

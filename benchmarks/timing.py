@@ -1,8 +1,8 @@
-"""Time rivals side by side on a machine that others use too.
+"""Time rivals side by side on a machine that others use as well.
 
-Rivals take turns (A B A B ...), so that what slows the machine slows all of them; every round gives one ratio, and the
-median of the ratios is reported with the spread of its middle half. CPU time, of all threads and finished child
-processes, leaves out the waiting for other people's work; where waiting is the question, wall time is asked for.
+Rivals take turns (A B A B ...), so that whatever slows the machine slows all of them. Every round gives one ratio; the
+median is reported with the quartiles. CPU time, of all threads and finished child processes, excludes waiting for other
+programs; where waiting is the question, wall time is measured.
 """
 
 import gc
@@ -43,18 +43,18 @@ class Rounds:
         return float(np.median(self.seconds[name]))
 
     def ratios(self, name: str, peer: str) -> np.ndarray:
-        """Seconds of `name` for one of `peer`, round by round."""
+        """Seconds of `name` divided by those of `peer`, per round."""
         return self.seconds[name] / self.seconds[peer]
 
 
 def take_turns(
     rivals: Mapping[str, Callable[[], object]], *, rounds: int = 7, clock: Clock = cpu_seconds, warm_up: bool = True
 ) -> Rounds:
-    """Run every rival once a round."""
+    """Run every rival once per round."""
     if warm_up:
         for run in rivals.values():
             run()
-    # What one rival has imported must not make the garbage collector slower for another
+    # What one rival has imported must not slow the garbage collector down for another
     gc.collect()
     gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in rivals}

@@ -3,7 +3,7 @@
     PYTHONPATH=src python -m benchmarks.training_reads
 
 Ours: random rows from memory-mapped shards, augmented as a batch, normalised. The peer decodes the 2,500 px file of an
-item and resizes it, without augmentation. The floor is to copy the rows out of the shards. CPU time of all threads.
+item and resizes it, without augmentation. The floor is copying the rows out of the shards. CPU time of all threads.
 """
 
 import tempfile
@@ -43,7 +43,7 @@ def random_batches(size: int) -> list[np.ndarray]:
 
 
 def ready(images: StoredPixels, rows: np.ndarray, augment: Augmentation, seed: int) -> torch.Tensor:
-    """What the trainer makes of the rows before the backbone sees them."""
+    """What the trainer makes of the rows before they enter the backbone."""
     batch = torch.from_numpy(images[rows]).unsqueeze(1)
     return (augment(batch.float() / 255.0, seed) - 0.5) / 0.25
 
@@ -80,7 +80,7 @@ def reads(folder: Path, size: int, augment: Augmentation, rounds: int) -> Row:
 
 
 def waiting(folder: Path, augment: Augmentation, rounds: int) -> Row:
-    """The trainer's loop with the default's network: the share of the time that the next batch is not there yet."""
+    """The trainer's loop with the default's network: the share of its time spent waiting for the next batch."""
     params, size = load_params("params.yaml"), 64
     images = stored(folder / "small", size)
     names = tuple(f"finding {i}" for i in range(20))

@@ -57,13 +57,13 @@ def test_a_benchmark_that_was_not_run_is_said_to_be(tmp_path: Path, monkeypatch:
     assert lines_of("cache") == ["| cache: not run | | | | | | |"]
 
 
-def test_a_rate_is_told_beside_the_ceiling():
+def test_a_rate_is_given_beside_the_ceiling():
     row = rate_row("q", rate=100, flops=2e9, ceiling=1e12, floor=120, waited=0.0123)
     assert (row["teraflops"], row["share_of_ceiling"], row["data_wait"]) == (0.2, 0.2, 0.0123)
     assert set(row) >= KEYS
 
 
-def test_operations_are_two_a_multiply_add():
+def test_operations_are_two_per_multiply_add():
     left, right = torch.ones(3, 5), torch.ones(5, 7)
     assert operations(lambda: left @ right) == 2 * 3 * 5 * 7
 
