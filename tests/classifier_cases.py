@@ -1,4 +1,4 @@
-"""A picture set that a tiny network can learn, and parameters small enough for seconds."""
+"""Images that a tiny network can learn, and parameters small enough for seconds."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def classifier_params(**changes: Any) -> ClassifierParams:
 
 
 def with_synthetic(data: TrainingData, count: int) -> TrainingData:
-    """The last `count` training images called synthetic: the rare ones drawn for 'rare', the others for 'left'."""
+    """The last `count` training images declared synthetic: the rare ones drawn for 'rare', the others for 'left'."""
     rows = data.train[-count:]
     target = np.where(data.targets[rows, 2] == 1, 2, 1)
     changed = {"train": data.train[:-count], "synthetic": rows, "synthetic_target": target}
@@ -86,7 +86,7 @@ def with_synthetic(data: TrainingData, count: int) -> TrainingData:
 
 
 def separable(count: int = 160, size: int = 32) -> TrainingData:
-    """Bars and a disc on noise; 3 in 4 images are training, the last quarter validation."""
+    """Bars and a square on noise; the first three quarters are for training, the last for validation."""
     rng = np.random.default_rng(0)
     targets = (rng.random((count, 3)) < [0.5, 0.4, 0.15]).astype(np.float32)
     images = rng.integers(40, 80, (count, size, size))

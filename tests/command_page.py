@@ -1,4 +1,4 @@
-"""The page of commands from the commands themselves; `python -m tests.command_page --write` renews it."""
+"""The page of commands, generated from the commands; `python -m tests.command_page --write` renews it."""
 
 import sys
 
@@ -10,7 +10,7 @@ PAGE = ROOT / "docs/reference/commands.md"
 
 
 def commands() -> str:
-    """A section a command: what it does, its arguments in a table, an example."""
+    """One section per command: what it does, its arguments in a table, an example."""
     parts = []
     for name, command in COMMANDS.items():
         rows = "".join(_row(argument) for argument in command.arguments)

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-# Before any library is imported, here and in what the tests start. A test that is about threads sets its own number.
-# PASSIVE: a thread that waits actively would take the core of the other process.
+# Before any library is imported, here and in processes that the tests start. Tests of threads set their own number.
+# PASSIVE: an actively waiting thread would take the other process's core.
 os.environ |= {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -15,5 +15,5 @@ os.environ |= {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """So that no process has a long file left when the others are done."""
+    """Slow tests first, so that no process still has a long file when the others are done."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

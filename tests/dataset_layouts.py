@@ -1,4 +1,4 @@
-"""Tiny synthetic copies of the data sets' layouts: folders, file names, label files, kinds of images as published."""
+"""Tiny synthetic copies of the data sets as published: folders, file names, label files, image formats."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -40,13 +40,13 @@ Label = int | None
 
 @dataclass
 class Layout:
-    """Where a copy lies, and what is true of it.
+    """Where a copy lies, and its true labels.
 
     Attributes:
         images, labels: values for `dataset.images` and `dataset.labels`.
-        truth: image -> finding -> 1, 0 or None (unknown), of images that should be used.
-        splits: image -> split, of images of which the data set tells it.
-        rejected: reason -> rows.
+        truth: image -> finding -> 1, 0 or None (unknown), for images that should be used.
+        splits: image -> split, for images whose split the data set states.
+        rejected: reason -> number of rows.
     """
 
     images: Path
@@ -57,7 +57,7 @@ class Layout:
 
 
 def write_picture(path: Path, number: int, bits: int = 8) -> None:
-    """Noise, in the kind of file that the suffix says."""
+    """Write noise in the format of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(number).integers(0, 2**bits, (SIDE, SIDE + number % 3))
     pixels = pixels.astype(np.uint8 if bits == 8 else np.uint16)
@@ -84,7 +84,7 @@ def write_dicom(path: Path, pixels: np.ndarray) -> None:
 
 
 def invented(findings: Sequence[str], normal: str | None, number: int) -> dict[str, Label]:
-    """1 or 0 of each finding; each is in a fifth of the images at least once, and one image in four is normal."""
+    """1 or 0 per finding: each one is in at least about a fifth of the images; one image in four is normal."""
     if number % 4 == 3:
         present = {normal}
     else:
@@ -172,13 +172,13 @@ def chexpert(root: Path) -> Layout:
             "AP/PA": ("AP", "PA")[number % 2],
         }
         normal = labels["No Finding"] == 1
-        # As the labeller leaves it: 1 and 0 where the report says so, -1 where it doubts, blank where it is silent
-        told = {name: ("1.0" if labels[name] else ("0.0", "-1.0", "")[i % 3]) for i, name in enumerate(findings)}
-        told["No Finding"] = "1.0" if normal else ""
+        # As the labeller writes it: 1 or 0 where the report says so, -1 where it is uncertain, blank where it is silent
+        stated = {name: ("1.0" if labels[name] else ("0.0", "-1.0", "")[i % 3]) for i, name in enumerate(findings)}
+        stated["No Finding"] = "1.0" if normal else ""
         if normal:
-            told = {name: "" if text == "-1.0" else text for name, text in told.items()}
-        rows.append(about | told)
-        codes: dict[str, Label] = {name: {"1.0": 1, "0.0": 0}.get(text) for name, text in told.items()}
+            stated = {name: "" if text == "-1.0" else text for name, text in stated.items()}
+        rows.append(about | stated)
+        codes: dict[str, Label] = {name: {"1.0": 1, "0.0": 0}.get(text) for name, text in stated.items()}
         if normal:
             codes |= {name: 0 for name in findings if name not in ("No Finding", "Support Devices")}
         layout.truth[f"{patient}_study{number % 2 + 1}_{view}"] = {n: v for n, v in codes.items() if n != "No Finding"}
@@ -226,7 +226,7 @@ def vindr(root: Path) -> Layout:
             testing.append({"image_id": name} | agreed)
             layout.splits[f"{name}.dicom"] = "test"
         else:
-            # One reader of three sees it the other way round in every finding
+            # One of three readers contradicts the others in every finding
             dissent = {finding: str(1 - int(value)) for finding, value in agreed.items()}
             readings = [agreed, agreed, dissent]
             training += [{"image_id": name, "rad_id": f"R{9 - i}"} | readings[(i + number) % 3] for i in range(3)]
@@ -247,10 +247,10 @@ def folder(root: Path) -> Layout:
         name = (f"a/{number}.png", f"b/{number}.jpg", f"{number}.dicom")[number % 3]
         write_picture(layout.images / name, number, bits=16 if name.endswith("dicom") else 8)
         split = ("train", "train", "validation", "test")[(number // 2) % 4]
-        told = {finding: str(value) for finding, value in values.items()}
+        stated = {finding: str(value) for finding, value in values.items()}
         if number % 6 == 1:
-            told["drain"], values["drain"] = (("-1", ""))[number % 12 == 1], None
-        rows.append({"image": name, "patient": f"P{number // 2}", "split": split, "projection": "PA"} | told)
+            stated["drain"], values["drain"] = (("-1", ""))[number % 12 == 1], None
+        rows.append({"image": name, "patient": f"P{number // 2}", "split": split, "projection": "PA"} | stated)
         image = name.replace("/", "_")
         layout.truth[image] = values
         layout.splits[image] = "val" if split == "validation" else split

@@ -83,7 +83,7 @@ def write_images(folder: Path) -> ShardedImages:
 
 
 def label_table() -> pd.DataFrame:
-    """Labels of 0.png to 12.png, the last of which has no pixels."""
+    """Labels of 0.png to 12.png; the last one has no pixels."""
     return pd.DataFrame(
         {
             "image": [f"{i}.png" for i in range(13)],
@@ -102,7 +102,7 @@ def load(base: Path) -> Any:
 def run(
     folder: Path, rows: TrainingRows, images: ShardedImages, journal: Journal | None = None, **changes: Any
 ) -> Path:
-    """Fine-tune into `folder`, on a tiny base if `changes` name none."""
+    """Fine-tune into `folder`, on a tiny base unless `changes` has one."""
     changes.setdefault("base", str(shared_base()))
     folder.mkdir(parents=True)
     held_out = labelled_rows(label_table(), CLASSES, list(images.index["image"]), "val")

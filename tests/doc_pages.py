@@ -25,7 +25,7 @@ class Block:
     Attributes:
         line: number of its first line in the page.
         language: what the fence says; empty for an indented block.
-        reason: why it is not run; None if it is, empty if a marker gives none.
+        reason: why it is not run; None if it is run, empty if the marker gives no reason.
     """
 
     line: int

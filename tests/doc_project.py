@@ -69,7 +69,7 @@ def shrink(preset: Path) -> None:
 
 
 def write_data_sets(data: Path) -> None:
-    """Tiny copies of the data sets, where docs/datasets says that they lie."""
+    """Tiny copies of the data sets, in the places that docs/datasets names."""
     places = {
         "padchest": "padchest", "nih": "nih", "cxrlt": "cxrlt", "chexpert": "CheXpert-v1.0",
         "mimic": "cxr-lt/1.1.0", "vindr": "vindr-cxr/1.0.0", "folder": "mine",
@@ -94,7 +94,7 @@ def write_data_sets(data: Path) -> None:
 
 
 def write_stand_ins(folder: Path, work: Path, data: Path) -> None:
-    """What the stand-ins of the stages leave: this repository's figures, an untrained classifier, a tiny generator."""
+    """What the stand-ins of the stages write: this repository's metrics, an untrained classifier, a tiny generator."""
     shutil.copytree(ROOT / "metrics", folder / "metrics", ignore=shutil.ignore_patterns("plots", "*.md", ".gitignore"))
     for name in ("baseline", "classifier"):
         save_model(folder / "data/models" / name, preparation=PREPARATION, class_names=FINDINGS)
@@ -122,7 +122,7 @@ def write_scans(project: Path) -> None:
 
 
 def link_environment(folder: Path) -> None:
-    """The environment that runs the tests as the project's own, installed: `make` finds nothing to do there."""
+    """The environment of the tests as the project's own, marked as installed so that `make` has nothing to do."""
     (folder / "bin").mkdir(parents=True)
     here = Path(sys.prefix)
     for source in [*here.iterdir(), *(here / "bin").iterdir()]:
@@ -153,7 +153,7 @@ def s3_server() -> Iterator[str]:
 
 
 def run_block(project: Path, language: str, text: str, server: str) -> subprocess.CompletedProcess[str]:
-    """Run a block in the project; a shell shows each command before it runs and stops at the first that fails.
+    """Run a block in the project; a shell prints each command before running it and stops at the first failure.
 
     `server` stands for the pages' http://s3.example.org.
     """
@@ -166,7 +166,7 @@ def run_block(project: Path, language: str, text: str, server: str) -> subproces
     env |= {
         "PATH": f"{project}/.venv/bin{os.pathsep}{env['PATH']}",
         "PYTHONPATH": str(project / "src"),
-        # Should `make` want to install all the same, nothing may reach the environment that runs the tests
+        # Even if `make` installs something, it must not reach the environment of the tests
         "PIP_DRY_RUN": "1",
     }
     return subprocess.run(

@@ -18,10 +18,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("diffusion/pretraining", "report", "inference", "doctor", "setup"),
     ("cli.py",),
 )
-"""The rooms from the lowest to the highest: a room imports lower ones only."""
+"""The rooms from the lowest to the highest: a room imports only lower ones."""
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 IN_NO_LIST = {"runtime", "config.py"}
-"""How a stage behaves, and values that `params` tracks: no stage lists them."""
+"""Rooms that no stage lists: how a stage behaves, and values that `params` tracks."""
 
 
 def room_of(file: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""A small saved classifier, and image files of every kind that it reads."""
+"""The preparation of a small classifier, and image files of every kind that it reads."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def noise(seed: int, height: int = 50, width: int = 40, top: int = 4096) -> np.n
 
 
 def write_dicom(path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2") -> pydicom.Dataset:
-    """A radiograph of 12 stored bits with a window, and its dataset before it was written."""
+    """Write a radiograph of 12 stored bits with a window; returns its dataset."""
     dataset = pydicom.Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -38,7 +38,7 @@ def write_dicom(path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2"
 
 
 def mixed_folder(folder: Path) -> list[str]:
-    """Six readable images and two others in three kinds of files; the readable ones' names in order."""
+    """Six readable and two unreadable images, and two other files; returns the readable names in order."""
     (folder / "deep").mkdir(parents=True)
     Image.fromarray(noise(0)).save(folder / "b16.png")
     Image.fromarray(noise(1, top=256)).save(folder / "a8.PNG")

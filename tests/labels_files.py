@@ -9,7 +9,7 @@ import pandas as pd
 
 from trcgl.config import LabelsParams
 
-# As the files spell them: nameless and broken names included
+# As in the files, including empty and broken names
 PADCHEST_HEADER = """
 ,ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,ViewPosition_DICOM,Projection,
 MethodProjection,Pediatric,Modality_DICOM,Manufacturer_DICOM,PhotometricInterpretation_DICOM,PixelRepresentation_DICOM,
@@ -27,7 +27,7 @@ NIH_2020_COLUMNS = NIH_2017_COLUMNS[:-1]
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:
-    """A CSV file; a row names the columns it fills."""
+    """Write a CSV file; a row gives values by column, and missing ones are empty."""
     columns = list(columns)
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)

@@ -1,7 +1,7 @@
-"""Stands in for a stage script where commands are what is tested: milliseconds, no model.
+"""Stands in for a stage script in tests of commands: milliseconds, no model.
 
-It refuses the parameters that the stage would refuse and leaves every output that dvc.yaml lists: what `stand_in/` has
-under the output's name, with the numbers of a JSON file moved by a hash of the parameters, or else that hash.
+It refuses the parameters that the stage would refuse and writes every output that dvc.yaml lists: a copy of what
+`stand_in/` has under that name, with the numbers of a JSON file scaled by a hash of the parameters, or else that hash.
 """
 
 import hashlib
@@ -37,15 +37,15 @@ def main() -> None:
             path.write_text(fingerprint)
         elif path.suffix == ".json":
             path.write_text(
-                json.dumps(moved(json.loads(made.read_text()), 1 - int(fingerprint[:4], 16) / 1e6), indent=2)
+                json.dumps(scaled(json.loads(made.read_text()), 1 - int(fingerprint[:4], 16) / 1e6), indent=2)
             )
         else:
             shutil.copy(made, path)
 
 
-def moved(value: Any, factor: float) -> Any:
+def scaled(value: Any, factor: float) -> Any:
     if isinstance(value, dict):
-        return {key: moved(inner, factor) for key, inner in value.items()}
+        return {key: scaled(inner, factor) for key, inner in value.items()}
     return value * factor if isinstance(value, float) else value
 
 

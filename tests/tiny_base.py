@@ -1,4 +1,4 @@
-"""Base generators of the stock classes that are built in a second: right in shape, and untrained."""
+"""Untrained base generators of the stock classes with the right shapes, built in a second."""
 
 import tempfile
 from functools import cache
@@ -18,7 +18,7 @@ SIZE = 16
 
 @cache
 def shared_base(size: int = SIZE) -> Path:
-    """One base for the tests of a process that do not care which."""
+    """One base per process, for tests that need any."""
     return tiny_base(Path(tempfile.mkdtemp(prefix="tiny-base-")), "v_prediction", size)
 
 

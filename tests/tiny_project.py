@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
     "dataset.phantom.test_images": 24,
     "dataset.phantom.validation_tail_positives": 3,
     "dataset.phantom.test_tail_positives": 4,
-    # At this scale one image is more than a hundredth: tail findings are listed instead of cut off
+    # At this scale one image is more than a hundredth, so the limit of the tail is raised
     "labels.min_positives": 1,
     "labels.tail_below": 0.05,
     "images.classifier_size": 32,
@@ -88,13 +88,13 @@ def copy_project(folder: Path, values: dict[str, Any] | None = None) -> Path:
 
 
 def copy_studies(project: Path) -> Path:
-    """The committed files of the studies, not what their runs left."""
+    """The committed files of the studies, without what their runs wrote."""
     left = shutil.ignore_patterns("tmp", "cache", ".resume", "logs", "runs", "data", "base", "dvc.lock", "__pycache__")
     return shutil.copytree(STUDIES, project / "studies", symlinks=True, ignore=left)
 
 
 def stand_in_stages(folder: Path) -> None:
-    """Where what the stages compute is not asked: scripts that leave their outputs in milliseconds."""
+    """Replace the stages by scripts that write their outputs in milliseconds, where results do not matter."""
     for script in (folder / "stages").glob("*.py"):
         shutil.copy(ROOT / "tests/stand_in_stage.py", script)
 
@@ -105,7 +105,7 @@ def commit(folder: Path, message: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """As a user's: this interpreter's programs first on the path, nothing of a run around this one."""
+    """Like a user's: this interpreter's programs first on the path, and no variables of an outer run."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     return env

@@ -1,7 +1,7 @@
-"""Two fresh clones of the last commit come to the same bits: `python -m tests.two_clones`; some minutes.
+"""Two fresh clones of the last commit must give the same bits: `python -m tests.two_clones`; takes some minutes.
 
 Each has a DVC cache of its own, so that nothing but the code, the parameters (the tests' tiny ones) and the machine is
-shared. Exit code 1, and a line an out, where the hashes in dvc.lock differ.
+shared. Exit code 1 and one line per out if hashes in dvc.lock differ.
 """
 
 import sys
@@ -15,10 +15,10 @@ from tests.tiny_project import TINY, run, set_params
 
 
 def fresh_clone(folder: Path, values: dict[str, Any]) -> Path:
-    """What git has, with other parameters and an empty cache."""
+    """A clone with other parameters and an empty cache."""
     run(folder.parent, "git", "clone", "--quiet", str(ROOT), folder.name)
     set_params(folder / "params.yaml", values)
-    # Whatever cache the user's own settings name: a result found there would prove nothing
+    # Not the cache of the user's own settings: a result found there would prove nothing
     (folder / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
     return folder
 
@@ -30,7 +30,7 @@ def main() -> int:
         different = differences(first, other)
     assert list(first.seconds) == list(second.seconds), "both run every stage"
     for path in different:
-        print(f"{path}: other bits in each clone")
+        print(f"{path}: differs between the clones")
     same = len(first.hashes) - len(different)
     print(f"{same} of {len(first.hashes)} outs of {len(first.seconds)} stages are the same in two clones")
     return 1 if different else 0

@@ -1,1 +1,1 @@
-"""Harnesses that disturb the project on purpose: kills, signals, full disks, damaged files."""
+"""Harnesses that disturb the pipeline on purpose: kills, signals, full disks, damaged files."""

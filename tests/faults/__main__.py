@@ -1,9 +1,9 @@
 """Disturb the pipeline many times: `python -m tests.faults --kills 25`; about two minutes for five kills.
 
-With tiny parameters; `--default` instead takes the shipped ones, half an hour on two cores: one fresh clone of the last
-commit is left alone, in another each stage is killed once, and both must come to the same bits.
+It uses tiny parameters; `--default` takes the shipped ones instead, half an hour on two cores: of two fresh clones of
+the last commit one runs undisturbed, in the other each stage is killed once, and both must end with the same bits.
 
-Exit code 1 when an out differs from the quiet run, or a disturbed project cannot be finished.
+Exit code 1 if an out differs from the quiet run, or a disturbed project cannot be finished.
 """
 
 import argparse
@@ -36,11 +36,11 @@ from tests.two_clones import fresh_clone
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=25, help="SIGKILLs of the running stage with all its processes")
-    parser.add_argument("--terms", type=int, default=5, help="likewise SIGTERM, which a stage may answer")
+    parser.add_argument("--terms", type=int, default=5, help="SIGTERMs, which a stage may handle")
     parser.add_argument("--full-disks", type=int, default=5, help="runs on a disk that is too small, then made larger")
-    parser.add_argument("--a-round", type=int, default=5, help="signals before a run is left to finish")
+    parser.add_argument("--per-round", type=int, default=5, help="signals before a run is left to finish")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--default", action="store_true", help="the shipped parameters, every stage killed once")
+    parser.add_argument("--default", action="store_true", help="with the shipped parameters, each stage killed once")
     options = parser.parse_args()
     if options.default:
         with tempfile.TemporaryDirectory() as name:
@@ -55,14 +55,14 @@ def main() -> int:
         print(f"quiet run: {len(quiet.hashes)} outs; seconds: {said}", flush=True)
         size = sum(path.stat().st_size for path in project.rglob("*") if path.is_file()) / 2**20
         shutil.rmtree(project)
-        good = _signals(start, quiet, options.kills, options.a_round, options.seed, signal.SIGKILL)
-        good &= _signals(start, quiet, options.terms, options.a_round, options.seed + 1000, signal.SIGTERM)
+        good = _signals(start, quiet, options.kills, options.per_round, options.seed, signal.SIGKILL)
+        good &= _signals(start, quiet, options.terms, options.per_round, options.seed + 1000, signal.SIGTERM)
         good &= _full_disks(start, quiet, options.full_disks, size, options.seed + 2000)
     return 0 if good else 1
 
 
 def _every_stage(folder: Path, seed: int) -> bool:
-    """Two clones with the shipped parameters, in one of which each stage is killed once, at a drawn moment."""
+    """Two clones with the shipped parameters; in one, each stage is killed once, at a random moment."""
     left_alone, disturbed = (fresh_clone(folder / name, {}) for name in ("left-alone", "disturbed"))
     quiet = run_quietly(left_alone)
     print(f"quiet run: {len(quiet.hashes)} outs, {sum(quiet.seconds.values()):.0f} s", flush=True)
@@ -70,9 +70,9 @@ def _every_stage(folder: Path, seed: int) -> bool:
 
 
 def kill_each_stage(project: Path, quiet: Quiet, seed: int) -> bool:
-    """Kill each stage once, at a drawn moment, then finish; whether every out is that of the quiet run.
+    """Kill each stage once, at a random moment, then finish; whether every out equals that of the quiet run.
 
-    Stages come in DVC's order, which is another in each run.
+    The order of the stages is DVC's, which differs between runs.
     """
     random = np.random.default_rng(seed)
     left = {stage: float(random.uniform(0.1, 0.8)) * seconds for stage, seconds in quiet.seconds.items()}
@@ -85,8 +85,8 @@ def kill_each_stage(project: Path, quiet: Quiet, seed: int) -> bool:
     return not different
 
 
-def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, number: signal.Signals) -> bool:
-    """Rounds of signals, until so many have hit; whether every out of every round is that of the quiet run."""
+def _signals(start: Path, quiet: Quiet, count: int, per_round: int, seed: int, number: signal.Signals) -> bool:
+    """Rounds of signals until `count` have hit; whether every out of every round equals that of the quiet run."""
     order, done, survived = list(quiet.seconds), 0, 0
     for attempt in itertools.count():
         if done == count:
@@ -94,8 +94,8 @@ def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, num
         project = start.parent / "disturbed"
         shutil.copytree(start, project, symlinks=True)
         hits = 0
-        for stage, delay in drawn_moments(quiet, min(a_round, count - done), seed + attempt):
-            # A stage that went on from its state may be done already: then the next one is hit
+        for stage, delay in drawn_moments(quiet, min(per_round, count - done), seed + attempt):
+            # A stage that continued from its state may be done already: then the next one is hit
             hit = disturb(project, dict.fromkeys(order[order.index(stage) :], delay), number)
             if hit is None:
                 print(f"{number.name} {stage} after {delay:.1f} s: over before", flush=True)
@@ -114,7 +114,7 @@ def _signals(start: Path, quiet: Quiet, count: int, a_round: int, seed: int, num
 
 
 def _full_disks(start: Path, quiet: Quiet, count: int, size: float, seed: int) -> bool:
-    """Runs on disks of random sizes below what is needed, then large enough; likewise."""
+    """Runs on disks of random sizes that are too small, then large enough; whether every out equals the quiet run's."""
     disk = start.parent / "disk"
     if not count:
         return True

@@ -1,8 +1,8 @@
-"""Feed rubbish to the image decoders and the label readers: `python -m tests.faults.fuzz --minutes 60`.
+"""Feed malformed files to the image decoders and label readers: `python -m tests.faults.fuzz --minutes 60`.
 
-Case k of a seed is always the same; `--first K --cases 1` repeats one. A case fails when anything but a result that
-the pipeline can use or the one-line exception comes out, when it takes over ten seconds of processor time, needs over
-`MEMORY` bytes, or kills its process. The file of a failed case is kept.
+Case k of a seed is always the same; `--first K --cases 1` repeats one. A case fails if it gives neither a result that
+the pipeline can use nor the one-line exception, takes over ten seconds of processor time, needs over `MEMORY` bytes, or
+kills its process. The file of a failed case is kept.
 """
 
 import argparse
@@ -39,10 +39,10 @@ def run_case(seed: int, number: int, folder: Path) -> str:
     """Run one case in `folder`.
 
     Returns:
-        What came out: "read", or the reason why not.
+        "read", or the reason why the file could not be read.
 
     Raises:
-        Exception: any other than those that the pipeline turns into a line or a counted record.
+        Exception: any that the pipeline does not turn into a line or a counted record.
     """
     random = np.random.default_rng([seed, number])
     if random.random() < 0.7:
@@ -55,7 +55,7 @@ def run_case(seed: int, number: int, folder: Path) -> str:
 
 
 def read_image(path: Path, content: bytes) -> str:
-    """What the stages scan_images and cache_images do with one file."""
+    """Read a file as the stages scan_images and cache_images do."""
     path.write_bytes(content)
     width, height = header_size(path)
     assert (width is None) == (height is None)
@@ -75,7 +75,7 @@ def read_image(path: Path, content: bytes) -> str:
 
 
 def read_labels(path: Path, content: bytes, kind: str) -> str:
-    """What parse_labels and the readers of smaller tables do with one file."""
+    """Read a file as parse_labels and the readers of smaller tables do."""
     path.write_bytes(content)
     try:
         if kind == "splits":
@@ -102,7 +102,7 @@ def _too_long(number: int, frame: FrameType | None) -> None:
 
 
 def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at: "Synchronized[int]") -> None:
-    """Run cases until the time is over; `at` tells the parent which one runs. Exit code 1: a case failed."""
+    """Run cases until the time is over; `at` holds the number of the running one. Exit code 1: a case failed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
     warnings.simplefilter("ignore")
@@ -117,7 +117,7 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
                 outcome = run_case(seed, number, folder)
                 if last is not None:
                     print(f"case {number}: {outcome}")
-            except Exception:  # Whatever it is, it is what the run looks for
+            except Exception:  # Any exception that gets here is a finding of the run
                 print(f"case {number} failed:\n{traceback.format_exc()}", flush=True)
                 for file in folder.glob("case*"):
                     file.replace(keep / f"{number}{file.suffix}")
@@ -141,7 +141,7 @@ def main() -> int:
     at, failed, until = context.Value("q", options.first), [], time.time() + 60 * options.minutes
     last = None if options.cases is None else options.first + options.cases
     while True:
-        # A process of its own: a decoder that crashes takes only this one along
+        # In its own process, which is all that a crashing decoder can kill
         process = context.Process(target=_work, args=(options.seed, at.value, last, until, options.keep, at))
         process.start()
         process.join()

@@ -1,7 +1,7 @@
-"""The real pipeline, disturbed in the middle of a stage and run again: every out must have the bits of a quiet run.
+"""The real pipeline, disturbed in the middle of a stage and run again: every out must equal that of a quiet run.
 
-A round starts from nothing, is disturbed several times (each time in a stage and at a moment drawn from a seed), and is
-then left to finish. What is compared are the hashes in dvc.lock, that is, what DVC found on disk and would share.
+A round starts from scratch, is disturbed several times (each time in a stage and at a moment drawn from a seed), and is
+then left to finish. The hashes in dvc.lock are compared, that is, what DVC found on disk and would share.
 """
 
 import os
@@ -39,7 +39,7 @@ class Quiet:
 
     Attributes:
         hashes: of every out in dvc.lock, by path.
-        seconds: of every stage, in the order they ran.
+        seconds: of every stage, in the order in which they ran.
     """
 
     hashes: dict[str, str]
@@ -47,7 +47,7 @@ class Quiet:
 
 
 def new_project(folder: Path) -> Path:
-    """A tiny project whose diffusion loop keeps its state at every chance, so that few steps are enough to hit one."""
+    """A tiny project whose diffusion loop saves its state after every step, so that few steps are enough."""
     project = copy_project(folder, PARAMS)
     loop = project / "src/trcgl/diffusion/finetuning/loop.py"
     text = loop.read_text()
@@ -57,12 +57,11 @@ def new_project(folder: Path) -> Path:
 
 
 @contextmanager
-def repro(project: Path, target: str | None = None) -> Iterator[subprocess.Popen[str]]:
-    """`dvc repro` in a process group of its own, which is gone when the block ends."""
+def repro(project: Path) -> Iterator[subprocess.Popen[str]]:
+    """`dvc repro` in its own process group, which is killed when the block ends."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    # One job for DVC's transfers: threads that hash and copy are not what is tested
-    command = ["dvc", "repro", *([target] if target else [])]
+    command = ["dvc", "repro"]
     process = subprocess.Popen(
         command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -85,8 +84,8 @@ def _stage_of(line: str) -> str | None:
     return line.split("'")[1] if line.startswith("Running stage '") else None
 
 
-def run_quietly(project: Path, target: str | None = None) -> Quiet:
-    """Run to the end; an error of any stage is an AssertionError with the output."""
+def run_quietly(project: Path) -> Quiet:
+    """Run to the end; if a stage fails, raise an AssertionError with the output."""
     began: list[tuple[str, float]] = []
     lines = []
     with repro(project, target) as process:
@@ -99,15 +98,15 @@ def run_quietly(project: Path, target: str | None = None) -> Quiet:
     if failed and mended_lock(project, lines):
         return run_quietly(project, target)
     assert not failed, "".join(lines[-40:])
-    ends = [*(moment for _, moment in began), time.monotonic()][1:]  # none where nothing was left to run
+    ends = [*(moment for _, moment in began), time.monotonic()][1:]  # empty if nothing was left to run
     seconds = {stage: end - start for (stage, start), end in zip(began, ends, strict=True)}
     return Quiet(lock_hashes(project), seconds)
 
 
 def mended_lock(project: Path, lines: Sequence[str]) -> bool:
-    """Whether DVC could not read its dvc.lock, which it writes in place: then the file is gone.
+    """Whether DVC could not read its dvc.lock; if so, the file is deleted.
 
-    A kill of DVC itself in that moment cuts it short. Outs of stages that have run come back from DVC's run cache.
+    DVC writes it in place, so a kill at that moment cuts it short. DVC's run cache restores outs of finished stages.
     """
     cut = any("dvc.lock' is invalid" in line or "dvc.lock' validation failed" in line for line in lines)
     if cut:
@@ -122,14 +121,12 @@ def lock_hashes(project: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def disturb(
-    project: Path, delays: Mapping[str, float], number: signal.Signals, target: str | None = None
-) -> tuple[str, str] | None:
-    """Run, and send a signal to the whole process group, some seconds after the first stage of `delays` began.
+def disturb(project: Path, delays: Mapping[str, float], number: signal.Signals) -> tuple[str, str] | None:
+    """Run, and signal the whole process group some seconds after the first stage in `delays` has begun.
 
     Returns:
-        That stage, which DVC chooses among those that may run, and what was printed after it began; None where the run
-        was over before the signal.
+        That stage, which DVC chooses among those that can run, and what was printed after it began; None if the run was
+        over before the signal.
     """
     with repro(project, target) as process:
         assert process.stdout is not None
@@ -145,7 +142,7 @@ def disturb(
             assert not failed, "".join(lines[-40:])
             return None
         try:
-            # What is printed meanwhile waits in the pipe: a stage prints little
+            # Meanwhile the output waits in the pipe, which is large enough for what a stage prints
             process.wait(timeout=delays[stage])
         except subprocess.TimeoutExpired:
             _signal_group(process, number)
@@ -158,7 +155,7 @@ def disturb(
 
 
 def drawn_moments(quiet: Quiet, count: int, seed: int, stages: Sequence[str] = LONG_STAGES) -> list[tuple[str, float]]:
-    """When to disturb: the stages in turn, in each at a moment of its quiet duration, in the order of the run."""
+    """When to disturb: the stages in turn, each at a random moment of its quiet duration, in the order of the run."""
     random = np.random.default_rng(seed)
     moments = [(stages[k % len(stages)], float(random.random())) for k in range(count)]
     order = list(quiet.seconds)
@@ -168,7 +165,7 @@ def drawn_moments(quiet: Quiet, count: int, seed: int, stages: Sequence[str] = L
 
 
 def differences(quiet: Quiet, project: Path) -> list[str]:
-    """The outs that are not those of the quiet run."""
+    """The outs that differ from those of the quiet run."""
     found = lock_hashes(project)
     assert found.keys() == quiet.hashes.keys(), found.keys() ^ quiet.hashes.keys()
     return [path for path, md5 in quiet.hashes.items() if found[path] != md5]
@@ -176,7 +173,7 @@ def differences(quiet: Quiet, project: Path) -> list[str]:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: float) -> Iterator[Path]:
-    """A file system of that size, in memory. Needs the right to mount."""
+    """A file system of that size in memory. Needs the right to mount."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 2**20)}", "tmpfs", folder], check=True)
     try:

@@ -1,4 +1,4 @@
-"""Image files and label tables of many kinds, and ways to spoil them; all from a random generator, so repeatable."""
+"""Image files and label tables of many kinds, and ways to spoil them; repeatable from a seeded generator."""
 
 import gzip
 import io
@@ -45,7 +45,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def interlaced_png(pixels: np.ndarray) -> bytes:
-    """Adam7, which neither Pillow nor OpenCV writes; uint8 or uint16 [H, W]."""
+    """An Adam7 PNG, which neither Pillow nor OpenCV can write; pixels: uint8 or uint16 [H, W]."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = b""
     for left, top, right_step, down_step in passes:
@@ -58,14 +58,14 @@ def interlaced_png(pixels: np.ndarray) -> bytes:
 
 
 def png_header(width: int, height: int, depth: int = 16, colour: int = 0) -> bytes:
-    """A PNG that promises a size and has next to no data."""
+    """A PNG that declares a size and has almost no data."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     end = _chunk(b"IDAT", zlib.compress(b"\0" * 64)) + _chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + end
 
 
 def dicom(random: Random, path: Path, **changes: object) -> bytes:
-    """A small radiograph, some of its tags replaced; None deletes a tag."""
+    """A small radiograph with some tags replaced; None removes a tag."""
     pixels = grey(random, 40, 48, 4095)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.1")
@@ -83,7 +83,7 @@ def dicom(random: Random, path: Path, **changes: object) -> bytes:
     pydicom.dcmwrite(handle, dataset, enforce_file_format=False, implicit_vr=False, little_endian=True)
     content = handle.getvalue()
     if "TransferSyntaxUID" in changes:
-        # Written as it is, whatever the file then claims to be; the group's length, told first, moves along
+        # Only the declared syntax changes, not the data; the length of its group, stated first, is corrected
         old, new = _syntax_element(ExplicitVRLittleEndian), _syntax_element(str(changes["TransferSyntaxUID"]))
         length = int.from_bytes(content[140:144], "little") + len(new) - len(old)
         content = content[:140] + length.to_bytes(4, "little") + content[144:].replace(old, new, 1)
@@ -91,7 +91,7 @@ def dicom(random: Random, path: Path, **changes: object) -> bytes:
 
 
 def _syntax_element(uid: str) -> bytes:
-    """Tag (0002,0010) with its length and value, filled up to an even one."""
+    """Tag (0002,0010) with its length and its value, padded to an even length."""
     value = uid.encode() + b"\0" * (len(uid) % 2)
     return b"\x02\0\x10\0UI" + len(value).to_bytes(2, "little") + value
 
@@ -143,7 +143,7 @@ def image_file(random: Random, path: Path) -> tuple[bytes, str]:
 
 
 def label_file(random: Random, path: Path) -> tuple[bytes, str]:
-    """A label table of one of the data sets, some of its values odd, and which reader it is for."""
+    """A label table of one of the data sets with some odd values, and the reader it is for."""
     count = int(random.integers(0, 12))
     kind = str(random.choice(["padchest", "nih", "cxrlt", "splits", "vocabulary", "class table"]))
     numbers = [int(number) for number in random.integers(0, 8, count)]
@@ -188,7 +188,7 @@ def label_file(random: Random, path: Path) -> tuple[bytes, str]:
 
 
 def spoil(random: Random, content: bytes) -> bytes:
-    """Nothing, or a few of: cut short, bytes changed, a stretch removed, repeated or zeroed, recoded, packed."""
+    """Up to three changes: cut short, bytes changed, added, removed, repeated or zeroed, re-encoded, compressed."""
     for _ in range(int(random.integers(0, 4))):
         where = int(random.integers(0, len(content) + 1))
         length = int(random.integers(1, 200))
