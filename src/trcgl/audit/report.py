@@ -10,8 +10,8 @@ from trcgl.metrics import nan_mean
 def audit_metrics(audit: Audit) -> dict[str, float | int]:
     """Counts over all samples, and means over the tail findings that have a value; NaN where none has.
 
-    detector_auc_ratio is the independent detector's AUC for the drawn samples, against images without the finding, over its
-    AUC for real images: 1 where samples show the finding as clearly as real images do.
+    detector_auc_ratio is the independent detector's AUC for drawn samples, against images without the finding, over
+    its AUC for real images: 1 where samples show the finding as clearly as real images do.
     """
     table = audit.per_class
     columns = ("drawn", "accepted", "kid", "ms_ssim", "detector_auc_real", "detector_auc_drawn", "detector_seen")
