@@ -57,11 +57,11 @@ def new_project(folder: Path) -> Path:
 
 
 @contextmanager
-def repro(project: Path) -> Iterator[subprocess.Popen[str]]:
+def repro(project: Path, target: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """`dvc repro` in its own process group, which is killed when the block ends."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "PYTHONPATH"))}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    command = ["dvc", "repro"]
+    command = ["dvc", "repro", *([target] if target else [])]
     process = subprocess.Popen(
         command, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -84,7 +84,7 @@ def _stage_of(line: str) -> str | None:
     return line.split("'")[1] if line.startswith("Running stage '") else None
 
 
-def run_quietly(project: Path) -> Quiet:
+def run_quietly(project: Path, target: str | None = None) -> Quiet:
     """Run to the end; if a stage fails, raise an AssertionError with the output."""
     began: list[tuple[str, float]] = []
     lines = []
@@ -121,7 +121,9 @@ def lock_hashes(project: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def disturb(project: Path, delays: Mapping[str, float], number: signal.Signals) -> tuple[str, str] | None:
+def disturb(
+    project: Path, delays: Mapping[str, float], number: signal.Signals, target: str | None = None
+) -> tuple[str, str] | None:
     """Run, and signal the whole process group some seconds after the first stage in `delays` has begun.
 
     Returns:
