@@ -41,7 +41,7 @@ class Range(TypedDict):
 
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt", "chexpert", "mimic", "vindr", "folder")
-"""How a label table is read: each has its adapter in trcgl.labels.adapters, the command line offers these names."""
+"""How a label table is read: each has its adapter, trcgl.labels.NAME, the command line offers these names."""
 LOSSES = ("bce", "focal", "asl", "distribution_balanced", "effective_number_margin", "ldam_drw", "logit_adjustment")
 CSRA_HEADS = (1, 2, 4, 6, 8)
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}

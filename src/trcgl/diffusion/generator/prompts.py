@@ -117,7 +117,7 @@ class PromptTokens(nn.Module):
     ) -> "PromptTokens":
         """Tokens that start around the empty text's last ones, as far apart as the entries of an embedding are.
 
-        Nearer to each other, the U-Net could not tell the findings apart by them: each was learned a hundred steps later.
+        Nearer to each other, the U-Net cannot tell the findings apart by them: each is learned a hundred steps later.
 
         Args:
             empty: E_empty, [tokens, width].

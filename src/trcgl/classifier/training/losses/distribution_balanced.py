@@ -29,7 +29,8 @@ class DistributionBalancedLoss(MultiLabelLoss):
     bound as the sum goes to 0, so every term has the largest weight, alpha + 1 (the authors' code divides by 0 and
     arrives there too). Unknown targets do not count as positives in that sum: they make an image heavier, never
     lighter. A class without positives is counted as if it had one. Shares are those of known targets. And we repeat
-    images by factors capped at a few times, not by class-aware sampling, so that r corrects for more repetition than there is.
+    images by factors capped at a few times, not by class-aware sampling, so that r corrects for more repetition than
+    there is.
 
     Args:
         counts: see ClassCounts.
