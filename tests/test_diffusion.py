@@ -51,7 +51,8 @@ from trcgl.diffusion.generator.prompts import (
 )
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
 from trcgl.diffusion.generator.saved import load_generator
-from trcgl.diffusion.pretraining.pretrain import build_autoencoder, pretrain, seeded, standardise_latents
+from trcgl.diffusion.pretraining.networks import build_autoencoder, seeded
+from trcgl.diffusion.pretraining.pretrain import pretrain, standardise_latents
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.diffusion.sampling.plan import plan_samples
 from trcgl.diffusion.sampling.sample import draw, use_solver
@@ -397,7 +398,7 @@ def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: Traini
 def base_weights(rows: TrainingRows, images: ShardedImages, journal: Journal) -> dict[str, Tensor]:
     """Of a base from nothing."""
     prompts = prompts_of(rows, PARAMS.prompt_template, PHRASES)
-    pipeline, _ = pretrain(
+    pipeline = pretrain(
         PARAMS, PRETRAIN, images=images, names=rows.images, prompts=prompts, phrases=list(PHRASES.values()),
         journal=journal, device=CPU, dtype=torch.float32,
     )  # fmt: skip

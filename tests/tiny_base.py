@@ -9,7 +9,7 @@ import diffusers
 
 from trcgl.diffusion.generator.base import no_library_bars
 from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline
-from trcgl.diffusion.pretraining.pretrain import build_autoencoder, build_text_encoder, build_unet, seeded
+from trcgl.diffusion.pretraining.networks import build_autoencoder, build_text_encoder, build_unet, seeded
 from trcgl.diffusion.pretraining.words import word_tokenizer
 
 stock: Any = diffusers

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from trcgl.classifier.network.model import ModelConfig
+from trcgl.evaluation.compare import OURS, REFERENCE
 
 
 def model_card(
@@ -24,34 +25,49 @@ def model_card(
         config: of the classifier.
         dataset: `dataset.name`.
     """
+    return "\n".join(
+        [
+            "# Model card: TRCGL-Net classifier",
+            "",
+            f"Multi-label classifier of {len(config.class_names)} findings in chest X-rays, trained on the data set "
+            f"`{dataset}`, on real images {_besides(config)}. Research use only: **not for diagnosis**.",
+            "",
+            "## Model",
+            "",
+            f"- Backbone `{config.backbone}`, head `{config.head}`, {config.image_size} px.",
+            "- Input: one grey image, percentile-windowed to 8 bit. Output: a probability and a threshold per finding, "
+            "and a map per finding.",
+            "",
+            "## Data",
+            "",
+            "Train, validation and test are disjoint by patient. Thresholds and the epoch were chosen on validation "
+            f"images; the numbers below are from {test_images} test images of {test_patients} patients, on which "
+            "nothing was chosen.",
+            "",
+            "## Results on the test split",
+            "",
+            *_means(metrics, len(config.class_names)),
+            "",
+            *_findings(per_class),
+            "",
+            "## Limits",
+            "",
+            "- Probabilities hold for the prevalence and devices of the training data; check them elsewhere.",
+            "- Labels may come from reports by text mining; errors in them are learned.",
+            "- Synthetic images are in the training part only; their audit is in metrics/synthetic_card.md.",
+            "",
+        ]
+    )
+
+
+def _means(metrics: dict[str, Any], findings: int) -> list[str]:
+    """Both models' means, their difference, and what the means leave out."""
     gain = metrics["gain"]
     keys = ["mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"]
-    lines = [
-        "# Model card: TRCGL-Net classifier",
-        "",
-        f"Multi-label classifier of {len(config.class_names)} findings in chest X-rays, trained on the data set "
-        f"`{dataset}`, on real images {_besides(config)}. Research use only: **not for diagnosis**.",
-        "",
-        "## Model",
-        "",
-        f"- Backbone `{config.backbone}`, head `{config.head}`, {config.image_size} px.",
-        "- Input: one grey image, percentile-windowed to 8 bit. Output: a probability and a threshold per finding, "
-        "and a map per finding.",
-        "",
-        "## Data",
-        "",
-        "Train, validation and test are disjoint by patient. Thresholds and the epoch were chosen on validation "
-        f"images; the numbers below are from {test_images} test images of {test_patients} patients, on which nothing "
-        "was chosen.",
-        "",
-        "## Results on the test split",
-        "",
+    return [
         f"| | {' | '.join(keys)} |",
         f"|---|{'---|' * len(keys)}",
-        *(
-            f"| {model} | {' | '.join(_number(metrics[model][key]) for key in keys)} |"
-            for model in ("baseline", "trcgl")
-        ),
+        *(f"| {model} | {' | '.join(_number(metrics[model][key]) for key in keys)} |" for model in (REFERENCE, OURS)),
         "",
         f"Paired difference to the baseline: mAP {_number(gain['mAP'], signed=True)}, tail mAP "
         f"{_number(gain['tail_mAP'], signed=True)} "
@@ -59,25 +75,18 @@ def model_card(
         f"{_number(gain['tail_mAP_high'], signed=True)}); one training seed, so the interval does not cover the "
         "variation between trainings.",
         "",
-        f"{metrics['scored_classes']} of {len(config.class_names)} findings have positives and negatives in the test "
+        f"{metrics['scored_classes']} of {findings} findings have positives and negatives in the test "
         "split; the others have no AP and are left out of the means. ECE is weighted back to the training prevalence.",
-        "",
-        "| finding | group | positives | AP | AUC | F1 | threshold |",
-        "|---|---|---|---|---|---|---|",
     ]
-    for row in per_class[per_class["model"] == "trcgl"].to_dict("records"):
+
+
+def _findings(per_class: pd.DataFrame) -> list[str]:
+    """Our model's table per finding."""
+    lines = ["| finding | group | positives | AP | AUC | F1 | threshold |", "|---|---|---|---|---|---|---|"]
+    for row in per_class[per_class["model"] == OURS].to_dict("records"):
         numbers = " | ".join(_number(row[key]) for key in ("AP", "AUC", "F1", "threshold"))
         lines.append(f"| {row['class']} | {row['group']} | {row['positives']} | {numbers} |")
-    lines += [
-        "",
-        "## Limits",
-        "",
-        "- Probabilities hold for the prevalence and devices of the training data; check them elsewhere.",
-        "- Labels may come from reports by text mining; errors in them are learned.",
-        "- Synthetic images are in the training part only; their audit is in metrics/synthetic_card.md.",
-        "",
-    ]
-    return "\n".join(lines)
+    return lines
 
 
 def _besides(config: ModelConfig) -> str:

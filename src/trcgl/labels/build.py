@@ -46,7 +46,8 @@ class Labels:
         folder = Path(folder)
         write_parquet(folder / "selected.parquet", self.selected)
         write_parquet(folder / "labels.parquet", self.labels)
-        write_json(folder / "classes.json", self.classes)
+        # A ratio of counts is the same on every machine
+        write_json(folder / "classes.json", self.classes, exact=True)
         write_parquet(folder / "rejected.parquet", self.rejected)
 
 

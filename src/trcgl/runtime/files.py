@@ -105,7 +105,8 @@ def write_json(path: str | Path, value: Any, *, exact: bool = False) -> None:
     """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it.
 
     Args:
-        exact: keep all digits, of numbers that were given or are rounded already. Others are rounded, see rounding.py.
+        exact: keep all digits, of numbers that are the same on every machine (given, counted, or rounded already).
+            Others are rounded, see rounding.py.
     """
     value = value if exact else rounded_values(value)
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -62,7 +62,7 @@ def _pretrain_folder(
     )
     journal = Journal(resume, writes=processes.index == 0)
     words = [prompt_text(settings.prompt_template, "", [], {}), *all_phrases(params.labels.vocabulary)]
-    pipeline, _ = pretrain(
+    pipeline = pretrain(
         settings, sizes, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
         phrases=words, journal=journal, device=device, dtype=dtype, processes=processes,
     )  # fmt: skip

@@ -5,12 +5,11 @@ Diffusion pipeline: grey images are three equal channels, prompts are words.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from torch import Tensor
 
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import DiffusionParams, PretrainParams
@@ -22,11 +21,10 @@ from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.generator.base import as_rgb, noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
-from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.pretraining.networks import assemble, build_autoencoder, check_sizes, seeded
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.numerics.processes import ALONE, Processes
-from trcgl.numerics.seeding import rng, seed_of
-from trcgl.runtime.errors import InputError
+from trcgl.numerics.seeding import rng
 
 KL_WEIGHT = 1e-6
 """Of the divergence summed over a latent against the error summed over its pixels, as in latent diffusion. Against the
@@ -34,85 +32,6 @@ mean error it would be ten thousand times as strong, and weak channels would fad
 CLIP_NORM = 1.0
 WARMUP = 0.05
 """Fraction of a phase's steps."""
-
-
-def seeded(build: Callable[[], nn.Module], *parts: str | int) -> Any:
-    """`build()` with initial weights that depend on `parts` alone; the global generator is put back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(*parts))
-        return build()
-
-
-def _groups(channels: Sequence[int]) -> int:
-    return math.gcd(8, *channels)
-
-
-def build_autoencoder(size: int, channels: Sequence[int], latent_channels: int) -> Any:
-    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide.
-
-    No attention in the middle, so that it can be trained on crops; residual branches start at zero, so that the first
-    steps learn the near-linear part.
-    """
-    levels = len(channels)
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=tuple(channels),
-        layers_per_block=1,
-        latent_channels=latent_channels,
-        norm_num_groups=_groups(channels),
-        sample_size=size,
-        scaling_factor=1.0,
-        mid_block_add_attention=False,
-    )
-    for name, parameter in vae.named_parameters():
-        if ".conv2." in name:
-            nn.init.zeros_(parameter)
-    return vae
-
-
-def build_text_encoder(tokenizer: Any, width: int, layers: int) -> CLIPTextModel:
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=max(1, width // 32),
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return CLIPTextModel(config)
-
-
-def build_unet(latent_side: int, latent_channels: int, channels: Sequence[int], width: int) -> Any:
-    """Attention to the text on every level but the finest, where it would cost more than everything else."""
-    deeper = len(channels) - 1
-    return UNet2DConditionModel(
-        sample_size=latent_side,
-        in_channels=latent_channels,
-        out_channels=latent_channels,
-        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deeper),
-        up_block_types=(*("CrossAttnUpBlock2D",) * deeper, "UpBlock2D"),
-        block_out_channels=tuple(channels),
-        layers_per_block=1,
-        cross_attention_dim=width,
-        attention_head_dim=4,
-        norm_num_groups=_groups(channels),
-    )
-
-
-def check_sizes(params: PretrainParams, size: int) -> None:
-    """Raise an InputError unless image and latent sizes divide as the levels need."""
-    for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
-        if len(channels) < 2 or min(channels) < 1:
-            raise InputError(f"{key}_channels: {list(channels)}; two or more positive numbers needed")
-    deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
-    if size % deepest:
-        raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
-    if params.text_width > 32 and params.text_width % 32:
-        raise InputError(f"text_width: {params.text_width}; above 32 it must be a multiple of 32")
 
 
 def pretrain(
@@ -127,7 +46,7 @@ def pretrain(
     device: torch.device,
     dtype: torch.dtype,
     processes: Processes = ALONE,
-) -> tuple[Any, LatentCache]:
+) -> Any:
     """Train the three networks.
 
     Args:
@@ -140,16 +59,15 @@ def pretrain(
         processes: who else trains them.
 
     Returns:
-        The pipeline, and the latents of the training images in it.
+        The pipeline.
 
     Raises:
         InputError: image size and levels do not fit, or a loss is not finite.
     """
     seed = params.seed
     check_sizes(sizes, images.size)
-    vae = seeded(
-        lambda: build_autoencoder(images.size, sizes.autoencoder_channels, sizes.latent_channels), seed, "autoencoder"
-    )
+    channels, latent = sizes.autoencoder_channels, sizes.latent_channels
+    vae = seeded(lambda: build_autoencoder(images.size, channels, latent), seed, "autoencoder")
     vae = vae.to(device, memory_format=torch.channels_last)
     _train_autoencoder(vae, sizes, seed, images, names, journal, dtype, processes)
     cache = LatentCache(vae, images)
@@ -159,26 +77,10 @@ def pretrain(
     standardise_latents(vae, mean, std)
     cache.standardise(mean, std)
 
-    tokenizer = word_tokenizer([*prompts, *phrases])
-    text_encoder = seeded(lambda: build_text_encoder(tokenizer, sizes.text_width, sizes.text_layers), seed, "text")
-    side = images.size // 2 ** (len(sizes.autoencoder_channels) - 1)
-    unet = seeded(lambda: build_unet(side, sizes.latent_channels, sizes.unet_channels, sizes.text_width), seed, "unet")
-    pipeline = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder.to(device),
-        tokenizer=tokenizer,
-        unet=unet.to(device),
-        scheduler=DDPMScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
-            prediction_type="v_prediction", clip_sample=False, steps_offset=1,
-        ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )  # fmt: skip
+    pipeline = assemble(vae, word_tokenizer([*prompts, *phrases]), sizes, images.size, seed).to(device)
     _train_unet(pipeline, params, sizes, cache, shown, prompts, journal, dtype, processes)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline, cache
+    return pipeline
 
 
 def _train_autoencoder(
