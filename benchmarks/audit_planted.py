@@ -17,7 +17,7 @@ import torch
 from benchmarks.report import Row, result_row, write_results
 
 from trcgl.audit.copies import nearest_copies
-from trcgl.audit.limits import Limits
+from trcgl.audit.limits import NEIGHBOURS, Limits
 from trcgl.audit.measured import Measured, measure
 from trcgl.audit.neighbours import Barred, nearest_features, none_barred, same_patient
 from trcgl.audit.run import RealImages, load_real_images
@@ -120,7 +120,7 @@ def main() -> None:
     limits, tests = real.limits(params.audit), real.tests(params.audit)
 
     copies = planted_copies(real, limits, judge, options.images)
-    kept = held_out(real, limits, tests, params.audit.neighbours, options.images)
+    kept = held_out(real, limits, tests, NEIGHBOURS, options.images)
     wrong = wrong_findings(real, tests)
     print(f"{limits}\n\nplanted copies, {options.images} of each:\n{copies.round(3).to_string()}")
     print(f"\n{options.images} held-out test images, share rejected:\n{pd.Series(kept).round(3).to_string()}")

@@ -255,7 +255,7 @@ class Generating:
         self.sizes, self.device = sizes, device
         shipped = load_params(overlays=overlay_files("padchest", "gpu"))
         self.params: DiffusionParams = replace(
-            shipped.diffusion, steps=sizes.tune_steps, batch_size=sizes.tune_batch, shifted_copies=1, warmup_steps=1
+            shipped.diffusion, steps=sizes.tune_steps, batch_size=sizes.tune_batch, warmup_steps=1
         )
         self.sampling: SamplingParams = replace(
             shipped.sampling, steps=sizes.solver_steps, strength=1.0, guidance_start=0.0, guidance_end=1.0,

@@ -34,7 +34,7 @@ COMMAND = "PYTHONPATH=src python -m benchmarks.phantom_difficulty"
 
 def pixels(image: Image, params: Params) -> np.ndarray:
     """The image as the cache would hold it: uint8 [S, S]."""
-    film, _ = render(image.view, params.dataset.phantom.size)
+    film, _ = render(image.view)
     window = window_to_uint8(film, params.images.window_low, params.images.window_high)
     return resize_square(window, params.images.classifier_size, params.images.resize)
 

@@ -36,12 +36,12 @@ def main() -> None:
     }
 
     scored = score(models, data, params.evaluation)
-    weights = image_weights(data.patients, params.evaluation.bootstrap_samples, params.evaluation.seed)
+    weights = image_weights(data.patients, params.evaluation.bootstrap_samples)
     resampled = resample_models(scored, weights)
-    found = compare(scored, resampled, params.evaluation)
+    found = compare(scored, resampled)
     lesions = read_lesions("data/phantom/lesions.parquet")
     with directory_beside("metrics/plots/evaluate") as folder:
-        draw_pictures(folder, scored, resampled, params.evaluation)
+        draw_pictures(folder, scored, resampled)
         overlays = params.evaluation.overlays_per_finding
         draw_attention(folder / "attention.png", models[OURS], data, scored.scores[OURS], lesions, overlays)
 

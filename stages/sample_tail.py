@@ -50,7 +50,7 @@ def main() -> None:
         drawn = kept_images(plan, params.sampling, resume.folder)
     state.wait_for_everyone()
     if state.is_main_process:
-        write_samples(SYNTHETIC, plan, drawn, images.size, params.images.shard_images)
+        write_samples(SYNTHETIC, plan, drawn, images.size)
         with directory_beside("metrics/plots/sample_tail") as folder:
             picture = folder / "real_beside_synthetic.png"
             real_beside_synthetic(picture, rows, images, plan, ShardedImages(SYNTHETIC))

@@ -31,7 +31,6 @@ SHARED: dict[str, Any] = {
     "layer_decay": 1.0,
     "weight_decay": 0.01,
     "warmup_epochs": 0.5,
-    "clip_norm": 1.0,
     "ema_decay": 0.9,
     "sampler": "repeat_factor",
     "repeat_threshold": 0.3,
@@ -49,7 +48,6 @@ TRCGL: dict[str, Any] = {
     "csra_lambda": 0.1,
     "decoder_width": 16,
     "gate_strength": 0.05,
-    "gate_reduction": 4,
     "attention_strength": 0.1,
     "attention_temperature": 1.0,
     "graph_strength": 0.05,
@@ -58,12 +56,9 @@ TRCGL: dict[str, Any] = {
     "adjacency_reweight": 0.2,
     "adjacency_confidence": 0.95,
     "label_vectors": None,
-    "label_embedding": 8,
-    "graph_dropout": 0.1,
     "extra_source": "synthetic",
     "extra_ratio": 1.0,
     "extra_weight": 0.5,
-    "extra_warmup_weight": 0.0,
     "extra_until": 1.0,
 }
 

@@ -34,12 +34,9 @@ PARAMS = DiffusionParams(
     lr=1e-2,
     prompt_lr=1e-2,
     warmup_steps=1,
-    weight_decay=0.01,
-    clip_norm=1.0,
     prompt_dropout=0.3,
     tail_fraction=0.5,
     shift=0.2,
-    shifted_copies=2,
     ema_decay=0.5,
     min_snr_gamma=5.0,
 )

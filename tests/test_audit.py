@@ -36,7 +36,6 @@ PARAMS = AuditParams(
     judge_min_auc=0.95,
     target_percentile=95.0,
     invented_percentile=99.0,
-    neighbours=3,
     outlier_percentile=99.0,
     duplicate_percentile=2.0,
     detector=None,

@@ -126,8 +126,8 @@ def test_findings_take_turns():
 
 
 def test_weights_by_epoch():
-    params = classifier_params(frozen_epochs=2, epochs=6, extra_weight=0.5, extra_warmup_weight=0.1, extra_until=0.5)
-    assert [extra_weight(params, epoch) for epoch in range(8)] == [0.1, 0.1, 0.5, 0.5, 0, 0, 0, 0]
+    params = classifier_params(frozen_epochs=2, epochs=6, extra_weight=0.5, extra_until=0.5)
+    assert [extra_weight(params, epoch) for epoch in range(8)] == [0, 0, 0.5, 0.5, 0, 0, 0, 0]
     assert extra_weight(baseline_params(), 0) == 0
 
 

@@ -22,7 +22,8 @@ from trcgl.classifier.network.heads.trcgl import TrcglHead
 from trcgl.classifier.network.heads.trcgl_paper import TrcglPaperHead
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.strength import Strength
-from trcgl.classifier.training.build import build_model, head_options
+from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.head_options import LABEL_EMBEDDING, head_options
 from trcgl.classifier.training.optimizer import parameter_groups
 from trcgl.classifier.training.train import train
 from trcgl.graph.cooccurrence import count_cooccurrence
@@ -382,7 +383,7 @@ def test_a_saved_model_loads_again(name: str, tmp_path):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_a_separable_set_is_learned(name: str, tmp_path):
-    params = params_of(name, tmp_path, frozen_epochs=0, epochs=10, label_embedding=32)
+    params = params_of(name, tmp_path, frozen_epochs=0, epochs=10)
     trained = train(params, DATA, CPU, cooccurrence=COOCCURRENCE)
     assert trained.history["val_mAP"].max() > 0.9
 
@@ -406,7 +407,7 @@ def test_the_paper_ignores_the_files_vectors(tmp_path):
     paper, ours = (build_model(params_of(n, tmp_path), DATA, COOCCURRENCE).head for n in ("trcgl_paper", "trcgl"))
     assert isinstance(paper, TrcglPaperHead)
     assert isinstance(ours, TrcglHead)
-    assert paper.graph.prototypes.vectors.shape == (3, 8)
+    assert paper.graph.prototypes.vectors.shape == (3, LABEL_EMBEDDING)
     assert ours.graph.vectors.shape == (3, 5)
 
 

@@ -10,24 +10,22 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.classifier_cases import SHARED, TRCGL
+from tests.classifier_cases import SHARED, classifier_params
 from trcgl.classifier.network import backbone as backbone_module
 from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape, warn_if_seen
 from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.classifier.network.predict import predict, predict_with_maps
 from trcgl.classifier.network.scaling import Scaling
+from trcgl.classifier.training.head_options import head_options
 from trcgl.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = SHARED["backbone_options"]
-HEAD_KEYS = (
-    "gate_strength", "gate_reduction", "attention_strength", "graph_strength", "label_embedding", "graph_dropout",
-)  # fmt: skip
 CONFIG = ModelConfig(
     backbone="resnet10t",
     backbone_options=OPTIONS,
     head="trcgl_paper",
-    head_options={key: TRCGL[key] for key in HEAD_KEYS},
+    head_options=head_options(classifier_params()),
     image_size=32,
     pixel_mean=0.4,
     pixel_std=0.25,

@@ -105,7 +105,7 @@ def project(folder: Path, data: TrainingData) -> Path:
     classifier = {
         "backbone": "convnext_atto",  # No BatchNorm: its statistics are those of one process's images
         "backbone_options": CONVNEXT,
-        "graph_dropout": 0.0,
+        "graph_strength": 0.0,  # The graph has dropout
         "frozen_epochs": 1,
         "epochs": 3,
         "retrain_head_epochs": 1,
@@ -113,7 +113,6 @@ def project(folder: Path, data: TrainingData) -> Path:
         "accumulate": 2,
         "ema_decay": 0.9,
         "noise": 0.02,
-        "label_embedding": 8,
         "label_vectors": None,  # There are none for these findings
     }
     compute = {"threads": 1, "device": "cpu", "precision": "fp32"}

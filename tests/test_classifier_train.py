@@ -152,8 +152,9 @@ def test_a_smaller_step_at_a_time_comes_to_the_same(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         state, "build_optimizer", lambda model, params: torch.optim.SGD(parameter_groups(model, params.weight_decay))
     )
-    without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "graph_dropout": 0.0}
-    params = classifier_params(**without_batch_norm, frozen_epochs=0, clip_norm=0.0, lr=0.05, head_lr=0.05)
+    monkeypatch.setattr(trainer, "CLIP_NORM", 0.0)
+    without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "graph_strength": 0.0}
+    params = classifier_params(**without_batch_norm, frozen_epochs=0, lr=0.05, head_lr=0.05)
     whole, parts = (
         train(replace(params, accumulate=accumulate), with_synthetic(DATA, 30), CPU, cooccurrence=COOCCURRENCE)
         for accumulate in (1, 4)
@@ -238,6 +239,7 @@ def test_a_gradient_that_is_no_number_stops_with_the_images(
 ):
     """The root of zero has a value, but no slope: the loss alone would look well until the weights are lost."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(trainer, "CLIP_NORM", clip_norm)
 
     class Broken(BinaryCrossEntropy):
         def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -248,7 +250,7 @@ def test_a_gradient_that_is_no_number_stops_with_the_images(
         calls = 0
 
     monkeypatch.setattr(build, "build_loss", lambda _, *counts: Broken(*counts))
-    params, point = baseline_params(epochs=2, frozen_epochs=0, clip_norm=clip_norm), ResumePoint("train", params=1)
+    params, point = baseline_params(epochs=2, frozen_epochs=0), ResumePoint("train", params=1)
     with pytest.raises(InputError, match=r"epoch 2, step \d: the gradient's norm is nan;.*image\d+, image"):
         train(params, DATA, CPU, steps_per_epoch=6, resume=point)
     kept = ResumePoint("train", params=1).load()

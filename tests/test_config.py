@@ -93,9 +93,12 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
         ({"baseline.accumulate": 5}, "'baseline.accumulate' is 5; it must divide 'baseline.batch_size' (16)"),
         ({"classifier.csra_heads": 3}, "'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8"),
         ({"classifier.decoder_width": 100}, "'classifier.decoder_width' is 100; it must be a multiple of 8"),
-        ({"classifier.head": "mlgcn"}, "mlgcn goes with 'classifier.adjacency' mlgcn, its paper's"),
         (
-            {"classifier.head": "mlgcn", "classifier.adjacency": "mlgcn", "classifier.label_vectors": None},
+            {"classifier.head": "mlgcn", "classifier.adjacency": "lift"},
+            "mlgcn goes with 'classifier.adjacency' null or mlgcn, its paper's",
+        ),
+        (
+            {"classifier.head": "mlgcn", "classifier.label_vectors": None},
             "mlgcn needs 'classifier.label_vectors'",
         ),
         ({"sampling.images_per_finding": None}, "neither is set; one of them must be a number"),
@@ -133,10 +136,10 @@ def test_broken_yaml_names_the_line(tmp_path: Path):
 def test_an_overlay_changes_what_it_names(tmp_path: Path):
     file = tmp_path / "overlay.yaml"
     file.write_text(
-        "classifier:\n  lr: 0.1\n  backbone_options: {output_stride: 16}\ndataset:\n  phantom: {size: 512}\n"
+        "classifier:\n  lr: 0.1\n  backbone_options: {output_stride: 16}\ndataset:\n  phantom: {test_images: 512}\n"
     )
     params = load_params(ROOT / "params.yaml", {"classifier.head_lr": 0.2}, overlays=[file])
-    assert (params.classifier.lr, params.classifier.head_lr, params.dataset.phantom.size) == (0.1, 0.2, 512)
+    assert (params.classifier.lr, params.classifier.head_lr, params.dataset.phantom.test_images) == (0.1, 0.2, 512)
     assert params.classifier.backbone_options == {"output_stride": 16}, "one value, not a section to merge"
     shipped = load_params(ROOT / "params.yaml")
     assert params.baseline == shipped.baseline
@@ -148,7 +151,7 @@ def test_an_overlay_changes_what_it_names(tmp_path: Path):
     [
         ({"classifier": {"lrr": 1}}, "unknown key 'classifier.lrr'; did you mean 'lr'?"),
         ({"clasifier": {}}, "unknown key 'clasifier'; did you mean 'classifier'?"),
-        ({"dataset": {"phantom": {"pixels": 1}}}, "unknown key 'dataset.phantom.pixels'; known keys: size, "),
+        ({"dataset": {"phantom": {"pixels": 1}}}, "unknown key 'dataset.phantom.pixels'; known keys: train_images, "),
         ({"dataset": "nih"}, "'dataset' is 'nih'; it must be a section of keys"),
         (None, "'the file' is empty; it must be a section of keys"),
     ],

@@ -398,7 +398,7 @@ def test_samples_are_written_with_their_story(
     generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
 ) -> None:
     pixels = draw_plan(generator, plan, images, tmp_path / "kept")
-    write_samples(tmp_path / "synthetic", plan, pixels, SIZE, 2)
+    write_samples(tmp_path / "synthetic", plan, pixels, SIZE)
     table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
     assert list(table.columns) == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
     assert table["seed"].dtype == np.int64
@@ -411,7 +411,7 @@ def test_no_tail_finding_leaves_an_empty_set(
 ) -> None:
     plan = plan_samples(replace(rows, carriers={}), generator.card, SAMPLING)
     draw_share(generator, plan, images, SAMPLING, tmp_path)
-    write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE, 2)
+    write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE)
     schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
     assert schema.names == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
     assert str(schema.field("findings").type).startswith("list<")
@@ -421,7 +421,7 @@ def test_no_tail_finding_leaves_an_empty_set(
 def test_picture_shows_training_images_beside_drawn_ones(
     generator: Generator, plan: list[Sample], rows: TrainingRows, images: ShardedImages, tmp_path: Path
 ) -> None:
-    write_samples(tmp_path / "synthetic", plan, draw_plan(generator, plan, images, tmp_path / "kept"), SIZE, 2)
+    write_samples(tmp_path / "synthetic", plan, draw_plan(generator, plan, images, tmp_path / "kept"), SIZE)
     drawn = ShardedImages(tmp_path / "synthetic")
     for name, shown, samples in (("some", rows, plan), ("undrawn", rows, []), ("none", replace(rows, carriers={}), [])):
         real_beside_synthetic(tmp_path / f"{name}.png", shown, images, samples, drawn)

@@ -117,8 +117,7 @@ def test_summary_counts_groups():
     labels = np.stack([scored(seed=s)[0] for s in range(3)] + [np.zeros(300)], axis=1)
     scores = np.stack([scored(seed=s)[1] for s in range(4)], axis=1)
     table = metrics.per_class_table(
-        labels, scores, list("abcd"), ["head", "medium", "tail", "tail"], [0.5] * 4, [0.2] * 4,
-        fixed_threshold=0.2, ece_bins=15,
+        labels, scores, list("abcd"), ["head", "medium", "tail", "tail"], [0.5] * 4, [0.2] * 4
     )  # fmt: skip
     block = metrics.summary(table)
     assert block["tail_mAP"] == average_precision_score(labels[:, 2], scores[:, 2])

@@ -98,9 +98,7 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
             "photometric": ["MONOCHROME1" if k % 5 == 0 else "MONOCHROME2" for k in used],
         }
     )
-    cached = ImagesParams(
-        classifier_size=32, diffusion_size=16, resize="crop", window_low=2.0, window_high=97.0, shard_images=5
-    )
+    cached = ImagesParams(classifier_size=32, diffusion_size=16, resize="crop", window_low=2.0, window_high=97.0)
     cache_images(selected, folder / "images", cached, folder / "cache", 1, kept=folder / "kept")
     names = selected["image"].tolist()
     scores = predict(build(), ShardedImages(folder / "cache/classifier").read(names))[:, 1]

@@ -43,10 +43,7 @@ CLASSES = pd.DataFrame({"name": list("wxyz"), "group": GROUPS, "prevalence": [0.
 
 def evaluation_params(**changes: Any) -> EvaluationParams:
     values: dict[str, Any] = {
-        "seed": 0,
         "bootstrap_samples": 50,
-        "ece_bins": 15,
-        "fixed_threshold": 0.2,
         "overlays_per_finding": 0,
         "test_time_shift": 0.0,
         "test_time_scale": 0.0,

@@ -146,7 +146,7 @@ def test_heard_share():
 
 def test_head_findings_do_not_drown_tail_ones():
     """Training labels of four phantoms, whose pairs are PadChest's: what the tail hears from the head, by mode."""
-    params = PhantomParams(256, 2400, 20, 20, 1, 1)
+    params = PhantomParams(2400, 20, 20, 1, 1)
     tail, head = (np.array([BY_NAME[name].group == group for name in NAMES]) for group in (TAIL, HEAD))
     modes = {"paper": 0.02, "mlgcn": 0.1, "lift": 0.0}
     shares: dict[str, list[float]] = {mode: [] for mode in modes}

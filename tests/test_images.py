@@ -23,9 +23,7 @@ from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.workers import pixel_workers
 
-PARAMS = ImagesParams(
-    classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5, shard_images=4
-)
+PARAMS = ImagesParams(classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5)
 
 
 def picture(height: int = 60, width: int = 40, *, top: int = 65535, seed: int = 0) -> np.ndarray:
@@ -212,7 +210,8 @@ def test_a_killed_cache_goes_on_after_its_last_whole_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str | None
 ):
     """Two shards of two images were full, of which the second may have been damaged by a crash of the machine."""
-    params = ImagesParams(**{**vars(PARAMS), "shard_images": 2})
+    monkeypatch.setattr(cache, "SHARD_IMAGES", 2)
+    params = PARAMS
     selected, whole, again = _image_set(tmp_path / "source"), tmp_path / "whole", tmp_path / "again"
     cache_images(selected, tmp_path / "source", params, whole, 1, kept=tmp_path / "kept")
     read, decoded = cache.read_squares, []

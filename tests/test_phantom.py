@@ -24,7 +24,6 @@ TINY = DatasetParams(
     revision=0,
     seed=0,
     phantom=PhantomParams(
-        size=256,
         train_images=40,
         validation_images=20,
         test_images=20,
@@ -33,7 +32,6 @@ TINY = DatasetParams(
     ),
 )
 DEFAULT = PhantomParams(
-    size=256,
     train_images=2400,
     validation_images=400,
     test_images=700,

@@ -186,7 +186,7 @@ def test_a_sampling_knob_reruns_nothing_upstream(project: Path):
 
 
 def test_other_knobs_rerun_what_depends_on_them(project: Path):
-    assert with_params(project, evaluation={"ece_bins": 10}) == {"evaluate", "report"}
+    assert with_params(project, evaluation={"bootstrap_samples": 30}) == {"evaluate", "report"}
     assert with_params(project, compute={"workers": 2, "device": "cpu"}) == set()
     assert with_params(project, baseline={"lr": 0.01}) == {
         "train_baseline", "audit_synthetic", "train_classifier", "evaluate", "report",
@@ -233,7 +233,7 @@ def test_a_queued_experiment_runs_the_code_it_was_queued_with(project: Path):
     original = source.read_text()
     marked = original.replace("def main() -> None:\n", 'def main() -> None:\n    print("queued code")\n')
     source.write_text(marked)
-    run(project, "dvc", "exp", "run", "--quiet", "--queue", "--name", "queued", "-S", "evaluation.ece_bins=6")
+    run(project, "dvc", "exp", "run", "--quiet", "--queue", "--name", "queued", "-S", "evaluation.bootstrap_samples=16")
     source.write_text(
         original.replace("def main() -> None:\n", 'def main() -> None:\n    raise SystemExit("edited")\n')
     )

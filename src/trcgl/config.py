@@ -52,7 +52,6 @@ PERCENT: Range = {"low": 0.0, "high": 100.0}
 class PhantomParams:
     """The embedded data set drawn by `make_phantom` (unused by other data sets)."""
 
-    size: int = knob(low=256, high=2048)
     train_images: int = knob(low=40)
     validation_images: int = knob(low=20)
     test_images: int = knob(low=20)
@@ -98,7 +97,6 @@ class ImagesParams:
     resize: str = knob(choices=("pad", "crop"))
     window_low: float = knob(low=0.0, high=50.0)
     window_high: float = knob(low=50.0, high=100.0)
-    shard_images: int = knob(low=1)
 
 
 @section
@@ -140,12 +138,9 @@ class DiffusionParams:
     lr: float = knob(low=0.0)
     prompt_lr: float = knob(low=0.0)
     warmup_steps: int = knob(low=0)
-    weight_decay: float = knob(low=0.0)
-    clip_norm: float = knob(low=0.0)
     prompt_dropout: float = knob(**PROBABILITY)
     tail_fraction: float = knob(**PROBABILITY)
     shift: float = knob(low=0.0, high=0.5)
-    shifted_copies: int = knob(low=1)
     ema_decay: float = knob(**PROBABILITY)
     min_snr_gamma: float = knob(low=0.0)
 
@@ -170,7 +165,6 @@ class AuditParams:
     judge_min_auc: float = knob(**PROBABILITY)
     target_percentile: float = knob(**PERCENT)
     invented_percentile: float = knob(**PERCENT)
-    neighbours: int = knob(low=1)
     outlier_percentile: float = knob(**PERCENT)
     duplicate_percentile: float = knob(**PERCENT)
     detector: str | None
@@ -199,7 +193,6 @@ class TrainingParams:
     layer_decay: float = knob(**PROBABILITY)
     weight_decay: float = knob(low=0.0)
     warmup_epochs: float = knob(low=0.0)
-    clip_norm: float = knob(low=0.0)
     ema_decay: float = knob(**PROBABILITY)
     sampler: str = knob(choices=("repeat_factor", "class_aware"))
     repeat_threshold: float = knob(**PROBABILITY)
@@ -214,35 +207,30 @@ class TrainingParams:
 
 @section
 class ClassifierParams(TrainingParams):
+    """None of a strength, an adjacency or its threshold: the head's own, see classifier/training/head_options.py."""
+
     head: str = knob(choices=("linear", "csra", "mlgcn", "mldecoder", "trcgl_paper", "trcgl"))
     csra_heads: int = knob(low=1)
-    csra_lambda: float = knob(low=0.0)
+    csra_lambda: float | None = knob(low=0.0)
     decoder_width: int = knob(low=8)
-    gate_strength: float = knob(low=0.0)
-    gate_reduction: int = knob(low=1)
-    attention_strength: float = knob(low=0.0)
-    attention_temperature: float = knob(low=0.01)
-    graph_strength: float = knob(low=0.0)
-    adjacency: str = knob(choices=("paper", "mlgcn", "lift", "identity"))
-    adjacency_threshold: float = knob(**PROBABILITY)
+    gate_strength: float | None = knob(low=0.0)
+    attention_strength: float | None = knob(low=0.0)
+    attention_temperature: float | None = knob(low=0.01)
+    graph_strength: float | None = knob(low=0.0)
+    adjacency: str | None = knob(choices=("paper", "mlgcn", "lift", "identity"))
+    adjacency_threshold: float | None = knob(**PROBABILITY)
     adjacency_reweight: float = knob(**PROBABILITY)
     adjacency_confidence: float = knob(low=0.5, high=0.9999)
     label_vectors: str | None
-    label_embedding: int = knob(low=1)
-    graph_dropout: float = knob(**PROBABILITY)
     extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
     extra_ratio: float = knob(low=0.0)
     extra_weight: float = knob(**PROBABILITY)
-    extra_warmup_weight: float = knob(**PROBABILITY)
     extra_until: float = knob(**PROBABILITY)
 
 
 @section
 class EvaluationParams:
-    seed: int = knob(low=0)
     bootstrap_samples: int = knob(low=10)
-    ece_bins: int = knob(low=2)
-    fixed_threshold: float = knob(**PROBABILITY)
     overlays_per_finding: int = knob(low=0)
     test_time_shift: float = knob(low=0.0, high=0.2)
     test_time_scale: float = knob(low=0.0, high=0.2)
@@ -507,10 +495,10 @@ def _check_head(classifier: ClassifierParams, file: str) -> None:
             "number of the decoder's attention heads"
         )
     if classifier.head == "mlgcn":
-        if classifier.adjacency not in ("mlgcn", "identity"):
+        if classifier.adjacency not in (None, "mlgcn", "identity"):
             raise InputError(
-                f"{file}: 'classifier.head' mlgcn goes with 'classifier.adjacency' mlgcn, its paper's (or identity, "
-                f"the control); it is {classifier.adjacency}"
+                f"{file}: 'classifier.head' mlgcn goes with 'classifier.adjacency' null or mlgcn, its paper's (or "
+                f"identity, the control); it is {classifier.adjacency}"
             )
         if classifier.label_vectors is None:
             raise InputError(

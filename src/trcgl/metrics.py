@@ -10,6 +10,10 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 GROUPS = ("head", "medium", "tail")
+FIXED_THRESHOLD = 0.2
+"""Of the paper's F1, which is reported beside that at tuned thresholds."""
+ECE_BINS = 15
+"""Equal-width bins of the calibration error, as Guo et al. have them."""
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -43,7 +47,9 @@ def brier_score(labels: np.ndarray, scores: np.ndarray, prevalence: float) -> fl
     return float(np.average((scores - labels) ** 2, weights=prevalence_weights(labels, prevalence)))
 
 
-def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, prevalence: float, bins: int) -> float:
+def expected_calibration_error(
+    labels: np.ndarray, scores: np.ndarray, prevalence: float, bins: int = ECE_BINS
+) -> float:
     """ECE of one finding in equal-width bins, weighted back to `prevalence`.
 
     sum over bins of (weight in bin / total weight) * |weighted mean label - weighted mean probability|
@@ -72,9 +78,6 @@ def per_class_table(
     groups: Sequence[str],
     thresholds: Sequence[float],
     prevalence: Sequence[float],
-    *,
-    fixed_threshold: float,
-    ece_bins: int,
 ) -> pd.DataFrame:
     """One row per finding.
 
@@ -99,8 +102,8 @@ def per_class_table(
                 "AUC": area_under_roc(y, p),
                 "F1": f1_at(y, p, thresholds[c]),
                 "threshold": thresholds[c],
-                "F1_fixed": f1_at(y, p, fixed_threshold),
-                "ECE": expected_calibration_error(y, p, prevalence[c], ece_bins),
+                "F1_fixed": f1_at(y, p, FIXED_THRESHOLD),
+                "ECE": expected_calibration_error(y, p, prevalence[c]),
                 "Brier": brier_score(y, p, prevalence[c]),
             }
         )

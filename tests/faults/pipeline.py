@@ -27,7 +27,6 @@ PARAMS: dict[str, Any] = {
     "classifier.epochs": 3,
     "classifier.extra_until": 0.7,
     "diffusion.steps": 20,
-    "images.shard_images": 16,
     "sampling.images_per_finding": 6,
 }
 LONG_STAGES = ("cache_images", "finetune_diffusion", "sample_tail", "train_baseline", "train_classifier")
@@ -47,12 +46,16 @@ class Quiet:
 
 
 def new_project(folder: Path) -> Path:
-    """A tiny project whose diffusion loop saves its state after every step, so that few steps are enough."""
+    """A tiny project with small shards and a diffusion loop that saves its state after every step: few are enough."""
     project = copy_project(folder, PARAMS)
     loop = project / "src/trcgl/diffusion/finetuning/loop.py"
     text = loop.read_text()
     assert "KEEP_EVERY_SECONDS = 30.0" in text
     loop.write_text(text.replace("KEEP_EVERY_SECONDS = 30.0", "KEEP_EVERY_SECONDS = 0.0"))
+    shards = project / "src/trcgl/artifacts/shards.py"
+    text = shards.read_text()
+    assert "SHARD_IMAGES = 4096" in text
+    shards.write_text(text.replace("SHARD_IMAGES = 4096", "SHARD_IMAGES = 16"))
     return project
 
 

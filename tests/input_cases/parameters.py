@@ -123,8 +123,8 @@ PARAMETERS = (
         "Parameters",
         "out of range",
         PARSE,
-        params(classifier__graph_dropout=1.2),
-        "params.yaml: 'classifier.graph_dropout' is 1.2; it must be between 0.0 and 1.0",
+        params(classifier__extra_weight=1.2),
+        "params.yaml: 'classifier.extra_weight' is 1.2; it must be between 0.0 and 1.0",
     ),
     Case(
         "Parameters",
@@ -203,13 +203,13 @@ PARAMETERS = (
         "a graph that does not fit the head",
         PARSE,
         params(classifier__head="mlgcn", classifier__adjacency="paper"),
-        "params.yaml: 'classifier.head' mlgcn goes with 'classifier.adjacency' mlgcn, ...",
+        "params.yaml: 'classifier.head' mlgcn goes with 'classifier.adjacency' null or mlgcn, ...",
     ),
     Case(
         "Parameters",
         "a head without its label vectors",
         PARSE,
-        params(classifier__head="mlgcn", classifier__adjacency="mlgcn", classifier__label_vectors=None),
+        params(classifier__head="mlgcn", classifier__label_vectors=None),
         "params.yaml: 'classifier.head' mlgcn needs 'classifier.label_vectors', a file of word vectors; it is null",
     ),
     Case(

@@ -32,6 +32,10 @@ def _opened(path: Path, listed: int) -> np.ndarray:
     return pixels
 
 
+SHARD_IMAGES = 4096
+"""Images in a full shard: few files, and a bounded part of them in memory while one is written."""
+
+
 class ShardWriter:
     """Appends images to shards in a folder; `close` writes the index.
 
@@ -42,7 +46,7 @@ class ShardWriter:
         names: images of the full shards that are already in the folder.
     """
 
-    def __init__(self, folder: str | Path, size: int, shard_images: int, names: Sequence[str] = ()):
+    def __init__(self, folder: str | Path, size: int, shard_images: int = SHARD_IMAGES, names: Sequence[str] = ()):
         self.folder = Path(folder)
         self.size = size
         self.shard_images = shard_images

@@ -7,6 +7,7 @@ import pandas as pd
 from trcgl.audit.detector import SEEN_PERCENTILE
 from trcgl.audit.diversity import scales_at
 from trcgl.audit.fidelity import NEIGHBOUR
+from trcgl.audit.limits import NEIGHBOURS
 from trcgl.audit.measured import THUMBNAIL
 from trcgl.audit.run import Audit
 from trcgl.audit.verdicts import COPY, INVENTED, NOT_SEEN, OUTLIER, TWIN
@@ -37,7 +38,7 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         f"- **{INVENTED}**: the judge scores a finding that was not asked for above "
         f"{params.invented_percentile:g} % of the validation images without it, at the same AUC; it may decide on: "
         f"{', '.join(deciding) if deciding else 'none'};",
-        f"- **{OUTLIER}**: its nearest training image number {params.neighbours} is farther ({limits.neighbour:.4f} in "
+        f"- **{OUTLIER}**: its nearest training image number {NEIGHBOURS} is farther ({limits.neighbour:.4f} in "
         f"features) than that of {params.outlier_percentile:g} % of the validation images;",
         f"- **{TWIN}**: as a copy, of a sample drawn earlier.",
         "",

@@ -10,6 +10,8 @@ from trcgl.audit.neighbours import nearest_features, same_patient
 from trcgl.config import AuditParams
 from trcgl.numerics.seeding import rng
 
+NEIGHBOURS = 5
+"""The fifth nearest training image counts: one chance resemblance does not vouch for a sample."""
 REAL_SAMPLE = 1000
 """Real images that set a limit, compared with all: a percentile needs no more."""
 
@@ -51,7 +53,7 @@ def real_limits(
     features, _ = nearest_features(some.features, training.features, 1, barred)
     part = rng("audit limits", "validation").permutation(len(validation))[:REAL_SAMPLE]
     barred = same_patient(validation_patients[part], training_patients)
-    neighbours, _ = nearest_features(validation.of(part).features, training.features, params.neighbours, barred)
+    neighbours, _ = nearest_features(validation.of(part).features, training.features, NEIGHBOURS, barred)
     return Limits(
         pixels=_percentile(pixels, params.duplicate_percentile),
         features=_percentile(features[:, 0], params.duplicate_percentile),

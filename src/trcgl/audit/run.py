@@ -13,7 +13,7 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.audit.detector import load_detector
 from trcgl.audit.distances import sample_distances
 from trcgl.audit.finding_tests import finding_tests
-from trcgl.audit.limits import Limits, real_limits
+from trcgl.audit.limits import NEIGHBOURS, Limits, real_limits
 from trcgl.audit.measured import Measured, measure
 from trcgl.audit.per_class import detector_columns, set_likeness, verdict_counts
 from trcgl.audit.verdicts import judge_samples
@@ -156,7 +156,7 @@ def audit_synthetic(
         pixels = resized(ShardedImages(synthetic).read(samples["sample"].tolist()), size)
     drawn = measure(model, pixels)
     tests, limits = real.tests(params), real.limits(params)
-    distances = sample_distances(samples, drawn, real.rows, real.measured, params.neighbours)
+    distances = sample_distances(samples, drawn, real.rows, real.measured, NEIGHBOURS)
     verdicts = judge_samples(samples, drawn.scores, tests, distances, limits)
 
     val = real.split("val")

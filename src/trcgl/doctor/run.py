@@ -9,6 +9,7 @@ from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
 from trcgl.doctor.said import Said, problem
+from trcgl.phantom.render import SIZE
 from trcgl.runtime.errors import InputError
 
 
@@ -37,7 +38,7 @@ def _data(params: Params) -> Iterator[Said]:
         yield Said("dataset", "the phantom is not drawn yet; make_phantom does it")
         images = phantom.train_images + phantom.validation_images + phantom.test_images
         # 16-bit files of noisy pictures hardly shrink
-        yield check_disk(params, images, 0, phantom=2 * images * phantom.size**2)
+        yield check_disk(params, images, 0, phantom=2 * images * SIZE**2)
         return
     names = image_folder(folder)
     if isinstance(names, Said):

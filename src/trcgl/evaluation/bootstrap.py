@@ -11,6 +11,8 @@ import numpy as np
 
 from trcgl.numerics.seeding import rng
 
+SEED = 0
+"""Of the resamples: they depend on nothing that is trained."""
 BLOCK = 1 << 22
 """Numbers of each array that a curve takes: 32 MB."""
 
@@ -25,7 +27,7 @@ class Interval:
     high: float
 
 
-def patient_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray:
+def patient_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.ndarray:
     """How often each image counts in each resample of the patients with replacement.
 
     Args:
@@ -44,7 +46,7 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray
     return weights
 
 
-def image_weights(patients: np.ndarray, samples: int, seed: int) -> np.ndarray:
+def image_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.ndarray:
     """`patient_weights` below a first row of ones, the images as they are: int32 [1 + B, N]."""
     return np.vstack([np.ones(len(patients), np.int32), patient_weights(patients, samples, seed)])
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from trcgl.config import EvaluationParams
 from trcgl.evaluation.bootstrap import percentile_interval
 from trcgl.evaluation.differences import paired_differences
 from trcgl.evaluation.intervals import metric_intervals
@@ -28,9 +27,9 @@ class Comparison:
     intervals: pd.DataFrame
 
 
-def compare(scored: Scored, resampled: Mapping[str, Resampled], params: EvaluationParams) -> Comparison:
+def compare(scored: Scored, resampled: Mapping[str, Resampled]) -> Comparison:
     """The gain is ours minus the baseline's, its interval from resamples of the patients that both models share."""
-    tables = {model: scored.per_class(model, params) for model in scored.scores}
+    tables = {model: scored.per_class(model) for model in scored.scores}
     blocks = {model: summary(table) for model, table in tables.items()}
     groups = scored.classes["group"].to_numpy()
     means = {model: found.means(groups) for model, found in resampled.items()}

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from trcgl.config import EvaluationParams
 from trcgl.evaluation.bootstrap import percentile_interval
 from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.resampled import Resampled
@@ -17,7 +16,7 @@ from trcgl.metrics import GROUPS
 from trcgl.runtime.figures import MODEL_COLOURS, save_figure
 
 
-def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resampled], params: EvaluationParams) -> None:
+def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resampled]) -> None:
     """AP bars with intervals, precision-recall curves and reliability by group.
 
     Args:
@@ -37,7 +36,7 @@ def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resample
     curves = precision_recall_by_group(scored.labels, scored.scores, groups)
     save_figure(curves, folder / "precision_recall_by_group.png")
     prevalence = scored.classes["prevalence"].tolist()
-    diagram = reliability_diagram(scored.labels, scored.scores, groups, prevalence, params.ece_bins)
+    diagram = reliability_diagram(scored.labels, scored.scores, groups, prevalence)
     save_figure(diagram, folder / "reliability.png")
 
 

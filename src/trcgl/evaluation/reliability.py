@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from trcgl.metrics import GROUPS, prevalence_weights
+from trcgl.metrics import ECE_BINS, GROUPS, prevalence_weights
 from trcgl.runtime.figures import MODEL_COLOURS
 
 
@@ -58,7 +58,6 @@ def reliability_diagram(
     scores: Mapping[str, np.ndarray],
     groups: Sequence[str],
     prevalence: Sequence[float],
-    bins: int,
 ) -> Figure:
     """A panel per group; below it the share of the pairs of image and finding in each bin.
 
@@ -75,13 +74,13 @@ def reliability_diagram(
         curves.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
         for model, values in scores.items():
             chosen = [prevalence[c] for c in members]
-            curve = reliability_curve(labels[:, members], values[:, members], chosen, bins)
+            curve = reliability_curve(labels[:, members], values[:, members], chosen, ECE_BINS)
             if curve is not None:
                 colour = MODEL_COLOURS.get(model)
                 seen = curve.share > 0
                 curves.plot(curve.predicted[seen], curve.observed[seen], "o-", markersize=3, lw=1, label=model,
                             color=colour)  # fmt: skip
-                shares.stairs(curve.share, np.linspace(0, 1, bins + 1), color=colour)
+                shares.stairs(curve.share, np.linspace(0, 1, ECE_BINS + 1), color=colour)
         curves.set(title=f"{group} ({len(members)} findings)", xlim=(0, 1), ylim=(0, 1))
         shares.set(xlabel="probability", yscale="log")
     panels[0, 0].set_ylabel("finding there")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trcgl.config import EvaluationParams
 from trcgl.metrics import per_class_table
 
 
@@ -37,7 +36,7 @@ class Scored:
         scores = {model: values[rows] for model, values in self.scores.items()}
         return replace(self, labels=self.labels[rows], scores=scores, patients=self.patients[rows])
 
-    def per_class(self, model: str, params: EvaluationParams) -> pd.DataFrame:
+    def per_class(self, model: str) -> pd.DataFrame:
         """Metrics of a model, one row per finding; see `per_class_table`."""
         return per_class_table(
             self.labels,
@@ -46,6 +45,4 @@ class Scored:
             self.classes["group"].tolist(),
             self.thresholds[model],
             self.classes["prevalence"].tolist(),
-            fixed_threshold=params.fixed_threshold,
-            ece_bins=params.ece_bins,
         )

@@ -34,9 +34,9 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
     rows: dict[str, list[Mapping[str, object]]] = {model: [] for model in scored.scores}
     for subgroup, value, chosen in _parts(about):
         part = scored.part(chosen)
-        weights = patient_weights(part.patients, params.bootstrap_samples, params.seed)
+        weights = patient_weights(part.patients, params.bootstrap_samples)
         for model, scores in part.scores.items():
-            table = part.per_class(model, params)
+            table = part.per_class(model)
             interval = percentile_interval(mean_of_defined(ap_samples(part.labels, scores, weights)))
             rows[model].append(
                 {

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.artifacts.preparation import Preparation
-from trcgl.artifacts.shards import ShardWriter, shard_path
+from trcgl.artifacts.shards import SHARD_IMAGES, ShardWriter, shard_path
 from trcgl.config import ImagesParams
 from trcgl.images.decode import UnreadableImage, check_inside
 from trcgl.images.prepare import read_squares
@@ -46,7 +46,7 @@ def cache_images(
 ) -> None:
     """Write `out/classifier/`, `out/diffusion/` and `out/unreadable.parquet`; see `write_cache`."""
     sizes = {"classifier": params.classifier_size, "diffusion": params.diffusion_size}
-    write_cache(selected, source, sizes, Preparation.from_params(params), params.shard_images, out, workers, kept=kept)
+    write_cache(selected, source, sizes, Preparation.from_params(params), SHARD_IMAGES, out, workers, kept=kept)
 
 
 def write_cache(

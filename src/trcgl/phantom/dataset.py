@@ -13,7 +13,7 @@ import pandas as pd
 from trcgl.config import DatasetParams
 from trcgl.phantom.catalogue import FINDINGS
 from trcgl.phantom.population import Image, draw_population
-from trcgl.phantom.render import render
+from trcgl.phantom.render import SIZE, render
 from trcgl.phantom.table import is_inverted, label_table, split_table
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
@@ -53,8 +53,8 @@ def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None
             return
         images = draw_population(params.seed, params.phantom)
         (beside / "images").mkdir()
-        lesions = _write_images(images, beside / "images", params.phantom.size, workers or os.cpu_count() or 1)
-        write_csv(beside / "labels.csv", label_table(images, params.phantom.size))
+        lesions = _write_images(images, beside / "images", SIZE, workers or os.cpu_count() or 1)
+        write_csv(beside / "labels.csv", label_table(images, SIZE))
         write_csv(beside / "splits.csv", split_table(images))
         rows = [asdict(lesion) for lesion in lesions]
         write_parquet(beside / "lesions.parquet", pd.DataFrame(rows, columns=["image", "finding", "mask"]))
@@ -67,7 +67,7 @@ def renderer_card(params: DatasetParams) -> dict[str, object]:
     return {
         "renderer_version": RENDERER_VERSION,
         "seed": params.seed,
-        "size": params.phantom.size,
+        "size": SIZE,
         "findings": {
             finding.name: {"group": finding.group, "share": finding.share, "has_place": finding.has_place}
             for finding in FINDINGS

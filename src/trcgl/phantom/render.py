@@ -14,6 +14,9 @@ from trcgl.phantom.chest import blend, draw_chest
 from trcgl.phantom.distractors import draw_distractors, side_marker
 from trcgl.phantom.lesions import BEND, DRAW
 
+SIZE = 256
+"""Pixels a side; real detectors have 2,500, but findings are drawn to survive at 64."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -30,7 +33,7 @@ class View:
     findings: tuple[str, ...]
 
 
-def render(view: View, size: int = 256) -> tuple[NDArray[np.uint16], dict[str, Mask]]:
+def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, Mask]]:
     """Draw one film and the masks of its lesions.
 
     Returns:

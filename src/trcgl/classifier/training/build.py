@@ -1,7 +1,5 @@
 """The untrained network that a params file describes, and its loss."""
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -9,6 +7,7 @@ from trcgl.artifacts.label_vectors import read_label_vectors
 from trcgl.classifier.network.heads.build import WITH_GRAPH
 from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.head_options import adjacency_threshold, head_options, value
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.build import build_loss
 from trcgl.config import ClassifierParams, TrainingParams
@@ -54,42 +53,20 @@ def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccu
     return model
 
 
-def head_options(params: ClassifierParams) -> dict[str, Any]:
-    """The keyword arguments of the head that `params` names."""
-    if params.head == "csra":
-        return {"heads": params.csra_heads, "strength": params.csra_lambda}
-    if params.head == "mlgcn":
-        return {"hidden": params.label_embedding}
-    if params.head == "mldecoder":
-        return {"width": params.decoder_width}
-    if params.head == "linear":
-        return {}
-    options = {
-        "gate_strength": params.gate_strength,
-        "gate_reduction": params.gate_reduction,
-        "attention_strength": params.attention_strength,
-        "graph_strength": params.graph_strength,
-        "label_embedding": params.label_embedding,
-        "graph_dropout": params.graph_dropout,
-    }
-    if params.head == "trcgl":
-        options["attention_temperature"] = params.attention_temperature
-    return options
-
-
 def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: Cooccurrence) -> np.ndarray:
     """float64 [C, C], see graph/adjacency.py; says what the tail findings hear from the head ones."""
+    kind = value(params, "adjacency")
     adjacency = build_adjacency(
-        params.adjacency,
+        kind,
         cooccurrence,
-        threshold=params.adjacency_threshold,
+        threshold=adjacency_threshold(params),
         reweight=params.adjacency_reweight,
         confidence=params.adjacency_confidence,
     )
     groups = np.array(data.class_groups)
     share = heard_share(adjacency, groups == "tail", groups == "head")
     if not np.isnan(share):
-        log.info("label graph '%s': tail findings take %.0f %% from head findings", params.adjacency, 100 * share)
+        log.info("label graph '%s': tail findings take %.0f %% from head findings", kind, 100 * share)
     return adjacency
 
 

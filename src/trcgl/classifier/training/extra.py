@@ -88,9 +88,9 @@ def extra_weight(params: TrainingParams, epoch: int) -> float:
     """What an extra image weighs in the loss of an epoch (counted from 0); at 0 none takes a place."""
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
         return 0.0
-    if epoch >= params.extra_until * (params.frozen_epochs + params.epochs):
-        return 0.0
-    return params.extra_warmup_weight if epoch < params.frozen_epochs else params.extra_weight
+    # As in the paper, none while the backbone is frozen
+    used = params.frozen_epochs <= epoch < params.extra_until * (params.frozen_epochs + params.epochs)
+    return params.extra_weight if used else 0.0
 
 
 def with_extra(

@@ -46,6 +46,7 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("train")
 
+CLIP_NORM = 1.0  # Of all gradients together: one steep batch does not undo many steps
 LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
 
 
@@ -222,7 +223,7 @@ def train_step(
     if run.processes.count > 1:
         run.processes.average([loss_sum, *gradients_and_statistics(state.model)])
     state.scaler.unscale_(state.optimizer)
-    norm = clip_gradients(state.model.parameters(), run.params.clip_norm)
+    norm = clip_gradients(state.model.parameters(), CLIP_NORM)
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1

@@ -30,6 +30,11 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("diffusion")
 
+WEIGHT_DECAY = 0.01
+"""Of LoRA, as AdamW has it by default."""
+CLIP_NORM = 1.0
+"""Of all gradients together: one steep batch does not undo many steps."""
+
 Embedder = Callable[[Sequence[str]], Tensor]
 """Texts -> embeddings [n, tokens, width]."""
 
@@ -86,7 +91,7 @@ def adapt(
         epoch_images=len(rows),
         seed=params.seed,
         schedule=Schedule(params.steps, params.warmup_steps),
-        clip_norm=params.clip_norm,
+        clip_norm=CLIP_NORM,
         dtype=dtype,
         ema_decay=params.ema_decay,
     )
@@ -106,7 +111,7 @@ def _add_adapters(pipeline: Any, params: DiffusionParams) -> list[nn.Parameter]:
 
 
 def _groups(params: DiffusionParams, adapters: list[nn.Parameter], tokens: PromptTokens) -> list[dict[str, Any]]:
-    groups: list[dict[str, Any]] = [{"params": adapters, "lr": params.lr, "weight_decay": params.weight_decay}]
+    groups: list[dict[str, Any]] = [{"params": adapters, "lr": params.lr, "weight_decay": WEIGHT_DECAY}]
     if params.prompt_tokens:
         # Decay would pull the tokens towards the origin, where no text embedding lies
         groups.append({"params": list(tokens.parameters()), "lr": params.prompt_lr, "weight_decay": 0.0})

@@ -9,6 +9,9 @@ from trcgl.diffusion.generator.latents import Shown
 from trcgl.diffusion.generator.rows import TrainingRows, mixed_batch
 from trcgl.numerics.seeding import rng
 
+SHIFTED_COPIES = 8
+"""Of each tail image, the unshifted one among them; each is encoded once."""
+
 
 class Batches:
     """All steps, drawn by the seed before the first one, so that every latent and embedding is computed once.
@@ -33,7 +36,7 @@ class Batches:
     def _copies(self, places: np.ndarray, size: int, step: int) -> list[Shown]:
         """Tail images in one of their shifted copies, others as they are (there are enough of them)."""
         params, reach = self._params, round(self._params.shift * size)
-        chosen = rng(params.seed, "copy", step).integers(params.shifted_copies, size=len(places))
+        chosen = rng(params.seed, "copy", step).integers(SHIFTED_COPIES, size=len(places))
         shown = []
         for place, copy in zip(places, chosen, strict=True):
             image, right, down = self._rows.images[int(place)], 0, 0

@@ -123,6 +123,6 @@ class TrainingState:
         loss, norm = values[:, bad[0]].tolist()
         what = f"its gradient's norm is {norm}" if math.isfinite(loss) else f"its loss is {loss}"
         raise InputError(
-            f"diffusion: step {step} of phase '{phase.name}' went wrong: {what}; lower the phase's learning rate or "
-            f"set a smaller diffusion.clip_norm; images of the step: {', '.join(phase.images_of(step))}"
+            f"diffusion: step {step} of phase '{phase.name}' went wrong: {what}; lower the phase's learning rate; "
+            f"images of the step: {', '.join(phase.images_of(step))}"
         )

@@ -18,6 +18,7 @@ from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_r
 from trcgl.diffusion.pretraining.pretrain import pretrain
 from trcgl.numerics.device import pick_device, pick_dtype
 from trcgl.numerics.processes import Processes, training_together
+from trcgl.phantom.render import SIZE
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv
 from trcgl.runtime.logging import get_logger
@@ -103,7 +104,7 @@ def _card(params: Params, steps: PretrainParams, pipeline: Any, count: int, erro
         for name in ("vae", "text_encoder", "unet")
     }
     dataset = params.dataset
-    phantom = f", {dataset.phantom.size} px phantoms of seed {dataset.seed}" if dataset.name == "phantom" else ""
+    phantom = f", {SIZE} px phantoms of seed {dataset.seed}" if dataset.name == "phantom" else ""
     return f"""# Base generator of chest images, {params.images.diffusion_size} px
 
 A small latent-diffusion model in diffusers' `StableDiffusionPipeline` format, weights in half precision. It is a start

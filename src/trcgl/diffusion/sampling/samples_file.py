@@ -25,9 +25,7 @@ SAMPLE_SCHEMA = pa.schema(
 )
 
 
-def write_samples(
-    folder: Path, plan: Sequence[Sample], images: Iterable[np.ndarray], size: int, shard_images: int
-) -> None:
+def write_samples(folder: Path, plan: Sequence[Sample], images: Iterable[np.ndarray], size: int) -> None:
     """Write `folder` as a whole: shards, their index and samples.parquet; also when there is nothing to write.
 
     Args:
@@ -37,7 +35,7 @@ def write_samples(
         ValueError: more or fewer images than samples.
     """
     with directory_beside(folder) as beside:
-        writer = ShardWriter(beside, size, shard_images)
+        writer = ShardWriter(beside, size)
         for sample, image in zip(plan, images, strict=True):
             writer.add(sample.sample, image)
         writer.close()

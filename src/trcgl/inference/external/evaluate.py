@@ -64,7 +64,7 @@ def evaluate_external(
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
-        weights = image_weights(data.patients, params.bootstrap_samples, params.seed)
+        weights = image_weights(data.patients, params.bootstrap_samples)
         numbers, per_class = _score(list(models.values()), data, weights, params)
         located = None if boxes is None else _locate(models, data, boxes, weights, preparation)
     counts = {
@@ -132,7 +132,7 @@ def _score(
         patients=data.patients,
         classes=data.classes,
     )
-    per_class = scored.per_class(MODEL, params)
+    per_class = scored.per_class(MODEL)
     means = resample_models(scored, weights)[MODEL].means(data.classes["group"].to_numpy())
     intervals = {key: percentile_interval(means[key][1:]) for key in ("mAP", "tail_mAP")}
     numbers = {

@@ -1,0 +1,77 @@
+"""A new knob is a line in params.yaml and a field in config.py: presets and studies follow by themselves."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.import_graph import PACKAGE, ROOT, STUDIES
+
+LOADS = """
+from pathlib import Path
+from study.arms import load_study
+from study.parameters import load_pipeline
+from trcgl import config
+from trcgl.setup.init import Setup, write_params
+from trcgl.setup.presets import SCALES, overlay_files
+
+loaded = []
+for dataset in config.DATASETS:
+    for scale in SCALES:
+        loaded.append(config.load_params(overlays=overlay_files(dataset, scale)))
+for scale in SCALES:
+    write_params(Setup("nih", "/images", "/labels.csv", scale), force=True)
+    loaded.append(config.load_params())
+    Path("params.yaml").write_text(Path("shipped.yaml").read_text())
+for file in sorted(Path("studies").rglob("params.yaml")):
+    if "arms" in config.read_yaml(file):
+        study = load_study(file.parent)
+        loaded += [study.arm_params(arm, 0) for arm, entry in study.arms.items() if entry.same_as is None]
+    else:
+        loaded.append(load_pipeline(file.parent).params())
+assert all(params.classifier.example == 0.5 for params in loaded)
+print(len(loaded))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The project's code and parameters; params.yaml and config.py are copies to write to."""
+    source = tmp_path / "src/trcgl"
+    source.mkdir(parents=True)
+    for entry in PACKAGE.iterdir():
+        if entry.name != "config.py":
+            (source / entry.name).symlink_to(entry)
+    shutil.copy(PACKAGE / "config.py", source)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "presets").symlink_to(ROOT / "presets")
+    for file in [*STUDIES.rglob("*.yaml"), *STUDIES.rglob("*.py")]:
+        if not {"runs", "data", "rooms", ".dvc"} & set(file.relative_to(STUDIES).parts):
+            target = tmp_path / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    # A study that waits for the user's paths
+    xrays = tmp_path / "studies/real_xrays/params.yaml"
+    xrays.write_text(xrays.read_text().replace("images: null", "images: /images").replace("labels: null", "labels: /l"))
+    return tmp_path
+
+
+def test_params_yaml_and_config_are_all_that_a_new_knob_touches(project: Path):
+    for name, before, added in (
+        ("params.yaml", "classifier:  ", "  example: 0.5  # of a new knob\n"),
+        ("src/trcgl/config.py", "class ClassifierParams(TrainingParams):", "    example: float = knob(low=0.0)\n"),
+    ):
+        lines = (project / name).read_text().splitlines(keepends=True)
+        (place,) = (number for number, line in enumerate(lines) if line.startswith(before))
+        # Below the docstring of the class
+        place += 3 if name.endswith(".py") else 1
+        (project / name).write_text("".join([*lines[:place], added, *lines[place:]]))
+    shutil.copy(project / "params.yaml", project / "shipped.yaml")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+    environment = kept | {"PYTHONPATH": os.pathsep.join([f"{project}/src", f"{project}/studies"])}
+    done = subprocess.run([sys.executable, "-c", LOADS], cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 50
