@@ -20,11 +20,12 @@ from study.arms import Arm, LearningRates, Study, load_study
 from study.runs import real_files, steps_like, steps_on_real_images
 from tests.import_graph import ROOT, STUDIES
 from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
-from trcgl.config import load_params, override, read_yaml
+from trcgl.config import load_params
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
+from trcgl.runtime.settings import override, read_yaml
 
 FOLDER = STUDIES / "ablation"
 EXTENDED = FOLDER / "extended"

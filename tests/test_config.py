@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from trcgl.config import DATASETS, load_params, overlay, read_yaml
+from trcgl.config import DATASETS, load_params, overlay
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.settings import read_yaml
 from trcgl.setup.presets import SCALES, overlay_files
 
 ROOT = Path(__file__).resolve().parents[1]

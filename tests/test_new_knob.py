@@ -15,6 +15,7 @@ from pathlib import Path
 from study.arms import load_study
 from study.parameters import load_pipeline
 from trcgl import config
+from trcgl.runtime.settings import read_yaml
 from trcgl.setup.init import Setup, write_params
 from trcgl.setup.presets import SCALES, overlay_files
 
@@ -27,7 +28,7 @@ for scale in SCALES:
     loaded.append(config.load_params())
     Path("params.yaml").write_text(Path("shipped.yaml").read_text())
 for file in sorted(Path("studies").rglob("params.yaml")):
-    if "arms" in config.read_yaml(file):
+    if "arms" in read_yaml(file):
         study = load_study(file.parent)
         loaded += [study.arm_params(arm, 0) for arm, entry in study.arms.items() if entry.same_as is None]
     else:

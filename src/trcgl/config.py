@@ -1,44 +1,15 @@
 """The project's parameters: one frozen, typed section per section of params.yaml, checked as a whole when read.
 
 A params file is complete: every knob is named in it, so a file says what was run. An unknown key, a wrong type or an
-impossible value stops with one line that names the key. The file is read with ruamel.yaml because PyYAML reads the
-`1e-05` that `dvc exp run -S` writes as a string.
+impossible value stops with one line that names the key.
 """
 
-import dataclasses
-import difflib
-import math
-import types
-import typing
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, dataclass_transform
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from typing import Any
 
 from trcgl.runtime.errors import InputError
-
-
-def knob(*, low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None) -> Any:
-    """A field with bounds (both inclusive) or a closed set of choices."""
-    return dataclasses.field(metadata={"low": low, "high": high, "choices": choices})
-
-
-Section = TypeVar("Section")
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(knob,))
-def section(kind: type[Section]) -> type[Section]:
-    """A frozen dataclass whose bounded fields are written with `knob`."""
-    return dataclass(frozen=True)(kind)
-
-
-class Range(TypedDict):
-    low: float
-    high: float
-
+from trcgl.runtime.settings import Range, knob, merge, override, read_section, read_yaml, section
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt", "chexpert", "mimic", "vindr", "folder")
 """How a label table is read: each has its adapter, trcgl.labels.NAME, the command line offers these names."""
@@ -285,72 +256,9 @@ def checked(values: Any, file: str) -> Params:
     Raises:
         InputError: as for `load_params`.
     """
-    params = _section(Params, values, file, "")
+    params = read_section(Params, values, file, "")
     _check_relations(params, file)
     return params
-
-
-def load_pretrain_params(path: str | Path) -> PretrainParams:
-    """Read and check the settings of `trcgl pretrain`.
-
-    Raises:
-        InputError: as `load_params`.
-    """
-    return _section(PretrainParams, read_yaml(path), str(path), "")
-
-
-def read_yaml(path: str | Path) -> Any:
-    """The values of a YAML file.
-
-    Raises:
-        InputError: the file is missing or not YAML.
-    """
-    return parse_yaml(read_text(path), path)
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a params file or an overlay.
-
-    Raises:
-        InputError: the file is missing or not UTF-8.
-    """
-    path = Path(path)
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); save it as UTF-8") from None
-
-
-def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
-    """The values in the text of a YAML file; with `comments` in ruamel.yaml's own types, which keep them.
-
-    Raises:
-        InputError: the text is not YAML. The message names `file`.
-    """
-    yaml = YAML(typ="rt" if comments else "safe", pure=True)
-    yaml.preserve_quotes = True
-    try:
-        return yaml.load(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{file}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
-
-
-def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:
-    """Replace values of a params file in place; a dotted key that is not in it is an InputError."""
-    for key, value in overrides.items():
-        *parents, last = key.split(".")
-        section = values
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or last not in section:
-            raise InputError(f"{file}: has no key '{key}' to replace")
-        section[last] = value
 
 
 def overlay(values: Any, changes: Any, file: str) -> None:
@@ -361,83 +269,16 @@ def overlay(values: Any, changes: Any, file: str) -> None:
     Raises:
         InputError: a key of the overlay is not in the params file. The message names the overlay's `file`.
     """
-    _merge(Params, values, changes, file, "")
+    merge(Params, values, changes, file, "")
 
 
-def _merge(kind: type, values: Any, changes: Any, file: str, prefix: str) -> None:
-    _check_keys(values, changes, file, prefix)
-    hints = typing.get_type_hints(kind)
-    for key, value in changes.items():
-        if dataclasses.is_dataclass(hints.get(key)):
-            _merge(typing.cast(type, hints[key]), values[key], value, file, f"{prefix}{key}.")
-        else:
-            values[key] = value
+def load_pretrain_params(path: str | Path) -> PretrainParams:
+    """Read and check the settings of `trcgl pretrain`.
 
-
-def _check_keys(known: Collection[str], section: Any, file: str, prefix: str) -> None:
-    """A section must be a mapping of known keys; it need not have all of them."""
-    if not isinstance(section, dict):
-        raise InputError(
-            f"{file}: '{prefix.rstrip('.') or 'the file'}' is {_shown(section)}; it must be a section of keys"
-        )
-    for key in section:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            right = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"{file}: unknown key '{prefix}{key}'; {right}")
-
-
-def _section(kind: type, values: Any, file: str, prefix: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
-    _check_keys(fields, values, file, prefix)
-    read = {}
-    for name, field in fields.items():
-        key = f"{prefix}{name}"
-        if name not in values:
-            raise InputError(f"{file}: key '{key}' is missing; a params file names every knob (see params.yaml)")
-        if dataclasses.is_dataclass(hints[name]):
-            read[name] = _section(typing.cast(type, hints[name]), values[name], file, f"{key}.")
-        else:
-            read[name] = _value(hints[name], values[name], field.metadata, file, key)
-    return kind(**read)
-
-
-def _value(kind: Any, value: Any, bounds: Any, file: str, key: str) -> Any:
-    """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None."""
-    optional = isinstance(kind, types.UnionType)
-    if optional:
-        if value is None:
-            return None
-        (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
-    origin = typing.get_origin(kind)
-    if origin is tuple:
-        item = typing.get_args(kind)[0]
-        if not isinstance(value, list):
-            raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a list")
-        return tuple(_value(item, part, {}, file, f"{key}[{i}]") for i, part in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
-            raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a section of names and values")
-        return dict(value)
-    wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be {wanted}{' or null' if optional else ''}")
-    if kind is float and not math.isfinite(value):
-        raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
-    low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
-    if choices is not None and value not in choices:
-        raise InputError(f"{file}: '{key}' is '{value}'; it must be one of: {', '.join(choices)}")
-    if (low is not None and value < low) or (high is not None and value > high):
-        allowed = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise InputError(f"{file}: '{key}' is {value}; it must be {allowed}")
-    return value
-
-
-def _shown(value: Any) -> str:
-    return "empty" if value is None else repr(value)
+    Raises:
+        InputError: as `load_params`.
+    """
+    return read_section(PretrainParams, read_yaml(path), str(path), "")
 
 
 def _check_relations(params: Params, file: str) -> None:
@@ -453,13 +294,13 @@ def _check_relations(params: Params, file: str) -> None:
             f"{file}: 'labels.validation_fraction' + 'labels.test_fraction' is "
             f"{labels.validation_fraction + labels.test_fraction:g}; it must leave patients for training (below 1)"
         )
-    for name, section in (("baseline", params.baseline), ("classifier", params.classifier)):
-        if section.frozen_epochs + section.epochs == 0:
+    for name, training in (("baseline", params.baseline), ("classifier", params.classifier)):
+        if training.frozen_epochs + training.epochs == 0:
             raise InputError(f"{file}: '{name}.frozen_epochs' + '{name}.epochs' is 0; at least one epoch is needed")
-        if section.batch_size % section.accumulate:
+        if training.batch_size % training.accumulate:
             raise InputError(
-                f"{file}: '{name}.accumulate' is {section.accumulate}; it must divide '{name}.batch_size' "
-                f"({section.batch_size}) into equal parts"
+                f"{file}: '{name}.accumulate' is {training.accumulate}; it must divide '{name}.batch_size' "
+                f"({training.batch_size}) into equal parts"
             )
     _check_head(params.classifier, file)
     if params.evaluation.test_time_flip and 0 in (params.baseline.flip, params.classifier.flip):

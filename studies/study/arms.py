@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from study.parameters import Pipeline, load_pipeline
-from trcgl.config import Params, read_yaml
+from trcgl.config import Params
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
+from trcgl.runtime.settings import read_yaml
 
 JUDGE = "bce_linear"
 """The arm whose model of a seed judges what that seed's generator draws: the plain head on real images only."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from trcgl.config import Params, checked, overlay, override, read_yaml
+from trcgl.config import Params, checked, overlay
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.settings import override, read_yaml
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.config import Params, read_yaml
+from trcgl.config import Params
 from trcgl.doctor.said import Said, problem
 from trcgl.images.decode import UnreadableImage, check_inside, decode
 from trcgl.images.manifest import list_images
@@ -15,6 +15,7 @@ from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
+from trcgl.runtime.settings import read_yaml
 
 DECODED = 8
 """Full-size radiographs take a tenth of a second each."""

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import psutil
 
-from trcgl.config import ComputeParams, Params, read_yaml
+from trcgl.config import ComputeParams, Params
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.disk import existing, free_bytes, size_text
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.resume_folder import resume_root
+from trcgl.runtime.settings import read_yaml
 
 COPYING = ("reflink", "copy")
 SAVED = Path("data/images")

@@ -18,9 +18,10 @@ from typing import Self
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from trcgl.config import overlay, parse_yaml, read_text
+from trcgl.config import overlay
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_text
+from trcgl.runtime.settings import parse_yaml, read_text
 from trcgl.setup.presets import SHIPPED, overlay_files, usual_scale
 
 FILE = Path("params.yaml")
