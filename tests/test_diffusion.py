@@ -208,7 +208,7 @@ def test_standardised_autoencoder_decodes_the_same() -> None:
 def test_missing_folder_and_wrong_folders(tmp_path: Path, base: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         load(tmp_path / "absent")
-    with pytest.raises(InputError, match="no diffusers pipeline"):
+    with pytest.raises(InputError, match="is not a diffusers pipeline"):
         load(tmp_path)
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline"}))
     with pytest.raises(InputError, match="DDPMPipeline"):

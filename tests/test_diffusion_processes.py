@@ -169,7 +169,7 @@ def test_a_process_leaves_when_another_was_asked(monkeypatch: pytest.MonkeyPatch
 def test_processes_that_continue_from_different_steps_stop(monkeypatch: pytest.MonkeyPatch):
     """One found a kept state, another did not: their averaged gradients would belong to different weights."""
     monkeypatch.setattr(Processes, "add", lambda self, places: places.copy_(torch.tensor([0, 3])))
-    with pytest.raises(InputError, match=r"different steps of phase 'layer' \(\[0, 3\]\).*must share"):
+    with pytest.raises(InputError, match=r"different steps of phase 'layer' \(\[0, 3\]\).*let them share"):
         one_layer(Processes(0, 2))
 
 
