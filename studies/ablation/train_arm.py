@@ -4,17 +4,12 @@ import dataclasses
 import os
 import sys
 
-import pandas as pd
-
 from study.arms import JUDGE, load_study
 from study.places import ROOT, keep_state_in_studies
-from study.predictions import split_predictions
+from study.predictions import held_out_predictions
 from study.runs import arm_files, steps_like
-from trcgl.artifacts.class_list import read_classes
-from trcgl.classifier.network.predict import predict
 from trcgl.classifier.training.run import train_and_save
-from trcgl.evaluation.split import load_split
-from trcgl.runtime.files import directory_beside, read_parquet, write_json, write_parquet
+from trcgl.runtime.files import directory_beside, write_json, write_parquet
 from trcgl.runtime.stage import run_stage
 
 
@@ -31,19 +26,13 @@ def main() -> None:
         knobs = dataclasses.replace(knobs, initial_weights=str(weights))
     with directory_beside(study.run_of(arm, seed)) as folder:
         files = arm_files(study, arm, seed, knobs)
-        labels = read_parquet(files.labels, ["image", "patient", "split"])
-        classes = read_classes(files.classes)["classes"]
         model = folder / "model" if arm == JUDGE else None
         name = f"{study.name}-{arm}-{seed}"
         steps = steps_like(study, arm, files)
         history = folder / "history.csv"
         trained = train_and_save(name, params, knobs, files, model=model, history=history, steps_per_epoch=steps)
-        parts = []
-        for split in ("val", "test"):
-            data = load_split(split, labels, classes, files.images)
-            parts.append(split_predictions(split, data, predict(trained.model, data.images)))
         write_json(folder / "extra.json", {"extra_images": trained.extra_images})
-        write_parquet(folder / "predictions.parquet", pd.concat(parts, ignore_index=True))
+        write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files))
 
 
 if __name__ == "__main__":

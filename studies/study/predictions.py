@@ -3,22 +3,46 @@
 import numpy as np
 import pandas as pd
 
-from trcgl.evaluation.split import EvaluationSet
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.labelled_images import labelled_images
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict
+from trcgl.classifier.training.run import TrainingFiles
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
+
+SPLITS = ("val", "test")
 
 
-def split_predictions(split: str, data: EvaluationSet, scores: np.ndarray) -> pd.DataFrame:
-    """Long table of one split, image by image: split, image, patient, finding, label (missing: unknown), probability.
+def held_out_predictions(model: Classifier, files: TrainingFiles) -> pd.DataFrame:
+    """Long table of the splits that nothing was trained on, image by image.
 
     Patients are in it for the intervals: it belongs into cached data, never into metrics.
+
+    Returns:
+        split, image, patient, finding, label (missing: unknown), probability.
+
+    Raises:
+        InputError: a split has no cached image.
     """
-    findings = data.classes["name"].to_numpy()
-    return pd.DataFrame(
-        {
-            "split": split,
-            "image": np.repeat(data.names, len(findings)),
-            "patient": np.repeat(data.patients, len(findings)),
-            "finding": np.tile(findings, len(data.names)),
-            "label": pd.Series(data.labels.ravel()).astype("Int8"),
-            "probability": scores.ravel(),
-        }
-    )
+    table = read_parquet(files.labels, ["image", "patient", "split"])
+    names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
+    stored, parts = ShardedImages(files.images), []
+    for split in SPLITS:
+        real = labelled_images(table, names, stored.index["image"], (split,), file=files.labels)
+        if not len(real):
+            raise InputError(f"{files.images}: no cached image of the '{split}' split; there is nothing to compare")
+        parts.append(
+            pd.DataFrame(
+                {
+                    "split": split,
+                    "image": np.repeat(real.names, len(names)),
+                    "patient": np.repeat(real.rows["patient"].to_numpy(), len(names)),
+                    "finding": np.tile(names, len(real)),
+                    "label": pd.Series(real.targets.ravel()).astype("Int8"),
+                    "probability": predict(model, stored.read(real.names)).ravel(),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
