@@ -65,7 +65,7 @@ def test_every_image_is_predicted_by_one_process(monkeypatch: pytest.MonkeyPatch
 def test_processes_that_continue_from_different_places_stop(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Processes, "add", lambda self, tensor: tensor.copy_(torch.tensor([4, 0])))
     for index, done in enumerate((4, 0)):
-        with pytest.raises(InputError, match=r"different epochs \(\[4, 0\]\).*must share the project folder"):
+        with pytest.raises(InputError, match=r"different epochs \(\[4, 0\]\).*let them share the project folder"):
             stop_unless_together(done, "epochs", Processes(index, 2), torch.device("cpu"))
 
 

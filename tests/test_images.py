@@ -259,7 +259,7 @@ def test_a_damaged_image_is_our_line_only(
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path):
-    killed = pytest.raises(InputError, match=r"one of 1 processes .* was killed.*lower 'compute\.workers'")
+    killed = pytest.raises(InputError, match=r"one of 1 worker processes was killed.*lower 'compute\.workers'")
     with killed, pixel_workers(1) as pool:
         pool.submit(os._exit, 9).result()
 

@@ -70,10 +70,11 @@ def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
     Raises:
         InputError: the text is not YAML. The message names `file`.
     """
-    yaml = YAML(typ="rt" if comments else "safe", pure=True)
-    yaml.preserve_quotes = True
+    # Neither kind makes objects of a tag
+    reader = YAML(typ="rt" if comments else "safe", pure=True)
+    reader.preserve_quotes = True
     try:
-        return yaml.load(text)
+        return reader.load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
