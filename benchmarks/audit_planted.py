@@ -20,7 +20,7 @@ from trcgl.audit.copies import nearest_copies
 from trcgl.audit.limits import NEIGHBOURS, Limits
 from trcgl.audit.measured import Measured, measure
 from trcgl.audit.neighbours import Barred, nearest_features, none_barred, same_patient
-from trcgl.audit.run import RealImages, load_real_images
+from trcgl.audit.real_images import RealImages, load_real_images
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import load_params
 from trcgl.metrics import area_under_roc

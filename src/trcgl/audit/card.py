@@ -16,15 +16,24 @@ from trcgl.config import AuditParams
 
 def synthetic_card(audit: Audit, params: AuditParams) -> str:
     """Markdown."""
-    table, tests, limits = audit.per_class, audit.tests, audit.limits
-    counts = {"drawn": len(audit.verdicts), "accepted": int(audit.verdicts["accepted"].sum())}
-    deciding = [str(finding) for finding in tests.index[tests["decides"]]]
+    drawn, accepted = len(audit.verdicts), int(audit.verdicts["accepted"].sum())
     lines = [
         "# Data card: synthetic images",
         "",
-        f"{counts['drawn']} images were drawn for {len(table)} tail findings; {counts['accepted']} were accepted. They "
+        f"{drawn} images were drawn for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
         "enter training only, never validation or test. Not for diagnosis.",
         "",
+        *_verdicts(audit, params),
+        *_likeness(audit),
+        *_second_opinion(audit, params),
+    ]
+    return "\n".join(lines)
+
+
+def _verdicts(audit: Audit, params: AuditParams) -> list[str]:
+    limits = audit.limits
+    deciding = [str(finding) for finding in audit.tests.index[audit.tests["decides"]]]
+    return [
         "## Verdicts",
         "",
         "The judge is the baseline classifier, trained on real images only. A sample is rejected for the first of",
@@ -43,7 +52,7 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         f"- **{TWIN}**: as a copy, of a sample drawn earlier.",
         "",
         *_table(
-            table,
+            audit.per_class,
             {
                 "finding": "finding",
                 "drawn": "drawn",
@@ -59,6 +68,11 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
             },
         ),
         "",
+    ]
+
+
+def _likeness(audit: Audit) -> list[str]:
+    return [
         "## Likeness to real training images of the finding",
         "",
         "All drawn samples, in the judge's features: KID (0 is alike; unbiased, so it may be below 0; "
@@ -69,7 +83,7 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         "px): well above the real images' it means that samples repeat each other.",
         "",
         *_table(
-            table,
+            audit.per_class,
             {
                 "finding": "finding",
                 "drawn": "samples",
@@ -83,18 +97,21 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
             },
         ),
         "",
-        "## Independent detector",
-        "",
     ]
+
+
+def _second_opinion(audit: Audit, params: AuditParams) -> list[str]:
+    title = ["## Independent detector", ""]
     if params.detector is None:
-        return "\n".join([*lines, "There is none (audit.detector): only the judge has looked at the samples.", ""])
-    lines += [
+        return [*title, "There is none (audit.detector): only the judge has looked at the samples.", ""]
+    return [
+        *title,
         "A classifier trained on other data, which decides nothing. AUC against the same validation images without the "
         "finding: of real images with it, of all drawn samples, of the accepted ones. Seen: share of the drawn samples "
         f"that it scores above {SEEN_PERCENTILE:g} % of the real validation positives.",
         "",
         *_table(
-            table,
+            audit.per_class,
             {
                 "finding": "finding",
                 "detector_auc_real": "AUC of real",
@@ -105,7 +122,6 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         ),
         "",
     ]
-    return "\n".join(lines)
 
 
 def _table(table: pd.DataFrame, columns: dict[str, str]) -> list[str]:

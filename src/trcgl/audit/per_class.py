@@ -8,9 +8,48 @@ import pandas as pd
 from trcgl.artifacts.pixels import Pixels
 from trcgl.audit.detector import scores_by_finding, second_opinion
 from trcgl.audit.diversity import mean_similarity
+from trcgl.audit.drawn_images import DrawnImages
 from trcgl.audit.fidelity import kernel_distance, precision_recall
+from trcgl.audit.real_images import RealImages
 from trcgl.audit.verdicts import REASONS
 from trcgl.classifier.network.model import Classifier
+
+
+def per_class_table(
+    findings: Sequence[str], drawn: DrawnImages, real: RealImages, tests: pd.DataFrame, verdicts: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per finding, in their order.
+
+    Args:
+        tests: from `finding_tests`.
+        verdicts: from `judge_samples`, in the order of the samples.
+
+    Returns:
+        finding, the counts of `verdict_counts`, judge_auc, judge_decides, and the columns of `set_likeness`.
+    """
+    rows = []
+    for finding in findings:
+        own = np.flatnonzero(drawn.samples["target"] == finding)
+        shown = real.labels[finding].to_numpy() == 1
+        train, val = (rows_of[shown[rows_of]] for rows_of in (real.split("train"), real.split("val")))
+        likeness = set_likeness(
+            real.measured.features[train],
+            real.pixels[train],
+            real.rows["patient"].to_numpy(dtype=object)[train],
+            real.measured.features[val],
+            drawn.measured.features[own],
+            drawn.pixels[own],
+        )
+        rows.append(
+            {
+                "finding": finding,
+                **verdict_counts(verdicts.iloc[own]),
+                "judge_auc": tests.at[finding, "auc"],
+                "judge_decides": tests.at[finding, "decides"],
+                **likeness,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def verdict_counts(part: pd.DataFrame) -> dict[str, int]:

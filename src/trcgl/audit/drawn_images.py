@@ -1,0 +1,53 @@
+"""The synthetic images that are judged, and what the judge sees in them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.pixels import resized
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.audit.measured import Measured, measure
+from trcgl.classifier.network.model import Classifier
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
+
+
+@dataclass(frozen=True)
+class DrawnImages:
+    """All samples of a folder.
+
+    Attributes:
+        samples: sample, target, findings, unknown.
+        pixels: uint8 [N, S, S] at the size the judge reads, in the order of `samples`, as what follows.
+        measured: what the judge sees.
+    """
+
+    samples: pd.DataFrame
+    pixels: np.ndarray
+    measured: Measured
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
+    """Read and measure the samples.
+
+    Args:
+        folder: shards with samples.parquet; it may be empty.
+
+    Raises:
+        InputError: a sample names a finding that the judge does not know.
+    """
+    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings", "unknown"])
+    lists = [*samples["findings"], *samples["unknown"]]
+    foreign = {*samples["target"], *(name for named in lists for name in named)} - set(judge.config.class_names)
+    if foreign:
+        raise InputError(f"{folder}/samples.parquet: names '{min(foreign)}', which the judge does not know")
+    size = judge.config.image_size
+    pixels = np.empty((0, size, size), np.uint8)
+    if len(samples):
+        pixels = resized(ShardedImages(folder).read(samples["sample"].tolist()), size)
+    return DrawnImages(samples, pixels, measure(judge, pixels))
