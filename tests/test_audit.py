@@ -98,7 +98,7 @@ def test_what_is_barred_is_not_compared() -> None:
     assert (nothing[1] == -1).all()
 
 
-def test_a_blank_picture_is_no_copy_of_anything() -> None:
+def test_a_blank_picture_is_not_a_copy() -> None:
     distance, _ = nearest_copies(np.zeros((1, THUMBNAIL, THUMBNAIL), np.uint8), pictures(5, 0), none_barred(5))
     assert distance[0] == pytest.approx(1.0)
 
@@ -378,7 +378,7 @@ def test_accepted_samples_come_before_rejected_ones_beside_their_carriers(projec
         assert np.array_equal(picture, np.hstack([real, sample]))
 
 
-def test_nothing_drawn_is_no_error(project: Path, tmp_path: Path) -> None:
+def test_nothing_drawn_is_not_an_error(project: Path, tmp_path: Path) -> None:
     write_samples(project / "nothing", np.empty((0, 32, 32), np.uint8), "rare")
     audit = run(project, "nothing")
     assert len(audit.verdicts) == 0

@@ -113,7 +113,7 @@ def test_a_missing_column_is_named(folder: Path):
         load(folder)
 
 
-def test_no_accepted_sample_is_no_sample(folder: Path):
+def test_without_an_accepted_sample_there_is_none(folder: Path):
     pd.DataFrame({"sample": ["s0"], "accepted": [False], "rank": [1]}).to_parquet(folder / "audit.parquet")
     data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     assert len(data.synthetic) == 0

@@ -223,7 +223,7 @@ def _untrained(params: TrainingParams) -> Classifier:
     return build_model(params, DATA, None)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):
+def test_a_loss_that_is_not_finite_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):
     class Broken(BinaryCrossEntropy):
         def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return logits * math.nan
@@ -234,7 +234,7 @@ def test_a_loss_that_is_no_number_stops_with_the_images(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
-def test_a_gradient_that_is_no_number_stops_with_the_images(
+def test_a_gradient_that_is_not_finite_stops_with_the_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip_norm: float
 ):
     """The root of zero has a value, but no slope: the loss alone would look well until the weights are lost."""

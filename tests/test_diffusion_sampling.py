@@ -234,7 +234,7 @@ def test_samples_start_from_the_carriers_they_follow(
     assert not np.array_equal(drawn, draw(generator, plan, replace(params, strength=1.0), images))
 
 
-def test_an_empty_interval_is_no_guidance(base: Any) -> None:
+def test_an_empty_interval_means_no_guidance(base: Any) -> None:
     given = conditions(base)
     empty = replace(SAMPLING, guidance_scale=4.0, guidance_start=0.5, guidance_end=0.5)
     unguided = denoise(base, *given, replace(SAMPLING, guidance_scale=1.0))

@@ -205,7 +205,7 @@ def test_weights_of_timm_that_are_not_cached(
     examined(capsys, problems=0)
 
 
-def test_another_folder_than_scanned_is_no_drift(project: Path, capsys: pytest.CaptureFixture[str]):
+def test_another_folder_than_the_scanned_one_is_not_drift(project: Path, capsys: pytest.CaptureFixture[str]):
     remove_image(project)
     edit(dataset__revision=1, labels__findings=["nodule", "scar"])(project)
     write_padchest(project.parent / "labels.csv", [padchest_row(k, "['nodule', 'scar']") for k in range(4, 60)])
@@ -278,7 +278,7 @@ def test_what_killed_runs_have_left_is_reported(project: Path, capsys: pytest.Ca
     assert "3 MB in .resume (train_classifier); delete what need not be continued" in line
 
 
-def test_links_out_of_the_folder_are_told_before_the_cache_refuses_them(
+def test_links_out_of_the_folder_are_named_before_the_cache_refuses_them(
     project: Path, capsys: pytest.CaptureFixture[str]
 ):
     """As DVC's cache.type symlink makes them."""

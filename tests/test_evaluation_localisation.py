@@ -222,7 +222,7 @@ def test_otsu_splits_best(seed: int):
     np.testing.assert_array_equal(otsu_segment(values), best_split(values))
 
 
-def test_what_speaks_against_a_finding_is_no_part_of_the_segment():
+def test_negative_evidence_is_not_part_of_the_segment():
     evidence = np.where(square(8, 8, 8, 8, 32), 1.0, -50.0)
     np.testing.assert_array_equal(otsu_segment(evidence), square(8, 8, 8, 8, 32))
 

@@ -213,7 +213,7 @@ def test_a_subgroup_is_scored_as_if_it_were_alone():
     assert not set(patients) & set(table.astype(str).to_numpy().ravel())
 
 
-def test_a_subgroup_that_is_not_told_has_no_row():
+def test_an_unstated_subgroup_has_no_row():
     table = by_part(pd.DataFrame({"projection": [""] * 120, "sex": ["F"] * 120}))
     assert table["subgroup"].unique().tolist() == ["sex"]
     assert by_part(pd.DataFrame(index=range(120))).empty

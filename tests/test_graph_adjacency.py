@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import gamma
 
 from trcgl.config import PhantomParams
-from trcgl.graph.adjacency import build_adjacency, heard_share
+from trcgl.graph.adjacency import build_adjacency, inflow_share
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
 from trcgl.phantom.catalogue import BY_NAME, HEAD, NAMES, TAIL
 from trcgl.phantom.population import TRAIN, draw_population
@@ -137,11 +137,11 @@ def test_a_finding_never_seen_hears_nobody():
     assert (found == np.eye(2)).all()
 
 
-def test_heard_share():
+def test_inflow_share():
     matrix = np.array([[0.9, 0.1, 0.0], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8]])
     tail, head = np.array([False, True, True]), np.array([True, False, False])
-    assert heard_share(matrix, tail, head) == pytest.approx((0.3 + 0.1) / (0.4 + 0.2))
-    assert math.isnan(heard_share(np.eye(3), tail, head))
+    assert inflow_share(matrix, tail, head) == pytest.approx((0.3 + 0.1) / (0.4 + 0.2))
+    assert math.isnan(inflow_share(np.eye(3), tail, head))
 
 
 def test_head_findings_do_not_drown_tail_ones():
@@ -156,7 +156,7 @@ def test_head_findings_do_not_drown_tail_ones():
         counted = count_cooccurrence(targets, NAMES, 1.0)
         for mode, threshold in modes.items():
             found = build_adjacency(mode, counted, threshold=threshold, reweight=0.2, confidence=0.95)
-            shares[mode].append(heard_share(found, tail, head))
+            shares[mode].append(inflow_share(found, tail, head))
             if mode == "lift":
                 together = NAMES.index("pneumothorax"), NAMES.index("subcutaneous emphysema")
                 # The one strong tie within the tail (a lift of 51 in PadChest) is heard

@@ -156,7 +156,7 @@ def test_mimic_counts_studies_without_images_and_images_without_labels(tmp_path:
         read_mimic(file)
 
 
-def test_mimic_label_sets_with_a_row_an_image(tmp_path: Path):
+def test_mimic_label_sets_with_one_row_per_image(tmp_path: Path):
     def path(number: int) -> str:
         return f"files/p10/p1000000{number // 2}/s5000000{number}/{number:04x}.jpg"
 

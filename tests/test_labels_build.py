@@ -171,7 +171,7 @@ def test_rejections(tmp_path: Path) -> None:
     assert built.labels["mass"].to_list() == [1, 1, 1, 1, 0]
 
 
-def test_files_of_one_name_are_told_apart_by_folder(tmp_path: Path) -> None:
+def test_files_of_one_name_differ_by_folder(tmp_path: Path) -> None:
     table = small_table(tmp_path, *["['mass']"] * 9)
     paths = [f"{number % 3}/im{number:04d}.png" for number in range(9)]
     # im0003: also in another folder; im0004: twice in folders that are not its own; im0005: twice in its own

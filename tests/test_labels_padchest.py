@@ -49,7 +49,7 @@ def test_any_text_reads_as_python_reads_it(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["nan", "", "[", "['a'", "'a'", "[1]", "[nan]", "['a', None]", "[" * 5000, "{'a'}"])
-def test_what_is_no_list_of_texts_is_none(written: str) -> None:
+def test_what_is_not_a_list_of_texts_is_none(written: str) -> None:
     assert parse_list(written) is None
 
 
@@ -100,14 +100,14 @@ def test_rows_with_dirt_are_rejected_with_their_reason_and_none_is_lost(tmp_path
     assert table.having(["nodule"]).tolist() == [True, False, False]
 
 
-def test_gzip_is_told_by_content(tmp_path: Path) -> None:
+def test_gzip_is_known_by_content(tmp_path: Path) -> None:
     plain = write_padchest(tmp_path / "labels.csv", [padchest_row(1, "['mass']")])
     packed = tmp_path / "packed.csv"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     assert read_padchest(packed).rows.equals(read_padchest(plain).rows)
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
     plain = write_rows(tmp_path / "plain.csv", PADCHEST_COLUMNS[1:], [padchest_row(1, "['mass']")])
     marked = tmp_path / "marked.csv"
     marked.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())

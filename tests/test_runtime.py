@@ -51,7 +51,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_a_killed_process_left_beside_is_no_obstacle(tmp_path: Path):
+def test_leftovers_of_a_killed_process_stop_nothing(tmp_path: Path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "stale").touch()
     with directory_beside(tmp_path / "out") as beside:
@@ -130,7 +130,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     assert ResumePoint("train", params=1).load() is None
 
 
-def test_a_state_that_is_no_plain_data_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_state_that_is_not_plain_data_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     ResumePoint("train", params=1).save({"step": Path("x")})
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):

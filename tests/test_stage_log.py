@@ -67,7 +67,7 @@ def test_a_long_log_is_moved_aside_and_the_oldest_forgotten(tmp_path: Path, monk
     assert "run 29" in Path("logs/one.log").read_text()
 
 
-def test_a_place_that_cannot_be_written_is_no_trouble(tmp_path: Path):
+def test_a_place_that_cannot_be_written_stops_nothing(tmp_path: Path):
     (tmp_path / "logs").write_text("a file where the folder would be")
     done = ran(tmp_path, "right")
     assert done.returncode == 0

@@ -101,13 +101,13 @@ OTHERS = (
         "Training",
         "a loss that is not finite",
         "epoch 1, step 1: the loss is nan; lower lr or use fp32; images of the batch: ...",
-        "test_classifier_train.py::test_a_loss_that_is_no_number_stops_with_the_images",
+        "test_classifier_train.py::test_a_loss_that_is_not_finite_stops_with_the_images",
     ),
     (
         "Training",
         "a gradient that is not finite",
         "epoch 1, step 1: the gradient's norm is nan; lower lr or use fp32; images of the batch: ...",
-        "test_classifier_train.py::test_a_gradient_that_is_no_number_stops_with_the_images",
+        "test_classifier_train.py::test_a_gradient_that_is_not_finite_stops_with_the_images",
     ),
     (
         "Training",

@@ -29,7 +29,7 @@ MANIFEST = Path("data/manifest.parquet")
 def image_folder(folder: Path) -> list[str] | Said:
     """The image files of the folder, or why there are none."""
     if not folder.is_dir():
-        return problem("dataset.images", f"'{folder}' is no folder; set it to the folder that holds the images")
+        return problem("dataset.images", f"'{folder}' is not a folder; set it to the folder that holds the images")
     if not os.access(folder, os.R_OK | os.X_OK):
         return problem("dataset.images", f"'{folder}' may not be read by this user; change its permissions")
     return list_images(folder) or problem("dataset.images", f"'{folder}' holds no image file")

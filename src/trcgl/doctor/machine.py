@@ -45,10 +45,10 @@ def check_disk(params: Params, images: int, drawn: int, phantom: int = 0) -> Sai
                 "disk", f"{size_text(need)} of pictures are still to come but {place} has {size_text(free)} free; make "
                 "room, lower images.*_size, or let DVC link (`dvc config cache.type hardlink`)",
             )  # fmt: skip
-    told = " and ".join(
+    parts = " and ".join(
         f"{size_text(need)} at {place} ({size_text(free_bytes(place))} free)" for place, need in places.items()
     )
-    return Said("disk", f"pictures still need about {told}; models come on top")
+    return Said("disk", f"pictures still need about {parts}; models come on top")
 
 
 def _dvc_cache() -> tuple[Path, str]:

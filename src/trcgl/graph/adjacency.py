@@ -99,16 +99,16 @@ def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, conf
     return adjacency
 
 
-def heard_share(adjacency: np.ndarray, listeners: np.ndarray, speakers: np.ndarray) -> float:
-    """Of the weight that `listeners` give to other findings, the share that `speakers` get.
+def inflow_share(adjacency: np.ndarray, receivers: np.ndarray, senders: np.ndarray) -> float:
+    """Of the weight that `receivers` give to other findings, the share that goes to `senders`.
 
     Args:
         adjacency: [C, C], not negative.
-        listeners, speakers: bool [C].
+        receivers, senders: bool [C].
 
     Returns:
-        A number in 0..1; NaN if the listeners have no neighbours.
+        A number in 0..1; NaN if the receivers have no neighbours.
     """
     others = adjacency * ~np.eye(len(adjacency), dtype=bool)
-    heard = others[listeners].sum()
-    return float(others[np.ix_(listeners, speakers)].sum() / heard) if heard > 0 else float("nan")
+    total = others[receivers].sum()
+    return float(others[np.ix_(receivers, senders)].sum() / total) if total > 0 else float("nan")

@@ -13,7 +13,7 @@ from trcgl.labels.classes import candidate_findings, choose_classes
 from trcgl.labels.groups import GROUPS
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
-from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits, told_splits
+from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits, stated_splits
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
@@ -63,7 +63,7 @@ def build_labels(
     split by seed among training and the splits that it names nobody for: an official test set stays what it is.
     Uncertain labels and blank ones are read as `labels.uncertain` and `labels.missing` say.
 
-    A normal label beside a finding: the finding stays and the image is not normal (normal is no class unless
+    A normal label beside a finding: the finding stays and the image is not normal (normal is not a class unless
     `labels.findings` or the class table make it one; then its column says what the source says). Counted in
     `normal_beside_finding`.
 
@@ -100,7 +100,7 @@ def build_labels(
 
 def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> tuple[LabelTable, np.ndarray]:
     if split_file is None:
-        splits = told_splits(table.rows["patient"], table.rows["split"])
+        splits = stated_splits(table.rows["patient"], table.rows["split"])
         named = set(splits.values())
         splits |= seeded_splits(
             [patient for patient in table.rows["patient"].unique().tolist() if patient not in splits],

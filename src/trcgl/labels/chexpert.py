@@ -32,14 +32,14 @@ def read_chexpert(path: str | Path) -> LabelTable:
     one whose path ends with patient, study and view, in whichever folder the download has put it. Lateral views have
     projection L.
 
-    Rejected rows: a Path that does not end with patient/study/view, a label that is no code, no label.
+    Rejected rows: a Path that does not end with patient/study/view, a label that is not a code, no label.
 
     Raises:
         InputError: not a readable CSV file with CheXpert's columns.
     """
     source = read_columns(Path(path), ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
     codes = read_codes(source[list(FINDINGS)])
-    told_absent(codes, FINDINGS)
+    infer_absent(codes, FINDINGS)
     parts = source["Path"].str.extract(PARTS)
     known = parts[0].notna()
     patient, study, view = (parts[position].fillna("") for position in range(3))
@@ -61,8 +61,8 @@ def read_chexpert(path: str | Path) -> LabelTable:
     return assemble_coded(rows, codes, FINDINGS, normal=NO_FINDING)
 
 
-def told_absent(codes: np.ndarray, findings: Sequence[str]) -> None:
-    """In place: where No Finding is present, findings not told are absent, as CheXpert's labeller defines it.
+def infer_absent(codes: np.ndarray, findings: Sequence[str]) -> None:
+    """In place: where No Finding is present, unknown findings are absent, as CheXpert's labeller defines it.
 
     Support devices are no finding in that sense and stay as they are.
 

@@ -1,4 +1,4 @@
-"""Label tables with a column a finding: 1 present, 0 absent, -1 uncertain, blank not told."""
+"""Label tables with one column per finding: 1 present, 0 absent, -1 uncertain, blank unknown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,18 +25,18 @@ def read_codes(columns: pd.DataFrame) -> np.ndarray:
 
 
 def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str) -> None:
-    """Stop on a column that holds no 0 or 1 anywhere: it is no class of the table, but something else.
+    """Stop on a column that holds no 0 or 1 anywhere: it is not a class of the table, but something else.
 
     Raises:
         InputError: names the file and the column; or there is no column.
     """
     if columns.empty:
         raise InputError(f"{path}: has no class column; expected {what}")
-    told = np.isin(codes, (PRESENT, ABSENT)).any(axis=0)
-    if not told.all():
-        name = columns.columns[int(np.argmin(told))]
+    stated = np.isin(codes, (PRESENT, ABSENT)).any(axis=0)
+    if not stated.all():
+        name = columns.columns[int(np.argmin(stated))]
         raise InputError(
-            f"{path}: column '{name}' holds no 0 or 1 (its first value is '{columns[name].iloc[0]}'), so it is no "
+            f"{path}: column '{name}' holds no 0 or 1 (its first value is '{columns[name].iloc[0]}'), so it is not a "
             f"class of {what}; remove it"
         )
 
@@ -51,7 +51,7 @@ def assemble_coded(
 ) -> LabelTable:
     """The table of rows with coded labels.
 
-    Rejected, besides what `assemble` rejects: rows with a code that is none, and rows that tell of no finding.
+    Rejected, besides what `assemble` rejects: rows with a value that is not a code, and rows that state no finding.
 
     Args:
         rows: every data row of the source, with those of ROW_COLUMNS that it tells.

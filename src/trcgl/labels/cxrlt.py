@@ -25,7 +25,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
 
     Every column other than ImageID, StudyDate_DICOM, PatientID and a nameless index is a class with 1, 0, -1 for
     uncertain and blank for unknown. Rejected rows: image name missing, image name is a path, patient id missing, a
-    value other than these, no class told, listed in corrupted_images.csv or Removal.csv, duplicate image name.
+    value other than these, no class stated, listed in corrupted_images.csv or Removal.csv, duplicate image name.
 
     Args:
         path: the package's folder, or its table (train.csv).

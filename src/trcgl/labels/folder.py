@@ -1,7 +1,7 @@
 """Any folder of images with a CSV table of one's own as a canonical table (docs/datasets/folder.md).
 
 A row is an image: `image` (file name, or path under the image folder) and `patient`; where known `study`, `projection`,
-`sex` and `split` (train, val, test). Labels come in one of two ways, told by the header:
+`sex` and `split` (train, val, test). Labels come in one of two ways, known by the header:
 
 - one column `labels` with names separated by '|': what is not named is absent; other columns are not read;
 - or a column a finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.

@@ -1,6 +1,6 @@
 """Label tables of MIMIC-CXR-JPG's images as a canonical table.
 
-Of two kinds, told by the header:
+Of two kinds, known by the header:
 
 - a row an image: MIMIC-CXR-LT (19 classes) and CXR-LT 2023 (26) and 2024 (40 or 45), in one file, or in one each for
   training, development and test. https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/ (Holste et al.)
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.chexpert import FINDINGS, NO_FINDING, told_absent
+from trcgl.labels.chexpert import FINDINGS, NO_FINDING, infer_absent
 from trcgl.labels.coded import assemble_coded, check_coded, read_codes
 from trcgl.labels.table import LabelTable, check_patient_ids
 from trcgl.runtime.errors import InputError
@@ -40,13 +40,13 @@ def read_mimic(path: str | Path) -> LabelTable:
     """Read a label table of MIMIC-CXR-JPG's images.
 
     An image is called <dicom_id>.jpg. Rows of several files are numbered through, in the order training, development,
-    test. Rejected rows: an id missing, a value that is no code, no label, duplicate image.
+    test. Rejected rows: an id missing, a value that is not a code, no label, duplicate image.
 
     Args:
         path: a file, or a folder with the three files of one edition.
 
     Raises:
-        InputError: not such a file or folder, a column that is no class, or (of studies) no list of images beside it.
+        InputError: not such a file or folder, a column that is not a class, or (of studies) no list of images.
     """
     path = Path(path)
     if path.is_dir():
@@ -108,7 +108,7 @@ def _of_studies(path: Path) -> LabelTable:
     # Outer: a study whose images are not listed is a rejected row, not a silent loss
     source = images.merge(labels.drop(columns="subject_id"), on="study_id", how="outer").fillna("")
     codes = read_codes(source[list(FINDINGS)])
-    told_absent(codes, FINDINGS)
+    infer_absent(codes, FINDINGS)
     rows = _rows(_checked(path, source), _splits(path, source["split"]))
     return assemble_coded(rows, codes, FINDINGS, normal=NO_FINDING)
 

@@ -23,7 +23,7 @@ def read_nih_boxes(path: str | Path) -> pd.DataFrame:
     """image, finding (spelled as in the label table), x, y (upper left corner), w, h in pixels: a row a box.
 
     Raises:
-        InputError: not a readable CSV file with these columns, or a box that is no four numbers.
+        InputError: not a readable CSV file with these columns, or a box that is not four numbers.
     """
     path = Path(path)
     source = read_columns(path, ("Image Index", "Finding Label", *NUMBERS), what="NIH's list of boxes")

@@ -79,6 +79,6 @@ def _age(date: pd.Series, birth: pd.Series) -> pd.Series:
 
 
 def _numbers(text: pd.Series) -> np.ndarray:
-    """float64, NaN where the text is no number; each different text is read once."""
+    """float64, NaN where the text is not a number; each different text is read once."""
     codes, texts = pd.factorize(text)
     return pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)[codes]

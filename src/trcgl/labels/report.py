@@ -21,10 +21,10 @@ def summary(table: LabelTable) -> str:
     lines = [f"rows {table.source_rows}", f"kept {len(table.rows)}", f"rejected {len(table.rejected)}"]
     lines += [f"  {reason} {count}" for reason, count in reasons.items()]
     lines += [f"labels {len(table.vocabulary)}", f"patients {table.rows['patient'].nunique()}"]
-    counts = {"uncertain labels": len(table.uncertain), "labels not told": len(table.unknowns)}
+    counts = {"uncertain labels": len(table.uncertain), "unknown labels": len(table.unknowns)}
     lines += [f"{what} {count}" for what, count in counts.items() if count] + [""]
     by_projection = table.rows.groupby("projection").agg(images=("image", "size"), patients=("patient", "nunique"))
     lines.append(f"{'projection':<16}{'images':>9}{'patients':>10}")
     for projection, images, patients in by_projection.sort_values("images", ascending=False).itertuples():
-        lines.append(f"{projection or '(not told)':<16}{images:>9}{patients:>10}")
+        lines.append(f"{projection or '(not stated)':<16}{images:>9}{patients:>10}")
     return "\n".join(lines)

@@ -32,17 +32,17 @@ def seeded_splits(
     return dict(zip(patients, splits.tolist(), strict=True))
 
 
-def told_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
+def stated_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
     """The split of each patient of whom the data set tells it.
 
     Args:
-        patients, splits: of each image; "" where the split is not told. A patient with some images told is told.
+        patients, splits: of each image; "" where the split is not stated. One stated image decides for the patient.
 
     Raises:
         InputError: a patient is in several splits.
     """
-    told = pd.DataFrame({"patient": patients, "split": splits})[splits != ""]
-    return _one_each(told, "the label table", "; correct it, or give 'dataset.split_file'")
+    stated = pd.DataFrame({"patient": patients, "split": splits})[splits != ""]
+    return _one_each(stated, "the label table", "; correct it, or give 'dataset.split_file'")
 
 
 def read_split_file(path: str | Path) -> dict[str, str]:

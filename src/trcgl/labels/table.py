@@ -23,7 +23,7 @@ class LabelTable:
 
     Attributes:
         rows: one row a kept image: row (1-based data row of the source), image (a name of its own; the file's, unless
-            `file` is told), folder ("" if the source names none), file (path that the image file's own path ends
+            `file` is given), folder ("" if the source names none), file (path that the image file's own path ends
             with, where names alone repeat; "" elsewhere), patient, study, projection, sex, photometric, method,
             split (train, val or test, where the source says so itself) (text, "" where the source does not tell),
             age (years, Int64, may be missing).

@@ -35,13 +35,13 @@ def read_vindr(path: str | Path) -> LabelTable:
 
     A finding is present where more readers mark it than do not, absent where fewer do, and uncertain where they are
     equally many (never with three readers, nor in a consensus). The table has a row an image, numbered in the order of
-    the source. Rejected: a value that is no code, a reader listed twice for an image, no label.
+    the source. Rejected: a value that is not a code, a reader listed twice for an image, no label.
 
     Args:
         path: one of the two files, or their folder; images of the test file are then the test split.
 
     Raises:
-        InputError: not such a file or folder, or a column that is no finding.
+        InputError: not such a file or folder, or a column that is not a finding.
     """
     path = Path(path)
     files = [path / TRAIN, path / TEST] if path.is_dir() else [path]

@@ -11,7 +11,7 @@ from trcgl.classifier.training.head_options import adjacency_threshold, head_opt
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.build import build_loss
 from trcgl.config import ClassifierParams, TrainingParams
-from trcgl.graph.adjacency import build_adjacency, heard_share
+from trcgl.graph.adjacency import build_adjacency, inflow_share
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.logging import get_logger
 
@@ -54,7 +54,7 @@ def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccu
 
 
 def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: Cooccurrence) -> np.ndarray:
-    """float64 [C, C], see graph/adjacency.py; says what the tail findings hear from the head ones."""
+    """float64 [C, C], see graph/adjacency.py; logs the share of the tail findings' weights that goes to head ones."""
     kind = value(params, "adjacency")
     adjacency = build_adjacency(
         kind,
@@ -64,7 +64,7 @@ def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: 
         confidence=params.adjacency_confidence,
     )
     groups = np.array(data.class_groups)
-    share = heard_share(adjacency, groups == "tail", groups == "head")
+    share = inflow_share(adjacency, groups == "tail", groups == "head")
     if not np.isnan(share):
         log.info("label graph '%s': tail findings take %.0f %% from head findings", kind, 100 * share)
     return adjacency

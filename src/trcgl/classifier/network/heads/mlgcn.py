@@ -38,10 +38,10 @@ class MlgcnHead(Head):
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias.
 
-        A channel speaks only from the place where it is largest, so a class map says which places were heard.
+        A channel counts only at the place where it is largest, so a class map shows which places were used.
         """
         weight = self.graph()
         places = maps.flatten(2)
         largest, where = places.max(dim=2, keepdim=True)
-        heard = torch.zeros_like(places).scatter(2, where, largest).view_as(maps)
-        return largest.squeeze(2) @ weight.T + self.bias, position_scores(weight, heard)
+        used = torch.zeros_like(places).scatter(2, where, largest).view_as(maps)
+        return largest.squeeze(2) @ weight.T + self.bias, position_scores(weight, used)
