@@ -45,7 +45,7 @@ def main() -> None:
     torch.set_num_threads(params.compute.threads)
     phantom = replace(params.dataset.phantom, train_images=options.images)
     images = [image for image in draw_population(options.seed, phantom) if image.spoiled is None]
-    images += more_tail_images(options.seed, phantom.train_images, options.times)
+    images += more_tail_images(options.seed, phantom, options.times)
     with pixel_workers(params.compute.workers or os.cpu_count() or 1) as pool:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images, chunksize=16)))
     data = training_data(images, drawn)

@@ -67,7 +67,7 @@ def one_seed(seed: int, times: int, params: Params) -> pd.DataFrame:
     """AP with the training set as it is and with `times` the tail images: one row per finding."""
     phantom = params.dataset.phantom
     images = [image for image in draw_population(seed, phantom) if image.spoiled is None]
-    more = more_tail_images(seed, phantom.train_images, times)
+    more = more_tail_images(seed, phantom, times)
     training = sum(image.split == TRAIN for image in images)
     with pixel_workers(params.compute.workers or os.cpu_count() or 1) as pool:
         drawn = np.stack(list(pool.map(partial(pixels, params=params), images + more, chunksize=16)))

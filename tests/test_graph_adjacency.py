@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import gamma
 
-from trcgl.config import PhantomParams
+from trcgl.config import load_params
 from trcgl.graph.adjacency import build_adjacency, inflow_share
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
 from trcgl.phantom.catalogue import BY_NAME, HEAD, NAMES, TAIL
@@ -146,7 +146,7 @@ def test_inflow_share():
 
 def test_head_findings_do_not_drown_tail_ones():
     """Training labels of four phantoms, whose pairs are PadChest's: what the tail hears from the head, by mode."""
-    params = PhantomParams(2400, 20, 20, 1, 1)
+    params = load_params("params.yaml").dataset.phantom
     tail, head = (np.array([BY_NAME[name].group == group for name in NAMES]) for group in (TAIL, HEAD))
     modes = {"paper": 0.02, "mlgcn": 0.1, "lift": 0.0}
     shares: dict[str, list[float]] = {mode: [] for mode in modes}

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trcgl.config import DatasetParams, PhantomParams
+from trcgl.config import DatasetParams, load_params
 from trcgl.phantom import FINDINGS, View, make_phantom, render
 from trcgl.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
 from trcgl.phantom.population import SPOILED, Image, draw_population, joint_table
-from trcgl.phantom.table import COLUMNS, label_table, shares, split_table
+from trcgl.phantom.table import COLUMNS, label_table, shares, split_table, written_findings
+from trcgl.runtime.errors import InputError
 
+DEFAULT = load_params("params.yaml").dataset.phantom
 TINY = DatasetParams(
     name="phantom",
     images="data/phantom/images",
@@ -23,20 +25,14 @@ TINY = DatasetParams(
     split_file="data/phantom/splits.csv",
     revision=0,
     seed=0,
-    phantom=PhantomParams(
+    phantom=replace(
+        DEFAULT,
         train_images=40,
         validation_images=20,
         test_images=20,
         validation_tail_positives=1,
         test_tail_positives=1,
     ),
-)
-DEFAULT = PhantomParams(
-    train_images=2400,
-    validation_images=400,
-    test_images=700,
-    validation_tail_positives=30,
-    test_tail_positives=100,
 )
 
 
@@ -67,7 +63,7 @@ def test_two_workers_write_the_same_bytes_as_one(tiny: Path, tmp_path: Path) -> 
 
 
 def test_another_seed_is_another_hospital() -> None:
-    view = View(0, "patient", "image", "PA", female=True, age=50, findings=("nodule",))
+    view = View(0, "patient", "image", "PA", female=True, age=50, findings=("nodule",), hospital=DEFAULT.hospital)
     first, _ = render(view)
     again, _ = render(view)
     other, _ = render(replace(view, seed=1))
@@ -122,7 +118,7 @@ def test_masks_lie_inside_the_image_and_name_a_shown_finding(tiny: Path) -> None
 def test_every_finding_changes_the_film_and_shows_its_place(finding: str) -> None:
     has_place = next(f.has_place for f in FINDINGS if f.name == finding)
     for k in range(3):
-        view = View(3, f"p{k}", f"i{k}", "PA", female=False, age=60, findings=(finding,))
+        view = View(3, f"p{k}", f"i{k}", "PA", female=False, age=60, findings=(finding,), hospital=DEFAULT.hospital)
         film, masks = render(view)
         plain, none = render(replace(view, findings=()))
         assert none == {}
@@ -198,3 +194,84 @@ def test_spoiled_rows_come_on_top_and_show_no_tail_finding(population: list[Imag
     spoiled = [image for image in population if image.spoiled]
     assert {image.spoiled for image in spoiled} == set(SPOILED)
     assert not any(set(image.view.findings) & set(TAIL_NAMES) for image in spoiled)
+
+
+def film_of(findings: tuple[str, ...] = (), patient: str = "p", **hospital: float) -> np.ndarray:
+    other = replace(DEFAULT.hospital, **hospital)
+    view = View(5, patient, f"i{patient}", "PA", female=True, age=60, findings=findings, hospital=other)
+    return render(view)[0].astype(float)
+
+
+def roughness(film: np.ndarray) -> float:
+    """Mean difference of neighbours: noise and edges."""
+    return float(np.abs(np.diff(film)).mean())
+
+
+def test_another_hospitals_detector() -> None:
+    same = {"collimated": 0.0, "marked": 0.0}
+    plain = film_of(**same)
+    assert film_of(brightness=0.3, **same).mean() < 0.95 * plain.mean()
+    assert film_of(contrast=1.5, **same).std() > 1.1 * plain.std()
+    assert roughness(film_of(noise=3.0, **same)) > 1.5 * roughness(plain)
+    assert roughness(film_of(noise=0.0, **same)) < roughness(plain)
+    assert roughness(film_of(blur=3.0, noise=0.0, **same)) < 0.9 * roughness(film_of(noise=0.0, **same))
+
+
+def test_another_hospitals_markers_and_collimator() -> None:
+    bare = {"collimated": 0.0, "marked": 0.0}
+    for knob in bare:
+        for k in range(3):
+            always = film_of(patient=str(k), **{**bare, knob: 1.0})
+            assert 0.0002 < (always != film_of(patient=str(k), **bare)).mean() < 0.2
+
+
+def test_another_hospitals_lesions_are_more_obvious() -> None:
+    def change(severity: float) -> float:
+        """How far a lesion moves the film, over patients."""
+        pairs = [
+            film_of(("pulmonary mass",), str(k), severity=severity) - film_of((), str(k), severity=severity)
+            for k in range(12)
+        ]
+        return float(np.mean([np.abs(pair).mean() for pair in pairs]))
+
+    assert change(4.0) > 1.1 * change(1.0) > 1.2 * change(0.25)
+
+
+def test_another_hospitals_views() -> None:
+    hospital = replace(DEFAULT.hospital, upright_ap=0.3, supine_ap=0.5)
+    images = draw_population(0, replace(DEFAULT, hospital=hospital))
+    views = Counter(image.view.projection for image in images if image.sampling == "natural" and not image.spoiled)
+    share = {name: count / views.total() for name, count in views.items()}
+    # Patients with tubes are examined in bed more often still
+    assert share["AP"] == pytest.approx(0.3, abs=0.05)
+    assert share["AP_horizontal"] == pytest.approx(0.52, abs=0.05)
+
+
+def test_another_hospitals_labels(population: list[Image]) -> None:
+    hospital = replace(DEFAULT.hospital, labels_missed=0.15, labels_false=0.01)
+    noisy = [replace(image, view=replace(image.view, hospital=hospital)) for image in population]
+    shown = sum(len(image.view.findings) for image in noisy)
+    kept = sum(len(set(written_findings(image)) & set(image.view.findings)) for image in noisy)
+    false = sum(len(set(written_findings(image)) - set(image.view.findings)) for image in noisy)
+    assert kept / shown == pytest.approx(0.85, abs=0.02)
+    assert false / (len(noisy) * len(FINDINGS) - shown) == pytest.approx(0.01, abs=0.002)
+    assert [written_findings(image) for image in population] == [image.view.findings for image in population]
+    cells = label_table(noisy[:300], 256)["Labels"]
+    for image, cell in zip(noisy, cells, strict=False):
+        if image.spoiled is None:
+            named = {label.strip() for label in ast.literal_eval(cell)} & {finding.name for finding in FINDINGS}
+            assert named == set(written_findings(image))
+
+
+def test_numbers_of_tail_images_can_be_chosen() -> None:
+    wanted = (50, 0, 9, 7, 5, 1)
+    images = draw_population(0, replace(DEFAULT, train_images=600, train_tail_positives=wanted))
+    training = [image.view.findings for image in images if image.split == "train" and image.spoiled is None]
+    assert len(training) == 600
+    assert tuple(sum(name in findings for findings in training) for name in TAIL_NAMES) == wanted
+
+
+@pytest.mark.parametrize("given", [(1, 2, 3), (1, 1, 1, 1, 1, -1), (2400, 1, 1, 1, 1, 1)])
+def test_numbers_of_tail_images_that_do_not_fit(given: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"train_tail_positives.*give 6 numbers of images, at least 0, .*dextrocardia"):
+        draw_population(0, replace(DEFAULT, train_tail_positives=given))

@@ -20,6 +20,23 @@ PERCENT: Range = {"low": 0.0, "high": 100.0}
 
 
 @section
+class HospitalParams:
+    """How another hospital's phantoms differ: detector, films, patients, and the care with which labels are written."""
+
+    brightness: float = knob(low=-1.0, high=1.0)
+    contrast: float = knob(low=0.1, high=10.0)
+    blur: float = knob(low=0.1, high=10.0)
+    noise: float = knob(low=0.0, high=10.0)
+    collimated: float = knob(**PROBABILITY)
+    marked: float = knob(**PROBABILITY)
+    upright_ap: float = knob(**PROBABILITY)
+    supine_ap: float = knob(**PROBABILITY)
+    severity: float = knob(low=0.1, high=10.0)
+    labels_missed: float = knob(**PROBABILITY)
+    labels_false: float = knob(**PROBABILITY)
+
+
+@section
 class PhantomParams:
     """The embedded data set drawn by `make_phantom` (unused by other data sets)."""
 
@@ -28,6 +45,8 @@ class PhantomParams:
     test_images: int = knob(low=20)
     validation_tail_positives: int = knob(low=1)
     test_tail_positives: int = knob(low=1)
+    train_tail_positives: tuple[int, ...] | None
+    hospital: HospitalParams
 
 
 @section
@@ -283,6 +302,12 @@ def load_pretrain_params(path: str | Path) -> PretrainParams:
 
 def _check_relations(params: Params, file: str) -> None:
     """What one key alone cannot tell."""
+    hospital = params.dataset.phantom.hospital
+    if hospital.upright_ap + hospital.supine_ap > 1:
+        raise InputError(
+            f"{file}: 'dataset.phantom.hospital.upright_ap' + 'supine_ap' is "
+            f"{hospital.upright_ap + hospital.supine_ap:g}; together they must be at most 1, the rest is PA"
+        )
     labels = params.labels
     if labels.tail_below > labels.head_above:
         raise InputError(

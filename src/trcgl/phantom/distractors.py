@@ -214,9 +214,9 @@ def _blunt_angle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     canvas.add(layer, rng.uniform(0.15, 0.6), 0.005)
 
 
-def side_marker(film: Map, rng: np.random.Generator) -> None:
-    """On about half of the films, a lead L near the upper corner on the patient's left; changes `film`."""
-    if rng.random() < 0.55:
+def side_marker(film: Map, rng: np.random.Generator, share: float) -> None:
+    """On a share of the films, a lead L near the upper corner on the patient's left; changes `film`."""
+    if rng.random() < share:
         size = film.shape[0]
         x, y = int(size * rng.uniform(0.88, 0.94)), int(size * rng.uniform(0.04, 0.16))
         tall, wide, stroke = size // 20, size // 32, max(1, size // 128)

@@ -14,10 +14,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from trcgl.config import PhantomParams
+from trcgl.config import HospitalParams, PhantomParams
 from trcgl.numerics.seeding import rng, seed_of
 from trcgl.phantom.catalogue import BY_NAME, COMMON_NAMES, TAIL_NAMES, lift
 from trcgl.phantom.render import View
+from trcgl.runtime.errors import InputError
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 NATURAL, ENRICHED = "natural", "enriched"
@@ -35,7 +36,6 @@ SPOILED = {
 }
 
 _STUDIES = ((1, 0.69), (2, 0.17), (3, 0.07), (4, 0.04), (6, 0.03))
-_PROJECTIONS = (("PA", 0.83), ("AP", 0.04), ("AP_horizontal", 0.13))
 _AGEING = frozenset(("COPD signs", "cardiomegaly", "aortic elongation", "hiatal hernia", "pacemaker", "sternotomy"))
 _BEDSIDE = frozenset(("NSG tube", "alveolar pattern", "subcutaneous emphysema", "hydropneumothorax"))
 
@@ -96,13 +96,19 @@ def _digits(longest: int, *parts: str | int) -> str:
     return number[:length]
 
 
-def _patient(seed: int, key: str, findings: tuple[str, ...], images: int, split: str, sampling: str) -> Iterator[Image]:
+def _patient(
+    seed: int, hospital: HospitalParams, key: str, findings: tuple[str, ...], images: int, split: str, sampling: str
+) -> Iterator[Image]:
     """`images` frontal images of one patient, one per study; findings stay, position and exposure change."""
     generator = rng(seed, "patient", key)
     patient = _digits(39, seed, "patient id", key)
     age = generator.normal(58, 17) + 7 * bool(_AGEING & set(findings))
     bedside = 3.5 if _BEDSIDE & set(findings) else 1.0
-    projections = tuple((name, share * (1 if name == "PA" else bedside)) for name, share in _PROJECTIONS)
+    projections = (
+        ("PA", 1 - hospital.upright_ap - hospital.supine_ap),
+        ("AP", hospital.upright_ap * bedside),
+        ("AP_horizontal", hospital.supine_ap * bedside),
+    )
     female = bool(generator.random() < 0.5)
     for k in range(images):
         study = _digits(39, seed, "study", key, k)
@@ -116,6 +122,7 @@ def _patient(seed: int, key: str, findings: tuple[str, ...], images: int, split:
             female=female,
             age=float(np.clip(age + 0.7 * k, 18, 96)),
             findings=findings,
+            hospital=hospital,
         )
         yield Image(view, study, split, sampling)
 
@@ -124,7 +131,27 @@ def _quotas(images: int) -> dict[str, int]:
     return {name: max(1, round(BY_NAME[name].share * images)) for name in TAIL_NAMES}
 
 
-def _tail_images(seed: int, key: str, quotas: dict[str, int], split: str, sampling: str) -> list[Image]:
+def training_quotas(phantom: PhantomParams) -> dict[str, int]:
+    """Training images of each tail finding.
+
+    Raises:
+        InputError: `train_tail_positives` does not fit the tail findings or the number of images.
+    """
+    given = phantom.train_tail_positives
+    if given is None:
+        return _quotas(phantom.train_images)
+    if len(given) != len(TAIL_NAMES) or min(given) < 0 or sum(given) > phantom.train_images:
+        raise InputError(
+            f"'dataset.phantom.train_tail_positives' is {list(given)}; give {len(TAIL_NAMES)} numbers of images, "
+            f"at least 0, together at most 'dataset.phantom.train_images' ({phantom.train_images}), of: "
+            f"{', '.join(TAIL_NAMES)}"
+        )
+    return dict(zip(TAIL_NAMES, given, strict=True))
+
+
+def _tail_images(
+    seed: int, hospital: HospitalParams, key: str, quotas: dict[str, int], split: str, sampling: str
+) -> list[Image]:
     """Images until every quota is met exactly; a companion from the tail is added only while its own quota is open."""
     images: list[Image] = []
     left = dict(quotas)
@@ -141,31 +168,31 @@ def _tail_images(seed: int, key: str, quotas: dict[str, int], split: str, sampli
             for name in findings & set(TAIL_NAMES):
                 left[name] -= count
             shown = tuple(name for name in BY_NAME if name in findings)
-            images += _patient(seed, f"{key}/{tail}/{number}", shown, count, split, sampling)
+            images += _patient(seed, hospital, f"{key}/{tail}/{number}", shown, count, split, sampling)
             number += 1
     return images
 
 
-def _natural_images(seed: int, split: str, count: int) -> list[Image]:
-    """`count` frontal images of one split at the catalogue's shares."""
-    images = _tail_images(seed, f"{split}/{NATURAL}", _quotas(count), split, NATURAL)
+def _natural_images(seed: int, hospital: HospitalParams, split: str, count: int, quotas: dict[str, int]) -> list[Image]:
+    """`count` frontal images of one split: tail findings by `quotas`, the others at the catalogue's shares."""
+    images = _tail_images(seed, hospital, f"{split}/{NATURAL}", quotas, split, NATURAL)
     number = 0
     while len(images) < count:
         key = f"{split}/{NATURAL}/{number}"
         generator = rng(seed, "natural", key)
         studies = min(_pick(generator, _STUDIES), count - len(images))
-        images += _patient(seed, key, _companions(generator, None), studies, split, NATURAL)
+        images += _patient(seed, hospital, key, _companions(generator, None), studies, split, NATURAL)
         number += 1
     return images
 
 
-def _spoiled_images(seed: int, training_images: int) -> list[Image]:
+def _spoiled_images(seed: int, hospital: HospitalParams, training_images: int) -> list[Image]:
     """Training rows that a reader must reject, beyond the requested number; none shows a tail finding."""
     images = []
     for kind, per_thousand in SPOILED.items():
         for k in range(max(1, round(per_thousand * training_images / 1000))):
             key = f"spoiled/{kind}/{k}"
-            for image in _patient(seed, key, _companions(rng(seed, key), None), 1, TRAIN, NATURAL):
+            for image in _patient(seed, hospital, key, _companions(rng(seed, key), None), 1, TRAIN, NATURAL):
                 projection = "L" if kind == "lateral" else image.view.projection
                 images.append(replace(image, spoiled=kind, view=replace(image.view, projection=projection)))
     return images
@@ -173,18 +200,19 @@ def _spoiled_images(seed: int, training_images: int) -> list[Image]:
 
 def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
     """Every image of the data set in the table's order, shuffled so that a row's place carries no information."""
-    images = _natural_images(seed, TRAIN, phantom.train_images)
+    hospital = phantom.hospital
+    images = _natural_images(seed, hospital, TRAIN, phantom.train_images, training_quotas(phantom))
     for split, natural, tail in (
         (VALIDATION, phantom.validation_images, phantom.validation_tail_positives),
         (TEST, phantom.test_images, phantom.test_tail_positives),
     ):
-        images += _natural_images(seed, split, natural)
-        images += _tail_images(seed, f"{split}/{ENRICHED}", dict.fromkeys(TAIL_NAMES, tail), split, ENRICHED)
-    images += _spoiled_images(seed, phantom.train_images)
+        images += _natural_images(seed, hospital, split, natural, _quotas(natural))
+        images += _tail_images(seed, hospital, f"{split}/{ENRICHED}", dict.fromkeys(TAIL_NAMES, tail), split, ENRICHED)
+    images += _spoiled_images(seed, hospital, phantom.train_images)
     return sorted(images, key=lambda image: seed_of(seed, "order", image.view.image))
 
 
-def more_tail_images(seed: int, training_images: int, times: int) -> list[Image]:
+def more_tail_images(seed: int, phantom: PhantomParams, times: int) -> list[Image]:
     """The images, all of new patients, that make the training images of every tail finding `times` as many."""
-    quotas = {name: (times - 1) * count for name, count in _quotas(training_images).items()}
-    return _tail_images(seed, f"{TRAIN}/more", quotas, TRAIN, NATURAL)
+    quotas = {name: (times - 1) * count for name, count in training_quotas(phantom).items()}
+    return _tail_images(seed, phantom.hospital, f"{TRAIN}/more", quotas, TRAIN, NATURAL)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trcgl.config import HospitalParams
 from trcgl.numerics.seeding import rng
 from trcgl.phantom import lateral
 from trcgl.phantom.anatomy import draw_anatomy, position
@@ -31,6 +32,7 @@ class View:
     female: bool
     age: float
     findings: tuple[str, ...]
+    hospital: HospitalParams
 
 
 def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, Mask]]:
@@ -49,10 +51,13 @@ def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, 
     )
     if view.projection == "L":
         lateral.draw(canvas, image_rng)
-        return expose(canvas.attenuation, image_rng, supine=False), {}
+        return expose(canvas.attenuation, image_rng, view.hospital, supine=False), {}
     anatomy = draw_anatomy(rng(view.seed, "anatomy", view.patient), age=view.age, female=view.female)
     position(anatomy, image_rng, view.projection)
-    severities = {name: float(rng(view.seed, "severity", view.patient, name).random()) for name in view.findings}
+    milder = 1 / view.hospital.severity
+    severities = {
+        name: float(rng(view.seed, "severity", view.patient, name).random()) ** milder for name in view.findings
+    }
     for name, bend in BEND.items():
         if name in severities:
             bend(anatomy, rng(view.seed, "bend", view.patient, name), severities[name])
@@ -64,10 +69,12 @@ def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, 
             if mask.any():
                 masks[name] = mask
     draw_distractors(canvas, anatomy, parts, image_rng)
-    return expose(blend(canvas), image_rng, supine=anatomy.supine), masks
+    return expose(blend(canvas), image_rng, view.hospital, supine=anatomy.supine), masks
 
 
-def expose(attenuation: Map, generator: np.random.Generator, *, supine: bool) -> NDArray[np.uint16]:
+def expose(
+    attenuation: Map, generator: np.random.Generator, hospital: HospitalParams, *, supine: bool
+) -> NDArray[np.uint16]:
     """Beer-Lambert, scatter, focal blur, quantum noise, logarithm, detector curve, quantisation."""
     size = attenuation.shape[0]
     clutter = sum(
@@ -77,16 +84,17 @@ def expose(attenuation: Map, generator: np.random.Generator, *, supine: bool) ->
     small = cv2.resize(primary, (size // 8, size // 8), interpolation=cv2.INTER_AREA)
     scatter = cv2.resize(cv2.GaussianBlur(small, (0, 0), 4), (size, size), interpolation=cv2.INTER_LINEAR)
     signal = primary + np.float32(generator.uniform(0.10, 0.20) * (1.5 if supine else 1.0)) * scatter
-    signal = cv2.GaussianBlur(signal, (0, 0), generator.uniform(0.45, 0.85) * size / 256)
+    signal = cv2.GaussianBlur(signal, (0, 0), generator.uniform(0.45, 0.85) * hospital.blur * size / 256)
     photons = generator.uniform(1500, 9000) * (0.6 if supine else 1.0)
     noise = generator.standard_normal(signal.shape, dtype=np.float32)
-    signal += np.sqrt(signal * np.float32(1 / photons)) * noise
+    signal += np.sqrt(signal * np.float32(hospital.noise**2 / photons)) * noise
     shade = -cv2.log(np.maximum(signal, np.float32(1e-3)))
     # Detector curve: the dark and bright ends are compressed, as on displayed radiographs
-    centre, slope = generator.normal(1.9, 0.12), generator.uniform(1.15, 1.6)
+    centre = generator.normal(1.9, 0.12) + hospital.brightness
+    slope = generator.uniform(1.15, 1.6) * hospital.contrast
     film = 1 / (1 + cv2.exp(-np.float32(slope) * (shade - np.float32(centre))))
-    side_marker(film, generator)
-    _collimate(film, generator)
+    side_marker(film, generator, hospital.marked)
+    _collimate(film, generator, hospital.collimated)
     return (np.clip(film * 4095, 0, 4095).astype(np.uint16)) << 4
 
 
@@ -95,9 +103,9 @@ def _cloud(generator: np.random.Generator, size: int, cells: int) -> Map:
     return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
-def _collimate(film: Map, generator: np.random.Generator) -> None:
-    """Some films keep the edge of the collimator on one or two sides."""
-    if generator.random() < 0.12:
+def _collimate(film: Map, generator: np.random.Generator, share: float) -> None:
+    """A share of the films keeps the edge of the collimator on one or two sides."""
+    if generator.random() < share:
         size = film.shape[0]
         width = max(1, int(size * generator.uniform(0.01, 0.05)))
         value = np.float32(generator.choice((0.0, 0.97)))

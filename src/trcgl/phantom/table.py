@@ -30,7 +30,7 @@ def raw_labels(image: Image) -> list[str] | None:
     if image.spoiled == "unlabelled":
         return None
     generator = rng(image.view.seed, "dirt", image.view.image)
-    labels = list(image.view.findings)
+    labels = list(written_findings(image))
     if image.spoiled == "excluded":
         labels.append("exclude")
     if image.spoiled == "suboptimal":
@@ -52,6 +52,19 @@ def raw_labels(image: Image) -> list[str] | None:
     return labels
 
 
+def written_findings(image: Image) -> tuple[str, ...]:
+    """The findings that the table names: those of the film, less missed ones and with false ones."""
+    hospital, shown = image.view.hospital, image.view.findings
+    if hospital.labels_missed == 0 == hospital.labels_false:
+        return shown
+    chance = dict(zip(BY_NAME, rng(image.view.seed, "label noise", image.view.image).random(len(BY_NAME)), strict=True))
+    return tuple(
+        name
+        for name in BY_NAME
+        if (chance[name] >= hospital.labels_missed if name in shown else chance[name] < hospital.labels_false)
+    )
+
+
 def row(image: Image, index: int, size: int) -> dict[str, str]:
     """One row of the table; everything is text, and a missing value is the empty string."""
     view = image.view
@@ -60,7 +73,7 @@ def row(image: Image, index: int, size: int) -> dict[str, str]:
     year, month, day = 2009 + int(study.integers(9)), 1 + int(study.integers(12)), 1 + int(study.integers(28))
     philips = bool(study.random() < 0.5)
     labels = raw_labels(image)
-    findings = [BY_NAME[name] for name in view.findings]
+    findings = [BY_NAME[name] for name in written_findings(image)]
     places = list(dict.fromkeys(finding.location for finding in findings if finding.location))
     physician = generator.random() < 0.24
     sentences = [[finding.name, *([finding.location] if finding.location else [])] for finding in findings]
