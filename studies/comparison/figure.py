@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def difference_forest(summary: pd.DataFrame, metric: str, panels: Mapping[str, str]) -> Figure:
-    """Differences of arms to their references with intervals, a line a comparison, from the top as in the table.
+    """Differences of arms to their references with intervals, one line per comparison, from the top as in the table.
 
     Args:
         summary: arm, reference, metric, difference, low, high.

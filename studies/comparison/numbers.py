@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from comparison.intervals import t_interval
 from study.arms import Study
-from trcgl.evaluation.bootstrap import image_weights, percentile_interval
+from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.resampled import resample
-from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
 
@@ -82,7 +82,7 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
 
 
 def arm_metrics(runs: Runs) -> pd.DataFrame:
-    """One row an arm, seed and metric: arm, seed, metric, value. Those on validation images begin with `val_`."""
+    """One row per arm, seed and metric: arm, seed, metric, value. Those on validation images begin with `val_`."""
     rows = []
     for (arm, seed), scores in runs.scores.items():
         found: dict[str, np.ndarray] = {}
@@ -105,17 +105,13 @@ def best_on_validation(metrics: pd.DataFrame, study: Study) -> str | None:
 def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     """Paired differences on test images: every arm and its references, the best synthetic arm and every control.
 
-    A resample draws seeds and patients with replacement, the same for both arms, and takes the mean over the drawn
-    seeds of the difference; the interval holds 95 % of the resamples.
+    Both arms are scored on the same resamples of the patients; see `t_interval`.
 
     Returns:
         arm, reference, metric, mean (of the arm over seeds), difference, low, high, seeds.
     """
     patients, labels = runs.patients["test"], runs.labels["test"]
     weights = image_weights(patients, study.resamples, seed=0)
-    count = len(runs.seeds)
-    drawn = rng("bootstrap of seeds", 0).integers(0, count, size=(study.resamples, count))
-    share = (drawn[:, :, None] == np.arange(count)).mean(axis=1).T  # [seeds, B]
     values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for (arm, seed), scores in runs.scores.items():
         if study.arms[arm].same_as is None:
@@ -131,9 +127,9 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
             for metric in TEST:
                 ours = resampled(arm, metric)
                 gain = ours - resampled(reference, metric)
-                interval = percentile_interval((share * gain[:, 1:]).sum(axis=0))
+                interval = t_interval(gain[:, 0], gain[:, 1:], len(np.unique(patients)))
                 point = float(ours[:, 0].mean()), float(gain[:, 0].mean())
-                rows.append((arm, reference, metric, *point, interval.low, interval.high, count))
+                rows.append((arm, reference, metric, *point, *interval, len(runs.seeds)))
     columns = ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -169,8 +165,8 @@ def results_block(
         lines += ["", f"Of the arms with synthetic images, `{best}` is best on validation images (mean {CHOSEN_BY})."]
     lines += [
         "",
-        f"Paired differences on test images with 95 % intervals ({study.resamples} resamples of seeds and patients "
-        "together).",
+        f"Paired differences on test images with 95 % t intervals over seeds and patients ({study.resamples} resamples "
+        "of the patients).",
         "",
         "| arm | reference | tail mAP | mAP |",
         "|---|---|---|---|",

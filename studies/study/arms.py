@@ -72,7 +72,7 @@ class Study(Pipeline):
     Attributes:
         arms: by name, in the order of the file.
         seeds: of the runs; each reseeds generator, judge and classifier.
-        resamples: of seeds and patients together, behind each interval.
+        resamples: of the patients, behind each interval.
         learning_rates: see LearningRates.
         base: folder with the data set of the base generator; None: no arm needs it.
     """
