@@ -24,10 +24,11 @@ from trcgl.artifacts.vocabulary import phrases
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.config import Params, load_params
-from trcgl.diffusion.generator.base import as_rgb, load_pipeline
+from trcgl.diffusion.generator.base import as_input, load_pipeline
 from trcgl.diffusion.generator.prompts import prompts_of
 from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
-from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, use_solver
+from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise
 from trcgl.metrics import area_under_roc
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.figures import save_figure
@@ -45,7 +46,7 @@ def reconstructions(pipeline: Any, pixels: np.ndarray) -> np.ndarray:
     """uint8 [N, S, S] -> through the autoencoder -> uint8 [N, S, S]."""
     parts = []
     for start in range(0, len(pixels), BATCH):
-        images = as_rgb(torch.from_numpy(pixels[start : start + BATCH]))
+        images = as_input(torch.from_numpy(pixels[start : start + BATCH]), 3)
         decoded = pipeline.vae.decode(pipeline.vae.encode(images).latent_dist.mode()).sample.mean(dim=1)
         parts.append(((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy())
     return np.concatenate(parts)

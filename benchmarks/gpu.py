@@ -40,10 +40,11 @@ from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import PromptTokens, prompt_text, text_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import Generator, GeneratorCard
+from trcgl.diffusion.generator.solver import use_solver
 from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.diffusion.sampling.plan import Sample
-from trcgl.diffusion.sampling.sample import draw, use_solver
+from trcgl.diffusion.sampling.sample import draw
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
 from trcgl.numerics.device import autocast
 from trcgl.numerics.seeding import rng

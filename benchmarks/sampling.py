@@ -24,9 +24,10 @@ from trcgl.artifacts.vocabulary import phrases
 from trcgl.audit.measured import measure
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import Params, load_params
-from trcgl.diffusion.generator.base import latent_size, load_pipeline, no_library_bars
+from trcgl.diffusion.generator.base import latent_size, load_pipeline
 from trcgl.diffusion.generator.prompts import prompt_text, text_embeddings
-from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, is_guided, use_solver
+from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, is_guided
 from trcgl.phantom.population import TEST, draw_population
 
 RESULT = Path("benchmarks/results/sampling.json")
@@ -41,10 +42,9 @@ class Drawing:
     def __init__(self, params: Params, batch: int):
         self.params = params.sampling
         base = str(params.diffusion.base)
-        with no_library_bars():
-            self.ours, self.stock = (
-                load_pipeline(base, None, size=params.images.diffusion_size, dtype=torch.float32) for _ in range(2)
-            )
+        self.ours, self.stock = (
+            load_pipeline(base, None, size=params.images.diffusion_size, dtype=torch.float32) for _ in range(2)
+        )
         use_solver(self.ours)
         self.stock.scheduler = PNDMScheduler.from_config(self.stock.scheduler.config, skip_prk_steps=True)
         self.stock.set_progress_bar_config(disable=True)

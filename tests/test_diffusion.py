@@ -55,7 +55,7 @@ from trcgl.diffusion.pretraining.networks import build_autoencoder, seeded
 from trcgl.diffusion.pretraining.pretrain import pretrain, standardise_latents
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.diffusion.sampling.plan import plan_samples
-from trcgl.diffusion.sampling.sample import draw, use_solver
+from trcgl.diffusion.sampling.sample import draw
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
@@ -474,7 +474,6 @@ def test_a_large_base_is_referenced_not_copied(
     generator = load_generator(folder, CPU)
     assert generator.card.base == str(base)
     plan = plan_samples(rows, generator.card, SAMPLING)
-    use_solver(generator.pipeline)
     assert draw(generator, plan[:2], SAMPLING, images).shape == (2, SIZE, SIZE)
 
 

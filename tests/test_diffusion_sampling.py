@@ -29,12 +29,13 @@ from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
 from trcgl.diffusion.generator.saved import Generator, load_generator
+from trcgl.diffusion.generator.solver import use_solver
 from trcgl.diffusion.sampling import micro_batches
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.counts import first_samples, images_of
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample, plan_samples
-from trcgl.diffusion.sampling.sample import denoise, draw, first_step, initial_noise, use_solver
+from trcgl.diffusion.sampling.sample import denoise, draw, first_step, initial_noise
 from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json
@@ -67,9 +68,7 @@ def model(images: ShardedImages, rows: TrainingRows, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def generator(model: Path) -> Generator:
-    loaded = load_generator(model, CPU)
-    use_solver(loaded.pipeline)
-    return loaded
+    return load_generator(model, CPU)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import diffusers
 
-from trcgl.diffusion.generator.base import no_library_bars
+from trcgl.diffusion.generator.base_parts import quiet_libraries
 from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline
 from trcgl.diffusion.pretraining.networks import build_autoencoder, build_text_encoder, build_unet, seeded
 from trcgl.diffusion.pretraining.words import word_tokenizer
@@ -41,6 +41,6 @@ def tiny_base(folder: Path, kind: str, size: int = SIZE) -> Path:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    with no_library_bars():
+    with quiet_libraries():
         pipeline.save_pretrained(folder)
     return folder

@@ -192,6 +192,18 @@ def check_tensors(path: str | Path) -> None:
         pass
 
 
+def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors of a safetensors file; none is read.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    from safetensors import safe_open
+
+    with damage_explained(path), safe_open(path, "numpy") as opened:
+        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+
+
 def _check(path: str | Path, kind: str, needed: Sequence[str], found: Collection[str]) -> None:
     missing = [name for name in needed if name not in found]
     if missing:

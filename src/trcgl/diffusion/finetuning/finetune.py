@@ -1,6 +1,6 @@
 """From a base generator to one that draws the rare findings, and what it has learned, measured on validation images."""
 
-import shutil
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,14 +11,16 @@ from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base import copy_base, is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.latents import LatentCache
-from trcgl.diffusion.generator.lora import check_layers, save_lora
+from trcgl.diffusion.generator.lora import check_layers, check_matches, save_lora
 from trcgl.diffusion.generator.prompts import check_template, prompts_of, report_cut_prompts
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard
 from trcgl.numerics.device import pick_dtype
 from trcgl.numerics.processes import ALONE, Processes
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.memory import naming_the_knob
 
@@ -57,13 +59,20 @@ def finetune(
     check_layers(params.lora_layers)
     prompts = prompts_of(rows, params.prompt_template, phrases)
     pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
+    check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)
+    check_answers(pipeline)
     cache = LatentCache(pipeline.vae, images)
     inside = is_small_folder(params.base)
     if inside:
-        shutil.copytree(Path(params.base).expanduser(), folder, dirs_exist_ok=True)
+        copy_base(params.base, folder)
     report_cut_prompts(pipeline.tokenizer, prompts)
     asked = TailQuestions(held_out, prompts_of(held_out, params.prompt_template, phrases), cache)
     before = asked.loss(pipeline, None)
+    if asked.count and not math.isfinite(before):
+        raise InputError(
+            f"diffusion.base: the denoising loss of '{params.base}' on validation images is {before} before "
+            "anything is learned; set compute.precision to fp32, or give another base"
+        )
     with naming_the_knob("'diffusion.batch_size'"):
         tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
     after = asked.loss(pipeline, tokens)

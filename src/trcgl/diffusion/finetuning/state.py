@@ -122,7 +122,13 @@ class TrainingState:
         step = self.step - len(losses) + bad[0]
         loss, norm = values[:, bad[0]].tolist()
         what = f"its gradient's norm is {norm}" if math.isfinite(loss) else f"its loss is {loss}"
+        # The first step's loss is that of the weights that were given: no learning rate has touched it
+        remedy = (
+            "lower the phase's learning rate"
+            if step or math.isfinite(loss)
+            else ("nothing has been learned yet: set compute.precision to fp32, or give another base")
+        )
         raise InputError(
-            f"diffusion: step {step} of phase '{phase.name}' went wrong: {what}; lower the phase's learning rate; "
+            f"diffusion: step {step} of phase '{phase.name}' went wrong: {what}; {remedy}; "
             f"images of the step: {', '.join(phase.images_of(step))}"
         )

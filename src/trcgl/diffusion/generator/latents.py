@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trcgl.artifacts.shards import ShardedImages
-from trcgl.diffusion.generator.base import as_rgb
+from trcgl.diffusion.generator.base import as_input
+from trcgl.runtime.errors import InputError
 
 
 class Shown(NamedTuple):
@@ -35,15 +36,25 @@ class LatentCache:
 
     @torch.no_grad()
     def add(self, shown: Sequence[Shown]) -> None:
-        """Encode those that are not there yet."""
+        """Encode those that are not there yet.
+
+        Raises:
+            InputError: a latent is not finite; the message names the image.
+        """
         new = [one for one in dict.fromkeys(shown) if one not in self._place]
-        device, dtype = self.vae.device, self.vae.dtype
+        device, dtype, channels = self.vae.device, self.vae.dtype, self.vae.config.in_channels
         for start in range(0, len(new), self.batch):
             chunk = new[start : start + self.batch]
             filled = chunk + [chunk[0]] * (self.batch - len(chunk))
-            pixels = as_rgb(torch.from_numpy(self._pixels(filled))).to(device, dtype)
+            pixels = as_input(torch.from_numpy(self._pixels(filled)), channels).to(device, dtype)
             means = self.vae.encode(pixels).latent_dist.mode()
             scaled = (means.float() * self.vae.config.scaling_factor).cpu()
+            bad = (~scaled.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
+            if bad:
+                raise InputError(
+                    f"diffusion: the autoencoder's latent of image '{filled[bad[0]].image}' is not finite in "
+                    f"{str(dtype).removeprefix('torch.')}; set compute.precision to fp32, or give another base"
+                )
             for one, latent in zip(chunk, scaled, strict=False):
                 self._place[one] = len(self._latents)
                 self._latents.append(latent.clone())

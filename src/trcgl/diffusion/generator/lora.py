@@ -1,6 +1,7 @@
 """Low-rank adapters (Hu et al., arXiv 2106.09685) on the U-Net and, if asked for, on the text encoder."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from trcgl.diffusion.generator.stock import StableDiffusionPipeline
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import tensor_shapes
 
 UNET_LAYERS = {
     "attention": ["to_q", "to_k", "to_v", "to_out.0"],
@@ -30,6 +32,28 @@ def check_layers(layers: Sequence[str]) -> None:
             raise InputError(f"diffusion.lora_layers: '{name}'; known: {', '.join(UNET_LAYERS)}")
     if not layers:
         raise InputError(f"diffusion.lora_layers: empty; name one or more of: {', '.join(UNET_LAYERS)}")
+
+
+def check_matches(pipeline: Any, layers: Sequence[str], *, with_text: bool) -> None:
+    """Raise an InputError unless each kind of layer is there in the U-Net (and, if asked for, in the text encoder)."""
+    unet = {name for name, _ in pipeline.unet.named_modules()}
+    there = [kind for kind in UNET_LAYERS if _named(unet, UNET_LAYERS[kind])]
+    for kind in layers:
+        if kind not in there:
+            raise InputError(
+                f"diffusion.lora_layers: the base's U-Net has no layer of '{kind}' ({', '.join(UNET_LAYERS[kind])}); "
+                f"it has: {', '.join(there) or 'none that can be adapted'}"
+            )
+    if with_text and not _named({name for name, _ in pipeline.text_encoder.named_modules()}, TEXT_LAYERS):
+        raise InputError(
+            f"diffusion.text_lora_rank: the base's text encoder has none of the layers {', '.join(TEXT_LAYERS)}; set "
+            "it to 0"
+        )
+
+
+def _named(modules: Collection[str], targets: Sequence[str]) -> bool:
+    """Whether peft would find a module by one of these names: it looks at the end of a dotted path."""
+    return any(name == target or name.endswith(f".{target}") for name in modules for target in targets)
 
 
 def add_lora(module: Any, rank: int, targets: Sequence[str], *seed: str | int) -> list[nn.Parameter]:
@@ -58,9 +82,29 @@ def save_lora(folder: Path, unet: Any, text_encoder: Any | None) -> None:
 
 
 def load_lora(pipeline: Any, folder: Path, *, with_text: bool) -> None:
-    """Put saved adapters into a pipeline."""
-    if with_text:
-        pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS)
-    else:
-        # Not the pipeline's own loader: it also looks for a text encoder adapter and warns that there is none
-        pipeline.unet.load_lora_adapter(str(folder), weight_name=WEIGHTS, prefix="unet")
+    """Put saved adapters into a pipeline, all of them.
+
+    Raises:
+        InputError: they do not fit its networks.
+    """
+    saved = sum(name.endswith(".lora_A.weight") for name in tensor_shapes(folder / WEIGHTS))
+    try:
+        if with_text:
+            pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS)
+        else:
+            # Not the pipeline's own loader: it also looks for a text encoder adapter and warns that there is none
+            pipeline.unet.load_lora_adapter(str(folder), weight_name=WEIGHTS, prefix="unet")
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 160, placeholder=" ...")
+        raise _other_base(folder, reason) from None
+    parts = [pipeline.unet, *([pipeline.text_encoder] if with_text else [])]
+    loaded = sum(name.endswith("lora_A") for part in parts for name, _ in part.named_modules())
+    if loaded != saved:
+        raise _other_base(folder, f"{loaded} of {saved} adapters found their layer")
+
+
+def _other_base(folder: Path, reason: str) -> InputError:
+    return InputError(
+        f"{folder / WEIGHTS}: the adapters do not fit the base that {folder / 'trcgl.json'} names; it may be another "
+        f"one by now ({reason}); put that base back, or run finetune_diffusion again"
+    )

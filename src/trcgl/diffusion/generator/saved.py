@@ -1,18 +1,23 @@
 """The generator's folder: a card that says what it is, the adapter, the prompt tokens, and a small base as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trcgl.diffusion.generator.base import cast, load_pipeline
+from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import load_lora
-from trcgl.diffusion.generator.prompts import PromptTokens
+from trcgl.diffusion.generator.prompts import PromptTokens, guided_embeddings, prompt_text
+from trcgl.diffusion.generator.solver import use_solver
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import check_tensors, directory_beside, read_json, write_json
 
 CARD = "trcgl.json"
+NO_GENERATOR = {"base": None}
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,21 @@ class GeneratorCard:
 
     @classmethod
     def read(cls, folder: Path) -> "GeneratorCard":
+        if not (folder / CARD).is_file():
+            raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first")
+        values = read_json(folder / CARD)
+        if values == NO_GENERATOR:
+            raise InputError(f"{folder / CARD}: no generator was trained (diffusion.base was null)")
         try:
-            return cls(**read_json(folder / CARD))
-        except (OSError, TypeError):
+            return cls(**values)
+        except TypeError:
             raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first") from None
 
 
 def write_no_generator(folder: str | Path) -> None:
     """Replace `folder` by one that says that stage one is left out."""
     with directory_beside(folder) as beside:
-        write_json(beside / CARD, {"base": None})
+        write_json(beside / CARD, NO_GENERATOR)
 
 
 def has_generator(folder: str | Path) -> bool:
@@ -60,11 +70,37 @@ def has_generator(folder: str | Path) -> bool:
 
 @dataclass(frozen=True)
 class Generator:
-    """A generator that is ready to draw: stock pipeline with the adapter loaded, tokens, card."""
+    """A generator that is ready to draw.
+
+    Attributes:
+        pipeline: a stock StableDiffusionPipeline with the adapters added into its weights and sample_tail's solver.
+        tokens: the learned prompt tokens.
+        card: what it was made from.
+    """
 
     pipeline: Any
     tokens: PromptTokens
     card: GeneratorCard
+
+    def ask(self, findings: Sequence[Sequence[str]], *, view: str = "PA") -> dict[str, Tensor]:
+        """What the pipeline is called with to draw one image for each list of findings.
+
+        Args:
+            findings: as in classes.json; an empty list: an image without findings.
+            view: projection, such as PA or L; "" if unknown.
+
+        Returns:
+            `prompt_embeds` and `negative_prompt_embeds`.
+
+        Raises:
+            InputError: a finding that the generator has not been taught.
+        """
+        phrases = self.card.phrases
+        for name in (name for names in findings for name in names if name not in phrases):
+            raise InputError(f"'{name}' is not a finding of this generator; it has: {', '.join(sorted(phrases))}")
+        prompts = [prompt_text(self.card.prompt_template, view, names, phrases) for names in findings]
+        positive, negative = guided_embeddings(self.pipeline, self.tokens, prompts, findings)
+        return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
 
 
 def _check_files(folder: Path) -> None:
@@ -79,23 +115,50 @@ def _check_files(folder: Path) -> None:
         check_tensors(path)
 
 
-def load_generator(folder: str | Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Generator:
-    """Read what `finetune` wrote, ready to draw: the adapters are added into the weights they adapt.
+def load_generator(
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    autoencoder: torch.dtype | None = None,
+) -> Generator:
+    """Read what `finetune_diffusion` wrote, ready to draw: the adapters are added into the weights they adapt.
 
-    They are added in float32 and only then rounded to `dtype`. The autoencoder stays in float32: near white, bfloat16
-    has fewer steps than a picture has grey levels.
+    They are added in float32 and only then rounded to `dtype`.
+
+    Args:
+        folder: such as data/models/diffusion.
+        dtype: of the networks.
+        autoencoder: dtype of the autoencoder; None: `dtype`, too, as a stock pipeline needs it.
 
     Raises:
-        InputError: a file in the folder is damaged, or the base cannot be loaded.
+        InputError: a file in the folder is damaged, the base cannot be loaded or is not where it was, or the adapters
+            do not fit it.
     """
     folder = Path(folder)
     card = GeneratorCard.read(folder)
     _check_files(folder)
     base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
-    pipeline = load_pipeline(base, revision, size=card.size, dtype=torch.float32)
+    if not card.base_inside and not is_hub_id(base) and not Path(base).expanduser().exists():
+        raise InputError(
+            f"{folder / CARD}: the base '{base}' that it names is not there (a large one is not copied; a relative "
+            "path starts from the current folder); put it back, write its new place into 'base' of that file, or set "
+            "diffusion.base and run finetune_diffusion again"
+        )
+    key = str(folder) if card.base_inside else f"{folder / CARD}: base"
+    pipeline = load_pipeline(base, revision, size=card.size, dtype=torch.float32, key=key)
     load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)
     pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
     pipeline.unload_lora_weights()
-    cast(pipeline.unet, dtype)
-    cast(pipeline.text_encoder, dtype)
-    return Generator(pipeline.to(device), PromptTokens.load(folder / "prompt_tokens.safetensors").to(device), card)
+    use_solver(pipeline)
+    for part in (pipeline.unet, pipeline.text_encoder):
+        cast(part, dtype)
+    cast(pipeline.vae, autoencoder or dtype)
+    tokens = PromptTokens.load(folder / "prompt_tokens.safetensors")
+    width = pipeline.text_encoder.config.hidden_size
+    if tokens.shared.shape[1] != width:
+        raise InputError(
+            f"{folder / 'prompt_tokens.safetensors'}: tokens of width {tokens.shared.shape[1]}, but the text encoder "
+            f"has {width}; run finetune_diffusion again"
+        )
+    return Generator(pipeline.to(device), tokens.to(device), card)

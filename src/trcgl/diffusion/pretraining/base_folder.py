@@ -11,7 +11,8 @@ from trcgl.artifacts.vocabulary import all_phrases, phrases
 from trcgl.config import Params, PretrainParams
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import COMPONENTS, as_rgb, cast, no_library_bars
+from trcgl.diffusion.generator.base import as_input, cast
+from trcgl.diffusion.generator.base_parts import COMPONENTS, quiet_libraries
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of, text_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
@@ -71,7 +72,7 @@ def _pretrain_folder(
         return
     error, loss = _check(pipeline, images, held_out, prompts_of(held_out, settings.prompt_template, named))
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
-    with directory_beside(folder) as beside, no_library_bars():
+    with directory_beside(folder) as beside, quiet_libraries():
         for part in COMPONENTS:
             cast(getattr(pipeline, part), torch.float16)
         pipeline.save_pretrained(beside)
@@ -91,7 +92,7 @@ def _check(pipeline: Any, images: ShardedImages, rows: TrainingRows, prompts: li
     errors = []
     for start in range(0, len(names), 64):
         decoded = pipeline.vae.decode(latents[start : start + 64].to(pipeline.vae.device)).sample.cpu().clamp(-1, 1)
-        pixels = as_rgb(torch.from_numpy(images.read(names[start : start + 64])))
+        pixels = as_input(torch.from_numpy(images.read(names[start : start + 64])), 3)
         errors.extend((decoded - pixels).abs().mean(dim=(1, 2, 3)).tolist())
     embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, prompts)
     loss = held_out_loss(pipeline, latents, embeddings, "validation", repeats=4)

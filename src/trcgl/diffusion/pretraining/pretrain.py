@@ -18,7 +18,7 @@ from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
 from trcgl.diffusion.finetuning.phase import Phase
 from trcgl.diffusion.finetuning.schedule import Schedule
-from trcgl.diffusion.generator.base import as_rgb, noise_schedule
+from trcgl.diffusion.generator.base import as_input, noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
 from trcgl.diffusion.pretraining.networks import assemble, build_autoencoder, check_sizes, seeded
@@ -105,7 +105,7 @@ def _train_autoencoder(
         draw = rng(seed, "autoencoder", step)
         pixels = images.read([names[int(i)] for i in draw.integers(len(names), size=batch)])
         top, left = draw.integers(0, (images.size - crop) // factor + 1, size=2) * factor
-        return as_rgb(torch.from_numpy(pixels[:, top : top + crop, left : left + crop])).to(vae.device)
+        return as_input(torch.from_numpy(pixels[:, top : top + crop, left : left + crop]), 3).to(vae.device)
 
     def loss(pixels: Tensor, noise: torch.Generator) -> Tensor:
         # pixels are a broadcast view of one channel; convolutions want them laid out

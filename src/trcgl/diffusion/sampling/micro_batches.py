@@ -16,7 +16,7 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.saved import Generator
 from trcgl.diffusion.sampling.plan import Sample
-from trcgl.diffusion.sampling.sample import draw, use_solver
+from trcgl.diffusion.sampling.sample import draw
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 from trcgl.runtime.logging import get_logger, progress
@@ -46,7 +46,6 @@ def draw_share(
         images: hold the samples' carriers.
         kept: folder of the finished micro-batches, the same one for all processes.
     """
-    use_solver(generator.pipeline)
     share = list(enumerate(batch_files(plan, params, kept)))[process::processes]
     missing = [(number, file) for number, file in share if _kept(file) is None]
     began, drawn = time.perf_counter(), 0

@@ -17,15 +17,7 @@ from trcgl.diffusion.generator.base import latent_size
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.saved import Generator
-from trcgl.diffusion.generator.stock import DPMSolverMultistepScheduler
 from trcgl.diffusion.sampling.plan import Sample
-
-
-def use_solver(pipeline: Any) -> None:
-    """Give the pipeline DPM-Solver++ over its own noise schedule and prediction type."""
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
-        pipeline.scheduler.config, algorithm_type="dpmsolver++", solver_order=2
-    )
 
 
 def is_guided(step: int, params: SamplingParams) -> bool:
@@ -105,7 +97,7 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
     depend on its company.
 
     Args:
-        generator: with the solver in its pipeline (`use_solver`).
+        generator: as load_generator gives it.
         images: hold the samples' carriers.
 
     Returns:

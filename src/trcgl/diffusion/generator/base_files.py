@@ -1,0 +1,157 @@
+"""The files of a base generator, looked at before any is loaded: the libraries' errors name neither file nor remedy.
+
+Needs no torch, so that asking is cheap.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import check_tensors
+
+PIPELINE = "StableDiffusionPipeline"
+NETWORKS = {"vae": "AutoencoderKL", "unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel"}
+LIBRARIES = ("diffusers", "transformers")
+TEXT_TYPES = ("clip_text_model", "clip")
+"""What text_encoder/config.json says of itself: a text encoder, or a whole CLIP whose text encoder is taken."""
+STEMS = {"vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model", "text_encoder": "model"}
+OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
+CONVERT = (
+    "save it once in safetensors: diffusers' StableDiffusionPipeline.from_pretrained(...).save_pretrained(...), where "
+    "you trust the files"
+)
+
+
+def check_base_files(folder: Path, key: str = "diffusion.base") -> dict[str, str | None]:
+    """Whether a folder is a Stable Diffusion pipeline whose parts are all there, in safetensors.
+
+    Args:
+        key: what the message begins with.
+
+    Returns:
+        The variant (such as fp16) of each network's weights; None for the usual file.
+
+    Raises:
+        InputError: something is missing, damaged, of another kind or in another format.
+    """
+    if folder.is_file():
+        raise InputError(
+            f"{key}: '{folder}' is a file; give a diffusers folder (of a single checkpoint file, diffusers' "
+            "StableDiffusionPipeline.from_single_file(...).save_pretrained(...) makes one)"
+        )
+    if not folder.is_dir():
+        raise InputError(
+            f"{key}: no folder '{folder}'; give a diffusers folder, a hub id owner/name, or null to leave stage one out"
+        )
+    _check_index(folder, key)
+    _check_configurations(folder, key)
+    return {part: _variant(folder / part, STEMS[part], key) for part in NETWORKS}
+
+
+def _check_index(folder: Path, key: str) -> None:
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        kind = index.get("_class_name")
+    except (OSError, ValueError, AttributeError):
+        raise InputError(f"{key}: '{folder}' is not a diffusers pipeline (no readable model_index.json)") from None
+    if kind != PIPELINE:
+        raise InputError(f"{key}: '{folder}' holds a {kind}; a {PIPELINE} is needed")
+    for part in (*NETWORKS, "tokenizer", "scheduler"):
+        match index.get(part):
+            case [str(library), str(name)]:
+                pass
+            case _:
+                raise InputError(f"{key}: {folder / 'model_index.json'} names no {part}; a {PIPELINE} has one")
+        if library not in LIBRARIES:
+            raise InputError(
+                f"{key}: the {part} of '{folder}' is a {name} of its own code ('{library}'), which is never run; give "
+                f"a base whose parts are those of {' and '.join(LIBRARIES)}"
+            )
+        _check_kind(part, name, folder / "model_index.json", key)
+        if not (folder / part).is_dir():
+            raise InputError(f"{key}: '{folder}' has no folder {part}; copy the whole base")
+
+
+def _check_kind(part: str, kind: object, said_by: Path, key: str) -> None:
+    needed = NETWORKS.get(part)
+    if needed is not None and kind != needed:
+        raise InputError(f"{key}: {said_by} says that the {part} is a {kind}; needed: {needed}")
+
+
+def _check_configurations(folder: Path, key: str) -> None:
+    for part in NETWORKS:
+        file = folder / part / "config.json"
+        configuration = _json(file, key)
+        if part == "text_encoder":
+            kind = configuration.get("model_type", TEXT_TYPES[0])
+            if kind not in TEXT_TYPES:
+                raise InputError(f"{key}: {file} says model_type '{kind}'; needed: {TEXT_TYPES[0]} (a CLIPTextModel)")
+        else:
+            _check_kind(part, configuration.get("_class_name", NETWORKS[part]), file, key)
+    _json(folder / "scheduler/scheduler_config.json", key)
+    words = folder / "tokenizer"
+    if not (words / "tokenizer.json").is_file() and not (words / "vocab.json").is_file():
+        raise InputError(f"{key}: {words} has neither tokenizer.json nor vocab.json; copy the whole base")
+
+
+def _json(file: Path, key: str) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{key}: {file} is missing; copy the whole base") from None
+    except ValueError as error:
+        raise InputError(f"{key}: {file} is not JSON ({error}); copy it again") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{key}: {file} is not a JSON object; copy it again")
+    return value
+
+
+def _variant(part: Path, stem: str, key: str) -> str | None:
+    """The usual file if it is there, else the variant that is, fp16 before others."""
+    names = sorted(path.name for path in part.iterdir() if path.is_file())
+    found = {variant_of(name, stem): name for name in names if name.endswith(".safetensors")}
+    found.pop("", None)
+    if not found:
+        others = [name for name in names if name.endswith(OTHER_FORMATS)]
+        if others:
+            raise InputError(
+                f"{key}: {part} has its weights only as {others[0]}, which is not loaded (a pickle can run code); "
+                f"{CONVERT}"
+            )
+        raise InputError(f"{key}: {part} has no {stem}.safetensors; copy the whole base")
+    if None in found:
+        variant = None
+    elif "fp16" in found or len(found) == 1:
+        variant = "fp16" if "fp16" in found else next(iter(found))
+    else:
+        raise InputError(
+            f"{key}: {part} has the weights {' and '.join(sorted(map(str, found)))} but no {stem}.safetensors; give "
+            "one of them that name"
+        )
+    for name in names:
+        if name.endswith(".safetensors") and variant_of(name, stem) == variant:
+            check_tensors(part / name)
+    return variant
+
+
+def variant_of(name: str, stem: str) -> str | None:
+    """'' of another file than the network's, None for its usual one (or a shard of it), else the variant's name."""
+    if not name.startswith(stem):
+        return ""
+    middle = name.removeprefix(stem).removesuffix(".safetensors")
+    shard = middle.partition("-")[0]
+    if not middle or not shard:
+        return None
+    return shard.removeprefix(".") if shard.startswith(".") else ""
+
+
+def single_variants(folder: Path, variants: dict[str, str | None]) -> Sequence[tuple[Path, Path]]:
+    """Old and new place of every weights file whose variant can be dropped from its name: those that are one file."""
+    moves = []
+    for part, variant in variants.items():
+        old = folder / part / f"{STEMS[part]}.{variant}.safetensors"
+        if variant is not None and old.is_file():
+            moves.append((old, folder / part / f"{STEMS[part]}.safetensors"))
+    return moves

@@ -1,0 +1,190 @@
+"""Whether the parts of a base belong together and are of the family that can be taught here.
+
+Latent diffusion as in Stable Diffusion 1 and 2: nothing steers the U-Net but time and text, and it predicts noise or
+velocity. What other families need (classes, sizes, a mask, another kind of noise) would be left out without a word.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from trcgl.diffusion.generator.stock import DDPMScheduler
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.memory import naming_the_knob
+
+PREDICTIONS = ("epsilon", "v_prediction")
+SCHEDULERS = (
+    "DDPMScheduler", "DDPMParallelScheduler", "DDIMScheduler", "DDIMParallelScheduler", "PNDMScheduler",
+    "LMSDiscreteScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
+)  # fmt: skip
+"""Those whose noise is that of DDPM, so that the training form of their configuration is the same noise."""
+OTHER_INPUTS = {
+    "class_embed_type": "is steered by classes",
+    "num_class_embeds": "is steered by classes",
+    "addition_embed_type": "has conditions besides the text (as SDXL has sizes and crops)",
+    "encoder_hid_dim": "projects what it attends to (as Kandinsky and DeepFloyd do)",
+    "encoder_hid_dim_type": "projects what it attends to (as Kandinsky and DeepFloyd do)",
+    "time_cond_proj_dim": "is distilled (a latent consistency model)",
+}
+EXTRA_CHANNELS = {1: "a depth map", 5: "a mask and a masked image, for inpainting"}
+
+
+def check_fit(pipeline: Any, base: str, size: int, key: str = "diffusion.base") -> None:
+    """Raise an InputError unless the parts belong together and draw `size` pixels."""
+    for problem in _problems(pipeline, size):
+        raise InputError(f"{key}: '{base}' {problem}")
+
+
+def _problems(pipeline: Any, size: int) -> Iterator[str]:
+    """Each as the rest of a sentence that begins with the base's name."""
+    yield from _of_autoencoder(pipeline.vae.config)
+    yield from _of_unet(pipeline.unet.config, pipeline.vae.config)
+    yield from _of_text(pipeline)
+    yield from _of_scheduler(pipeline.scheduler)
+    yield from _of_size(pipeline, size)
+
+
+def _of_autoencoder(vae: Mapping[str, Any]) -> Iterator[str]:
+    channels = vae["in_channels"], vae["out_channels"]
+    if channels not in ((1, 1), (3, 3)):
+        yield (
+            f"has an autoencoder that reads {channels[0]} channels and writes {channels[1]}; needed: 3 (colour) or 1 "
+            "(grey), the same for both"
+        )
+    if vae.get("shift_factor"):
+        yield (
+            f"has an autoencoder that shifts its latents by {vae['shift_factor']}, which Stable Diffusion 1 and 2 do "
+            "not; give a base of theirs"
+        )
+    if vae.get("latents_mean") is not None or vae.get("latents_std") is not None:
+        yield (
+            "has an autoencoder with a mean or deviation per latent channel (latents_mean, latents_std), which Stable "
+            "Diffusion 1 and 2 do not have; give a base of theirs"
+        )
+
+
+def _of_unet(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> Iterator[str]:
+    for name, what in OTHER_INPUTS.items():
+        if unet.get(name) is not None:
+            yield f"has a U-Net that {what}: {name} is {unet[name]!r}; give a base that is steered by text alone"
+    latent, reads, writes = vae["latent_channels"], unet["in_channels"], unet["out_channels"]
+    if reads != latent:
+        extra = reads - latent
+        if writes == latent and extra > 0:
+            meant = EXTRA_CHANNELS.get(extra, "another image, such as one to edit" if extra == latent else "more")
+            yield (
+                f"has a U-Net that reads {reads} channels, {latent} of the latent and {extra} of {meant}; give a base "
+                "that draws from text alone"
+            )
+        yield f"has {latent} latent channels in its autoencoder but {reads} in its U-Net; they must agree"
+    if writes != reads:
+        yield (
+            f"has a U-Net that reads {reads} channels and writes {writes} (as one that learns its variance); they "
+            "must agree"
+        )
+
+
+def _of_text(pipeline: Any) -> Iterator[str]:
+    text, words = pipeline.text_encoder.config, pipeline.tokenizer
+    attended = pipeline.unet.config["cross_attention_dim"]
+    widths = set(attended) if isinstance(attended, list | tuple) else {attended}
+    if widths != {text.hidden_size}:
+        yield (
+            f"has a text encoder of width {text.hidden_size} but a U-Net that attends to "
+            f"{' and '.join(map(str, sorted(widths, key=str)))}; they must agree"
+        )
+    longest, places = words.model_max_length, text.max_position_embeddings
+    if longest > places:
+        said = "no model_max_length" if longest > 10**9 else f"model_max_length {longest}"
+        yield (
+            f"has a tokenizer with {said} but a text encoder of {places} tokens; set model_max_length to {places} in "
+            "tokenizer/tokenizer_config.json"
+        )
+    largest = max(words.get_vocab().values(), default=-1)
+    if largest >= text.vocab_size:
+        yield (
+            f"has a tokenizer with tokens up to number {largest} but a text encoder that knows {text.vocab_size}; they "
+            "must be of one base"
+        )
+    if largest < 0 or words.pad_token_id is None:
+        yield "has a tokenizer without a token to pad with (pad_token); name one in tokenizer/tokenizer_config.json"
+
+
+def _of_scheduler(scheduler: Any) -> Iterator[str]:
+    kind, settings = type(scheduler).__name__, scheduler.config
+    if kind not in SCHEDULERS:
+        yield (
+            f"has a {kind}, whose noise is of another kind than that of Stable Diffusion 1 and 2 (as in flow "
+            "matching); give a base of theirs"
+        )
+        return
+    flow = [name for name in ("use_flow_sigmas", "use_dynamic_shifting") if settings.get(name)]
+    if flow:
+        yield f"has a scheduler for flow matching ({flow[0]}); give a base of Stable Diffusion 1 or 2"
+    prediction = settings.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        yield f"predicts '{prediction}'; known: {', '.join(PREDICTIONS)}"
+        return
+    # In the training form: some samplers keep a tiny signal where the rescaled noise has none
+    signal = DDPMScheduler.from_config(settings).alphas_cumprod
+    if not bool(signal.isfinite().all()):
+        yield "has a noise schedule that is not finite (betas in scheduler/scheduler_config.json)"
+    if prediction == "epsilon" and float(signal[-1]) <= 0:
+        yield (
+            "predicts noise (epsilon) though its last timestep is nothing but noise (rescale_betas_zero_snr), from "
+            "which no image follows; set prediction_type to v_prediction if it was trained so, or "
+            "rescale_betas_zero_snr to false, in scheduler/scheduler_config.json"
+        )
+
+
+def _of_size(pipeline: Any, size: int) -> Iterator[str]:
+    sides = sides_of(pipeline.unet.config["sample_size"])
+    if len(set(sides)) != 1 or not isinstance(sides[0], int) or sides[0] < 1:
+        said = pipeline.unet.config["sample_size"]
+        yield (
+            f"has a U-Net for latents of {said!r} (sample_size in unet/config.json); needed: one whole number, the "
+            "side of a square"
+        )
+        return
+    drawn = sides[0] * pipeline.vae_scale_factor
+    if drawn != size:
+        yield f"draws {drawn} px but images.diffusion_size is {size}; set it to {drawn}"
+
+
+def sides_of(sample_size: Any) -> tuple[Any, ...]:
+    """A U-Net's `sample_size` as height and width: some configurations give one number, some a list."""
+    return tuple(sample_size) if isinstance(sample_size, list | tuple) and sample_size else (sample_size, sample_size)
+
+
+@torch.no_grad()
+def check_answers(pipeline: Any, key: str = "diffusion.base") -> None:
+    """Ask every network once, on the device and in the precision of the run.
+
+    Raises:
+        InputError: one cannot be asked, or what it answers is not finite.
+    """
+    vae, unet, tokenizer = pipeline.vae, pipeline.unet, pipeline.tokenizer
+    side = sides_of(unet.config["sample_size"])[0]
+    image = torch.zeros(1, vae.config["in_channels"], *2 * [side * pipeline.vae_scale_factor])
+    ids = tokenizer([""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
+    answers, asked = dict[str, torch.Tensor](), "text_encoder"
+    try:
+        with naming_the_knob("'images.diffusion_size', with a base to fit"):
+            answers[asked] = words = pipeline.text_encoder(ids.to(unet.device))[0]
+            asked = "vae"
+            latent = vae.encode(image.to(vae.device, vae.dtype)).latent_dist.mode()
+            answers[asked] = vae.decode(latent).sample + latent.mean()
+            asked = "unet"
+            answers[asked] = unet(latent.to(unet.dtype), 500, words.to(unet.dtype)).sample
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{key}: the {asked} cannot be used; give a base whose parts fit ({reason})") from None
+    for part, answer in answers.items():
+        if not bool(answer.isfinite().all()):
+            raise InputError(
+                f"{key}: what the {part} computes is not finite in {str(unet.dtype).removeprefix('torch.')}, before "
+                "anything is learned; set compute.precision to fp32, or give another base"
+            )
