@@ -16,6 +16,15 @@ NETWORKS = {"vae": "AutoencoderKL", "unet": "UNet2DConditionModel", "text_encode
 LIBRARIES = ("diffusers", "transformers")
 TEXT_TYPES = ("clip_text_model", "clip")
 """What text_encoder/config.json says of itself: a text encoder, or a whole CLIP whose text encoder is taken."""
+OTHER_INPUTS = {
+    "class_embed_type": "is steered by classes",
+    "num_class_embeds": "is steered by classes",
+    "addition_embed_type": "has conditions besides the text (as SDXL has sizes and crops)",
+    "encoder_hid_dim": "projects what it attends to (as Kandinsky and DeepFloyd do)",
+    "encoder_hid_dim_type": "projects what it attends to (as Kandinsky and DeepFloyd do)",
+    "time_cond_proj_dim": "is distilled (a latent consistency model)",
+}
+"""What else steers a U-Net, by the key in its config.json; here it would be left out without a word."""
 STEMS = {"vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model", "text_encoder": "model"}
 OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
 CONVERT = (
@@ -90,10 +99,20 @@ def _check_configurations(folder: Path, key: str) -> None:
                 raise InputError(f"{key}: {file} says model_type '{kind}'; needed: {TEXT_TYPES[0]} (a CLIPTextModel)")
         else:
             _check_kind(part, configuration.get("_class_name", NETWORKS[part]), file, key)
+        if part == "unet":
+            _check_steering(configuration, file, key)
     _json(folder / "scheduler/scheduler_config.json", key)
     words = folder / "tokenizer"
     if not (words / "tokenizer.json").is_file() and not (words / "vocab.json").is_file():
         raise InputError(f"{key}: {words} has neither tokenizer.json nor vocab.json; copy the whole base")
+
+
+def _check_steering(unet: dict[str, Any], file: Path, key: str) -> None:
+    for name, what in OTHER_INPUTS.items():
+        if unet.get(name) is not None:
+            raise InputError(
+                f"{key}: {file}: the U-Net {what}: {name} is {unet[name]!r}; give a base that is steered by text alone"
+            )
 
 
 def _json(file: Path, key: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def save_lora(folder: Path, unet: Any, text_encoder: Any | None) -> None:
     parts = {"unet_lora_layers": unet} | ({"text_encoder_lora_layers": text_encoder} if text_encoder else {})
     # In peft's names: of the older diffusers names, the loader overlooks attention layers beside convolutions
     StableDiffusionPipeline.save_lora_weights(
-        folder, **{key: get_peft_model_state_dict(part) for key, part in parts.items()}
+        folder, **{key: get_peft_model_state_dict(part, save_embedding_layers=False) for key, part in parts.items()}
     )
 
 

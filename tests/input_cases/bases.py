@@ -1,0 +1,438 @@
+"""Base generators that are not whole, do not belong together, or are of another family."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tests.input_cases.case import Case, Spoil
+from tests.input_cases.spoiling import both, cut, delete, params, put
+from tests.tiny_base import shared_base, stock
+
+GROUP, STAGE, SIZE = "Base", "finetune_diffusion", 32
+UNET, VAE, TEXT = "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"
+NETWORKS = {"unet": UNET, "vae": VAE, "text_encoder": TEXT}
+SCHEDULER, TOKENIZER = "scheduler/scheduler_config", "tokenizer/tokenizer_config"
+
+
+def base(*changes: Spoil) -> Spoil:
+    """A project with a tiny base in the folder `base`, to which `changes` are made."""
+
+    def spoil(folder: Path) -> None:
+        shutil.copytree(shared_base(SIZE), folder / "base")
+        params(diffusion__base="base", diffusion__steps=1, sampling__images_per_finding=1)(folder)
+        for change in changes:
+            change(folder / "base")
+
+    return spoil
+
+
+def configured(name: str, **changes: Any) -> Spoil:
+    """Sets values of a JSON file; `...` removes one."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / f"{name}.json"
+        values = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({key: value for key, value in values.items() if value is not ...}))
+
+    return spoil
+
+
+def tensors(name: str, change: Callable[[dict[str, Tensor]], object]) -> Spoil:
+    def spoil(folder: Path) -> None:
+        path = folder / f"{name}.safetensors"
+        values = load_file(path)
+        change(values)
+        save_file(values, path, metadata={"format": "pt"})
+
+    return spoil
+
+
+def rebuilt(part: str, kind: str, **changes: Any) -> Spoil:
+    """Another network of the stock class, whole, with other values in its configuration."""
+
+    def spoil(folder: Path) -> None:
+        values = json.loads((folder / part / "config.json").read_text()) | changes
+        shutil.rmtree(folder / part)
+        getattr(stock, kind).from_config(values).save_pretrained(folder / part)
+
+    return spoil
+
+
+def renamed(old: str, new: str) -> Spoil:
+    return lambda folder: (folder / old).rename(folder / new) and None
+
+
+def first(values: dict[str, Tensor]) -> str:
+    return min(values)
+
+
+def fill(number: float) -> Callable[[dict[str, Tensor]], object]:
+    def change(values: dict[str, Tensor]) -> None:
+        values[first(values)].view(-1)[0] = number
+
+    return change
+
+
+def all_named(prefix: str) -> Callable[[dict[str, Tensor]], object]:
+    def change(values: dict[str, Tensor]) -> None:
+        for name in list(values):
+            values[prefix + name] = values.pop(name)
+
+    return change
+
+
+def case(what: str, seen: str, *changes: Spoil) -> Case:
+    return Case(GROUP, what, STAGE, base(*changes), f"diffusion.base: {seen}")
+
+
+BASES = (
+    Case(
+        GROUP,
+        "no folder",
+        STAGE,
+        params(diffusion__base="./none"),
+        "diffusion.base: no folder 'none'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
+    ),
+    Case(
+        GROUP,
+        "a single checkpoint file",
+        STAGE,
+        both(put("sd.safetensors", b"x"), params(diffusion__base="sd.safetensors")),
+        "diffusion.base: 'sd.safetensors' is a file; give a diffusers folder (...from_single_file(...)...)",
+    ),
+    *(
+        case(f"model_index.json {what}", "'base' is not a diffusers pipeline (no readable model_index.json)", change)
+        for what, change in {
+            "missing": delete("model_index.json"),
+            "that is not JSON": put("model_index.json", "{"),
+            "that is a list": put("model_index.json", "[]"),
+        }.items()
+    ),
+    *(
+        case(
+            f"a {kind}",
+            f"'base' holds a {kind}; a StableDiffusionPipeline is needed",
+            configured("model_index", _class_name=kind),
+        )
+        for kind in (
+            "StableDiffusionXLPipeline",
+            "StableDiffusion3Pipeline",
+            "FluxPipeline",
+            "StableDiffusionInpaintPipeline",
+        )
+    ),
+    *(
+        case(
+            f"model_index.json names no {part}",
+            f"base/model_index.json names no {part}; a StableDiffusionPipeline has one",
+            configured("model_index", **{part: value}),
+        )
+        for part, value in {"unet": ..., "tokenizer": [None, None], "scheduler": "DDIMScheduler"}.items()
+    ),
+    *(
+        case(
+            f"model_index.json says that the {part} is a {kind}",
+            f"base/model_index.json says that the {part} is a {kind}; needed: {needed}",
+            configured("model_index", **{part: ["diffusers", kind]}),
+        )
+        for part, kind, needed in (
+            ("unet", "UNet2DModel", "UNet2DConditionModel"),
+            ("vae", "AutoencoderTiny", "AutoencoderKL"),
+            ("vae", "AsymmetricAutoencoderKL", "AutoencoderKL"),
+            ("text_encoder", "BertModel", "CLIPTextModel"),
+            ("text_encoder", "CLIPTextModelWithProjection", "CLIPTextModel"),
+        )
+    ),
+    case(
+        "a part of its own code",
+        "the unet of 'base' is a UNet2DConditionModel of its own code ('my_unet'), which is never run; ...",
+        configured("model_index", unet=["my_unet", "UNet2DConditionModel"]),
+    ),
+    *(
+        case(f"no folder {part}", f"'base' has no folder {part}; copy the whole base", delete(part))
+        for part in (*NETWORKS, "tokenizer", "scheduler")
+    ),
+    *(
+        case(f"{name}.json missing", f"base/{name}.json is missing; copy the whole base", delete(f"{name}.json"))
+        for name in ("unet/config", "text_encoder/config", SCHEDULER)
+    ),
+    case(
+        "a configuration that is not JSON", "base/vae/config.json is not JSON (...); ...", put("vae/config.json", "{")
+    ),
+    case(
+        "a configuration that is a list",
+        "base/unet/config.json is not a JSON object; copy it again",
+        put("unet/config.json", "[]"),
+    ),
+    case(
+        "a configuration that cannot be built",
+        "the unet of 'base' cannot be loaded; copy the whole base again (...)",
+        configured("unet/config", block_out_channels=[8]),
+    ),
+    case(
+        "the configuration of another network",
+        "base/vae/config.json says that the vae is a VQModel; needed: AutoencoderKL",
+        configured("vae/config", _class_name="VQModel"),
+    ),
+    case(
+        "the configuration of another text encoder",
+        "base/text_encoder/config.json says model_type 'bert'; needed: clip_text_model (a CLIPTextModel)",
+        configured("text_encoder/config", model_type="bert"),
+    ),
+    *(
+        case(f"no weights of the {part}", f"base/{part} has no ...safetensors; ...", delete(f"{name}.safetensors"))
+        for part, name in NETWORKS.items()
+    ),
+    *(
+        case(
+            f"weights of the {part} as {suffix} alone",
+            f"base/{part} has its weights only as {Path(name).name}{suffix}, which is not loaded (a pickle can run "
+            "code); save it once in safetensors: ...",
+            renamed(f"{name}.safetensors", f"{name}{suffix}"),
+        )
+        for part, name, suffix in (("unet", UNET, ".bin"), ("text_encoder", TEXT, ".bin"), ("vae", VAE, ".ckpt"))
+    ),
+    case(
+        "several variants of the weights and no usual file",
+        "base/unet has the weights ema and full but no diffusion_pytorch_model.safetensors; give one of them that name",
+        renamed(f"{UNET}.safetensors", f"{UNET}.ema.safetensors"),
+        put(f"{UNET}.full.safetensors", b""),
+    ),
+    Case(
+        GROUP,
+        "weights cut short",
+        STAGE,
+        base(cut(f"{UNET}.safetensors")),
+        f"base/{UNET}.safetensors: damaged or cut short (...); replace it with an intact one",
+    ),
+    Case(
+        GROUP,
+        "a pointer of Git LFS instead of weights",
+        STAGE,
+        base(put(f"{TEXT}.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")),
+        f"base/{TEXT}.safetensors: damaged or cut short (...); replace it with an intact one",
+    ),
+    *(
+        case(
+            f"the {part} {what}",
+            f"the {part} of 'base' {seen} of ...; nothing is filled in at random: give a base whose files belong "
+            "together",
+            tensors(name, change),
+        )
+        for part, name in NETWORKS.items()
+        for what, seen, change in (
+            ("lacks a tensor", "lacks the tensor ...", lambda values: values.pop(first(values))),
+            (
+                "has a tensor of another shape",
+                "has other shapes than its config.json for the tensor ...",
+                lambda values: values.update({first(values): torch.zeros(3, 5)}),
+            ),
+            (
+                "has an unknown tensor",
+                "has unknown the tensor extra",
+                lambda values: values.update(extra=torch.ones(2)),
+            ),
+            ("has other names", "lacks the tensor ... and ... more", all_named("module.")),
+        )
+    ),
+    *(
+        case(
+            f"weights of the {part} that are {number}",
+            f"the {part} of 'base' has numbers that are not finite in ... (read as fp32); ...",
+            tensors(name, fill(number)),
+        )
+        for part, name, number in (
+            ("unet", UNET, float("nan")),
+            ("vae", VAE, float("inf")),
+            ("text_encoder", TEXT, float("nan")),
+        )
+    ),
+    case(
+        "numbers that overflow before anything is learned",
+        "what the vae computes is not finite in float32, before anything is learned; ...",
+        tensors(VAE, lambda values: values["encoder.conv_in.weight"].fill_(3e38)),
+    ),
+    *(
+        case(
+            f"an autoencoder of {reads} channels in and {writes} out",
+            f"'base' has an autoencoder that reads {reads} channels and writes {writes}; needed: 3 (colour) or 1 (grey), "
+            "the same for both",
+            rebuilt("vae", "AutoencoderKL", in_channels=reads, out_channels=writes),
+        )
+        for reads, writes in ((4, 4), (1, 3), (3, 1))
+    ),
+    case(
+        "an autoencoder with other latent channels than the U-Net",
+        "'base' has 8 latent channels in its autoencoder but 4 in its U-Net; they must agree",
+        rebuilt("vae", "AutoencoderKL", latent_channels=8),
+    ),
+    case(
+        "an autoencoder that shifts its latents",
+        "'base' has an autoencoder that shifts its latents by 0.1, which Stable Diffusion 1 and 2 do not; ...",
+        configured("vae/config", shift_factor=0.1),
+    ),
+    case(
+        "an autoencoder that standardises its latents",
+        "'base' has an autoencoder with a mean or deviation per latent channel (...), which ...",
+        configured("vae/config", latents_mean=[0.0] * 4, latents_std=[1.0] * 4),
+    ),
+    *(
+        case(
+            f"a tokenizer {what}",
+            f"'base' has a tokenizer with {said} but a text encoder of 77 tokens; set model_max_length to 77 in "
+            "tokenizer/tokenizer_config.json",
+            configured(TOKENIZER, model_max_length=value),
+        )
+        for what, said, value in (
+            ("without model_max_length", "no model_max_length", ...),
+            ("of unlimited length", "no model_max_length", 1e30),
+            ("longer than the text encoder", "model_max_length 256", 256),
+        )
+    ),
+    case(
+        "a tokenizer with more tokens than the text encoder",
+        "'base' has a tokenizer with tokens up to number ... but a text encoder that knows 30; they must be of one base",
+        tensors(
+            TEXT,
+            lambda values: values.update(
+                {name: value[:30].clone() for name, value in values.items() if name.endswith("token_embedding.weight")}
+            ),
+        ),
+        configured("text_encoder/config", vocab_size=30),
+    ),
+    case(
+        "a tokenizer without a token to pad with",
+        "'base' has a tokenizer without a token to pad with (pad_token); ...",
+        configured(TOKENIZER, pad_token=None),
+    ),
+    case(
+        "a tokenizer without its words",
+        "base/tokenizer has neither tokenizer.json nor vocab.json; copy the whole base",
+        delete("tokenizer/tokenizer.json"),
+    ),
+    case(
+        "a tokenizer that cannot be read",
+        "tokenizer or scheduler of 'base' cannot be loaded; copy the whole base again (...)",
+        put("tokenizer/tokenizer.json", "{}"),
+    ),
+    *(
+        case(
+            f"a U-Net with {name}",
+            f"base/unet/config.json: the U-Net {what}: {name} is {value!r}; give a base that is steered by text alone",
+            configured("unet/config", **{name: value}),
+        )
+        for name, value, what in (
+            ("class_embed_type", "timestep", "is steered by classes"),
+            ("num_class_embeds", 14, "is steered by classes"),
+            ("addition_embed_type", "text_time", "has conditions besides the text (as SDXL has sizes and crops)"),
+            ("encoder_hid_dim", 64, "projects what it attends to (as Kandinsky and DeepFloyd do)"),
+            ("time_cond_proj_dim", 256, "is distilled (a latent consistency model)"),
+        )
+    ),
+    *(
+        case(
+            f"a U-Net that reads {reads} channels",
+            f"'base' has a U-Net that reads {reads} channels, 4 of the latent and {reads - 4} of {what}; give a base "
+            "that draws from text alone",
+            rebuilt("unet", "UNet2DConditionModel", in_channels=reads),
+        )
+        for reads, what in (
+            (9, "a mask and a masked image, for inpainting"),
+            (8, "another image, such as one to edit"),
+            (5, "a depth map"),
+            (7, "more"),
+        )
+    ),
+    case(
+        "a U-Net that learns its variance",
+        "'base' has a U-Net that reads 4 channels and writes 8 (as one that learns its variance); they must agree",
+        rebuilt("unet", "UNet2DConditionModel", out_channels=8),
+    ),
+    case(
+        "a U-Net that attends to another width",
+        "'base' has a text encoder of width 16 but a U-Net that attends to 24; they must agree",
+        rebuilt("unet", "UNet2DConditionModel", cross_attention_dim=24),
+    ),
+    *(
+        case(
+            f"sample_size {value}",
+            f"'base' has a U-Net for latents of {value!r} (sample_size in unet/config.json); needed: one whole number, "
+            "the side of a square",
+            configured("unet/config", sample_size=value),
+        )
+        for value in ([16, 8], None, 0)
+    ),
+    case(
+        "images of another size",
+        "'base' draws 64 px but images.diffusion_size is 32; set it to 64",
+        configured("unet/config", sample_size=32),
+    ),
+    *(
+        case(
+            f"a {kind}",
+            f"'base' has a {kind}, whose noise is of another kind than that of Stable Diffusion 1 and 2 (as in flow "
+            "matching); give a base of theirs",
+            configured("model_index", scheduler=["diffusers", kind]),
+            lambda folder, kind=kind: getattr(stock, kind)().save_pretrained(folder / "scheduler"),
+        )
+        for kind in ("FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler", "LCMScheduler")
+    ),
+    case(
+        "a scheduler that diffusers does not know",
+        "tokenizer or scheduler of 'base' cannot be loaded; copy the whole base again (...)",
+        configured("model_index", scheduler=["diffusers", "MyScheduler"]),
+    ),
+    case(
+        "a solver set to flow matching",
+        "'base' has a scheduler for flow matching (use_flow_sigmas); give a base of Stable Diffusion 1 or 2",
+        configured("model_index", scheduler=["diffusers", "DPMSolverMultistepScheduler"]),
+        configured(SCHEDULER, _class_name="DPMSolverMultistepScheduler", use_flow_sigmas=True),
+    ),
+    *(
+        case(
+            f"a base that predicts {kind}",
+            f"'base' predicts '{kind}'; known: epsilon, v_prediction",
+            configured(SCHEDULER, prediction_type=kind),
+        )
+        for kind in ("sample", "flow_prediction", "noise")
+    ),
+    case(
+        "noise predicted although the last timestep is nothing but noise",
+        "'base' predicts noise (epsilon) though its last timestep is nothing but noise (rescale_betas_zero_snr), ...",
+        configured(SCHEDULER, prediction_type="epsilon", rescale_betas_zero_snr=True),
+    ),
+    case(
+        "a noise schedule that is not finite",
+        "'base' has a noise schedule that is not finite (betas in scheduler/scheduler_config.json)",
+        configured(SCHEDULER, beta_end=float("nan")),
+    ),
+    Case(
+        GROUP,
+        "lora_layers that match nothing",
+        STAGE,
+        base(
+            rebuilt(
+                "unet",
+                "UNet2DConditionModel",
+                mid_block_type=None,
+                down_block_types=["DownBlock2D"] * 2,
+                up_block_types=["UpBlock2D"] * 2,
+            )
+        ),
+        "diffusion.lora_layers: the base's U-Net has no layer of 'attention' (to_q, to_k, to_v, to_out.0); it has: "
+        "convolution",
+    ),
+    Case(
+        GROUP,
+        "an unknown kind of lora_layers",
+        STAGE,
+        base(lambda folder: params(diffusion__lora_layers=["atention"])(folder.parent)),
+        "diffusion.lora_layers: 'atention'; known: attention, feed_forward, convolution",
+    ),
+)
