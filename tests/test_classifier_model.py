@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.classifier_cases import SHARED, classifier_params
 from trcgl.classifier.network import backbone as backbone_module
-from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape, warn_if_seen
+from trcgl.classifier.network.backbone import create_backbone, feature_maps, map_shape, warn_if_seen
 from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.classifier.network.predict import predict, predict_with_maps
 from trcgl.classifier.network.scaling import Scaling
+from trcgl.classifier.network.weights import load_weights
 from trcgl.classifier.training.head_options import head_options
 from trcgl.runtime.errors import InputError
 

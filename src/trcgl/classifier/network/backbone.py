@@ -1,16 +1,13 @@
-"""Any timm model as a backbone: grey image in, feature map out, initial weights loaded whole or not at all."""
+"""Any timm model as a backbone: grey image in, feature map out."""
 
 import difflib
+import inspect
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from trcgl.classifier.network.depthwise import quicken_depthwise
@@ -19,7 +16,20 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("backbone")
 
-PREFIX = "backbone."
+OURS = {
+    "num_classes": "the head follows the findings",
+    "in_chans": "pictures are grey",
+    "global_pool": "heads need the map",
+    "features_only": "heads need the last map alone",
+    "out_indices": "heads need the last map alone",
+    "pretrained": "set initial_weights to imagenet",
+    "checkpoint_path": "set initial_weights to the file",
+    "pretrained_cfg": "set initial_weights",
+    "pretrained_cfg_overlay": "set initial_weights",
+}
+"""Options of timm that are set here, and what is meant instead."""
+SIZE_OPTIONS = {"img_size": "{{img_size: {size}}}", "dynamic_img_size": "{{dynamic_img_size: true}}"}
+ANOTHER = "use another backbone, such as a convolutional network or a plain vision transformer"
 
 
 def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = False) -> nn.Module:
@@ -34,13 +44,21 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
         InputError: timm has no such model, the model takes no such option, or the weights cannot be fetched.
     """
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "see timm.list_models()"
+        models = timm.list_models()
+        near = difflib.get_close_matches(name.lower().removeprefix("timm/").replace("-", "_"), models, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see timm.list_models()"
         raise InputError(f"backbone '{name}' is not a timm model; {hint}")
+    for option in options:
+        if option in OURS:
+            raise InputError(
+                f"backbone_options of '{name}': '{option}' is set by the project ({OURS[option]}); leave it out"
+            )
     settings = {"num_classes": 0, "global_pool": "", "in_chans": 1, **options}
     try:
         backbone = timm.create_model(name, pretrained=False, **settings)
     except Exception as error:  # timm's models refuse options in many ways; all of them are the caller's options
+        if "pool" in str(error):
+            raise InputError(f"backbone '{name}' gives no map ({_first_line(error)}); {ANOTHER}") from error
         raise InputError(f"backbone '{name}' cannot be built with backbone_options {options} ({error})") from error
     if pretrained:
         try:
@@ -54,12 +72,20 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
     return backbone
 
 
+class NoMap(ValueError):
+    """What a backbone gives is not a map of features."""
+
+
 def feature_maps(backbone: nn.Module, images: Tensor) -> Tensor:
     """The last feature map: [B, 1, S, S] -> [B, F, h, w]; patch tokens are laid out as a map again."""
     features = backbone(images)
+    if not isinstance(features, Tensor):
+        raise NoMap(f"{len(features)} results instead of one")
     if features.ndim == 3:
         tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]
         side = math.isqrt(tokens.shape[1])
+        if side < 2 or side**2 != tokens.shape[1]:
+            raise NoMap(f"{features.shape[1]} tokens, as of a class, instead of a square of places")
         return tokens.transpose(1, 2).unflatten(2, (side, -1))
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
         return features.permute(0, 3, 1, 2)
@@ -77,50 +103,37 @@ def map_shape(backbone: nn.Module, size: int) -> tuple[int, int, int]:
     try:
         with torch.no_grad():
             shape = feature_maps(backbone, torch.zeros(1, 1, size, size)).shape
+    except NoMap as error:
+        raise InputError(f"backbone '{_architecture(backbone)}' gives {error}; {ANOTHER}") from None
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(
-            f"the backbone cannot read images of {size} px ({_first_line(error)}); "
-            "set images.classifier_size or backbone_options (such as img_size) to fit"
+            f"backbone '{_architecture(backbone)}' cannot read images of {size} px ({_first_line(error)}); "
+            f"set {_sizes_that_fit(backbone, size)}"
         ) from error
     backbone.train(training)
     if len(shape) != 4:
-        raise InputError(f"the backbone gives features of shape {list(shape)}, not a map; use another backbone")
+        raise InputError(
+            f"backbone '{_architecture(backbone)}' gives features of shape {list(shape)}, not a map; {ANOTHER}"
+        )
     return shape[1], shape[2], shape[3]
 
 
-def load_weights(backbone: nn.Module, path: str | Path) -> None:
-    """Fill the backbone from a safetensors file; every tensor must find its place.
+def _sizes_that_fit(backbone: nn.Module, size: int) -> str:
+    """What to set so that the backbone reads the images, of what its class takes."""
+    patch = getattr(getattr(backbone, "patch_embed", None), "patch_size", 1)
+    patch = max(patch) if isinstance(patch, tuple) else patch
+    if isinstance(patch, int) and patch > 1 and size % patch:
+        return f"images.classifier_size to a multiple of {patch}"
+    takes = inspect.signature(type(backbone)).parameters
+    ways = [way for option, way in SIZE_OPTIONS.items() if option in takes]
+    native: Any = backbone.pretrained_cfg
+    ways = [f"backbone_options to {' or '.join(ways).format(size=size)}"] if ways else []
+    return " or ".join([*ways, f"images.classifier_size to {native['input_size'][-1]}"])
 
-    The file holds a timm model, or a whole classifier whose backbone tensors begin with `backbone.` (then the others
-    are not read). A first convolution for three channels is summed to one, which is what it computes on a grey
-    picture. The model's own classifier head is left out.
 
-    Raises:
-        InputError: unreadable file, or tensors missing, left over or of another shape; the message names one.
-    """
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error})") from None
-    if any(key.startswith(PREFIX) for key in tensors):
-        tensors = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
-    else:
-        heads = tuple(f"{module}." for module in _names(backbone, "classifier"))
-        tensors = {key: value for key, value in tensors.items() if not key.startswith(heads)}
-    wanted = backbone.state_dict()
-    for module in _names(backbone, "first_conv"):
-        key = f"{module}.weight"
-        if key in tensors and key in wanted and tensors[key].shape[1] == 3 and wanted[key].shape[1] == 1:
-            tensors[key] = adapt_input_conv(1, tensors[key])
-    missing = sorted(wanted.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - wanted.keys())
-    shapes = sorted(key for key in wanted.keys() & tensors.keys() if wanted[key].shape != tensors[key].shape)
-    for what, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes for", shapes)):
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise InputError(f"{path}: {what} {', '.join(keys[:3])}{more}; it does not fit this backbone")
-    backbone.load_state_dict(tensors)
-    log.info("initial weights: %d tensors from %s", len(tensors), path)
+def _architecture(backbone: nn.Module) -> str:
+    configuration: Any = backbone.pretrained_cfg
+    return configuration["architecture"]
 
 
 def warn_if_seen(weights_have_seen: Sequence[str], dataset: str) -> None:
@@ -131,13 +144,6 @@ def warn_if_seen(weights_have_seen: Sequence[str], dataset: str) -> None:
             "patients",
             dataset,
         )
-
-
-def _names(backbone: nn.Module, role: str) -> tuple[str, ...]:
-    """Module names that timm's configuration gives a role ('first_conv', 'classifier')."""
-    configuration: Any = backbone.pretrained_cfg
-    names = configuration.get(role) or ()
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _first_line(error: Exception) -> str:

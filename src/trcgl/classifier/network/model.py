@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trcgl.artifacts.preparation import Preparation
-from trcgl.classifier.network.backbone import create_backbone, feature_maps, load_weights, map_shape
+from trcgl.classifier.network.backbone import create_backbone, feature_maps, map_shape
 from trcgl.classifier.network.heads.base import Head
 from trcgl.classifier.network.heads.build import build_head
 from trcgl.classifier.network.scaling import Scaling
+from trcgl.classifier.network.weights import load_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
 
@@ -92,7 +93,7 @@ class Classifier(nn.Module):
         imagenet = initial_weights == "imagenet"
         self.backbone = create_backbone(config.backbone, config.backbone_options, pretrained=imagenet)
         if initial_weights is not None and not imagenet:
-            load_weights(self.backbone, initial_weights)
+            load_weights(self.backbone, initial_weights, config.backbone_options)
         features, *_ = map_shape(self.backbone, config.image_size)
         self.head: Head = build_head(
             config.head, features, len(config.class_names), config.head_options, adjacency, label_vectors

@@ -27,6 +27,7 @@ from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.extra import extra_rows, extra_weight, with_extra
 from trcgl.classifier.training.losses.base import MultiLabelLoss
+from trcgl.classifier.training.one_image import naming_accumulate, warn_of_one_image
 from trcgl.classifier.training.optimizer import set_learning_rates
 from trcgl.classifier.training.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
 from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
@@ -174,6 +175,8 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
 
     batches, weights = batches_of_epoch(run, epoch)
     part = equal_part(len(batches[0]), params.accumulate, run.processes.count)
+    if part == 1 and epoch == 0:
+        warn_of_one_image(model)
     share = run.processes.share(len(batches[0]))
 
     def read(i: int) -> tuple[Tensor, ...]:
@@ -215,7 +218,7 @@ def train_step(
     loss_sum = torch.zeros((), device=run.device)
     state.optimizer.zero_grad(set_to_none=True)
     for images, wanted, weights in zip(*(tensor.split(part) for tensor in batch), strict=True):
-        with autocast(run.device, run.precision):
+        with autocast(run.device, run.precision), naming_accumulate(part):
             logits, _ = state.model(images)
         loss = run.loss(logits, wanted, weights) / run.params.accumulate
         state.scaler.scale(loss).backward()

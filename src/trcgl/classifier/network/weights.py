@@ -1,0 +1,257 @@
+"""Initial weights of a backbone from a file: loaded whole or not at all.
+
+The file holds a timm model, a whole classifier of this project, or either inside something else (a wrapper's prefix
+before every name). Files whose names or sizes differ from what timm builds today go through timm's own conversion for
+that model (`checkpoint_filter_fn`): a full model with its pooling and classifier is loaded strictly, and the backbone
+takes what it has of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import timm
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("backbone")
+
+WRAPPERS = {
+    "module",
+    "model",
+    "backbone",
+    "encoder",
+    "_orig_mod",
+    "state_dict",
+    "net",
+    "network",
+    "base_model",
+    "trunk",
+}
+"""Names under which training code keeps a network; only below these is timm's conversion tried."""
+PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+LFS = b"version https://git-lfs"
+COUNTER = "num_batches_tracked"
+"""Of BatchNorm: only counts, and older files lack it."""
+
+
+@dataclass
+class Match:
+    """How the tensors of a file fit a backbone.
+
+    Attributes:
+        tensors: for the backbone, by its own names.
+        left_out: names in the file that it has no use for.
+        problems: what is wrong (such as "lacks") with which tensors; empty if it is whole.
+        fitting: tensors that have the backbone's names and shapes.
+        notes: what was done to them.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    fitting: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def load_weights(backbone: nn.Module, path: str | Path, options: Mapping[str, Any] | None = None) -> None:
+    """Fill the backbone from a safetensors file; every tensor of the backbone must find its place.
+
+    A first convolution for three channels is summed to one, which is what it computes on a grey picture. A classifier
+    and a pooling layer of the file are left out. One line of the log says what was taken and what was not.
+
+    Args:
+        options: that the backbone was built with.
+
+    Raises:
+        InputError: the file cannot be read, or tensors are missing, left over, of another shape or not finite; the
+            message names one and counts those that fit.
+    """
+    tensors = _read(Path(path))
+    fits, nearest, nearest_prefix = dict[str, Match](), Match(), ""
+    for prefix in _prefixes(tensors, backbone):
+        match = _as_it_is(backbone, _below(tensors, prefix))
+        if not match.problems:
+            fits[prefix] = match
+        if match.fitting > nearest.fitting or not nearest.problems:
+            nearest, nearest_prefix = match, prefix
+        if "" in fits:
+            break
+    for prefix in _prefixes(tensors, backbone) if not fits else ():
+        if set(prefix.split(".")[:-1]) <= WRAPPERS and (match := _converted(backbone, tensors, prefix, options or {})):
+            fits[prefix] = match
+            break
+    if len(fits) > 1:
+        raise InputError(
+            f"{path}: holds this backbone more than once, below {' and '.join(map(repr, sorted(fits)))}; keep one"
+        )
+    if not fits:
+        raise InputError(f"{path}: {_why_not(nearest, nearest_prefix, tensors, backbone)}")
+    prefix, match = next(iter(fits.items()))
+    for name, tensor in match.tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(f"{path}: {prefix}{name} has numbers that are not finite; give an intact file")
+    backbone.load_state_dict(match.tensors)
+    outside = [name for name in tensors if not name.startswith(prefix)]
+    notes = [f"'{prefix}' taken off the names"] if prefix else []
+    notes += match.notes
+    for what, names in (("outside of it", outside), ("its pooling or classifier", match.left_out)):
+        if names:
+            notes.append(f"left out, {what}: {', '.join(_tops(names))} ({len(names)} tensors)")
+    log.info("initial weights: %d tensors from %s%s", len(match.tensors), path, "; ".join(["", *notes]))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the safetensors file in it")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        start = path.open("rb").read(len(LFS)) if path.is_file() else b""
+        if start.startswith(PICKLES):
+            raise InputError(
+                f"{path}: not a safetensors file but a pickle (as .pth, .pt, .bin and .ckpt are), which can run code "
+                "and is never loaded; docs/datasets/README.md shows how to convert it"
+            ) from None
+        if start == LFS:
+            raise InputError(
+                f"{path}: a pointer of Git LFS instead of the file; fetch it with `git lfs pull`"
+            ) from None
+        raise InputError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+def _prefixes(tensors: Iterable[str], backbone: nn.Module) -> Iterator[str]:
+    """No prefix first, then every chain of names that half a backbone or more could lie below."""
+    yield ""
+    counts = dict[str, int]()
+    for name in tensors:
+        parts = name.split(".")[:-1]
+        for depth in range(1, len(parts) + 1):
+            prefix = ".".join(parts[:depth]) + "."
+            counts[prefix] = counts.get(prefix, 0) + 1
+    wanted = len(backbone.state_dict())
+    yield from (prefix for prefix, count in sorted(counts.items()) if count >= wanted / 2)
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _as_it_is(backbone: nn.Module, tensors: dict[str, Tensor]) -> Match:
+    """Names and shapes as timm has them now, but for the classifier and the colours."""
+    wanted, match = backbone.state_dict(), Match()
+    heads = tuple(f"{module}." for module in _names(backbone, "classifier"))
+    match.left_out = sorted(name for name in tensors if name.startswith(heads) and name not in wanted)
+    match.tensors = {name: value for name, value in tensors.items() if name not in match.left_out}
+    for name in wanted.keys() - match.tensors.keys():
+        if name.endswith(COUNTER):
+            match.tensors[name] = wanted[name]
+    _sum_colours(backbone, match)
+    found = match.tensors
+    same = [name for name in wanted.keys() & found.keys() if wanted[name].shape == found[name].shape]
+    match.fitting = len(same)
+    other = sorted((wanted.keys() & found.keys()) - set(same))
+    problems = {
+        "lacks": sorted(wanted.keys() - found.keys()),
+        "has unknown": sorted(found.keys() - wanted.keys()),
+        "has other shapes for": [f"{name} ({_size(found[name])} for {_size(wanted[name])})" for name in other],
+    }
+    match.problems = {what: names for what, names in problems.items() if names}
+    return match
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "one number"
+
+
+def _sum_colours(backbone: nn.Module, match: Match) -> None:
+    wanted = backbone.state_dict()
+    for module in _names(backbone, "first_conv"):
+        name = f"{module}.weight"
+        if name in match.tensors and name in wanted:
+            there, needed = match.tensors[name], wanted[name]
+            if there.ndim == 4 and needed.ndim == 4 and there.shape[1] == 3 * needed.shape[1]:
+                match.tensors[name] = adapt_input_conv(1, there)
+                match.notes.append(f"the three colours of {name} summed to grey")
+
+
+def _converted(
+    backbone: nn.Module, tensors: Mapping[str, Tensor], prefix: str, options: Mapping[str, Any]
+) -> Match | None:
+    """What the backbone has of a full model that timm's own conversion of the file fills whole; None if it does not."""
+    given = _below(tensors, prefix)
+    classes, (channels, *size) = _class_count(backbone, given), _configuration(backbone)["input_size"]
+    for module in _names(backbone, "first_conv"):
+        if f"{module}.weight" in given and given[f"{module}.weight"].shape[1] == 1:
+            channels = 1
+    overlay = {
+        "state_dict": given, "source": "", "custom_load": False, "label_offset": 0,
+        "num_classes": classes, "input_size": (channels, *size),
+    }  # fmt: skip
+    try:
+        full = timm.create_model(
+            _configuration(backbone)["architecture"], pretrained=True, pretrained_cfg_overlay=overlay,
+            num_classes=classes, in_chans=channels, **options,
+        )  # fmt: skip
+    except Exception:  # each model's conversion fails in its own way on a file of another model
+        return None
+    loaded, wanted, match = full.state_dict(), backbone.state_dict(), Match()
+    # Without the pooling, the layer that normalises after it stands before it, under another name
+    takes = {name: name if name in loaded else f"fc_{name}" for name in wanted}
+    match.tensors = {name: loaded[source] for name, source in takes.items() if source in loaded}
+    match.left_out = sorted(loaded.keys() - set(takes.values()))
+    moved = [f"{source} taken for {name}" for name, source in takes.items() if source != name]
+    resized = [name for name in takes.values() if name in given and given[name].shape != loaded[name].shape]
+    _sum_colours(backbone, match)
+    match.notes += moved
+    if resized:
+        match.notes.append(f"resized by timm to these images: {', '.join(_tops(resized))} ({len(resized)} tensors)")
+    shapes = {name: value.shape for name, value in match.tensors.items()}
+    return match if shapes == {name: value.shape for name, value in wanted.items()} else None
+
+
+def _class_count(backbone: nn.Module, tensors: Mapping[str, Tensor]) -> int:
+    """Of the file's classifier, whichever name an older file has for it; 0 without one."""
+    own = [f"{module}.weight" for module in _names(backbone, "classifier")]
+    for name in (*own, "head.fc.weight", "head.weight", "fc.weight", "classifier.weight"):
+        if name in tensors and tensors[name].ndim >= 2:
+            return tensors[name].shape[0]
+    return 0
+
+
+def _why_not(match: Match, prefix: str, tensors: Mapping[str, Tensor], backbone: nn.Module) -> str:
+    total = len(backbone.state_dict())
+    if not match.fitting:
+        return (
+            f"none of its {len(tensors)} tensors (such as {min(tensors, default='none at all')}) has name and shape of "
+            f"one of this backbone's {total} (such as {min(backbone.state_dict())}); it does not fit this backbone"
+        )
+    what, names = next(iter(match.problems.items()))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"{what} {', '.join(names[:3])}{more}{f' below {prefix!r}' if prefix else ''}; it does not fit this backbone, "
+        f"of whose {total} tensors {match.fitting} are there in name and shape (input channels: 1 or 3)"
+    )
+
+
+def _tops(names: Iterable[str]) -> list[str]:
+    """What tensors belong to, in few words: the first parts of their names, three at most."""
+    tops = sorted({name.split(".")[0] for name in names})
+    return tops if len(tops) <= 3 else [*tops[:3], "..."]
+
+
+def _names(backbone: nn.Module, role: str) -> tuple[str, ...]:
+    """Module names that timm's configuration gives a role ('first_conv', 'classifier')."""
+    names = _configuration(backbone).get(role) or ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _configuration(backbone: nn.Module) -> dict[str, Any]:
+    configuration: Any = backbone.pretrained_cfg
+    return configuration
