@@ -4,6 +4,7 @@
 cases and checks the table.
 """
 
+from tests.input_cases.backbones import BACKBONES
 from tests.input_cases.bases import BASES
 from tests.input_cases.images import IMAGES
 from tests.input_cases.label_files import LABEL_FILES
@@ -12,4 +13,4 @@ from tests.input_cases.models import MODELS
 from tests.input_cases.parameters import PARAMETERS
 from tests.input_cases.split_files import SPLIT_FILES
 
-CASES = (*PARAMETERS, *LABEL_FILES, *SPLIT_FILES, *IMAGES, *MADE_FILES, *MODELS, *BASES)
+CASES = (*PARAMETERS, *LABEL_FILES, *SPLIT_FILES, *IMAGES, *MADE_FILES, *MODELS, *BASES, *BACKBONES)

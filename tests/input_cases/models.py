@@ -52,7 +52,8 @@ MODELS = (
         "pickled initial weights",
         BASELINE,
         both(put("w.pth", pickle.dumps({"a": 1})), params(baseline__initial_weights="w.pth")),
-        "w.pth: not a readable safetensors file (...)",
+        "w.pth: not a safetensors file but a pickle (...), which can run code and is never loaded; docs/datasets/README.md "
+        "shows how to convert it",
     ),
     Case(
         "Model folder",

@@ -85,7 +85,7 @@ def feature_maps(backbone: nn.Module, images: Tensor) -> Tensor:
         tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]
         side = math.isqrt(tokens.shape[1])
         if side < 2 or side**2 != tokens.shape[1]:
-            raise NoMap(f"{features.shape[1]} tokens, as of a class, instead of a square of places")
+            raise NoMap(f"{features.shape[1]} tokens instead of a square of places")
         return tokens.transpose(1, 2).unflatten(2, (side, -1))
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
         return features.permute(0, 3, 1, 2)
@@ -128,7 +128,9 @@ def _sizes_that_fit(backbone: nn.Module, size: int) -> str:
     ways = [way for option, way in SIZE_OPTIONS.items() if option in takes]
     native: Any = backbone.pretrained_cfg
     ways = [f"backbone_options to {' or '.join(ways).format(size=size)}"] if ways else []
-    return " or ".join([*ways, f"images.classifier_size to {native['input_size'][-1]}"])
+    if native["input_size"][-1] != size:
+        ways.append(f"images.classifier_size to {native['input_size'][-1]}")
+    return " or ".join(ways) or f"images.classifier_size to another size, or {ANOTHER}"
 
 
 def _architecture(backbone: nn.Module) -> str:

@@ -120,9 +120,7 @@ def _read(path: Path) -> dict[str, Tensor]:
                 "and is never loaded; docs/datasets/README.md shows how to convert it"
             ) from None
         if start == LFS:
-            raise InputError(
-                f"{path}: a pointer of Git LFS instead of the file; fetch it with `git lfs pull`"
-            ) from None
+            raise InputError(f"{path}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`") from None
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
 
 
@@ -155,7 +153,7 @@ def _as_it_is(backbone: nn.Module, tensors: dict[str, Tensor]) -> Match:
     _sum_colours(backbone, match)
     found = match.tensors
     same = [name for name in wanted.keys() & found.keys() if wanted[name].shape == found[name].shape]
-    match.fitting = len(same)
+    match.fitting = sum(name in tensors for name in same)
     other = sorted((wanted.keys() & found.keys()) - set(same))
     problems = {
         "lacks": sorted(wanted.keys() - found.keys()),
