@@ -207,7 +207,7 @@ BACKBONES = (
         "initial weights of another architecture",
         BASELINE,
         weights(lambda tensors: tensors, of="test_vit"),
-        "w.safetensors: none of its ... tensors (such as blocks....) has name and shape of one of this backbone's ... "
+        "w.safetensors: none of its ... tensors (such as ...) has name and shape of one of this backbone's ... "
         "(such as ...); it does not fit this backbone",
     ),
     Case(

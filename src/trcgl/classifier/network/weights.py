@@ -6,6 +6,7 @@ that model (`checkpoint_filter_fn`): a full model with its pooling and classifie
 takes what it has of it.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,7 +194,8 @@ def _converted(
         "num_classes": classes, "input_size": (channels, *size),
     }  # fmt: skip
     try:
-        full = timm.create_model(
+        with warnings.catch_warnings(action="ignore"):
+            full = timm.create_model(
             _configuration(backbone)["architecture"], pretrained=True, pretrained_cfg_overlay=overlay,
             num_classes=classes, in_chans=channels, **options,
         )  # fmt: skip

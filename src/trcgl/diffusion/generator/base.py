@@ -78,9 +78,13 @@ def _downloaded(base: str, revision: str | None, key: str) -> Path:
     )
 
 
-def cast(part: nn.Module, dtype: torch.dtype) -> None:
-    """Change the precision of a network of a pipeline; its own `to` warns of layers to be kept where there are none."""
-    nn.Module.to(part, dtype)
+def cast(part: nn.Module, dtype: torch.dtype, device: str | torch.device | None = None) -> None:
+    """Change the precision of a network of a pipeline; its own `to` warns of layers to be kept where there are none.
+
+    Args:
+        device: where it goes; None: it stays.
+    """
+    nn.Module.to(part, device=device, dtype=dtype)
 
 
 def is_small_folder(base: str) -> bool:

@@ -151,9 +151,9 @@ def load_generator(
     pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
     pipeline.unload_lora_weights()
     use_solver(pipeline)
-    for part in (pipeline.unet, pipeline.text_encoder):
-        cast(part, dtype)
-    cast(pipeline.vae, autoencoder or dtype)
+    # Each by itself: the pipeline's own `to` warns of half precision on a processor, which works
+    for part, kind in ((pipeline.unet, dtype), (pipeline.text_encoder, dtype), (pipeline.vae, autoencoder or dtype)):
+        cast(part, kind, device)
     tokens = PromptTokens.load(folder / "prompt_tokens.safetensors")
     width = pipeline.text_encoder.config.hidden_size
     if tokens.shared.shape[1] != width:
@@ -161,4 +161,4 @@ def load_generator(
             f"{folder / 'prompt_tokens.safetensors'}: tokens of width {tokens.shared.shape[1]}, but the text encoder "
             f"has {width}; run finetune_diffusion again"
         )
-    return Generator(pipeline.to(device), tokens.to(device), card)
+    return Generator(pipeline, tokens.to(device), card)
