@@ -314,6 +314,17 @@ def test_kept_micro_batches_are_not_drawn_again(
         assert not drawn
 
 
+def test_a_drawn_image_that_is_not_finite_is_named(
+    model: Path, plan: list[Sample], images: ShardedImages, tmp_path: Path
+) -> None:
+    """Black pixels otherwise, in silence."""
+    spoiled = load_generator(model, CPU)
+    with torch.no_grad():
+        spoiled.pipeline.unet.conv_out.bias.fill_(float("nan"))
+    with pytest.raises(InputError, match=rf"sampling: image '{plan[0].sample}' is not finite in float32; set compute"):
+        draw_plan(spoiled, plan, images, tmp_path)
+
+
 def test_a_folder_that_is_not_shared_is_one_line(
     generator: Generator, plan: list[Sample], images: ShardedImages, tmp_path: Path
 ) -> None:

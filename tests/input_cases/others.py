@@ -117,15 +117,53 @@ OTHERS = (
     ),
     (
         "Generator",
-        "base missing, or its folder without a pipeline",
-        "diffusion.base: no folder '...'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
-        "test_diffusion.py::test_missing_folder_and_wrong_folders",
+        "a hub id that is neither cached nor reachable",
+        "diffusion.base: the hub id (revision ...) '...' cannot be loaded, and there is no folder of that name here; ...",
+        "test_diffusion.py::test_hub_id_that_is_neither_cached_nor_reachable",
     ),
     (
         "Generator",
-        "pickled weights of the base",
-        "diffusion.base: the folder '...' cannot be loaded; give a complete diffusers folder in safetensors (...)",
-        "test_diffusion.py::test_weights_outside_safetensors_are_refused",
+        "a shard of the base's weights missing",
+        "diffusion.base: the unet of '...' cannot be loaded; copy the whole base again (...)",
+        "test_base_checks.py::test_weights_in_several_files",
+    ),
+    (
+        "Generator",
+        "a named base that has moved",
+        "data/models/diffusion/trcgl.json: the base '...' that it names is not there (...); put it back, write its new place "
+        "into 'base' of that file, or set diffusion.base and run finetune_diffusion again",
+        "test_base_checks.py::test_a_base_that_has_moved_is_named_with_the_file_that_names_it",
+    ),
+    (
+        "Generator",
+        "a named base that is another one by now",
+        "data/models/diffusion/pytorch_lora_weights.safetensors: the adapters do not fit the base that ... names; ...",
+        "test_base_checks.py::test_adapters_of_another_base_are_refused",
+    ),
+    (
+        "Generator",
+        "a latent that is not finite",
+        "diffusion: the autoencoder's latent of image '...' is not finite in ...; set compute.precision to fp32, or give "
+        "another base",
+        "test_base_checks.py::test_a_latent_that_is_not_finite_is_named_with_its_image",
+    ),
+    (
+        "Generator",
+        "a base whose own loss is not finite",
+        "diffusion.base: the denoising loss of '...' on validation images is nan before anything is learned; ...",
+        "test_base_checks.py::test_a_loss_that_is_not_finite_before_training_does_not_blame_the_learning_rate",
+    ),
+    (
+        "Generator",
+        "a drawn image that is not finite",
+        "sampling: image '...' is not finite in ...; set compute.precision to fp32",
+        "test_diffusion_sampling.py::test_a_drawn_image_that_is_not_finite_is_named",
+    ),
+    (
+        "Generator",
+        "a finding that it has not been taught",
+        "'...' is not a finding of this generator; it has: ...",
+        "test_generator_elsewhere.py::test_a_finding_that_was_not_taught_is_named",
     ),
     (
         "Generator",

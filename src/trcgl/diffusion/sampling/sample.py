@@ -18,6 +18,7 @@ from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.saved import Generator
 from trcgl.diffusion.sampling.plan import Sample
+from trcgl.runtime.errors import InputError
 
 
 def is_guided(step: int, params: SamplingParams) -> bool:
@@ -102,6 +103,9 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
 
     Returns:
         Grey uint8 [len(samples), size, size].
+
+    Raises:
+        InputError: a drawn image is not finite.
     """
     filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
     positive, negative = guided_embeddings(
@@ -113,4 +117,11 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
         latents = LatentCache(generator.pipeline.vae, images, batch=params.micro_batch)
         latents.add(shown := [s.carrier for s in filled])
         carriers = latents.read(shown)
-    return as_uint8(denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)])
+    drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)]
+    for sample, finite in zip(samples, drawn.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
+        if not finite:
+            dtype = str(generator.pipeline.unet.dtype).removeprefix("torch.")
+            raise InputError(
+                f"sampling: image '{sample.sample}' is not finite in {dtype}; set compute.precision to fp32"
+            )
+    return as_uint8(drawn)
