@@ -195,6 +195,11 @@ BACKBONES = (
                 "bn1.bias has numbers that are not finite; give an intact file",
             ),
             (
+                "in eight bits",
+                lambda t: {name: value.to(torch.int8) for name, value in t.items()},
+                "holds quantised numbers (torch.int8 in ...), which mean nothing without their scales; give the weights ...",
+            ),
+            (
                 "of nothing",
                 lambda t: {"step": torch.zeros(1)},
                 "none of its 1 tensors (such as step) has name and shape of one of this backbone's ... (such as ...); it does "

@@ -407,10 +407,63 @@ BASES = (
         "'base' predicts noise (epsilon) though its last timestep is nothing but noise (rescale_betas_zero_snr), ...",
         configured(SCHEDULER, prediction_type="epsilon", rescale_betas_zero_snr=True),
     ),
-    case(
-        "a noise schedule that is not finite",
-        "'base' has a noise schedule that is not finite (betas in scheduler/scheduler_config.json)",
-        configured(SCHEDULER, beta_end=float("nan")),
+    *(
+        case(
+            f"a noise schedule that {what}",
+            "'base' has a noise schedule that is not one of noise (betas outside 0..1 in scheduler/scheduler_config.json)",
+            configured(SCHEDULER, beta_end=value),
+        )
+        for what, value in (("is not finite", float("nan")), ("takes more than all", 9.0))
+    ),
+    *(
+        case(
+            f"a noise schedule of {what}",
+            "'base' has a noise schedule of ... timesteps, and num_train_timesteps is ...; they must agree, in "
+            "scheduler/scheduler_config.json",
+            configured(SCHEDULER, **changes),
+        )
+        for what, changes in (
+            ("no timesteps", {"num_train_timesteps": 0}),
+            ("another length", {"trained_betas": [0.1, 0.2]}),
+        )
+    ),
+    *(
+        case(
+            f"a scaling factor of {value}",
+            f"'base' has an autoencoder whose scaling_factor is {value!r}; needed: a number above 0 (in vae/config.json)",
+            configured("vae/config", scaling_factor=value),
+        )
+        for value in (0, None)
+    ),
+    *(
+        case(
+            f"weights of the {part} in {what}",
+            f"base/{name}.safetensors holds quantised numbers ({kind} in ...); give them in half or single precision",
+            tensors(name, lambda values, dtype=dtype: values.update({k: v.to(dtype) for k, v in values.items()})),
+        )
+        for part, name, what, kind, dtype in (
+            ("unet", UNET, "eight bits", "I8", torch.int8),
+            ("text_encoder", TEXT, "eight bits", "I8", torch.int8),
+            ("unet", UNET, "a float of eight bits", "F8_E4M3", torch.float8_e4m3fn),
+        )
+    ),
+    Case(
+        GROUP,
+        "a folder above the base's",
+        STAGE,
+        both(
+            base(),
+            lambda folder: shutil.copytree(folder / "base", folder / "above/sd") and None,
+            params(diffusion__base="above"),
+        ),
+        "diffusion.base: 'above' is not a diffusers pipeline (no readable model_index.json); did you mean 'above/sd'?",
+    ),
+    Case(
+        GROUP,
+        "a commit for a folder",
+        STAGE,
+        both(base(), params(diffusion__base_revision="0a1b2c3")),
+        "diffusion.base_revision: '0a1b2c3' is a commit of a hub id, but diffusion.base is the folder 'base'; set it to null",
     ),
     Case(
         GROUP,

@@ -192,8 +192,8 @@ def check_tensors(path: str | Path) -> None:
         pass
 
 
-def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of a safetensors file; none is read.
+def tensor_kinds(path: str | Path) -> dict[str, str]:
+    """Names of the tensors of a safetensors file and what numbers they hold (such as F16); none is read.
 
     Raises:
         InputError: the file is damaged.
@@ -201,7 +201,7 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     from safetensors import safe_open
 
     with damage_explained(path), safe_open(path, "numpy") as opened:
-        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+        return {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
 
 
 def _check(path: str | Path, kind: str, needed: Sequence[str], found: Collection[str]) -> None:

@@ -112,7 +112,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the safetensors file in it")
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         start = path.open("rb").read(len(LFS)) if path.is_file() else b""
         if start.startswith(PICKLES):
@@ -123,6 +123,13 @@ def _read(path: Path) -> dict[str, Tensor]:
         if start == LFS:
             raise InputError(f"{path}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`") from None
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
+    for name, tensor in tensors.items():
+        if tensor.dtype.itemsize == 1:
+            raise InputError(
+                f"{path}: holds quantised numbers ({tensor.dtype} in {name}), which mean nothing without their scales; give "
+                "the weights in half or single precision"
+            )
+    return tensors
 
 
 def _prefixes(tensors: Iterable[str], backbone: nn.Module) -> Iterator[str]:

@@ -13,6 +13,7 @@ from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import copy_base, is_small_folder, load_pipeline
 from trcgl.diffusion.generator.base_fit import check_answers
+from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.lora import check_layers, check_matches, save_lora
 from trcgl.diffusion.generator.prompts import check_template, prompts_of, report_cut_prompts
@@ -57,6 +58,11 @@ def finetune(
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
     check_template(params.prompt_template)
     check_layers(params.lora_layers)
+    if params.base_revision is not None and not is_hub_id(params.base):
+        raise InputError(
+            f"diffusion.base_revision: '{params.base_revision}' is a commit of a hub id, but diffusion.base is the "
+            f"folder '{params.base}'; set it to null"
+        )
     prompts = prompts_of(rows, params.prompt_template, phrases)
     pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
     check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import check_tensors
+from trcgl.runtime.files import tensor_kinds
 
 PIPELINE = "StableDiffusionPipeline"
 NETWORKS = {"vae": "AutoencoderKL", "unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel"}
@@ -27,6 +27,7 @@ OTHER_INPUTS = {
 """What else steers a U-Net, by the key in its config.json; here it would be left out without a word."""
 STEMS = {"vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model", "text_encoder": "model"}
 OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
+QUANTISED = ("I8", "U8", "F8_E4M3", "F8_E5M2", "F4", "BOOL")
 CONVERT = (
     "save it once in safetensors: diffusers' StableDiffusionPipeline.from_pretrained(...).save_pretrained(...), where "
     "you trust the files"
@@ -64,7 +65,11 @@ def _check_index(folder: Path, key: str) -> None:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         kind = index.get("_class_name")
     except (OSError, ValueError, AttributeError):
-        raise InputError(f"{key}: '{folder}' is not a diffusers pipeline (no readable model_index.json)") from None
+        inside = next((path.parent for path in sorted(folder.glob("*/model_index.json"))), None)
+        hint = "" if inside is None else f"; did you mean '{inside}'?"
+        raise InputError(
+            f"{key}: '{folder}' is not a diffusers pipeline (no readable model_index.json){hint}"
+        ) from None
     if kind != PIPELINE:
         raise InputError(f"{key}: '{folder}' holds a {kind}; a {PIPELINE} is needed")
     for part in (*NETWORKS, "tokenizer", "scheduler"):
@@ -151,8 +156,17 @@ def _variant(part: Path, stem: str, key: str) -> str | None:
         )
     for name in names:
         if name.endswith(".safetensors") and variant_of(name, stem) == variant:
-            check_tensors(part / name)
+            _check_numbers(part / name, key)
     return variant
+
+
+def _check_numbers(file: Path, key: str) -> None:
+    """Numbers of one byte are quantised: without their scales they mean nothing, and would be read all the same."""
+    for name, kind in tensor_kinds(file).items():
+        if kind in QUANTISED:
+            raise InputError(
+                f"{key}: {file} holds quantised numbers ({kind} in {name}); give them in half or single precision"
+            )
 
 
 def variant_of(name: str, stem: str) -> str | None:

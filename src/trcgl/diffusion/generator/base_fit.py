@@ -46,6 +46,9 @@ def _of_autoencoder(vae: Mapping[str, Any]) -> Iterator[str]:
             f"has an autoencoder that reads {channels[0]} channels and writes {channels[1]}; needed: 3 (colour) or 1 "
             "(grey), the same for both"
         )
+    factor = vae.get("scaling_factor")
+    if not isinstance(factor, int | float) or not 0 < factor < float("inf"):
+        yield f"has an autoencoder whose scaling_factor is {factor!r}; needed: a number above 0 (in vae/config.json)"
     if vae.get("shift_factor"):
         yield (
             f"has an autoencoder that shifts its latents by {vae['shift_factor']}, which Stable Diffusion 1 and 2 do "
@@ -119,8 +122,15 @@ def _of_scheduler(scheduler: Any) -> Iterator[str]:
         return
     # In the training form: some samplers keep a tiny signal where the rescaled noise has none
     signal = DDPMScheduler.from_config(settings).alphas_cumprod
-    if not bool(signal.isfinite().all()):
-        yield "has a noise schedule that is not finite (betas in scheduler/scheduler_config.json)"
+    steps = settings.get("num_train_timesteps")
+    if len(signal) != steps or not len(signal):
+        yield (
+            f"has a noise schedule of {len(signal)} timesteps, and num_train_timesteps is {steps}; they must agree, in "
+            "scheduler/scheduler_config.json"
+        )
+        return
+    if not bool(((signal >= 0) & (signal <= 1)).all()):
+        yield "has a noise schedule that is not one of noise (betas outside 0..1 in scheduler/scheduler_config.json)"
     if prediction == "epsilon" and float(signal[-1]) <= 0:
         yield (
             "predicts noise (epsilon) though its last timestep is nothing but noise (rescale_betas_zero_snr), from "

@@ -14,7 +14,7 @@ from torch import nn
 from trcgl.diffusion.generator.stock import StableDiffusionPipeline
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import tensor_shapes
+from trcgl.runtime.files import tensor_kinds
 
 UNET_LAYERS = {
     "attention": ["to_q", "to_k", "to_v", "to_out.0"],
@@ -87,7 +87,7 @@ def load_lora(pipeline: Any, folder: Path, *, with_text: bool) -> None:
     Raises:
         InputError: they do not fit its networks.
     """
-    saved = sum(name.endswith(".lora_A.weight") for name in tensor_shapes(folder / WEIGHTS))
+    saved = sum(name.endswith(".lora_A.weight") for name in tensor_kinds(folder / WEIGHTS))
     try:
         if with_text:
             pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS)
