@@ -19,7 +19,7 @@ from tests.classifier_cases import (
     with_synthetic,
 )
 from trcgl.classifier.network.model import Classifier
-from trcgl.classifier.training import build, state
+from trcgl.classifier.training import build, one_image, state
 from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
@@ -221,6 +221,22 @@ def classifier_of(model: Classifier, name: str) -> torch.Tensor:
 def _untrained(params: TrainingParams) -> Classifier:
     torch.manual_seed(params.seed)
     return build_model(params, DATA, None)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options", "warned"), [("resnet10t", None, True), ("convnext_atto", CONVNEXT, False)]
+)
+def test_batchnorm_that_sees_one_image_at_once_is_said_aloud(
+    monkeypatch: pytest.MonkeyPatch, backbone: str, options: dict[str, Any] | None, warned: bool
+):
+    said: list[str] = []
+    monkeypatch.setattr(one_image.log, "warning", lambda text, *values: said.append(text % values))
+    changes = {"backbone": backbone} | ({} if options is None else {"backbone_options": options})
+    train(
+        baseline_params(epochs=1, batch_size=4, accumulate=4, frozen_epochs=0, **changes), DATA, CPU, steps_per_epoch=1
+    )
+    assert len(said) == warned
+    assert all("lower accumulate, raise batch_size" in line for line in said)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """Initial weights: what is honoured, against timm's own full models on three equal channels."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,30 @@ def test_grey_models_load_as_they_are(tmp_path: Path):
     load_weights(backbone, saved(grey.state_dict(), tmp_path / "w.safetensors"), options)
     assert torch.equal(backbone.get_parameter("patch_embed.proj.weight"), grey.get_parameter("patch_embed.proj.weight"))
     assert map_shape(backbone, size) == (24, 4, 4)
+
+
+def test_a_layer_before_the_classifier_reads_every_place(tmp_path: Path, said: list[str]):
+    """MaxViT's: linear after pooling, a 1 x 1 convolution on the map; on a map of one place they are the same."""
+    full = published("convnext_atto", depths=[1] * 4, dims=[8, 8, 16, 16], head_hidden_size=12)
+    options = {"depths": [1] * 4, "dims": [8, 8, 16, 16], "head_hidden_size": 12}
+    backbone = create_backbone("convnext_atto", options)
+    load_weights(backbone, saved(full.state_dict(), tmp_path / "w.safetensors"), options)
+    grey = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        expected = full.forward_head(full.forward_features(grey.repeat(1, 3, 1, 1)), pre_logits=True)  # pyright: ignore[reportCallIssue]
+        torch.testing.assert_close(feature_maps(backbone.eval(), grey)[:, :, 0, 0], expected, atol=1e-3, rtol=1e-3)
+    assert "head.pre_logits.fc.weight, which reads one place, taken as a convolution over all" in said[0]
+
+
+def test_names_of_torchvision_are_converted(tmp_path: Path):
+    options = {"growth_rate": 4, "block_config": [1, 1, 1, 1]}
+    full = published("densenet121", **options)
+    theirs = {
+        re.sub(r"(denselayer\d+)\.(norm|conv)([12])", r"\1.\2.\3", name): value
+        for name, value in full.state_dict().items()
+        if "num_batches" not in name
+    }
+    check_same("densenet121", options, 64, full, saved(theirs, tmp_path / "w.safetensors"))
 
 
 def test_counters_that_older_files_lack_are_not_missed(tmp_path: Path):

@@ -282,8 +282,18 @@ def test_the_loop_clips_what_the_optimiser_uses() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
-    with pytest.raises(InputError, match=r"step 0 of phase 'toy' went wrong: its loss is nan;.*: image0$"):
+    with pytest.raises(
+        InputError,
+        match=r"step 0 of phase 'toy' went wrong: its loss is nan; nothing has been learned yet: .*: image0$",
+    ):
         fit(float("nan"), 1.0)
+    layer = torch.nn.Linear(1, 1, bias=False)
+    later = toy(
+        layer, batch_of=lambda step: torch.full((1, 1), float("nan") if step else 1.0),
+        loss_of=lambda x, noise: layer(x).sum(),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"step 1 .* its loss is nan; lower the phase's learning rate; .*: image1$"):
+        train(later, Journal())
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])

@@ -61,6 +61,8 @@ BACKBONES = (
             "timm/convnext_tinyy": "backbone 'timm/convnext_tinyy' is not a timm model; did you mean 'convnext_tiny' or ...?",
             "vit-tiny-patch16-224": "backbone 'vit-tiny-patch16-224' is not a timm model; did you mean "
             "'vit_tiny_patch16_224' or ...?",
+            "vit": "backbone 'vit' is not a timm model; did you mean '...vit...' or '...vit...' or '...vit...'?",
+            "hf-hub:timm/resnet18x": "backbone 'hf-hub:timm/resnet18x' is not a timm model; did you mean 'resnet18' or ...?",
             "zzzzzz": "backbone 'zzzzzz' is not a timm model; see timm.list_models()",
         }.items()
     ),
@@ -198,6 +200,12 @@ BACKBONES = (
                 "in eight bits",
                 lambda t: {name: value.to(torch.int8) for name, value in t.items()},
                 "holds quantised numbers (torch.int8 in ...), which mean nothing without their scales; give the weights ...",
+            ),
+            (
+                "without a tensor",
+                lambda t: {},
+                "none of its 0 tensors (such as none at all) has name and shape of one of this backbone's ... (such as ...); "
+                "it does not fit this backbone",
             ),
             (
                 "of nothing",

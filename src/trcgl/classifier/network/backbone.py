@@ -45,7 +45,10 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
     """
     if not timm.is_model(name):
         models = timm.list_models()
-        near = difflib.get_close_matches(name.lower().removeprefix("timm/").replace("-", "_"), models, n=3)
+        plain = name.lower().rpartition("/")[2].replace("-", "_")
+        near = (
+            difflib.get_close_matches(plain, models, n=3) or [model for model in models if plain and plain in model][:3]
+        )
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see timm.list_models()"
         raise InputError(f"backbone '{name}' is not a timm model; {hint}")
     for option in options:

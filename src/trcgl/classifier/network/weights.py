@@ -126,8 +126,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.dtype.itemsize == 1:
             raise InputError(
-                f"{path}: holds quantised numbers ({tensor.dtype} in {name}), which mean nothing without their scales; give "
-                "the weights in half or single precision"
+                f"{path}: holds quantised numbers ({tensor.dtype} in {name}), which mean nothing without their scales; "
+                "give the weights in half or single precision"
             )
     return tensors
 
@@ -158,7 +158,7 @@ def _as_it_is(backbone: nn.Module, tensors: dict[str, Tensor]) -> Match:
     for name in wanted.keys() - match.tensors.keys():
         if name.endswith(COUNTER):
             match.tensors[name] = wanted[name]
-    _sum_colours(backbone, match)
+    _adapt(backbone, match)
     found = match.tensors
     same = [name for name in wanted.keys() & found.keys() if wanted[name].shape == found[name].shape]
     match.fitting = sum(name in tensors for name in same)
@@ -176,8 +176,14 @@ def _size(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
 
 
-def _sum_colours(backbone: nn.Module, match: Match) -> None:
+def _adapt(backbone: nn.Module, match: Match) -> None:
+    """Give tensors the backbone's shape where the same numbers do the same there."""
     wanted = backbone.state_dict()
+    for name in wanted.keys() & match.tensors.keys():
+        there, needed = match.tensors[name], wanted[name]
+        if needed.ndim == 4 and needed.shape == (*there.shape, 1, 1):
+            match.tensors[name] = there[:, :, None, None]
+            match.notes.append(f"{name}, which reads one place, taken as a convolution over all")
     for module in _names(backbone, "first_conv"):
         name = f"{module}.weight"
         if name in match.tensors and name in wanted:
@@ -192,6 +198,8 @@ def _converted(
 ) -> Match | None:
     """What the backbone has of a full model that timm's own conversion of the file fills whole; None if it does not."""
     given = _below(tensors, prefix)
+    if not given:
+        return None  # timm would take nothing for "from the hub"
     classes, (channels, *size) = _class_count(backbone, given), _configuration(backbone)["input_size"]
     for module in _names(backbone, "first_conv"):
         if f"{module}.weight" in given and given[f"{module}.weight"].shape[1] == 1:
@@ -215,7 +223,7 @@ def _converted(
     match.left_out = sorted(loaded.keys() - set(takes.values()))
     moved = [f"{source} taken for {name}" for name, source in takes.items() if source != name]
     resized = [name for name in takes.values() if name in given and given[name].shape != loaded[name].shape]
-    _sum_colours(backbone, match)
+    _adapt(backbone, match)
     match.notes += moved
     if resized:
         match.notes.append(f"resized by timm to these images: {', '.join(_tops(resized))} ({len(resized)} tensors)")
