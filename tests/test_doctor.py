@@ -152,8 +152,8 @@ def rubbish(name: str) -> Callable[[Path], None]:
     ("plant", "lines"),
     [
         (edit(images__resize="stretch"), ["params: params.yaml: 'images.resize' is 'stretch'"]),
-        (edit(dataset__images="nowhere"), ["dataset.images: 'nowhere' is no folder"]),
-        (edit(dataset__images="data"), ["dataset.images: 'data' holds no image file"]),
+        (edit(dataset__images="nowhere"), ["dataset.images: 'nowhere' is not a folder"]),
+        (edit(dataset__images="data"), ["dataset.images: 'data' has no image; it has 1 (not an image): manifest.parquet"]),
         (edit(dataset__labels="nowhere.csv"), ["dataset.labels: nowhere.csv: cannot be read"]),
         (rubbish("../labels.csv"), ["dataset.labels: "]),
         (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),
@@ -250,8 +250,8 @@ def test_another_dvc_at_work(project: Path, capsys: pytest.CaptureFixture[str], 
 def test_a_folder_is_listed_once(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """However many images: one walk, a bounded number of looks at single files, nothing decoded twice."""
     walks: list[str] = []
-    plain = os.walk
-    monkeypatch.setattr(os, "walk", lambda folder, **more: walks.append(str(folder)) or plain(folder, **more))
+    plain = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: walks.append(str(folder)) or plain(folder))
     monkeypatch.setattr(images_module, "SIZES", 7)
     assert any("sizes of 7" in line for line in examined(capsys, problems=0))
     assert walks.count(str(project.parent / "images")) == 1
@@ -278,15 +278,11 @@ def test_what_killed_runs_have_left_is_reported(project: Path, capsys: pytest.Ca
     assert "3 MB in .resume (train_classifier); delete what need not be continued" in line
 
 
-def test_links_out_of_the_folder_are_named_before_the_cache_refuses_them(
-    project: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_links_out_of_the_folder_are_followed(project: Path, capsys: pytest.CaptureFixture[str]):
     """As DVC's cache.type symlink makes them."""
     images = project.parent / "images"
     images.rename(project.parent / "elsewhere")
     images.mkdir()
     for file in (project.parent / "elsewhere").iterdir():
         (images / file.name).symlink_to(file)
-    (line, *_) = examined(capsys, problems=1)
-    assert "8 of 8 tried cannot be decoded" in line
-    assert "a link that leads out of the image folder" in line
+    assert any("8 of 8 tried can be decoded" in line for line in examined(capsys, problems=0))

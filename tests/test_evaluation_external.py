@@ -220,9 +220,11 @@ def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "has no label 'scars'" in fails(folder, capsys, "--exclude", "scars")
     assert "column 'Image Index' is missing" in fails(folder, capsys, dataset="nih")
     assert "no such folder" in fails(folder, capsys, "--images", str(folder / "nowhere"))
-    assert "labels.csv: cannot be made" in fails(folder, capsys, "--out", str(folder / "labels.csv"))
+    assert "labels.csv: is not a folder; give one for --out" in fails(
+        folder, capsys, "--out", str(folder / "labels.csv")
+    )
     (folder / "empty").mkdir()
-    assert "no image file inside" in fails(folder, capsys, "--images", str(folder / "empty"))
+    assert "no image file inside; it is empty" in fails(folder, capsys, "--images", str(folder / "empty"))
     Image.new("L", (40, 40)).save(folder / "empty" / "other.png")
     line = fails(folder, capsys, "--images", str(folder / "empty"))
     assert "no image is left of 30 rows: image file missing: 30; check --images, --projections and --exclude" in line

@@ -67,6 +67,7 @@ def test_a_mixed_folder_becomes_rows_and_the_unreadable_are_named(
     line = fails(capsys, "--out", "out/table.csv", "--batch-size", "3", "scans")
     assert line == "2 of 8 images could not be read; the others are done"
     assert said == [
+        "skipped 2 (not an image): scans/deep/notes, scans/report.txt",
         "unreadable: scans/deep/empty.png: empty file",
         "unreadable: scans/deep/text.jpg: not a PNG, JPEG, TIFF or DICOM file",
         "6 images, 12 positive findings",
@@ -149,13 +150,13 @@ def test_files_are_found_in_order_and_once(folder: Path):
     (folder / "scans" / "[1].png").touch()
     found = find_images(["scans/c.jpg", "scans", "./scans/a8.PNG", folder / "scans" / "b16.png", "gone.png"])
     walked = sorted([*names, "[1].png", "deep/empty.png", "deep/text.jpg"])
-    assert [path.as_posix() for path in found] == [
+    assert [path.as_posix() for path in found.images] == [
         "scans/c.jpg", *(f"scans/{name}" for name in walked if name != "c.jpg"), "gone.png",
     ]  # fmt: skip
-    assert find_images(["scans/[b-z]*.[jp]*g"]) == [Path("scans/b16.png"), Path("scans/c.jpg")]
-    assert len(find_images(["scans/**/*.dcm"])) == 1
-    assert find_images(["scans/[1].png"]) == [Path("scans/[1].png")]
-    assert [path.name for path in find_images(["sc*"])] == [path.name for path in find_images(["scans"])]
+    assert find_images(["scans/[b-z]*.[jp]*g"]).images == [Path("scans/b16.png"), Path("scans/c.jpg")]
+    assert len(find_images(["scans/**/*.dcm"]).images) == 1
+    assert find_images(["scans/[1].png"]).images == [Path("scans/[1].png")]
+    assert [path.name for path in find_images(["sc*"]).images] == [path.name for path in find_images(["scans"]).images]
     with pytest.raises(InputError, match="no image is given"):
         find_images([])
 

@@ -43,7 +43,7 @@ def test_json_is_rounded_in_depth_and_tells_what_json_can(tmp_path: Path):
     }
     write_json(tmp_path / "x.json", value)
     assert (tmp_path / "x.json").read_text() == json.dumps(
-        {"a": [0.3333333333, {"b": [0.6666666667, 7, True, None, "0.333333333333333"]}], "c": float("nan"),
+        {"a": [0.3333333333, {"b": [0.6666666667, 7, True, None, "0.333333333333333"]}], "c": None,
          "d": 0.1428571429}, indent=2,
     ) + "\n"  # fmt: skip
     write_json(tmp_path / "x.json", {"given": 1 / 3}, exact=True)

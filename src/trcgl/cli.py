@@ -1,6 +1,7 @@
 """The `trcgl` command: a table of subcommands, each with a function that imports what it needs only when it runs."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -37,9 +38,17 @@ class Command:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; 0 on success, 1 with one line on stderr on bad input, 2 on a usage error."""
-    options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or locale that lacks a sign must not lose the line
+            stream.reconfigure(errors="backslashreplace")
+
+    def run() -> None:
+        options = parser().parse_args(arguments)
+        options.run(options)
+
     try:
-        return exit_code(lambda: options.run(options))
+        return exit_code(run)
     except BrokenPipeError:
         # Whoever reads the output (head, less) has seen enough; nothing must be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=command.help, description=command.description, epilog=example)
         for flag, options in command.arguments:
             action = added.add_argument(flag, **options)
-            if options.get("type") is Path or flag == "images":
+            if options.get("type") in (_path, _file) or flag == "images":
                 # Where shtab looks for what completes it
                 action.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
         added.set_defaults(run=command.run)
@@ -75,7 +84,16 @@ def _labels(options: argparse.Namespace) -> None:
     from trcgl.labels.adapters import read_table
     from trcgl.labels.report import label_counts, summary
     from trcgl.runtime.files import write_csv
+    from trcgl.runtime.places import check_output, is_stream
 
+    outputs = {"--out": options.out, "--plot": options.plot}
+    for flag, path in outputs.items():
+        if path is not None:
+            check_output(path, flag, {"--csv": options.csv})
+    if options.plot is not None and options.plot.suffix.lower() != ".png" and not is_stream(options.plot):
+        raise InputError(f"{options.plot}: give a name that ends with .png for --plot")
+    if options.out is not None and options.out == options.plot:
+        raise InputError(f"{options.out}: is given for --out and for --plot; give two names")
     table = read_table(options.dataset, options.csv)
     counts = label_counts(table)
 
@@ -83,8 +101,6 @@ def _labels(options: argparse.Namespace) -> None:
         from trcgl.labels.distribution import label_distribution
         from trcgl.runtime.figures import save_figure
 
-        if path.suffix.lower() != ".png":
-            raise InputError(f"{path}: give a name that ends with .png for --plot")
         save_figure(label_distribution(counts, len(table.rows)), path)
 
     for flag, path, write in (
@@ -102,19 +118,23 @@ def _labels(options: argparse.Namespace) -> None:
 def _pretrain(options: argparse.Namespace) -> None:
     from trcgl.config import load_params, load_pretrain_params
     from trcgl.diffusion.pretraining.base_folder import pretrain_folder
+    from trcgl.runtime.places import check_replaced_folder
 
+    check_replaced_folder(options.out, "--out", mark="model_index.json")
     pretrain_folder(load_params(options.params), load_pretrain_params(options.settings), options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
-    from trcgl.config import load_params
+    from trcgl.inference.external.defaults import how_to_evaluate
     from trcgl.inference.external.evaluate import evaluate_external
     from trcgl.inference.external.external_set import ExternalSet
+    from trcgl.inference.external.result import FILES
+    from trcgl.runtime.places import check_output, check_output_folder
 
-    params = load_params(options.params)
-    torch.set_num_threads(params.compute.threads)
+    evaluation, compute = how_to_evaluate(options.params)
+    torch.set_num_threads(compute.threads)
     external = ExternalSet(
         dataset=options.dataset,
         images=options.images,
@@ -126,11 +146,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     if options.out is not None:
         # Before the work, not after it
-        try:
-            options.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{options.out}: cannot be made ({error.strerror}); give a folder for --out") from None
-    result = evaluate_external(options.model, external, params.evaluation, params.compute, combine=options.combine)
+        check_output_folder(options.out, "--out")
+        inputs = {"--labels": external.labels, "--class-table": external.class_table, "--boxes": external.boxes}
+        for name in FILES:
+            check_output(options.out / name, "--out", inputs)
+    result = evaluate_external(options.model, external, evaluation, compute, combine=options.combine)
     if options.out is not None:
         result.write(options.out)
     print(result)
@@ -156,6 +176,18 @@ def _doctor(options: argparse.Namespace) -> None:
     doctor(options.params)
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise InputError("an empty text ('') is given for a file or folder; give its name")
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if text.endswith(("/", os.sep)):
+        raise InputError(f"{text}: is a folder; give a file name")
+    return _path(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
@@ -166,9 +198,9 @@ def _argument(name: str, **options: Any) -> Argument:
     return name, options
 
 
-MODEL = _argument("--model", required=True, type=Path, metavar="DIR", help="folder of a saved classifier")
+MODEL = _argument("--model", required=True, type=_path, metavar="DIR", help="folder of a saved classifier")
 DATASET = _argument("--dataset", required=True, choices=DATASETS)
-PARAMS = _argument("--params", default="params.yaml", type=Path, metavar="FILE")
+PARAMS = _argument("--params", default="params.yaml", type=_path, metavar="FILE")
 
 COMMANDS = {
     "init": Command(
@@ -181,8 +213,8 @@ COMMANDS = {
         run=_init,
         arguments=(
             _argument("name", choices=DATASETS, help="the data set"),
-            _argument("--images", type=Path, metavar="DIR", help="folder of the images; not for phantom"),
-            _argument("--labels", type=Path, metavar="FILE", help="as --csv of trcgl labels; not for phantom"),
+            _argument("--images", type=_path, metavar="DIR", help="folder of the images; not for phantom"),
+            _argument("--labels", type=_path, metavar="FILE", help="as --csv of trcgl labels; not for phantom"),
             _argument(
                 "--scale",
                 choices=SCALES,
@@ -201,12 +233,12 @@ COMMANDS = {
             _argument(
                 "--csv",
                 required=True,
-                type=Path,
+                type=_path,
                 metavar="FILE",
                 help="the label file (.csv or .csv.gz); for mimic and vindr also the folder of the label files",
             ),
-            _argument("--out", type=Path, metavar="COUNTS.csv", help="write images per label and projection"),
-            _argument("--plot", type=Path, metavar="PICTURE.png", help="draw them, the most frequent label first"),
+            _argument("--out", type=_file, metavar="COUNTS.csv", help="write images per label and projection"),
+            _argument("--plot", type=_file, metavar="PICTURE.png", help="draw them, the most frequent label first"),
         ),
     ),
     "pretrain": Command(
@@ -217,11 +249,11 @@ COMMANDS = {
         example="trcgl pretrain --out data/my_base",
         run=_pretrain,
         arguments=(
-            _argument("--out", required=True, type=Path, metavar="FOLDER", help="replaced as a whole when done"),
+            _argument("--out", required=True, type=_path, metavar="FOLDER", help="replaced as a whole when done"),
             _argument(
                 "--settings",
                 default="studies/pretrain/pretrain.yaml",
-                type=Path,
+                type=_path,
                 metavar="FILE",
                 help="sizes of the networks, steps and learning rates (studies/pretrain/pretrain.yaml)",
             ),
@@ -242,14 +274,14 @@ COMMANDS = {
                 "--model",
                 required=True,
                 action="append",
-                type=Path,
+                type=_path,
                 metavar="DIR",
                 help="folder of a saved classifier; several are averaged",
             ),
             DATASET,
-            _argument("--images", required=True, type=Path, metavar="DIR"),
-            _argument("--labels", required=True, type=Path, metavar="FILE", help="as --csv of trcgl labels"),
-            _argument("--out", type=Path, metavar="DIR", help="write metrics.json and tables into it"),
+            _argument("--images", required=True, type=_path, metavar="DIR"),
+            _argument("--labels", required=True, type=_path, metavar="FILE", help="as --csv of trcgl labels"),
+            _argument("--out", type=_path, metavar="DIR", help="write metrics.json and tables into it"),
             _argument(
                 "--combine",
                 choices=("probabilities", "weights"),
@@ -261,13 +293,19 @@ COMMANDS = {
             _argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so"),
             _argument(
                 "--class-table",
-                type=Path,
+                type=_path,
                 metavar="FILE",
                 help="merges or renames labels: columns class (the model's name) and padchest_labels (this data set's, "
                 "several with a bar between them)",
             ),
-            _argument("--boxes", type=Path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too"),
-            PARAMS,
+            _argument("--boxes", type=_path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too"),
+            _argument(
+                "--params",
+                type=_path,
+                metavar="FILE",
+                help="its sections evaluation and compute (params.yaml, or where there is none, what the shipped one "
+                "says)",
+            ),
         ),
     ),
     "predict": Command(
@@ -279,8 +317,8 @@ COMMANDS = {
         run=_predict,
         arguments=(
             MODEL,
-            _argument("--out", type=Path, metavar="FILE", help=".csv, .json or .parquet; without it CSV on stdout"),
-            _argument("--overlays", type=Path, metavar="DIR", help="write a PNG an image and positive finding"),
+            _argument("--out", type=_file, metavar="FILE", help=".csv, .json or .parquet; without it CSV on stdout"),
+            _argument("--overlays", type=_path, metavar="DIR", help="write a PNG an image and positive finding"),
             _argument(
                 "--likeliest", type=_positive, metavar="N", help="overlays of the N likeliest findings, positive or not"
             ),
@@ -296,7 +334,7 @@ COMMANDS = {
         "classifier in onnxruntime before it takes its place.",
         example="trcgl export --model data/models/classifier --out model.onnx",
         run=_export,
-        arguments=(MODEL, _argument("--out", required=True, type=Path, metavar="FILE.onnx")),
+        arguments=(MODEL, _argument("--out", required=True, type=_file, metavar="FILE.onnx")),
     ),
     "doctor": Command(
         help="check files, params, space and device before a long run",

@@ -9,8 +9,9 @@ import pandas as pd
 
 from trcgl.config import Params
 from trcgl.doctor.said import Said, problem
-from trcgl.images.decode import UnreadableImage, check_inside, decode
-from trcgl.images.manifest import list_images
+from trcgl.images.decode import UnreadableImage, decode
+from trcgl.images.listing import Listing, counted
+from trcgl.images.manifest import check_inside, named_images, no_image
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.runtime.errors import InputError
@@ -26,13 +27,22 @@ MISSING_SHARE = 0.01
 MANIFEST = Path("data/manifest.parquet")
 
 
-def image_folder(folder: Path) -> list[str] | Said:
-    """The image files of the folder, or why there are none."""
+def image_folder(folder: Path) -> Listing | Said:
+    """What the folder holds, or why there is no image."""
     if not folder.is_dir():
         return problem("dataset.images", f"'{folder}' is not a folder; set it to the folder that holds the images")
     if not os.access(folder, os.R_OK | os.X_OK):
         return problem("dataset.images", f"'{folder}' may not be read by this user; change its permissions")
-    return list_images(folder) or problem("dataset.images", f"'{folder}' holds no image file")
+    listing = named_images(folder)
+    return listing if listing.images else problem("dataset.images", f"'{folder}' has no image; {no_image(listing)}")
+
+
+def check_listing(folder: Path, listing: Listing) -> Iterator[Said]:
+    """How many images there are, and what else lies there."""
+    skipped = "".join(f"; skipped {line}" for line in counted(listing.skipped))
+    yield Said("dataset", f"{len(listing.images)} image files under {folder}{skipped}")
+    for line in counted(listing.closed):
+        yield problem("dataset.images", f"left out {line}")
 
 
 def build_as_the_stage(params: Params, names: Sequence[str]) -> Labels | Said:
@@ -66,7 +76,7 @@ def check_sample(folder: Path, paths: Sequence[str]) -> Said:
     reasons = []
     for path in chosen:
         try:
-            check_inside(folder, folder / path)
+            check_inside(path)
             decode(folder / path)
         except UnreadableImage as error:
             reasons.append(f"{path}: {error}")

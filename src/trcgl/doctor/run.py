@@ -5,7 +5,14 @@ from pathlib import Path
 
 from trcgl.config import Params, load_params
 from trcgl.diffusion.sampling.counts import images_of
-from trcgl.doctor.images import build_as_the_stage, check_labels, check_manifest, check_sample, image_folder
+from trcgl.doctor.images import (
+    build_as_the_stage,
+    check_labels,
+    check_listing,
+    check_manifest,
+    check_sample,
+    image_folder,
+)
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
 from trcgl.doctor.said import Said, problem
@@ -40,11 +47,12 @@ def _data(params: Params) -> Iterator[Said]:
         # 16-bit files of noisy pictures hardly shrink
         yield check_disk(params, images, 0, phantom=2 * images * SIZE**2)
         return
-    names = image_folder(folder)
-    if isinstance(names, Said):
-        yield names
+    listing = image_folder(folder)
+    if isinstance(listing, Said):
+        yield listing
         return
-    yield Said("dataset", f"{len(names)} image files under {folder}")
+    yield from check_listing(folder, listing)
+    names = listing.images
     yield check_manifest(params, names)
     labels = build_as_the_stage(params, names)
     if isinstance(labels, Said):

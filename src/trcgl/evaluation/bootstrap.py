@@ -10,6 +10,9 @@ from functools import wraps
 import numpy as np
 
 from trcgl.numerics.seeding import rng
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
 
 SEED = 0
 """Of the resamples: they depend on nothing that is trained."""
@@ -35,12 +38,16 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.
         samples: number of resamples B.
 
     Returns:
-        int32 [B, N].
+        int32 [B, N]; all 0 of a single patient, who is the same in every resample: an interval of no width would claim
+        certainty, one of nothing is undefined.
     """
     _, patient = np.unique(patients, return_inverse=True)
     count = int(patient.max()) + 1
     generator = rng("bootstrap", seed)
-    weights = np.empty((samples, len(patient)), np.int32)
+    weights = np.zeros((samples, len(patient)), np.int32)
+    if count == 1:
+        log.warning("no intervals: they need patients to resample, and there is one")
+        return weights
     for row in weights:
         row[:] = np.bincount(generator.integers(0, count, size=count), minlength=count)[patient]
     return weights

@@ -15,7 +15,8 @@ import pandas as pd
 from trcgl.artifacts.preparation import Preparation
 from trcgl.artifacts.shards import SHARD_IMAGES, ShardWriter, shard_path
 from trcgl.config import ImagesParams
-from trcgl.images.decode import UnreadableImage, check_inside
+from trcgl.images.decode import UnreadableImage
+from trcgl.images.manifest import check_inside
 from trcgl.images.prepare import read_squares
 from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import InputError
@@ -189,7 +190,7 @@ def _decode_many(tasks: list[_Task], preparation: Preparation, sizes: tuple[int,
 def _decode_one(task: _Task, preparation: Preparation, sizes: tuple[int, ...]) -> list[np.ndarray] | str:
     """One image in every size, or the reason why it cannot be read."""
     try:
-        check_inside(task.folder, task.file)
+        check_inside(task.path)
         return read_squares(task.file, preparation, sizes, inverted=task.inverted)
     except UnreadableImage as error:
         return str(error)

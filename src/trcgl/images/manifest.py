@@ -3,37 +3,47 @@
 No hashes, which would read terabytes, and no modification times.
 """
 
-import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from trcgl.images.decode import IMAGE_SUFFIXES, header_size
+from trcgl.images.decode import UnreadableImage, header_size
+from trcgl.images.listing import Listing, counted, is_text, list_images
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.logging import progress
+from trcgl.runtime.logging import get_logger, progress
+
+log = get_logger("scan")
+NOT_TEXT = "name not in UTF-8; rename it (`convmv -f latin1 -t utf8 --notest`)"
 
 
-def has_image_suffix(path: str) -> bool:
-    """Whether a file name has the suffix of an image format."""
-    return path.lower().endswith(tuple(IMAGE_SUFFIXES))
+def named_images(folder: str | Path) -> Listing:
+    """`list_images`, with images that no table can name among what is closed."""
+    listing = list_images(folder)
+    closed = [(path, NOT_TEXT) for path in listing.images if not is_text(path)]
+    if closed:
+        listing.images = [path for path in listing.images if is_text(path)]
+        listing.closed = sorted(listing.closed + closed)
+    return listing
 
 
-def list_images(folder: str | Path, wanted: Callable[[str], bool] = has_image_suffix) -> list[str]:
-    """The image files under a folder, hidden files and folders left out: relative, with forward slashes, sorted."""
-    paths: list[str] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        # Text instead of Path objects, which take most of the time of a walk over 100,000 files
-        inside = Path(root).relative_to(folder).as_posix()
-        before = "" if inside == "." else f"{inside}/"
-        paths.extend(before + name for name in files if not name.startswith(".") and wanted(f"{root}/{name}"))
-    return sorted(paths)
+def check_inside(path: str) -> None:
+    """Raise UnreadableImage if a path relative to the image folder leads out of it by its text.
+
+    Links in the folder are followed: whoever made them may read what they lead to.
+    """
+    if ".." in (parts := PurePosixPath(path).parts) or parts[:1] == ("/",):
+        raise UnreadableImage("a path that leads out of the image folder")
+
+
+def no_image(listing: Listing) -> str:
+    """Why a folder without images has none."""
+    held = [*counted(listing.closed), *counted(listing.skipped)]
+    return f"it has {'; '.join(held)}" if held else "it is empty"
 
 
 def scan_images(folder: str | Path) -> pd.DataFrame:
-    """List every image file under `folder`, hidden files and folders left out.
+    """List every image file under `folder`; whatever is left out is logged.
 
     Returns:
         One row per image file, sorted by path: path (relative, with forward slashes), bytes (0 if it cannot be opened),
@@ -45,9 +55,14 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; set 'dataset.images' to the folder that holds the images")
-    paths = list_images(folder)
+    listing = named_images(folder)
+    for line in counted(listing.closed):
+        log.warning("%s: left out %s", folder, line)
+    for line in counted(listing.skipped):
+        log.info("%s: skipped %s", folder, line)
+    paths = listing.images
     if not paths:
-        raise InputError(f"{folder}: no image file inside; expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise InputError(f"{folder}: no image file inside; {no_image(listing)}")
 
     def look(path: str) -> tuple[int, int | None, int | None]:
         try:

@@ -1,35 +1,56 @@
-"""From images, folders and patterns to a list of files in a fixed order, each once."""
+"""From images, folders and patterns to files in a fixed order, each once; what is left out has a reason."""
 
 import glob
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from trcgl.images.manifest import has_image_suffix, list_images
+from trcgl.images.kinds import is_image
+from trcgl.images.listing import OTHER, list_images
+from trcgl.images.manifest import no_image
 from trcgl.runtime.errors import InputError
 
 
-def find_images(arguments: Iterable[str | Path]) -> list[Path]:
+@dataclass
+class Found:
+    """The files to read.
+
+    Attributes:
+        images: paths as given (a folder's with the folder before them), in the order of the arguments.
+        skipped: path and reason of what is not an image.
+        closed: path and reason of what cannot be looked into: it may be or hold images.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    closed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def find_images(arguments: Iterable[str | Path]) -> Found:
     """The image files that the arguments name.
 
     A file is taken whatever its name, even if it is missing: it is then reported as unreadable, and the others go on.
-    A folder gives its images at all depths, sorted by path; DICOM files there need no suffix. A pattern (`*`, `?`,
-    `[...]`, `**` for any depth) gives its matches, sorted.
-
-    Returns:
-        Paths as given (a folder's with the folder before them), in the order of the arguments. A file that is named
-        twice is listed once, even if its path is written in two ways.
+    A folder gives its images at all depths, sorted by path, see `list_images`. A pattern (`*`, `?`, `[...]`, `**` for
+    any depth) gives the images among its matches, sorted. A file that is named twice is listed once, even if its path
+    is written in two ways or leads through a linked folder.
 
     Raises:
-        InputError: no argument is given, a folder has no image, or a pattern matches nothing.
+        InputError: no argument is given, a folder has no image, or a pattern matches none.
     """
-    found: dict[str, Path] = {}
+    found, files = Found(), {}
+    places: dict[Path, str] = {}
     for argument in arguments:
-        for path in _files(str(argument)):
-            found.setdefault(absolute(path), path)
-    if not found:
+        for path in _files(str(argument), found):
+            if path.parent not in places:
+                places[path.parent] = os.path.realpath(path.parent)
+            # The name itself may be a link: the user gave its name
+            files.setdefault((places[path.parent], path.name), path)
+    found.images = list(files.values())
+    if not found.images:
         raise InputError("no image is given; give files, folders or patterns such as 'scans/*.dcm'")
-    return list(found.values())
+    found.skipped, found.closed = sorted(set(found.skipped)), sorted(set(found.closed))
+    return found
 
 
 def absolute(path: Path) -> str:
@@ -37,39 +58,44 @@ def absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 (pathlib removes `..` only where it also follows links)
 
 
-def _files(argument: str) -> list[Path]:
+def _files(argument: str, found: Found) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, found)
     # A file's own name may have brackets
-    if path.exists() or not glob.has_magic(argument):
+    if os.path.lexists(path) or not glob.has_magic(argument):
         return [path]
-    matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 (takes absolute ones)
-    files = [match for match in matches if not match.is_dir()]
+    matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 (takes absolute ones)
+    files = [Path(match) for match in matches if not Path(match).is_dir()]
+    images = [file for file in files if _looks_like_an_image(file, found)]
     # `scans/**` also matches the folders of its files, which are not walked again
     if not files:
-        files = [file for match in matches for file in _in_folder(match)]
-    if not files:
-        raise InputError(f"{argument}: no file matches this pattern")
-    return files
+        images = [file for match in matches for file in _in_folder(Path(match), found)]
+    if not images:
+        none = (
+            f"none of the {len(files)} files that match this pattern is an image"
+            if files
+            else "no file matches this pattern"
+        )
+        raise InputError(f"{argument}: {none}")
+    return images
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    names = list_images(folder, _is_image)
-    if not names:
-        raise InputError(f"{folder}: no image inside; PNG, JPEG, TIFF and DICOM files are read")
-    return [folder / name for name in names]
-
-
-def _is_image(path: str) -> bool:
-    """By its suffix; archives name DICOM files by numbers, so a file whose suffix is missing or a number is opened."""
-    if has_image_suffix(path):
-        return True
-    file = Path(path)
-    if (file.suffix and not file.suffix[1:].isdigit()) or file.name == "DICOMDIR":
-        return False
+def _looks_like_an_image(file: Path, found: Found) -> bool:
     try:
-        with file.open("rb") as handle:
-            return handle.read(132)[128:] == b"DICM"
+        # A pipe is not opened: it would be waited for
+        if file.is_file() and not is_image(file):
+            found.skipped.append((str(file), OTHER))
+            return False
     except OSError:
-        return False
+        pass  # Its reader says why
+    return True
+
+
+def _in_folder(folder: Path, found: Found) -> list[Path]:
+    listing = list_images(folder)
+    if not listing.images:
+        raise InputError(f"{folder}: no image inside; {no_image(listing)}")
+    found.skipped.extend((str(folder / path), reason) for path, reason in listing.skipped)
+    found.closed.extend((str(folder / path), reason) for path, reason in listing.closed)
+    return [folder / path for path in listing.images]

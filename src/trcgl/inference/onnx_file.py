@@ -20,6 +20,7 @@ from trcgl.inference.pretrained import TRCGLNet
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
+from trcgl.runtime.places import check_output
 
 OPSET = 20
 """From 2023: new enough for every operator used here, old enough for the runtimes in use."""
@@ -67,6 +68,7 @@ def export_onnx(folder: Path, out: Path) -> float:
         InputError: the folder does not hold a saved classifier, the file cannot be written, or the difference is above
             TOLERANCE.
     """
+    check_output(out, "--out", {"--model": folder})
     model = TRCGLNet.from_pretrained(folder, device="cpu")
     exported = _Exported(_without_graph(model.classifier)).eval()
     example = random_pictures(2, model.size)

@@ -1,16 +1,19 @@
 """`trcgl predict`: images in, a table and overlays out; files that cannot be read are counted, and the rest is done."""
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trcgl.images.kinds import is_image
 from trcgl.inference.files import find_images
 from trcgl.inference.overlays import SIDE, OverlayWriter
-from trcgl.inference.pretrained import TRCGLNet, check_some_read, log
+from trcgl.inference.pretrained import TRCGLNet, check_some_read, log, log_left_out
 from trcgl.inference.tables import Writer, check_table_path, csv_writer, table_writer
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.places import check_output, check_output_folder
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ def predict_files(request: Request) -> None:
     """
     if request.out is not None:
         check_table_path(request.out)
-    paths = find_images(request.images)
+        check_output(request.out, "--out", {"--model": request.model})
+        if request.out.is_file() and is_image(request.out):
+            raise InputError(f"{request.out}: is an image, and would be overwritten; give another name for --out")
+    if request.overlays is not None:
+        check_output_folder(request.overlays, "--overlays")
+    found = find_images(request.images)
+    log_left_out(found)
+    paths = found.images
     model = TRCGLNet.from_pretrained(request.model, device=request.device)
     overlays = _overlays(request, model, paths)
     unreadable = positives = 0
@@ -58,11 +68,13 @@ def predict_files(request: Request) -> None:
             write(rows)
             if overlays is not None:
                 overlays.write(batch)
-        check_some_read(paths, unreadable)
+        check_some_read(paths, len(paths) - unreadable)
     drawn = "" if overlays is None else f", {overlays.count} overlays in {request.overlays}"
     log.info("%d images, %d positive findings%s", len(paths) - unreadable, positives, drawn)
-    if unreadable:
-        raise InputError(f"{unreadable} of {len(paths)} images could not be read; the others are done")
+    said = [f"{unreadable} of {len(paths)} images could not be read"] if unreadable else []
+    said += [f"{len(found.closed)} files or folders could not be looked into"] if found.closed else []
+    if said:
+        raise InputError(f"{' and '.join(said)}; the others are done")
 
 
 def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> OverlayWriter | None:
@@ -78,6 +90,9 @@ def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> Overl
 def _table(out: Path | None, model: TRCGLNet) -> Iterator[Writer]:
     empty = model.no_rows()
     if out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # As in a file, whatever the locale: a name that it lacks must not cost the rows
+            sys.stdout.reconfigure(encoding="utf-8")
         yield csv_writer(sys.stdout, empty)
         return
     try:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.classifier.network.predict import predict_with_maps
-from trcgl.inference.files import find_images
+from trcgl.images.listing import counted, printable
+from trcgl.inference.files import Found, find_images
 from trcgl.inference.reading import ReadBatch, read_batches
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.errors import InputError
@@ -77,7 +78,7 @@ class TRCGLNet:
         )
 
     def predict(self, images: str | Path | Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
-        """Findings in image files (PNG, JPEG, TIFF, DICOM).
+        """Findings in image files.
 
         Args:
             images: a file, folder or pattern, or several; see `find_images`.
@@ -91,14 +92,16 @@ class TRCGLNet:
         Raises:
             InputError: no image is given, or none can be read.
         """
-        paths = find_images([images] if isinstance(images, str | Path) else images)
+        found = find_images([images] if isinstance(images, str | Path) else images)
+        log_left_out(found)
+        paths = found.images
         parts: list[pd.DataFrame] = []
-        unreadable: dict[str, str] = {}
+        unreadable: dict[str, str] = {printable(path): reason for path, reason in found.closed}
         for batch in self.score(paths, batch_size=batch_size):
             parts.append(self.rows(batch))
-            unreadable |= {str(path): reason for path, reason in batch.read.unreadable}
+            unreadable |= {printable(path): reason for path, reason in batch.read.unreadable}
         table = pd.concat(parts, ignore_index=True)
-        check_some_read(paths, len(unreadable))
+        check_some_read(paths, len(table))
         table.attrs["unreadable"] = unreadable
         return table
 
@@ -116,13 +119,13 @@ class TRCGLNet:
         with progress((), total=len(paths), what="predict") as bar:
             for read in read_batches(paths, self.preparation, (self.size, *also), batch_size):
                 for path, reason in read.unreadable:
-                    log.warning("unreadable: %s: %s", path, reason)
+                    log.warning("unreadable: %s: %s", printable(path), reason)
                 yield self._scored(read, batch_size)
                 bar.update(len(read.paths) + len(read.unreadable))
 
     def rows(self, batch: ScoredBatch) -> pd.DataFrame:
         """The rows of a batch, as `predict` returns them."""
-        return self._rows([str(path) for path in batch.read.paths], batch.probabilities)
+        return self._rows([printable(path) for path in batch.read.paths], batch.probabilities)
 
     def no_rows(self) -> pd.DataFrame:
         """An empty table with the columns of `rows`."""
@@ -148,7 +151,15 @@ class TRCGLNet:
             return ScoredBatch(read, *predict_with_maps(self.classifier, pictures, batch_size=batch_size))
 
 
-def check_some_read(paths: Sequence[Path], unreadable: int) -> None:
+def log_left_out(found: Found) -> None:
+    """Name what is in the folders and is not read: not an image, or closed."""
+    for line in counted(found.skipped):
+        log.info("skipped %s", line)
+    for path, reason in found.closed:
+        log.warning("unreadable: %s: %s", printable(path), reason)
+
+
+def check_some_read(paths: Sequence[Path], read: int) -> None:
     """Raise an InputError if none of the images could be read."""
-    if unreadable == len(paths):
-        raise InputError(f"none of {len(paths)} images could be read; the first: {paths[0]}")
+    if not read:
+        raise InputError(f"none of {len(paths)} images could be read; the first: {printable(paths[0])}")

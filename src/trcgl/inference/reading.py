@@ -12,6 +12,7 @@ import numpy as np
 
 from trcgl.artifacts.preparation import Preparation
 from trcgl.images.decode import UnreadableImage
+from trcgl.images.listing import SPECIAL
 from trcgl.images.prepare import read_squares
 
 
@@ -40,6 +41,9 @@ def read_batches(
     """
 
     def read(path: Path) -> list[np.ndarray] | str:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A device may have no end, and a pipe nothing to read
+            return f"{SPECIAL}; save the picture to a file first"
         try:
             return read_squares(path, preparation, sizes)
         except UnreadableImage as error:

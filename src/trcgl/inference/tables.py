@@ -12,17 +12,19 @@ import pyarrow.parquet as pq
 
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
+from trcgl.runtime.places import final_file, is_stream
+from trcgl.runtime.rounding import json_numbers
 
 Writer = Callable[[pd.DataFrame], None]
 FORMATS = (".csv", ".json", ".parquet")
 
 
 def check_table_path(path: Path) -> None:
-    """Raise an InputError unless the suffix names a format and the path is not a folder."""
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: has no known format; the name must end in {', '.join(FORMATS)}")
+    """Raise an InputError unless the suffix names a format; a device or pipe without one gets CSV."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file name")
+    if path.suffix.lower() not in FORMATS and not is_stream(final_file(path)):
+        raise InputError(f"{path}: has no known format; the name must end in {', '.join(FORMATS)}")
 
 
 @contextmanager
@@ -40,12 +42,12 @@ def table_writer(path: Path, empty: pd.DataFrame) -> Iterator[Writer]:
                 yield lambda frame: writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
             return
         with beside.open("w", encoding="utf-8", newline="") as stream:
-            if path.suffix.lower() == ".csv":
-                yield csv_writer(stream, empty)
-            else:
+            if path.suffix.lower() == ".json":
                 stream.write("[")
                 yield _json_writer(stream)
                 stream.write("\n]\n")
+            else:
+                yield csv_writer(stream, empty)
 
 
 def csv_writer(stream: TextIO, empty: pd.DataFrame) -> Writer:
@@ -64,7 +66,7 @@ def _json_writer(stream: TextIO) -> Writer:
         # By way of the shortest text, because 0.3 in single precision would become 0.300000011920929
         floats = {str(name): frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
         records = frame.assign(**floats).to_dict("records")
-        lines = [json.dumps(record, ensure_ascii=False) for record in records]
+        lines = [json.dumps(json_numbers(record), ensure_ascii=False, allow_nan=False) for record in records]
         stream.write(("\n" if first else ",\n") + ",\n".join(lines))
         first = False
 

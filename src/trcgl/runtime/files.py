@@ -6,10 +6,12 @@ The readers report a damaged file in one line, with the way to get it back.
 import errno
 import json
 import shutil
+import stat
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,8 @@ import pyarrow.parquet as pq
 
 from trcgl.runtime.damage import damage_explained, damaged
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.rounding import rounded_frame, rounded_values
+from trcgl.runtime.places import final_file, final_folder, is_stream, write_through
+from trcgl.runtime.rounding import json_numbers, rounded_frame, rounded_values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,23 +67,53 @@ def _says_full(error: BaseException) -> bool:
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary file name beside `path`; on success it becomes `path`, on an exception it is removed."""
-    path = Path(path)
+    """Yield a temporary file name beside `path`; on success it becomes `path`, on an exception it is removed.
+
+    A link stays, and what it leads to is replaced. A device or pipe is written to when all is done.
+
+    Raises:
+        InputError: a folder, links in a circle, or no space.
+    """
+    path = final_file(path)
+    if is_stream(path):
+        with TemporaryDirectory() as folder:
+            beside = Path(folder, path.name)
+            yield beside
+            with full_disk_explained(path):
+                write_through(beside, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format by it
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with full_disk_explained(path):
+            mode = _made(beside, path)
             yield beside
+            # Some writers make a file of their own that nobody else may read
+            beside.chmod(mode)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
 
+def _made(beside: Path, path: Path) -> int:
+    """Make the file; returns the permissions that the umask gives it."""
+    try:
+        beside.unlink(missing_ok=True)
+        beside.touch()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    return stat.S_IMODE(beside.stat().st_mode)
+
+
 @contextmanager
 def directory_beside(path: str | Path) -> Iterator[Path]:
-    """Yield a fresh directory beside `path`; on success it replaces `path`, on an exception it is removed."""
-    path = Path(path)
+    """Yield a fresh directory beside `path`; on success it replaces `path`, on an exception it is removed.
+
+    Raises:
+        InputError: not a folder, one that the current folder lies in, or no space.
+    """
+    path = final_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
@@ -88,6 +121,11 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
         with full_disk_explained(path):
             beside.mkdir()
             yield beside
+            # As above; a file has the folder's permissions without the right to enter
+            mode = stat.S_IMODE(beside.stat().st_mode) & 0o666
+            for file in beside.rglob("*"):
+                if file.is_file() and not file.is_symlink():
+                    file.chmod(mode)
         if path.exists():
             shutil.rmtree(path)
         beside.replace(path)
@@ -102,14 +140,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any, *, exact: bool = False) -> None:
-    """Write `value` as indented JSON with a final newline, atomically. NaN is written as NaN, as DVC reads it.
+    """Write `value` as indented JSON with a final newline, atomically; numbers that are not finite are null.
 
     Args:
         exact: keep all digits, of numbers that are the same on every machine (given, counted, or rounded already).
             Others are rounded, see rounding.py.
     """
-    value = value if exact else rounded_values(value)
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    value = json_numbers(value if exact else rounded_values(value))
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def replace_between(path: str | Path, name: str, text: str) -> None:
@@ -177,8 +215,8 @@ def read_tensors(path: str | Path, needed: Sequence[str] = ()) -> dict[str, "Ten
     # Imported where needed: the early stages run without PyTorch
     from safetensors.torch import load_file
 
-    Path(path).stat()  # its error for a missing file names it
-    with damage_explained(path):
+    # Opened here: the library's error for a file of another user says that there is none
+    with damage_explained(path), Path(path).open("rb"):
         tensors = load_file(path)
     _check(path, "tensor", needed, tensors)
     return tensors

@@ -5,6 +5,7 @@ and weight is the same. A number that is written, read back and computed with is
 memory and file agree.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,17 @@ def rounded_values(value: Any) -> Any:
         return {key: rounded_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [rounded_values(item) for item in value]
+    return value
+
+
+def json_numbers(value: Any) -> Any:
+    """A value for JSON with null in place of every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: json_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_numbers(item) for item in value]
     return value
 
 

@@ -170,6 +170,10 @@ class Classifier(nn.Module):
             thresholds = {name: float(value) for name, value in read_json(folder / "thresholds.json").items()}
             calibrated = read_json(folder / CALIBRATION) if (folder / CALIBRATION).exists() else {}
             scalings = {name: Scaling(**values) for name, values in calibrated.items()}
+        except PermissionError as error:
+            raise InputError(
+                f"{error.filename}: may not be read by this user; let whoever owns it change its permissions"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
         for file, named in (("thresholds.json", thresholds), (CALIBRATION, scalings or config.class_names)):

@@ -11,6 +11,8 @@ import pandas as pd
 from trcgl.evaluation.localisation import ALL, MEAN
 from trcgl.runtime.files import write_csv, write_json
 
+FILES = ("metrics.json", "per_class.csv", "rejected.csv", "localisation.csv")
+
 
 @dataclass(frozen=True)
 class ExternalResult:
@@ -30,11 +32,12 @@ class ExternalResult:
 
     def write(self, folder: Path) -> None:
         """Write metrics.json and one CSV per table into `folder`; other files in it stay."""
-        write_json(folder / "metrics.json", self.metrics)
-        write_csv(folder / "per_class.csv", self.per_class)
-        write_csv(folder / "rejected.csv", self.rejected)
+        metrics, per_class, rejected, localisation = FILES
+        write_json(folder / metrics, self.metrics)
+        write_csv(folder / per_class, self.per_class)
+        write_csv(folder / rejected, self.rejected)
         if self.localisation is not None:
-            write_csv(folder / "localisation.csv", self.localisation)
+            write_csv(folder / localisation, self.localisation)
 
     def __str__(self) -> str:
         """Counts, means with intervals, a line per finding."""
@@ -48,6 +51,7 @@ class ExternalResult:
             _listed("findings of the model that the labels do not have", found["findings_without_labels"]),
             _listed("labels that the model does not know", found["labels_without_finding"]),
             f"{found['scored_classes']} findings scored",
+            *(["no intervals: they need patients to resample, and there is one"] if found["patients"] == 1 else []),
         ]
 
     def _means(self) -> list[str]:
