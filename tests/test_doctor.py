@@ -153,7 +153,7 @@ def rubbish(name: str) -> Callable[[Path], None]:
     [
         (edit(images__resize="stretch"), ["params: params.yaml: 'images.resize' is 'stretch'"]),
         (edit(dataset__images="nowhere"), ["dataset.images: 'nowhere' is not a folder"]),
-        (edit(dataset__images="data"), ["dataset.images: 'data' has no image; it has 1 (not an image): manifest.parquet"]),
+        (edit(dataset__images="data"), ["'data' has no image; it has 1 (not an image): manifest.parquet"]),
         (edit(dataset__labels="nowhere.csv"), ["dataset.labels: nowhere.csv: cannot be read"]),
         (rubbish("../labels.csv"), ["dataset.labels: "]),
         (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),

@@ -72,12 +72,7 @@ def _files(argument: str, found: Found) -> list[Path]:
     if not files:
         images = [file for match in matches for file in _in_folder(Path(match), found)]
     if not images:
-        none = (
-            f"none of the {len(files)} files that match this pattern is an image"
-            if files
-            else "no file matches this pattern"
-        )
-        raise InputError(f"{argument}: {none}")
+        raise InputError(f"{argument}: no {'image' if files else 'file'} matches this pattern")
     return images
 
 
