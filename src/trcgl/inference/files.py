@@ -2,8 +2,9 @@
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from trcgl.images.kinds import is_image
@@ -65,15 +66,40 @@ def _files(argument: str, found: Found) -> list[Path]:
     # A file's own name may have brackets
     if os.path.lexists(path) or not glob.has_magic(argument):
         return [path]
-    matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 (takes absolute ones)
+    if "**" in path.parts:
+        return _at_any_depth(path, found)
+    matches = sorted(glob.glob(argument))  # noqa: PTH207 (takes absolute ones)
     files = [Path(match) for match in matches if not Path(match).is_dir()]
     images = [file for file in files if _looks_like_an_image(file, found)]
-    # `scans/**` also matches the folders of its files, which are not walked again
+    # A pattern of folders
     if not files:
         images = [file for match in matches for file in _in_folder(Path(match), found)]
     if not images:
         raise InputError(f"{argument}: no {'image' if files else 'file'} matches this pattern")
     return images
+
+
+def _at_any_depth(pattern: Path, found: Found) -> list[Path]:
+    """The images that match a pattern with `**`; links are followed, and a circle of them ends."""
+    parts = pattern.parts
+    depth = next(k for k, part in enumerate(parts) if glob.has_magic(part))
+    folder, rest = Path(*parts[:depth]), parts[depth:]
+    listing = list_images(folder)
+    images = [path for path in listing.images if _matches(path.split("/"), rest)]
+    if not images:
+        raise InputError(f"{pattern}: no image matches this pattern")
+    found.skipped.extend((str(folder / path), why) for path, why in listing.skipped if _matches(path.split("/"), rest))
+    found.closed.extend((str(folder / path), why) for path, why in listing.closed)
+    return [folder / path for path in images]
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        # At the end it stands for the files of all depths
+        return len(pattern) == 1 or any(_matches(parts[k:], pattern[1:]) for k in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _looks_like_an_image(file: Path, found: Found) -> bool:

@@ -72,9 +72,10 @@ def predict_files(request: Request) -> None:
     drawn = "" if overlays is None else f", {overlays.count} overlays in {request.overlays}"
     log.info("%d images, %d positive findings%s", len(paths) - unreadable, positives, drawn)
     said = [f"{unreadable} of {len(paths)} images could not be read"] if unreadable else []
-    said += [f"{len(found.closed)} files or folders could not be looked into"] if found.closed else []
+    if found.closed:
+        said.append(f"{len(found.closed)} {'place' if len(found.closed) == 1 else 'places'} could not be looked into")
     if said:
-        raise InputError(f"{' and '.join(said)}; the others are done")
+        raise InputError(f"{', '.join(said)}; the others are done")
 
 
 def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> OverlayWriter | None:
