@@ -1,5 +1,6 @@
 """Pictures of the evaluation: AP with intervals, precision against recall, reliability; for maps see attention.py."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,13 +25,17 @@ def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resample
     """
     findings, groups = scored.classes["name"].tolist(), scored.classes["group"].tolist()
     intervals = {model: [percentile_interval(ap[1:]) for ap in found.ap] for model, found in resampled.items()}
+    with warnings.catch_warnings():
+        # A finding without a known label has no chance level
+        warnings.simplefilter("ignore", RuntimeWarning)
+        chance = np.nanmean(scored.labels, axis=0)
     bars = ap_bars(
         findings,
         groups,
         {model: found.ap[:, 0] for model, found in resampled.items()},
         {model: np.array([interval.low for interval in of_model]) for model, of_model in intervals.items()},
         {model: np.array([interval.high for interval in of_model]) for model, of_model in intervals.items()},
-        np.nanmean(scored.labels, axis=0),
+        chance,
     )
     save_figure(bars, folder / "average_precision.png")
     curves = precision_recall_by_group(scored.labels, scored.scores, groups)

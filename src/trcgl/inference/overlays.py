@@ -1,5 +1,6 @@
 """Where a model sees a finding: the image alone, and under the finding's class map; one PNG per finding."""
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from trcgl.runtime.files import written_beside
 SIDE = 512
 """Side of the image in an overlay, in pixels: larger than most models read, because people look at it."""
 BAR = 32
+NAME_BYTES = 240
+"""File systems take 255, of which the file's name while it is written needs some."""
 SHIFT_IMAGES = 32
 
 
@@ -64,7 +67,7 @@ class OverlayWriter:
                     f"{self._model.findings[finding]}   {probabilities[finding]:.2f} "
                     f"(threshold {self._model.thresholds[finding]:.2f})"
                 )
-                file = place.with_name(f"{place.name}.{self._names[finding]}.png")
+                file = place.with_name(_file_name(place.name, self._names[finding]))
                 try:
                     with written_beside(file) as beside:
                         overlay(picture, maps[finding], title, self._shift).save(beside)
@@ -105,6 +108,21 @@ def _file_names(findings: Sequence[str]) -> list[str]:
     """Findings as parts of file names that are valid on any system, all different."""
     names: list[str] = []
     for index, finding in enumerate(findings):
-        name = re.sub(r"\W+", "_", finding).strip("_").lower()
-        names.append(name if name and name not in names else f"{name}_{index}")
+        name = _short(re.sub(r"\W+", "_", finding).strip("_").lower(), NAME_BYTES // 2)
+        while not name or name in names:
+            name = f"{name}_{index}"
+        names.append(name)
     return names
+
+
+def _file_name(image: str, finding: str) -> str:
+    end = f".{finding}.png"
+    return _short(image, NAME_BYTES - len(os.fsencode(end))) + end
+
+
+def _short(name: str, limit: int) -> str:
+    """A name of at most so many bytes; one that was cut ends in a hash of the whole, so that no two become one."""
+    whole = os.fsencode(name)
+    if len(whole) <= limit:
+        return name
+    return f"{whole[: limit - 9].decode('utf-8', 'ignore')}_{hashlib.sha256(whole).hexdigest()[:8]}"

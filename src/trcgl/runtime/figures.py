@@ -1,24 +1,60 @@
 """Figures as PNG files: matplotlib without a display, and without file metadata so that bytes repeat."""
 
+import re
+import warnings
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 
 from trcgl.runtime.files import written_beside
+from trcgl.runtime.logging import get_logger
 
 MODEL_COLOURS = {"baseline": "#8c8c8c", "trcgl": "#c44e52"}
+LONGEST = 60
+"""Signs of a name at an axis: a longer one leaves no room for what is drawn."""
+FORMULA = r"$\mathdefault"
+MISSING = re.compile(r"Glyph (\d+) .*missing from")
+log = get_logger("figures")
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool = True) -> None:
-    """Write a PNG, atomically, and close the figure.
+    """Write a PNG, atomically, and close the figure. What matplotlib warns of is logged with the file's name.
 
     Args:
         tight: crop to what is drawn instead of keeping the figure's size.
     """
-    with written_beside(path) as beside:
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _shorten(axis)
+    for text in figure.findobj(Text):
+        # In a finding's name a dollar sign is one; formulas are only those of logarithmic axes
+        if isinstance(text, Text) and "$" in text.get_text() and FORMULA not in text.get_text():
+            text.set_parse_math(False)
+    with written_beside(path) as beside, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         figure.savefig(beside, dpi=dpi, bbox_inches="tight" if tight else None, metadata={"Software": None})
     plt.close(figure)
+    said = {str(one.message) for one in caught}
+    missing = {match[1] for text in said if (match := MISSING.match(text))}
+    if missing:
+        signs = " ".join(chr(int(code)) for code in sorted(missing, key=int))
+        log.warning("%s: the font lacks %d signs, which are drawn as boxes: %s", path, len(missing), signs)
+    for text in sorted(text for text in said if not MISSING.match(text)):
+        log.warning("%s: %s", path, text)
+
+
+def _shorten(axis: Axis) -> None:
+    whole = axis.get_major_formatter()
+    if any(isinstance(text, Text) and len(text.get_text()) > LONGEST for text in axis.findobj(Text)):
+        axis.set_major_formatter(FuncFormatter(lambda value, place: _short(whole(value, place))))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
