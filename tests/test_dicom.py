@@ -5,22 +5,33 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from tests.inference_cases import noise, write_dicom
 from trcgl.images.decode import UnreadableImage, decode
 
+LUMA = np.array([0.299, 0.587, 0.114])
+GREY = ("MONOCHROME1", "MONOCHROME2")
+
 
 def reference(path: Path) -> np.ndarray:
-    """Modality LUT, VOI LUT, and MONOCHROME1 turned round, by pydicom."""
+    """By pydicom: luma of colour; else modality LUT, VOI LUT, MONOCHROME1 turned round, and padding dark."""
     dataset = pydicom.dcmread(path)
     pixels = dataset.pixel_array
-    shown = apply_voi_lut(apply_modality_lut(pixels[..., 0] if pixels.ndim == 3 else pixels, dataset), dataset)
-    shown = shown.astype(np.float32)
-    return shown.max() - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, dataset)
+    if pixels.ndim == 3:
+        return np.round(pixels[..., :3] @ LUMA)
+    shown = apply_voi_lut(apply_modality_lut(pixels, dataset), dataset).astype(np.float32)
+    shown = shown.max() - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+    if "PixelPaddingValue" in dataset:
+        padding = pixels == dataset.PixelPaddingValue
+        shown[padding] = shown[~padding].min()
+    return shown
 
 
 def shipped() -> list[Path]:
@@ -46,13 +57,23 @@ def test_every_shipped_picture_is_as_pydicom_shows_it():
         except UnreadableImage as error:
             reasons.append(str(error))
             continue
-        np.testing.assert_array_equal(decoded, reference(path), err_msg=str(path))
+        expected = reference(path)
+        tags = pydicom.dcmread(path, stop_before_pixels=True)
+        exact = tags.PhotometricInterpretation in GREY and decoded.shape == expected.shape
+        if decoded.shape != expected.shape:
+            height, width = (float(side) for side in tags.PixelSpacing)
+            taller = height > width
+            assert decoded.shape[taller] == expected.shape[taller]
+            assert decoded.shape[not taller] == round(expected.shape[not taller] * max(height / width, width / height))
+            expected = np.asarray(Image.fromarray(expected).resize(decoded.shape[::-1], Image.Resampling.BILINEAR))
+        close = (0, 0) if exact else (1e-5, 1)
+        np.testing.assert_allclose(decoded, expected, *close, err_msg=str(path))
         equal += 1
-        inverted += pydicom.dcmread(path, stop_before_pixels=True).PhotometricInterpretation == "MONOCHROME1"
+        inverted += tags.PhotometricInterpretation == "MONOCHROME1"
     assert equal >= 60
     assert inverted >= 3
     assert len(reasons) <= 20
-    known = ("DICOM pixels cannot be decoded", "a single grey level", "pixels compressed as ")
+    known = ("DICOM pixels c", "a single grey level", "pixels compressed as ")
     assert [reason for reason in reasons if not reason.startswith(known)] == []
 
 
@@ -119,5 +140,5 @@ def test_a_window_that_does_not_apply_does_not_cost_the_film(tmp_path: Path, spo
         dataset.PixelData = np.repeat(pixels[..., None], 3, axis=2).tobytes()
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with pytest.raises(ValueError, match=r"Window Width|MONOCHROME"):
-        reference(tmp_path / "a.dcm")
+        apply_voi_lut(dataset.pixel_array, dataset)
     np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels.astype(np.float32))

@@ -1,27 +1,40 @@
 """One image file of a common format -> one grey array in the file's own depth, or one line with the reason why not.
 
-PNG and TIFF (8 and 16 bit) and JPEG are decoded by OpenCV, the fastest reader of 16-bit PNG at hand; DICOM by pydicom.
+The content tells the format, not the name. Each format has a file of its own.
 """
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-# Off: OpenCV's own lines about damaged images
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+from trcgl.images.by_opencv import opencv_pixels
+from trcgl.images.grey import grey
+from trcgl.images.grey import inverted as inverted_grey
+from trcgl.images.png import SIGNATURE, decode_png
+from trcgl.images.unreadable import MAX_PIXELS, UnreadableImage
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
-MAX_PIXELS = 200_000_000
-"""More than any radiograph (a 17 x 17 inch plate at 50 um has 75 million): larger ones are decompression bombs."""
-
-
-class UnreadableImage(Exception):
-    """A file without a usable image; the message is a short reason."""
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "UnreadableImage", "check_inside", "decode", "header_size"]
+SMALLEST = 16
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
+"""Of values, written after the tag in the explicit form."""
+OTHERS = (
+    (rb"%PDF", "a PDF document; export its picture as PNG"),
+    (rb"PK\x03\x04", "a ZIP archive; unpack it"),
+    (rb"\x1f\x8b", "compressed by gzip; unpack it"),
+    (rb"(?i)\s*<(!doctype )?html", "a web page, such as a server's error message; download the image again"),
+    (rb"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the image"),
+    (rb"(?s)....ftyp", "an AVIF, HEIC or film file; save it as PNG"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL file; save it as PNG"),
+    (rb"8BPS", "a Photoshop file; save it as PNG"),
+    (rb"NRRD|ObjectType|NDims", "an NRRD or MetaImage file; save it as PNG or DICOM"),
+    (rb"v/1\x01", "an OpenEXR file; save it as 16-bit PNG or TIFF"),
+)
+"""Files that take the place of an image, and what to do."""
 
 
 def check_inside(folder: Path, file: Path) -> None:
@@ -34,122 +47,93 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
     """Read an image file as grey.
 
     Args:
-        path: PNG, JPEG, TIFF or DICOM.
+        path: PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM.
         inverted: whether the label table calls the image MONOCHROME1 (air is bright), so that it must be inverted. A
             DICOM file is inverted by its own tag instead.
 
     Returns:
-        [H, W] uint8 or uint16 in the file's own depth (DICOM: float32 after its modality and VOI look-up).
+        [H, W], upright: uint8 or uint16 in the file's own depth, float32 of a TIFF with other samples and of DICOM
+        (after its modality and VOI look-up).
 
     Raises:
-        UnreadableImage: missing, empty, truncated, not an image, without contrast, or larger than `MAX_PIXELS`.
+        UnreadableImage: missing, empty, truncated, damaged, not an image, several pictures, without contrast, larger
+            than `MAX_PIXELS`, or of a kind that would not be shown right.
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror}") from None
     if not data:
         raise UnreadableImage("empty file")
-    if data[128:132] == b"DICM" or path.suffix.lower() in {".dcm", ".dicom"}:
-        return _decode_dicom(path)
-    width, height = header_size(path)
-    if width is None or height is None:
-        raise UnreadableImage("not a PNG, JPEG, TIFF or DICOM file")
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(f"{width} x {height} pixels; more than {MAX_PIXELS} are refused")
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-64:]:
-        # OpenCV fills the missing rows of a truncated PNG with zeros and reports success
-        raise UnreadableImage("truncated PNG (no end marker)")
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
-        raise UnreadableImage("truncated JPEG (no end marker)")
-    try:
-        with _quiet_libraries():
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise UnreadableImage("damaged image data")
-    if pixels.ndim == 3:
-        pixels = _grey(pixels)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise UnreadableImage(f"pixels of type {pixels.dtype}; 8 or 16 bit unsigned are read")
-    return _checked(np.iinfo(pixels.dtype).max - pixels if inverted else pixels)
+    if is_dicom(data[:132]):
+        from trcgl.images.dicom import decode_dicom
+
+        return _checked(decode_dicom(data))
+    pixels = _decoder(data)(data)
+    return _checked(inverted_grey(pixels) if inverted else pixels)
 
 
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep what libpng and libjpeg print about a damaged image off the terminal: it names no file, our record does.
+def is_dicom(start: bytes) -> bool:
+    """Whether a file's first 132 bytes are those of DICOM, with its preamble or without.
 
-    They write to the process's stderr, which all threads share. It is redirected in the main thread only, where stages
-    and their worker processes decode, so that no other thread's message is lost.
+    Without, the first element is one of the head (group 2) or of the identification (group 8), with a type of value, or
+    (in the implicit form) with a short length.
     """
-    try:
-        stderr = os.dup(2) if threading.current_thread() is threading.main_thread() else None
-    except OSError:  # a process without stderr
-        stderr = None
-    if stderr is None:
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+    if start[128:132] == b"DICM":
+        return True
+    if len(start) < 8 or start[:2] not in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"):
+        return False
+    little = start[0] != 0
+    length = int.from_bytes(start[4:8], "little" if little else "big")
+    element = int.from_bytes(start[2:4], "little" if little else "big")
+    return start[4:6] in DICOM_TYPES or (element <= 0x100 and length <= 64 and length % 2 == 0)
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    """Colour or alpha to grey; alpha is dropped, not blended: in radiographs saved as RGBA it is constant."""
-    if pixels.shape[2] == 2:
-        return pixels[:, :, 0]
-    return cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2GRAY)
+def _decoder(data: bytes) -> Callable[[bytes], np.ndarray]:
+    """By the first bytes."""
+    if data.startswith(SIGNATURE):
+        return decode_png
+    if data.startswith(b"\xff\xd8"):
+        from trcgl.images.jpeg import decode_jpeg
+
+        return decode_jpeg
+    if data.startswith(TIFF):
+        from trcgl.images.tiff import decode_tiff
+
+        return decode_tiff
+    if (formats := _pillow_format(data)) is not None:
+        from trcgl.images.by_pillow import pillow_pixels
+
+        return lambda content: pillow_pixels(content, (formats,))
+    if data.startswith(b"P7\n"):
+        return lambda content: grey(opencv_pixels(content))
+    for mark, what in OTHERS:
+        if re.match(mark, data):
+            raise UnreadableImage(what)
+    raise UnreadableImage("not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG")
 
 
-def _decode_dicom(path: Path) -> np.ndarray:
-    # Imported where needed: pydicom is a quarter of the start-up time of a stage and of each of its workers
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-
-    try:
-        dataset = pydicom.dcmread(path)
-        rows, columns = int(dataset.Rows), int(dataset.Columns)
-        if rows * columns > MAX_PIXELS:
-            raise UnreadableImage(f"{columns} x {rows} pixels; more than {MAX_PIXELS} are refused")
-        if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
-            raise UnreadableImage(f"{frames} frames; a radiograph has one")
-        syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax.is_compressed and not get_decoder(syntax).is_available:
-            raise UnreadableImage(
-                f"pixels compressed as {syntax.name.split(' (')[0]}, for which no decoder is installed; "
-                "`pip install python-gdcm` brings one"
-            )
-        stored = dataset.pixel_array
-        if stored.ndim == 3:
-            # Grey saved as colour: three equal channels
-            stored = stored[..., 0]
-        pixels = apply_modality_lut(stored, dataset)
-        with suppress(ValueError):  # A window of zero width or for colour: only a display hint
-            pixels = apply_voi_lut(pixels, dataset)
-        pixels = pixels.astype(np.float32)
-        inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
-    except UnreadableImage:
-        raise
-    except InvalidDicomError:
-        raise UnreadableImage("not a DICOM file") from None
-    except Exception as error:  # pydicom and its decoders raise many undocumented kinds on damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UnreadableImage(f"DICOM pixels cannot be decoded: {reason}") from None
-    return _checked(pixels.max() - pixels if inverted else pixels)
+def _pillow_format(data: bytes) -> str | None:
+    """The less common formats, by Pillow's names."""
+    if data.startswith(JPEG_2000):
+        return "JPEG2000"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
+        return "BMP"
+    if re.match(rb"P[1-6]\s", data):
+        return "PPM"
+    return None
 
 
 def _checked(pixels: np.ndarray) -> np.ndarray:
-    if pixels.shape[0] < 16 or pixels.shape[1] < 16:
-        raise UnreadableImage(f"{pixels.shape[1]} x {pixels.shape[0]} pixels; at least 16 x 16 are needed")
-    if not np.isfinite(pixels).all():
+    if min(pixels.shape) < SMALLEST:
+        raise UnreadableImage(
+            f"{pixels.shape[1]} x {pixels.shape[0]} pixels; at least {SMALLEST} x {SMALLEST} are needed"
+        )
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise UnreadableImage("pixel values that are not finite")
     if pixels.min() == pixels.max():
         raise UnreadableImage("a single grey level everywhere")
@@ -157,31 +141,30 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
 
 
 def header_size(path: str | Path) -> tuple[int | None, int | None]:
-    """Width and height from the first kilobytes of a PNG, JPEG, TIFF or DICOM file; (None, None) if unknown."""
+    """Width and height of the stored picture from a file's first kilobytes; (None, None) if unknown."""
     path = Path(path)
     with path.open("rb") as handle:
         start = handle.read(132)
-    if start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) >= 24:
+    if start.startswith(SIGNATURE) and len(start) >= 24:
         return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
-    if start[128:132] == b"DICM" or path.suffix.lower() in {".dcm", ".dicom"}:
-        import pydicom
+    if is_dicom(start):
+        from trcgl.images.dicom import dicom_size
 
         try:
-            tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
-            return int(tags.Columns), int(tags.Rows)
+            return dicom_size(str(path))
         except Exception:  # pydicom raises many undocumented kinds on damaged files
             return None, None
-    if start[:2] == b"\xff\xd8" or start[:4] in (b"II*\x00", b"MM\x00*"):
+    if start.startswith((b"\xff\xd8", *TIFF)) or _pillow_format(start) is not None:
         return _pillow_size(path)
     return None, None
 
 
 def _pillow_size(path: Path) -> tuple[int | None, int | None]:
     """Pillow reads headers lazily: no pixel is decoded."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
             return image.size
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+    except Exception:  # Pillow's plugins raise many undocumented kinds on damaged headers
         return None, None

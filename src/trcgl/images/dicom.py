@@ -1,0 +1,188 @@
+"""DICOM -> grey: pydicom reads the file and decodes its pixels; what each tag means for them is in the files beside.
+
+Imported where needed: pydicom is a quarter of the start-up time of a stage and of each of its workers.
+"""
+
+import io
+import math
+
+import cv2
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from trcgl.images.dicom_tags import lift_shared_tags, pixel_ratio, required
+from trcgl.images.dicom_values import palette_grey, shown_grey
+from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
+
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+RLE = "1.2.840.10008.1.2.5"
+STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
+"""Of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
+
+
+def decode_dicom(data: bytes) -> np.ndarray:
+    """Grey float32 [H, W] as it is to be shown: dark air, square pixels."""
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        _check_pixels(dataset)
+        pixels = _grey(dataset)
+        return _square(pixels, pixel_ratio(dataset))
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:  # pydicom and its decoders raise many undocumented kinds on damaged files
+        raise UnreadableImage(f"DICOM pixels cannot be decoded: {one_line(error)}") from None
+
+
+def dicom_size(data: bytes | str) -> tuple[int, int]:
+    """Width and height of a file, or of its first bytes."""
+    source = io.BytesIO(data) if isinstance(data, bytes) else data
+    tags = pydicom.dcmread(source, stop_before_pixels=True, force=True, specific_tags=["Rows", "Columns"])
+    return int(tags.Columns), int(tags.Rows)
+
+
+def _check_pixels(dataset: Dataset) -> None:
+    """Raise UnreadableImage unless there is one picture and the way to decode it is stated."""
+    if not any(name in dataset for name in PIXELS):
+        kind = UID(str(dataset.get("SOPClassUID") or "")).name.removesuffix(" Storage")
+        raise UnreadableImage(f"DICOM without pixels{f' ({kind})' if kind else ''}")
+    rows, columns = required(dataset, "Rows"), required(dataset, "Columns")
+    check_size(columns, rows)
+    check_frames(int(dataset.get("NumberOfFrames") or 1))
+    lift_shared_tags(dataset)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        _guess_syntax(dataset)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise UnreadableImage(f"DICOM in the transfer syntax {str(syntax)!r}, which is unknown; export it uncompressed")
+    if not syntax.is_compressed or syntax.is_deflated:
+        _check_native_frames(dataset)
+        return
+    decoder = get_decoder(syntax)
+    twelve = syntax == JPEG_8_BIT[1] and int(dataset.get("BitsStored") or 0) > 8
+    if not decoder.is_available or (twelve and "gdcm" not in decoder.available_plugins):
+        raise UnreadableImage(
+            f"pixels compressed as {syntax.name.split(' (')[0]}{' of 12 bits' if twelve else ''}, for which no decoder "
+            "is installed; `pip install python-gdcm` brings one"
+        )
+    # The first is the table of offsets
+    fragments = list(generate_fragments(dataset.PixelData))[1:]
+    check_frames(sum(_starts_frame(part, syntax) for part in fragments))
+    if syntax in JPEG_8_BIT and not twelve:
+        from trcgl.images.jpeg import checked_pixels
+
+        # pydicom's decoder shows what is left of damaged data
+        checked_pixels(b"".join(fragments))
+
+
+def _starts_frame(fragment: bytes, syntax: UID) -> bool:
+    """A frame may be cut into several fragments."""
+    if syntax == RLE:
+        # The head: the number of segments, and the place of the first, which is behind the head
+        return fragment[:1] != b"\0" and fragment[1:8] == b"\0\0\0\x40\0\0\0"
+    return fragment.startswith(STARTS)
+
+
+def _frame_bytes(dataset: Dataset) -> int:
+    """Of one uncompressed frame."""
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+        samples = 2
+    bits = required(dataset, "BitsAllocated")
+    return math.ceil(required(dataset, "Rows") * required(dataset, "Columns") * samples * bits / 8)
+
+
+def _pixel_bytes(dataset: Dataset) -> int:
+    return len(next(dataset[name].value for name in PIXELS if name in dataset) or b"")
+
+
+def _check_native_frames(dataset: Dataset) -> None:
+    """Frames that `NumberOfFrames` does not state; bytes after the frame that are no whole second one are harmless."""
+    held, frame = _pixel_bytes(dataset), max(1, _frame_bytes(dataset))
+    if held < frame:
+        raise UnreadableImage(f"DICOM pixels cut short: {held} bytes of {frame}")
+    check_frames(held // frame)
+
+
+def _guess_syntax(dataset: Dataset) -> None:
+    """A missing transfer syntax, only where one fits: pixels that are not compressed and fill the picture exactly.
+
+    How the tags themselves are written is evident, and the pixels are written likewise.
+    """
+    held, frame = _pixel_bytes(dataset), _frame_bytes(dataset)
+    implicit, little = dataset.original_encoding
+    syntax = {
+        (True, True): ImplicitVRLittleEndian, (False, True): ExplicitVRLittleEndian, (False, False): ExplicitVRBigEndian
+    }.get((bool(implicit), bool(little)))  # fmt: skip
+    if held not in (frame, frame + frame % 2) or syntax is None:
+        raise UnreadableImage(
+            f"DICOM without a transfer syntax, and {held} bytes of pixels where {frame} would be uncompressed; "
+            "export it again with its file meta information"
+        )
+    dataset.file_meta.TransferSyntaxUID = syntax
+
+
+def _grey(dataset: Dataset) -> np.ndarray:
+    """float32 [H, W]."""
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    if photometric not in (*GREY, *COLOUR, "PALETTE COLOR"):
+        raise UnreadableImage(
+            f"DICOM with the photometric interpretation {photometric!r}; MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB "
+            "and YBR_FULL are read"
+        )
+    if samples != (3 if photometric in COLOUR else 1):
+        raise UnreadableImage(f"DICOM of {samples} samples a pixel, which contradicts {photometric}")
+    stored = _stored(dataset)
+    if photometric == "PALETTE COLOR":
+        return palette_grey(stored, dataset)
+    if photometric in COLOUR:
+        if stored.dtype not in (np.uint8, np.uint16):
+            stored = stored.astype(np.float32)
+        # pydicom has made RGB of YBR
+        return cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return shown_grey(stored, dataset)
+
+
+def _stored(dataset: Dataset) -> np.ndarray:
+    """The stored values, without what lies in the bits beside them, as overlays did in former times."""
+    if "PixelData" not in dataset:
+        return dataset.pixel_array
+    allocated, bits = required(dataset, "BitsAllocated"), required(dataset, "BitsStored")
+    high = int(dataset.get("HighBit", bits - 1))
+    if not 1 <= bits <= allocated or not bits - 1 <= high < allocated:
+        raise UnreadableImage(f"DICOM with {bits} bits stored of {allocated}, the highest {high}: they do not fit")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    shift = high + 1 - bits
+    # Cells as they were before compression, so that the bits are where the tags say
+    whole_cells = not syntax.is_compressed or syntax.is_deflated or syntax == RLE
+    if shift and not whole_cells:
+        raise UnreadableImage(f"compressed DICOM whose highest bit is {high} of {bits}; export it uncompressed")
+    if shift:
+        # pydicom takes the lowest bits
+        dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
+    values = dataset.pixel_array
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    if allocated == 1 or values.dtype.kind not in "iu":
+        return values
+    size = 8 * values.dtype.itemsize
+    if bits >= size and not shift:
+        return values
+    # To the top, which drops the bits above, and down again, which keeps the sign
+    return np.right_shift(np.left_shift(values, size - bits - shift), size - bits)
+
+
+def _square(pixels: np.ndarray, ratio: float) -> np.ndarray:
+    """With square pixels; ratio: of a pixel's height to its width. The coarser side gets more pixels."""
+    if ratio == 1:
+        return pixels
+    height, width = pixels.shape
+    new = (width, round(height * ratio)) if ratio > 1 else (round(width / ratio), height)
+    check_size(*new)
+    return cv2.resize(pixels, new, interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,76 @@
+"""Tags of a DICOM file as numbers, also where they are written against the rules but can mean one thing only."""
+
+import re
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from trcgl.images.unreadable import UnreadableImage
+
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+"""Height and width of a pixel; the first that is there counts."""
+SQUARE = 0.01
+"""Rounded spacings differ by less."""
+LONGEST = 8
+"""No detector has pixels that are longer: such a spacing is a slip."""
+SHARED = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence")
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
+
+
+def required(dataset: Dataset, name: str) -> int:
+    """A whole number above 0."""
+    value = dataset.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise UnreadableImage(f"DICOM tag {name} is {'missing' if value is None else repr(value)}; the pixels need it")
+    return value
+
+
+def numbers(dataset: Dataset, name: str) -> list[float]:
+    """The values of a tag; none if it is missing or empty.
+
+    Raises:
+        UnreadableImage: a value is not a number. A decimal comma is read, unless it may separate thousands.
+    """
+    value = dataset.get(name)
+    values: list[Any] = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+    return [_number(one, name) for one in values if one is not None and str(one).strip()]
+
+
+def number(dataset: Dataset, name: str) -> float | None:
+    """The first value of a tag."""
+    values = numbers(dataset, name)
+    return values[0] if values else None
+
+
+def _number(value: Any, name: str) -> float:
+    text = str(value).strip().strip("\0")
+    if text.count(",") == 1 and "." not in text and not THOUSANDS.fullmatch(text):
+        text = text.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        raise UnreadableImage(f"DICOM tag {name} is {str(value)[:40]!r}; it must be a number such as 2047.5") from None
+
+
+def lift_shared_tags(dataset: Dataset) -> None:
+    """Enhanced objects keep rescale, window and spacing in functional groups; of one frame they are its own tags."""
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in (dataset.get(groups) or [])[:1]:
+            for item in (inner for name in SHARED for inner in (group.get(name) or [])[:1]):
+                for element in item:
+                    if element.tag not in dataset:
+                        dataset.add(element)
+
+
+def pixel_ratio(dataset: Dataset) -> float:
+    """A pixel's height over its width, 1 if they are equal or not stated."""
+    for name in SPACINGS:
+        values = numbers(dataset, name)
+        if not values:
+            continue
+        if len(values) != 2 or min(values) <= 0 or not 1 / LONGEST <= values[0] / values[1] <= LONGEST:
+            raise UnreadableImage(f"DICOM tag {name} is {dataset.get(name)!r}; it must be a pixel's height and width")
+        ratio = values[0] / values[1]
+        return 1 if abs(ratio - 1) < SQUARE else ratio
+    return 1

@@ -1,0 +1,171 @@
+"""From stored values to shown greys: padding, modality and VOI look-up, window, palette, and which end is dark."""
+
+import cv2
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from trcgl.images.dicom_tags import number, numbers
+from trcgl.images.unreadable import UnreadableImage
+
+COLOURS = ("Red", "Green", "Blue")
+SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+
+
+def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """float32 [H, W] of a grey picture's stored values [H, W]."""
+    photometric = str(dataset.PhotometricInterpretation)
+    shape = str(dataset.get("PresentationLUTShape") or SHAPES[photometric])
+    if shape != SHAPES[photometric]:
+        raise UnreadableImage(
+            f"DICOM tag PresentationLUTShape {shape!r} contradicts {photometric}: which end is dark is unknown"
+        )
+    if dataset.get("PresentationLUTSequence"):
+        raise UnreadableImage(
+            "DICOM with a Presentation LUT Sequence, which is not read; export it with its greys as shown"
+        )
+    padding = _padding(stored, dataset)
+    values = _windowed(_rescaled(stored, dataset), dataset).astype(np.float32)
+    if photometric == "MONOCHROME1":
+        values = values.max() - values
+    if padding is not None and padding.any():
+        if padding.all():
+            raise UnreadableImage("DICOM of nothing but padding values")
+        # Whatever value stands for "outside the picture", it is shown dark
+        values[padding] = values[~padding].min()
+    return values
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Where the stored values are padding; None if no value is reserved for it."""
+    first = number(dataset, "PixelPaddingValue")
+    if first is None:
+        return None
+    last = number(dataset, "PixelPaddingRangeLimit")
+    bounds = sorted(_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
+    return (stored >= bounds[0]) & (stored <= bounds[1])
+
+
+def _as_stored(value: float, kind: np.dtype) -> float:
+    """A value that was written as unsigned beside signed pixels, or the other way round, as the pixels have it."""
+    if kind.kind not in "iu":
+        return value
+    limits = np.iinfo(kind)
+    if not limits.min <= value <= limits.max:
+        value -= np.sign(value) * 2.0**16
+    return value
+
+
+def _rescaled(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Modality look-up: a table, or slope and intercept (1 and 0 where only the other is given)."""
+    if dataset.get("ModalityLUTSequence"):
+        return _looked_up(stored, dataset, "ModalityLUTSequence")
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    if slope is None and intercept is None:
+        return stored
+    return stored.astype(np.float64) * (1 if slope is None else slope) + (intercept or 0)
+
+
+def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """VOI look-up: a table goes before a window, and the first window before others."""
+    if dataset.get("VOILUTSequence"):
+        return _looked_up(values, dataset, "VOILUTSequence")
+    centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        raise UnreadableImage(f"DICOM tag VOILUTFunction is {function!r}; it must be LINEAR, LINEAR_EXACT or SIGMOID")
+    # A window of no width, which some devices write for "none", is a display hint that says nothing
+    if centre is None or width is None or width < (1 if function == "LINEAR" else 0) or width == 0:
+        return values
+    low, high = _output_range(dataset)
+    values = values.astype(np.float64)
+    # PS3.3 C.11.2.1.2 and C.11.2.1.3
+    if function == "SIGMOID":
+        with np.errstate(over="ignore"):
+            return (high - low) / (1 + np.exp(-4 * (values - centre) / width)) + low
+    if function == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    below, above = values <= centre - width / 2, values > centre + width / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shown = ((values - centre) / width + 0.5) * (high - low) + low
+    shown[below], shown[above] = low, high
+    return shown
+
+
+def _output_range(dataset: Dataset) -> tuple[float, float]:
+    """Of a window: that of the values it is applied to, the lower first whatever the slope's sign."""
+    if dataset.get("ModalityLUTSequence"):
+        return 0, 2 ** numbers(dataset.ModalityLUTSequence[0], "LUTDescriptor")[2] - 1
+    bits = int(dataset.get("BitsStored") or 16)
+    signed = int(dataset.get("PixelRepresentation") or 0)
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    ends = [end * (1 if slope is None else slope) + (intercept or 0) for end in (low, high)]
+    return min(ends), max(ends)
+
+
+def _looked_up(values: np.ndarray, dataset: Dataset, sequence: str) -> np.ndarray:
+    """Values through the first table of a sequence."""
+    item = dataset[sequence][0]
+    count, first = _descriptor(item, "LUTDescriptor", values)
+    if item.get("LUTData") is None:
+        raise UnreadableImage(f"DICOM tag {sequence} has no table")
+    entries = _entries(item.LUTData, count, sequence, dataset)
+    return _through(values, first, entries)
+
+
+def _through(values: np.ndarray, first: int, entries: np.ndarray) -> np.ndarray:
+    """Values below the first entry's get the first, those above the last one's the last."""
+    return entries[np.clip(np.floor(values).astype(np.int64) - first, 0, len(entries) - 1)]
+
+
+def _descriptor(item: Dataset, name: str, values: np.ndarray) -> tuple[int, int]:
+    """Number of entries, and the value that the first one is for."""
+    described = numbers(item, name)
+    if len(described) != 3:
+        raise UnreadableImage(f"DICOM tag {name} is {item.get(name)!r}; it must be three whole numbers")
+    # The tag is of 16 bits, signed or not as the pixels; 65,536 entries are written as 0
+    count, first = int(described[0]) % 2**16 or 2**16, int(described[1])
+    if first >= 2**15 and values.min() < 0:
+        first -= 2**16
+    return count, first
+
+
+def _entries(data: bytes | list[int], count: int, name: str, dataset: Dataset) -> np.ndarray:
+    """A table of 8 to 16 bits an entry, each in a byte or a word, whatever its descriptor says."""
+    little = bool(dataset.file_meta.TransferSyntaxUID.is_little_endian)
+    if not isinstance(data, bytes):
+        words = np.asarray(data, np.int64).ravel() & 0xFFFF
+        data, little = words.astype("<u2").tobytes(), True
+    if len(data) >= 2 * count:
+        return np.frombuffer(data, "<u2" if little else ">u2", count)
+    if len(data) in (count, count + 1):
+        # Two entries in a word, the first in its lower byte
+        if not little:
+            data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+        return np.frombuffer(data, np.uint8, count)
+    raise UnreadableImage(f"DICOM table {name} of {count} entries has {len(data)} bytes")
+
+
+def palette_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Luma of the colours that the stored numbers stand for, float32 [H, W]."""
+    tables = [f"{colour}PaletteColorLookupTable" for colour in COLOURS]
+    if any(f"{table}Descriptor" not in dataset for table in tables):
+        raise UnreadableImage("DICOM in PALETTE COLOR without its palette")
+    described = {_descriptor(dataset, f"{table}Descriptor", stored) for table in tables}
+    if len(described) != 1:
+        raise UnreadableImage("DICOM palettes of red, green and blue that differ in length")
+    count, first = described.pop()
+    if f"{tables[0]}Data" in dataset:
+        parts = [_entries(dataset[f"{table}Data"].value, count, table, dataset) for table in tables]
+        colours = np.stack(parts, axis=-1)
+    else:
+        # In segments, which pydicom draws
+        bits = int(numbers(dataset, f"{tables[0]}Descriptor")[2])
+        if bits not in (8, 16):
+            raise UnreadableImage(f"DICOM palette in segments of {bits} bits; 8 and 16 are read")
+        colours = apply_color_lut(np.arange(first, first + count), dataset)[..., :3]
+    if colours.dtype != np.uint8:
+        colours = colours.astype(np.uint16)
+    luma = cv2.cvtColor(np.ascontiguousarray(colours[:, None]), cv2.COLOR_RGB2GRAY).ravel()
+    return _through(stored, first, luma).astype(np.float32)

@@ -1,0 +1,111 @@
+"""TIFF: its tags are read here and say which decoder shows it right; what none of them does is refused."""
+
+import math
+import zlib
+
+import numpy as np
+
+from trcgl.images.by_opencv import opencv_pixels
+from trcgl.images.by_pillow import pillow_pixels
+from trcgl.images.grey import grey, inverted
+from trcgl.images.jpeg import checked_pixels
+from trcgl.images.tiff_tags import Page, read_pages
+from trcgl.images.unreadable import UnreadableImage, check_frames, check_size
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+PHOTOMETRIC = {4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 32803: "a camera's raw data", 34892: "raw data"}
+NONE, JPEG, PACKBITS = 1, 7, 32773
+DEFLATE = frozenset({8, 32946})
+COMPRESSIONS = frozenset({NONE, 2, 3, 4, 5, JPEG, PACKBITS}) | DEFLATE
+"""And CCITT (2 to 4), LZW (5)."""
+GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (8, 16, 32), 3: (32, 64)}
+"""By sample format: unsigned, signed, floating-point."""
+FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
+
+
+def decode_tiff(data: bytes) -> np.ndarray:
+    """Grey and upright [H, W]: uint8, uint16, or float32 for signed, floating-point and longer samples."""
+    pages = read_pages(data)
+    # Thumbnails and masks of the picture are no other pictures
+    whole = [page for page in pages if not page.of_another] or pages
+    check_frames(len(whole), "pages")
+    page = whole[0]
+    if page is not pages[0]:
+        raise UnreadableImage("its first page is a thumbnail; save the picture alone")
+    check_size(page.width, page.height)
+    _check_kind(page)
+    _check_data(data, page)
+    if page.bits <= 8 and page.sample_format == 1 and page.photometric != YCBCR:
+        return pillow_pixels(data, ("TIFF",))
+    pixels = grey(opencv_pixels(data))
+    if pixels.dtype not in (np.uint8, np.uint16):
+        pixels = pixels.astype(np.float32)
+    # OpenCV turns 8 bits round itself, and no others
+    return inverted(pixels) if page.photometric == WHITE_IS_ZERO else pixels
+
+
+def _check_kind(page: Page) -> None:
+    """Raise UnreadableImage unless the decoders are known to show such a picture right."""
+    if page.compression not in COMPRESSIONS:
+        raise UnreadableImage(
+            f"TIFF with compression {page.compression}; none, LZW, deflate, PackBits and JPEG are read"
+        )
+    if page.photometric is None:
+        raise UnreadableImage("TIFF without a photometric interpretation: black or white may be zero")
+    bits, samples, form = page.bits, page.samples, page.sample_format
+    kind = f"TIFF of {bits}-bit {FORMATS.get(form, f'(sample format {form})')} samples"
+    if page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
+        alpha = samples == 2 and bits == 8 and form == 1 and page.planar == 1 and page.photometric == BLACK_IS_ZERO
+        if samples != 1 and not alpha:
+            raise UnreadableImage(f"{kind}, {samples} of a grey pixel; one is read")
+        if bits not in GREY_BITS.get(form, ()):
+            raise UnreadableImage(f"{kind}; save it with 8 or 16 bits")
+        return
+    if page.photometric not in (RGB, PALETTE, CMYK, YCBCR):
+        name = PHOTOMETRIC.get(page.photometric, f"photometric interpretation {page.photometric}")
+        raise UnreadableImage(f"TIFF of {name}; save it as grey or RGB")
+    if page.photometric == PALETTE:
+        right = samples == 1 and bits in (1, 2, 4, 8)
+    elif page.photometric == RGB:
+        right = samples in (3, 4) and (bits == 8 or (bits == 16 and page.planar == 1))
+    else:
+        right = samples == (4 if page.photometric == CMYK else 3) and bits == 8
+    if not right or form != 1:
+        raise UnreadableImage(f"{kind}, {samples} of a colour pixel; save it as grey or as RGB of 8 or 16 bits")
+
+
+def _check_data(data: bytes, page: Page) -> None:
+    """Raise UnreadableImage for data that are missing or damaged, which some of the decoders show as black."""
+    parts = page.parts
+    across = math.ceil(page.width / page.part_width) * math.ceil(page.height / page.part_height)
+    if len(parts) < across * (page.samples if page.planar == 2 else 1):
+        raise UnreadableImage("truncated TIFF (strips are missing)")
+    if any(start < 8 or length <= 0 or start + length > len(data) for start, length in parts):
+        raise UnreadableImage("truncated TIFF (strips lie outside the file)")
+    row = math.ceil(page.part_width * page.bits * (1 if page.planar == 2 else page.samples) / 8)
+    if page.compression == NONE and page.photometric != YCBCR:
+        full = math.ceil(page.width * page.bits * (1 if page.planar == 2 else page.samples) / 8) * page.height
+        if sum(length for _, length in parts) < full * (page.samples if page.planar == 2 else 1):
+            raise UnreadableImage("truncated TIFF (strips are too short)")
+    elif page.compression in DEFLATE:
+        for number, (start, length) in enumerate(parts):
+            rows = page.part_height
+            if not page.tiled:
+                rows = min(rows, page.height - number % across * page.part_height)
+            _check_deflate(data[start : start + length], row * rows, row * page.part_height)
+    elif page.compression == JPEG:
+        for start, length in parts:
+            part = data[start : start + length]
+            checked_pixels(page.jpeg_tables[:-2] + part[2:] if page.jpeg_tables else part)
+
+
+def _check_deflate(part: bytes, least: int, most: int) -> None:
+    """Raise UnreadableImage unless a strip or tile has all its bytes and the checksum behind them is right."""
+    inflater = zlib.decompressobj()
+    try:
+        # A little more room than the largest part takes: the end is only seen after the last byte
+        size = len(inflater.decompress(part, most + 64))
+    except zlib.error as error:
+        raise UnreadableImage(f"damaged TIFF ({error})") from None
+    if size < least or not inflater.eof:
+        raise UnreadableImage("damaged TIFF (a strip is incomplete)")

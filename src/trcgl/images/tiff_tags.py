@@ -1,0 +1,149 @@
+"""The tags of a TIFF's pages, as far as they change how it is to be read. BigTIFF too."""
+
+import struct
+from dataclasses import dataclass
+
+from trcgl.images.unreadable import UnreadableImage
+
+NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
+"""Codes of `struct` by type: BYTE, SHORT, LONG, UNDEFINED, LONG8."""
+MOST_PAGES, MOST_VALUES = 1000, 10_000_000
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes:
+        of_another: a thumbnail or mask of another page.
+        samples: of a pixel; `bits` of each.
+        photometric: None if the tag is missing.
+        planar: 1 samples beside each other, 2 in planes.
+        part_width, part_height: of a tile, or of a strip over the whole width.
+        parts: offset and length of every strip or tile.
+        jpeg_tables: that JPEG parts share; empty if there are none.
+    """
+
+    of_another: bool
+    width: int
+    height: int
+    bits: int
+    samples: int
+    sample_format: int
+    compression: int
+    photometric: int | None
+    planar: int
+    tiled: bool
+    part_width: int
+    part_height: int
+    parts: list[tuple[int, int]]
+    jpeg_tables: bytes
+
+
+def read_pages(data: bytes) -> list[Page]:
+    """All pages; at least one.
+
+    Raises:
+        UnreadableImage: a tag or page lies outside the file.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    reader = _Reader(data, order, big)
+    place = reader.number("Q" if big else "I", 8 if big else 4)
+    pages: list[Page] = []
+    seen: set[int] = set()
+    while place:
+        if place in seen or len(seen) > MOST_PAGES:
+            raise UnreadableImage("damaged TIFF (its pages lead in a circle)")
+        seen.add(place)
+        tags, place = reader.directory(place)
+        pages.append(_page(tags))
+    if not pages:
+        raise UnreadableImage("TIFF without a page")
+    return pages
+
+
+class _Reader:
+    """Numbers in a file's byte order."""
+
+    def __init__(self, data: bytes, order: str, big: bool):
+        self.data, self.order, self.big = data, order, big
+
+    def number(self, code: str, place: int) -> int:
+        return self.numbers(code, 1, place)[0]
+
+    def numbers(self, code: str, count: int, place: int) -> tuple[int, ...]:
+        if count > MOST_VALUES:
+            raise UnreadableImage("damaged TIFF (a tag has too many values)")
+        try:
+            return struct.unpack_from(f"{self.order}{count}{code}", self.data, place)
+        except (struct.error, OverflowError):
+            raise UnreadableImage("truncated TIFF (tags lie outside the file)") from None
+
+    def directory(self, place: int) -> tuple[dict[int, tuple[int, ...]], int]:
+        """Tags with whole numbers, and the place of the next directory."""
+        head, entry, inline, length = (8, 20, 8, "Q") if self.big else (2, 12, 4, "I")
+        count = self.number("Q" if self.big else "H", place)
+        if count > len(self.data) // entry:
+            raise UnreadableImage("damaged TIFF (too many tags)")
+        tags: dict[int, tuple[int, ...]] = {}
+        for k in range(count):
+            at = place + head + entry * k
+            tag, kind = self.numbers("H", 2, at)
+            values = self.number(length, at + 4)
+            if kind not in NUMBERS:
+                continue
+            value = at + 4 + struct.calcsize(f"<{length}")
+            if struct.calcsize(f"<{NUMBERS[kind]}") * values > inline:
+                value = self.number(length, value)
+            # Long private tags, such as a whole ICC profile, say nothing about pixels
+            if tag in KNOWN:
+                tags[tag] = self.numbers(NUMBERS[kind], values, value)
+        return tags, self.number(length, place + head + entry * count)
+
+
+SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
+OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR = 273, 277, 278, 279, 284
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES = 322, 323, 324, 325, 339, 347
+KNOWN = frozenset({
+    SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR,
+    TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES,
+})  # fmt: skip
+REDUCED_OR_MASK = 1 | 4
+
+
+def _page(tags: dict[int, tuple[int, ...]]) -> Page:
+    def one(tag: int, default: int = 0) -> int:
+        return tags[tag][0] if tags.get(tag) else default
+
+    width, height, samples = one(WIDTH), one(HEIGHT), one(SAMPLES, 1)
+    if not width or not height or not samples:
+        raise UnreadableImage("damaged TIFF (no size)")
+    bits, formats = set(tags.get(BITS, (1,))[:samples]), set(tags.get(SAMPLE_FORMAT, (1,))[:samples])
+    if len(bits) != 1 or len(formats) != 1:
+        raise UnreadableImage("TIFF whose samples are of several kinds")
+    tiled = TILE_OFFSETS in tags
+    offsets, lengths = (
+        tags.get(TILE_OFFSETS if tiled else OFFSETS, ()),
+        tags.get(TILE_LENGTHS if tiled else LENGTHS, ()),
+    )
+    if len(offsets) != len(lengths):
+        raise UnreadableImage("damaged TIFF (strips without a place or length)")
+    form = formats.pop()
+    return Page(
+        of_another=bool(one(SUBFILE) & REDUCED_OR_MASK) or one(OLD_SUBFILE) == 2,
+        width=width,
+        height=height,
+        bits=bits.pop(),
+        samples=samples,
+        # 4: undefined, which readers take for unsigned
+        sample_format=1 if form == 4 else form,
+        compression=one(COMPRESSION, 1),
+        photometric=tags[PHOTOMETRIC][0] if tags.get(PHOTOMETRIC) else None,
+        planar=one(PLANAR, 1),
+        tiled=tiled,
+        part_width=(one(TILE_WIDTH) if tiled else 0) or width,
+        part_height=one(TILE_HEIGHT) or height if tiled else min(one(ROWS) or height, height),
+        parts=list(zip(offsets, lengths, strict=True)),
+        jpeg_tables=bytes(tags.get(JPEG_TABLES, ())),
+    )
