@@ -3,6 +3,7 @@
 The content tells the format, not the name. Each format has a file of its own.
 """
 
+import mmap
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -154,9 +155,23 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
             return dicom_size(str(path))
         except Exception:  # pydicom raises many undocumented kinds on damaged files
             return None, None
-    if start.startswith((b"\xff\xd8", *TIFF)) or _pillow_format(start) is not None:
+    if start.startswith(TIFF):
+        return _tiff_size(path)
+    if start.startswith(b"\xff\xd8") or _pillow_format(start) is not None:
         return _pillow_size(path)
     return None, None
+
+
+def _tiff_size(path: Path) -> tuple[int | None, int | None]:
+    """By our own reader of tags: Pillow does not know all kinds that are read."""
+    from trcgl.images.tiff_tags import read_pages
+
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            page = read_pages(data)[0]
+        except UnreadableImage:
+            return None, None
+        return page.width, page.height
 
 
 def _pillow_size(path: Path) -> tuple[int | None, int | None]:

@@ -13,6 +13,11 @@ METADATA = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
 """Where the orientation may be."""
 ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 GREY, RGB = b"\0", b"\2"
+ONE_PIXEL = (
+    SIGNATURE + b"\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\0\0\0\0:~\x9bU",
+    b"\0\0\0\nIDATx\x9cc`\0\0\0\2\0\1H\xaf\xa4q\0\0\0\0IEND\xaeB`\x82",
+)
+"""A black one: before and after its metadata."""
 
 
 @dataclass
@@ -87,11 +92,10 @@ def _check_transparent(pixels: np.ndarray, shown: np.ndarray, colour: bytes, dep
 
 
 def _orientation(data: bytes, chunks: _Chunks) -> int:
-    """From EXIF or XMP wherever they are, found by Pillow in a file that has the metadata before empty pixels."""
+    """From EXIF or XMP wherever they are, found by Pillow in a file of one pixel that has the metadata."""
     from trcgl.images.by_pillow import orientation
 
     texts = b"".join(data[start:end] for kind, start, end in chunks.spans if kind in METADATA)
     if b"rientation" not in texts and b"eXIf" not in texts and b"Raw profile type" not in texts:
         return 1
-    header = next(data[start:end] for kind, start, end in chunks.spans if kind == b"IHDR")
-    return orientation(SIGNATURE + header + texts + b"\0\0\0\0IDAT\x35\xaf\x06\x1e", ("PNG",))
+    return orientation(ONE_PIXEL[0] + texts + ONE_PIXEL[1], ("PNG",))

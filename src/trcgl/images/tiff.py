@@ -18,7 +18,7 @@ NONE, JPEG, PACKBITS = 1, 7, 32773
 DEFLATE = frozenset({8, 32946})
 COMPRESSIONS = frozenset({NONE, 2, 3, 4, 5, JPEG, PACKBITS}) | DEFLATE
 """And CCITT (2 to 4), LZW (5)."""
-GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (8, 16, 32), 3: (32, 64)}
+GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (16, 32), 3: (32, 64)}
 """By sample format: unsigned, signed, floating-point."""
 FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 

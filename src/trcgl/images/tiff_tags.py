@@ -1,5 +1,6 @@
 """The tags of a TIFF's pages, as far as they change how it is to be read. BigTIFF too."""
 
+import mmap
 import struct
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class Page:
     jpeg_tables: bytes
 
 
-def read_pages(data: bytes) -> list[Page]:
+def read_pages(data: bytes | mmap.mmap) -> list[Page]:
     """All pages; at least one.
 
     Raises:
@@ -66,7 +67,7 @@ def read_pages(data: bytes) -> list[Page]:
 class _Reader:
     """Numbers in a file's byte order."""
 
-    def __init__(self, data: bytes, order: str, big: bool):
+    def __init__(self, data: bytes | mmap.mmap, order: str, big: bool):
         self.data, self.order, self.big = data, order, big
 
     def number(self, code: str, place: int) -> int:
