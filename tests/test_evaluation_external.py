@@ -123,7 +123,7 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
     reasons = pd.read_csv(out / "rejected.csv").set_index("image")["reason"].to_dict()
     assert reasons == {
         "im0003.png": "unreadable: empty file",
-        "im0004.png": "unreadable: not a PNG, JPEG, TIFF or DICOM file",
+        "im0004.png": "unreadable: not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG",
         "im0005.png": "image file missing",
         "im0008.png": "projection not selected",
     }

@@ -40,11 +40,6 @@ def _png(pixels: np.ndarray) -> Callable[[Path], bytes]:
     return content
 
 
-def _tiff(path: Path) -> bytes:
-    Image.fromarray(np.random.default_rng(0).random((40, 40)).astype(np.float32)).save(path, "TIFF")
-    return path.read_bytes()
-
-
 def _cut_jpeg(path: Path) -> bytes:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90)).astype(np.uint8)).save(path, "JPEG")
     return path.read_bytes()[:900]
@@ -92,7 +87,7 @@ IMAGES = (
         "no readable image inside",
         CACHE,
         each_image(b"no picture"),
-        "images: none of 12 images could be read; the first: images/00000000_000.png: not a PNG, JPEG, TIFF or DICOM file",
+        "images: none of 12 images could be read; the first: images/00000000_000.png: not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG",
     ),
     Case("Label rows", "two files with the same name", PARSE, twice_in_two_folders, "image file is ambiguous", True),
     Case(
@@ -112,7 +107,14 @@ IMAGES = (
         True,
     ),
     Case("Images", "empty file", CACHE, image(lambda path: b""), "empty file", True),
-    Case("Images", "text", CACHE, image(lambda path: b"no picture"), "not a PNG, JPEG, TIFF or DICOM file", True),
+    Case(
+        "Images",
+        "text",
+        CACHE,
+        image(lambda path: b"no picture"),
+        "not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG",
+        True,
+    ),
     Case("Images", "PNG cut short", CACHE, cut("images/00000005_000.png"), "truncated PNG (no end marker)", True),
     Case("Images", "damaged PNG", CACHE, image(damaged_png), "damaged image data", True),
     Case("Images", "JPEG cut short", CACHE, image(_cut_jpeg, "five.jpg"), "truncated JPEG (no end marker)", True),
@@ -150,26 +152,10 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "floating-point TIFF",
-        CACHE,
-        image(_tiff, "five.tif"),
-        "pixels of type float32; 8 or 16 bit unsigned are read",
-        True,
-    ),
-    Case(
-        "Images",
-        "a PNG named .dcm",
-        CACHE,
-        image(_png(np.eye(40, dtype=np.uint8)), "five.dcm"),
-        "not a DICOM file",
-        True,
-    ),
-    Case(
-        "Images",
         "DICOM without pixels",
         CACHE,
         image(_dicom(PixelData=None), "five.dcm"),
-        "DICOM pixels cannot be decoded: ...",
+        "DICOM without pixels",
         True,
     ),
     Case(
@@ -177,7 +163,7 @@ IMAGES = (
         "DICOM with too few pixels",
         CACHE,
         image(_dicom(PixelData=b"\0" * 64), "five.dcm"),
-        "DICOM pixels cannot be decoded: ...",
+        "DICOM pixels cut short: 64 bytes of 3840",
         True,
     ),
     Case(
@@ -193,7 +179,7 @@ IMAGES = (
         "DICOM in an unknown transfer syntax",
         CACHE,
         image(_dicom(TransferSyntaxUID="1.2.3.4"), "five.dcm"),
-        "DICOM pixels cannot be decoded: ...",
+        "DICOM in the transfer syntax '1.2.3.4', which is unknown; export it uncompressed",
         True,
     ),
     Case(

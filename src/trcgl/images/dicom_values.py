@@ -21,9 +21,7 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
             f"DICOM tag PresentationLUTShape {shape!r} contradicts {photometric}: which end is dark is unknown"
         )
     if dataset.get("PresentationLUTSequence"):
-        raise UnreadableImage(
-            "DICOM with a Presentation LUT Sequence, which is not read; export it with its greys as shown"
-        )
+        raise UnreadableImage("DICOM with a PresentationLUTSequence, which is not read; export it as shown")
     padding = _padding(stored, dataset)
     values = _windowed(_rescaled(stored, dataset), dataset).astype(np.float32)
     if photometric == "MONOCHROME1":

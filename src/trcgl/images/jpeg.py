@@ -76,6 +76,8 @@ def checked_pixels(data: bytes, header: _Header | None = None) -> np.ndarray:
         reason = one_line(error).removeprefix("Corrupt JPEG data: ")
         if reason.startswith("Premature end"):
             raise UnreadableImage("truncated JPEG (no end marker)") from None
+        if "subsampling" in reason and header.scans:
+            raise UnreadableImage("JPEG whose colours are sampled in an unusual way; save it as PNG") from None
         raise UnreadableImage(f"damaged JPEG data ({reason})") from None
 
 

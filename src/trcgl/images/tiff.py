@@ -47,9 +47,7 @@ def decode_tiff(data: bytes) -> np.ndarray:
 def _check_kind(page: Page) -> None:
     """Raise UnreadableImage unless the decoders are known to show such a picture right."""
     if page.compression not in COMPRESSIONS:
-        raise UnreadableImage(
-            f"TIFF with compression {page.compression}; none, LZW, deflate, PackBits and JPEG are read"
-        )
+        raise UnreadableImage(f"TIFF with compression {page.compression}; save it with LZW, deflate or none")
     if page.photometric is None:
         raise UnreadableImage("TIFF without a photometric interpretation: black or white may be zero")
     bits, samples, form = page.bits, page.samples, page.sample_format

@@ -1,0 +1,222 @@
+"""Image files whose pixels would not be shown right: each tag or field that is not honoured, and damaged data."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
+
+from tests.input_cases.case import CACHE, Case
+from tests.input_cases.images import image
+from tests.pixel_cells.cell import colours, film, saved
+from tests.pixel_cells.dicom_files import dicom, table
+from tests.pixel_cells.png_files import GREY, RGB, SIGNATURE, chunk, png
+from tests.pixel_cells.tiff_files import SHORT, Tiff, tiff
+
+GREY_8, GREY_16, COLOUR = film(255), film(4095), colours(255)
+Kind = tuple[str, Callable[[], bytes], str]
+
+
+def _dicom(**tags: Any) -> Callable[[], bytes]:
+    return lambda: dicom(GREY_16, **({"BitsStored": 12} | tags))
+
+
+def _tiff(pixels: np.ndarray, **how: Any) -> Callable[[], bytes]:
+    return lambda: tiff(pixels, Tiff(**how))
+
+
+def _lut(**changes: Any) -> Dataset:
+    item = table(np.arange(256), 16)
+    for name, value in changes.items():
+        setattr(item, name, value)
+    return item
+
+
+def _palette(**changes: Any) -> Callable[[], bytes]:
+    tags: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for name in ("Red", "Green", "Blue"):
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 8]
+        tags[f"{name}PaletteColorLookupTableData"] = bytes(range(256))
+    return lambda: dicom(GREY_8, **(tags | changes))
+
+
+def _without_middle(content: bytes, end: bytes = b"") -> bytes:
+    return content[: len(content) // 2] + end
+
+
+def _holed(content: bytes) -> bytes:
+    return content[: len(content) // 2] + content[len(content) // 2 + 150 :]
+
+
+def _changed(content: bytes, place: int, value: bytes) -> bytes:
+    return content[:place] + value + content[place + len(value) :]
+
+
+def _jpeg(**options: Any) -> bytes:
+    return saved(COLOUR, "JPEG", quality=95, **options)
+
+
+def _first_scans(content: bytes) -> bytes:
+    """A progressive JPEG that ends, in good order, before its last scan."""
+    return content[: content.rindex(b"\xff\xda")] + b"\xff\xd9"
+
+
+def _odd_sampling() -> bytes:
+    """Red in full, green in half, blue in full."""
+    content = _jpeg(keep_rgb=True)
+    return _changed(content, content.index(b"\xff\xc0") + 14, b"\x21")
+
+
+def _twelve_bits() -> bytes:
+    content = _jpeg()
+    return _changed(content, content.index(b"\xff\xc0") + 4, b"\x0c")
+
+
+def _compressed(frames: list[bytes], **tags: Any) -> Callable[[], bytes]:
+    def content() -> bytes:
+        return dicom(GREY_8, JPEGBaseline8Bit, PixelData=encapsulate(frames), **tags)
+
+    return content
+
+
+def _no_syntax() -> bytes:
+    """Compressed pixels, and no head that says how."""
+    content = dicom(GREY_8, JPEGBaseline8Bit)
+    return content[144 + int.from_bytes(content[140:144], "little") :]
+
+
+def _thumbnail_first() -> bytes:
+    return tiff(GREY_8[::2, ::2], Tiff(tags={254: (SHORT, [1])}), (GREY_8, Tiff()))
+
+
+def _animated(kind: str) -> Callable[[], bytes]:
+    return lambda: saved(GREY_8, kind, save_all=True, append_images=[Image.fromarray(GREY_8[::-1])])
+
+
+def _see_through() -> bytes:
+    alpha = np.where(np.arange(GREY_8.size).reshape(GREY_8.shape) % 3, 255, 90)
+    return saved(np.dstack([COLOUR, alpha.astype(np.uint8)]), "PNG")
+
+
+def _png_without_chunk() -> bytes:
+    """Of four chunks of data the third is missing; each of those left is whole."""
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in GREY_8))
+    parts = [packed[k : k + len(packed) // 4 + 1] for k in range(0, len(packed), len(packed) // 4 + 1)]
+    header = struct.pack(">IIBBBBB", GREY_8.shape[1], GREY_8.shape[0], 8, GREY, 0, 0, 0)
+    chunks = [chunk(b"IDAT", part) for k, part in enumerate(parts) if k != 2]
+    return SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND")
+
+
+def _tiff_with_jpeg() -> bytes:
+    """Of which the middle is missing."""
+    content = saved(COLOUR, "TIFF", compression="jpeg")
+    with Image.open(io.BytesIO(content)) as picture:
+        place, length = picture.tag_v2[273][0], picture.tag_v2[279][0]
+    middle = place + length // 2
+    return _changed(content, middle, b"\xff\xd9" + b"\0" * (length // 2 - 2))
+
+
+def _damaged_strip(compression: int) -> Callable[[], bytes]:
+    def content() -> bytes:
+        whole = tiff(GREY_8, Tiff(compression=compression))
+        return _changed(whole, 400, b"\xff" * 40)
+
+    return content
+
+
+UNKNOWN_TABLE = "it must be three whole numbers"
+DICOM_FILES: tuple[Kind, ...] = (
+    ("DICOM in a retired colour space", _dicom(PhotometricInterpretation="HSV"), "DICOM with the photometric interpretation 'HSV'; MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB and YBR_FULL are read"),
+    ("DICOM without a photometric interpretation", _dicom(PhotometricInterpretation=None), "DICOM with the photometric interpretation ''; ..."),
+    ("DICOM in RGB of one sample", _dicom(PhotometricInterpretation="RGB"), "DICOM of 1 samples a pixel, which contradicts RGB"),
+    ("DICOM in grey of three samples", lambda: dicom(COLOUR, PhotometricInterpretation="MONOCHROME2"), "DICOM of 3 samples a pixel, which contradicts MONOCHROME2"),
+    ("DICOM palette missing", _dicom(PhotometricInterpretation="PALETTE COLOR"), "DICOM in PALETTE COLOR without its palette"),
+    ("DICOM palettes of several lengths", _palette(RedPaletteColorLookupTableDescriptor=[128, 0, 8]), "DICOM palettes of red, green and blue that differ in length"),
+    ("DICOM palette cut short", _palette(BluePaletteColorLookupTableData=b"\1" * 100), "DICOM table BluePaletteColorLookupTable of 256 entries has 100 bytes"),
+    ("DICOM presentation that contradicts", _dicom(PresentationLUTShape="INVERSE"), "DICOM tag PresentationLUTShape 'INVERSE' contradicts MONOCHROME2: which end is dark is unknown"),
+    ("DICOM presentation that contradicts, MONOCHROME1", _dicom(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY"), "DICOM tag PresentationLUTShape 'IDENTITY' contradicts MONOCHROME1: which end is dark is unknown"),
+    ("DICOM presentation table", _dicom(PresentationLUTSequence=[_lut()]), "DICOM with a PresentationLUTSequence, which is not read; export it as shown"),
+    ("DICOM window function unknown", _dicom(VOILUTFunction="CUBIC", WindowCenter="5", WindowWidth="6"), "DICOM tag VOILUTFunction is 'CUBIC'; it must be LINEAR, LINEAR_EXACT or SIGMOID"),
+    ("DICOM window that is text", lambda: dicom(GREY_16, WindowCenter="2047", WindowWidth="4095").replace(b"2047", b"wide"), "DICOM tag WindowCenter is 'wide'; it must be a number such as 2047.5"),
+    ("DICOM window with a comma that may be a thousand's", lambda: dicom(GREY_16, WindowCenter="2.047", WindowWidth="4095").replace(b"2.047", b"2,047"), "DICOM tag WindowCenter is '2,047'; it must be a number such as 2047.5"),
+    ("DICOM slope that is text", lambda: dicom(GREY_16, RescaleSlope="1.25", RescaleIntercept="0").replace(b"1.25", b"half"), "DICOM tag RescaleSlope is 'half'; it must be a number such as 2047.5"),
+    ("DICOM modality table cut short", _dicom(ModalityLUTSequence=[_lut(LUTData=b"\1" * 100)]), "DICOM table ModalityLUTSequence of 256 entries has 100 bytes"),
+    ("DICOM VOI table without data", _dicom(VOILUTSequence=[_lut(LUTData=None)]), "DICOM tag VOILUTSequence has no table"),
+    ("DICOM VOI table with half a description", _dicom(VOILUTSequence=[_lut(LUTDescriptor=[256, 0])]), f"DICOM tag LUTDescriptor is [256, 0]; {UNKNOWN_TABLE}"),
+    ("DICOM pixels of no height", _dicom(PixelSpacing=["0", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
+    ("DICOM pixels of fifty times their width", _dicom(PixelSpacing=["5", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
+    ("DICOM bits that do not fit", _dicom(BitsStored=12, HighBit=5), "DICOM with 12 bits stored of 16, the highest 5: they do not fit"),
+    ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG2000Lossless, BitsStored=12, HighBit=15), "compressed DICOM whose highest bit is 15 of 12; export it uncompressed"),
+    ("DICOM with frames that it does not state", lambda: dicom(GREY_16, PixelData=GREY_16.tobytes() * 3), "3 frames; a radiograph has one"),
+    ("DICOM, compressed, with frames that it does not state", _compressed([saved(GREY_8, "JPEG"), saved(GREY_8, "JPEG")]), "2 frames; a radiograph has one"),
+    ("DICOM without head, compressed", _no_syntax, "DICOM without a transfer syntax, and ... bytes of pixels where 2080 would be uncompressed; export it again with its file meta information"),
+    ("DICOM whose JPEG lacks its middle", _compressed([_without_middle(saved(GREY_8, "JPEG", quality=100), b"\xff\xd9")]), "damaged JPEG data (premature end of data segment)"),
+    ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG2000Lossless, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
+    ("DICOM of nothing but padding", _dicom(PixelPaddingValue=0, PixelPaddingRangeLimit=4095), "DICOM of nothing but padding values"),
+    ("DICOM without a number of rows", _dicom(Rows=None), "DICOM tag Rows is missing; the pixels need it"),
+)  # fmt: skip
+FILES: tuple[Kind, ...] = (
+    ("PNG without one of its chunks", _png_without_chunk, "damaged image data"),
+    ("PNG that is animated", _animated("PNG"), "2 frames; a radiograph has one"),
+    ("PNG that is transparent in places", _see_through, "transparent in places; save it without transparency"),
+    ("PNG, grey, with a transparent grey", lambda: png(GREY_8, GREY, 8, before=chunk(b"tRNS", b"\0\x80")), "transparent in places; save it without transparency"),
+    ("PNG, colour, with a transparent colour", lambda: png(COLOUR, RGB, 8, before=chunk(b"tRNS", struct.pack(">3H", *COLOUR[9, 9]))), "transparent in places; save it without transparency"),
+    ("PNG without a header", lambda: SIGNATURE + chunk(b"IEND"), "damaged PNG (no header)"),
+    ("JPEG without its middle", lambda: _without_middle(_jpeg(), b"\xff\xd9"), "damaged JPEG data (premature end of data segment)"),
+    ("JPEG that lost some bytes", lambda: _holed(_jpeg(restart_marker_blocks=4)), "damaged JPEG data (...)"),
+    ("JPEG, progressive, without its last scan", lambda: _first_scans(_jpeg(progressive=True)), "truncated JPEG (scans are missing)"),
+    ("JPEG of unusual sampling", _odd_sampling, "JPEG whose colours are sampled in an unusual way; save it as PNG"),
+    ("JPEG of 12 bits", _twelve_bits, "JPEG of 12 bits; 8 are read, so save it as 16-bit PNG or TIFF"),
+    ("JPEG without a picture", lambda: b"\xff\xd8\xff\xd9", "truncated JPEG (no picture in it)"),
+    ("TIFF of several pages", lambda: tiff(GREY_8, Tiff(), (GREY_8[::-1], Tiff())), "2 pages; a radiograph has one"),
+    ("TIFF whose thumbnail comes first", _thumbnail_first, "its first page is a thumbnail; save the picture alone"),
+    ("TIFF with a compression of another kind", lambda: tiff(GREY_8, Tiff(tags={259: (SHORT, [50000])})), "TIFF with compression 50000; save it with LZW, deflate or none"),
+    ("TIFF of 24 bits", _tiff(film(2**24 - 1), bits=24), "TIFF of 24-bit unsigned samples; save it with 8 or 16 bits"),
+    ("TIFF of 16-bit floating-point samples", _tiff(GREY_16.astype(np.float16), sample_format=3), "TIFF of 16-bit floating-point samples; save it with 8 or 16 bits"),
+    ("TIFF of 8-bit signed samples", _tiff(GREY_8.view(np.int8), sample_format=2), "TIFF of 8-bit signed samples; save it with 8 or 16 bits"),
+    ("TIFF in L*a*b*", _tiff(COLOUR, photometric=8), "TIFF of CIE L*a*b*; save it as grey or RGB"),
+    ("TIFF without a photometric interpretation", lambda: tiff(GREY_8).replace(struct.pack("<HH", 262, 3), struct.pack("<HH", 261, 3)), "TIFF without a photometric interpretation: black or white may be zero"),
+    ("TIFF of 16-bit RGB in planes", _tiff(colours(65535), photometric=2, planar=2), "TIFF of 16-bit unsigned samples, 3 of a colour pixel; save it as grey or as RGB of 8 or 16 bits"),
+    ("TIFF of two samples of unknown meaning", _tiff(np.dstack([GREY_16, GREY_16])), "TIFF of 16-bit unsigned samples, 2 of a grey pixel; one is read"),
+    ("TIFF that is cut short", lambda: saved(GREY_8, "TIFF")[:-1000], "truncated TIFF (...)"),
+    ("TIFF whose strips are missing", lambda: tiff(GREY_8, Tiff(rows=50, tags={278: (SHORT, [5])})), "truncated TIFF (strips are missing)"),
+    ("TIFF whose deflate data are damaged", _damaged_strip(8), "damaged TIFF (...)"),
+    ("TIFF whose LZW data are damaged", _damaged_strip(5), "damaged image data (...)"),
+    ("TIFF whose JPEG data lack their middle", _tiff_with_jpeg, "damaged JPEG data (...)"),
+    ("TIFF with not-a-number", _tiff(np.where(GREY_8 > 200, np.nan, GREY_8).astype(np.float32), sample_format=3), "pixel values that are not finite"),
+    ("GIF that is animated", _animated("GIF"), "2 frames; a radiograph has one"),
+    ("WebP that is animated", _animated("WEBP"), "2 frames; a radiograph has one"),
+    ("BMP cut short", lambda: _without_middle(saved(GREY_8, "BMP")), "damaged image data (...)"),
+    ("GIF cut short", lambda: _without_middle(saved(GREY_8, "GIF")), "damaged image data (...)"),
+    ("WebP cut short", lambda: _without_middle(saved(COLOUR, "WEBP")), "damaged image data (...)"),
+    ("JPEG 2000 cut short", lambda: _without_middle(saved(GREY_8, "JPEG2000")), "damaged image data (...)"),
+    ("PGM cut short", lambda: _without_middle(saved(GREY_8, "PPM")), "damaged image data (...)"),
+    ("a PDF document", lambda: b"%PDF-1.7\n", "a PDF document; export its picture as PNG"),
+    ("a ZIP archive", lambda: b"PK\3\4\x14\0", "a ZIP archive; unpack it"),
+    ("a file compressed by gzip", lambda: b"\x1f\x8b\x08\0", "compressed by gzip; unpack it"),
+    ("a web page", lambda: b"<!DOCTYPE html><html>404", "a web page, such as a server's error message; download the image again"),
+    ("a Git LFS pointer", lambda: b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer; `git lfs pull` fetches the image"),
+    ("AVIF", lambda: saved(GREY_8, "AVIF"), "an AVIF, HEIC or film file; save it as PNG"),
+    ("text named .dcm", lambda: b"no picture", "not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG"),
+)  # fmt: skip
+
+
+def _cases() -> Iterator[Case]:
+    for kinds, name in ((DICOM_FILES, "five.dcm"), (FILES, "five.png")):
+        for what, content, seen in kinds:
+
+            def written(path: Path, content: Callable[[], bytes] = content) -> bytes:
+                return content()
+
+            used = "five.dcm" if what.endswith(".dcm") else name
+            yield Case("Pixels", what, CACHE, image(written, used), seen, counted=True)
+
+
+PIXELS = tuple(_cases())
