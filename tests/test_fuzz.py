@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
+from tests.faults import differential
 from tests.faults.fuzz import read_image, read_labels, run_case
 from tests.faults.spoiled import dicom, grey, interlaced_png
 from trcgl.images.decode import decode
@@ -14,6 +15,14 @@ from trcgl.images.decode import decode
 @pytest.mark.parametrize("number", range(120))
 def test_a_case(number: int, tmp_path: Path):
     assert run_case(2026, number, tmp_path)
+
+
+@pytest.mark.slow
+def test_no_case_is_read_otherwise_by_another_reader(tmp_path: Path):
+    """A few of `python -m tests.faults.differential`."""
+    outcomes = [differential.run_case(2026, number, tmp_path).split(":")[0] for number in range(400)]
+    assert outcomes.count("equal") >= 80
+    assert outcomes.count("refused") >= 80
 
 
 def test_dicom_header_with_a_length_that_does_not_fit(tmp_path: Path):

@@ -69,7 +69,8 @@ def test_a_mixed_folder_becomes_rows_and_the_unreadable_are_named(
     assert said == [
         "skipped 2 (not an image): scans/deep/notes, scans/report.txt",
         "unreadable: scans/deep/empty.png: empty file",
-        "unreadable: scans/deep/text.jpg: not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG",
+        "unreadable: scans/deep/text.jpg: not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; "
+        "save it as PNG",
         "6 images, 12 positive findings",
     ]
     table = pd.read_csv(folder / "out" / "table.csv")

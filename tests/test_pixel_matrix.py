@@ -23,7 +23,9 @@ MATRIX: dict[str, tuple[Callable[[], Iterator[Cell]], int]] = {
 }
 
 
-@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("JPEG", "others") else pytest.mark.slow) for name in MATRIX]
+)
 def test_a_picture_is_read_as_it_is_meant(name: str, tmp_path: Path):
     make, least = MATRIX[name]
     wrong: list[str] = []

@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,8 @@ from trcgl.labels.merging import read_class_table
 from trcgl.labels.splits import read_split_file
 from trcgl.runtime.errors import InputError
 
+RunCase = Callable[[int, int, Path], str]
+"""Seed, number and an empty folder -> what came out."""
 SECONDS = 10
 MEMORY = 6 * 2**30
 SUFFIXES = (".png", ".jpg", ".tif", ".dcm")
@@ -101,7 +104,9 @@ def _too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError(f"over {SECONDS} s")
 
 
-def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at: "Synchronized[int]") -> None:
+def _work(
+    case: RunCase, seed: int, first: int, last: int | None, until: float, keep: Path, at: "Synchronized[int]"
+) -> None:
     """Run cases until the time is over; `at` holds the number of the running one. Exit code 1: a case failed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
@@ -114,7 +119,7 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
                 return
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
             try:
-                outcome = run_case(seed, number, folder)
+                outcome = case(seed, number, folder)
                 if last is not None:
                     print(f"case {number}: {outcome}")
             except Exception:  # Any exception that gets here is a finding of the run
@@ -128,8 +133,9 @@ def _work(seed: int, first: int, last: int | None, until: float, keep: Path, at:
                 file.unlink()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.fuzz", description=__doc__)
+def run(case: RunCase, program: str, description: str | None) -> int:
+    """The command: run cases for some minutes; returns its exit code."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--minutes", type=float, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, metavar="K")
@@ -142,7 +148,7 @@ def main() -> int:
     last = None if options.cases is None else options.first + options.cases
     while True:
         # In its own process, which is all that a crashing decoder can kill
-        process = context.Process(target=_work, args=(options.seed, at.value, last, until, options.keep, at))
+        process = context.Process(target=_work, args=(case, options.seed, at.value, last, until, options.keep, at))
         process.start()
         process.join()
         if process.exitcode == 0:
@@ -155,4 +161,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(run_case, "python -m tests.faults.fuzz", __doc__))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
@@ -25,7 +26,8 @@ Kind = tuple[str, Callable[[], bytes], str]
 
 
 def _dicom(**tags: Any) -> Callable[[], bytes]:
-    return lambda: dicom(GREY_16, **({"BitsStored": 12} | tags))
+    values: dict[str, Any] = {"BitsStored": 12} | tags
+    return lambda: dicom(GREY_16, **values)
 
 
 def _tiff(pixels: np.ndarray, **how: Any) -> Callable[[], bytes]:
@@ -79,9 +81,9 @@ def _twelve_bits() -> bytes:
     return _changed(content, content.index(b"\xff\xc0") + 4, b"\x0c")
 
 
-def _compressed(frames: list[bytes], **tags: Any) -> Callable[[], bytes]:
+def _compressed(frames: list[bytes]) -> Callable[[], bytes]:
     def content() -> bytes:
-        return dicom(GREY_8, JPEGBaseline8Bit, PixelData=encapsulate(frames), **tags)
+        return dicom(GREY_8, JPEGBaseline8Bit, PixelData=encapsulate(frames))
 
     return content
 
@@ -118,6 +120,7 @@ def _tiff_with_jpeg() -> bytes:
     """Of which the middle is missing."""
     content = saved(COLOUR, "TIFF", compression="jpeg")
     with Image.open(io.BytesIO(content)) as picture:
+        assert isinstance(picture, TiffImageFile)
         place, length = picture.tag_v2[273][0], picture.tag_v2[279][0]
     middle = place + length // 2
     return _changed(content, middle, b"\xff\xd9" + b"\0" * (length // 2 - 2))
