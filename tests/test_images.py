@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.input_cases.images import damaged_png
+from tests.pixel_cells.dicom_files import dicom
+from tests.pixel_cells.tiff_files import Tiff, tiff
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import ImagesParams
 from trcgl.images import cache
@@ -245,17 +250,50 @@ def damaged_jpeg(path: Path) -> bytes:
     return content[:900] + b"\xff\xd4" + content[902:]
 
 
-@pytest.mark.parametrize("content", [damaged_png, damaged_jpeg], ids=["PNG", "JPEG"])
+def damaged_tiff(path: Path) -> bytes:
+    content = tiff(picture(top=255), Tiff(compression=5))
+    return content[:400] + b"\xff" * 40 + content[440:]
+
+
+def odd_dicom(path: Path) -> bytes:
+    """pydicom warns of its window."""
+    return dicom(picture(), WindowCenter="2047.5", WindowWidth="4095").replace(b"2047.5", b"2047,5")
+
+
+@pytest.mark.parametrize("content", [damaged_png, damaged_jpeg, damaged_tiff, odd_dicom])
+@pytest.mark.parametrize("threads", [0, 3])
 def test_a_damaged_image_is_our_line_only(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: Callable[[Path], bytes]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: Callable[[Path], bytes], threads: int
 ):
-    """The libraries' own lines name no file; stderr is what it was afterwards."""
+    """The libraries' own lines name no file; those of others pass, and stderr is what it was afterwards."""
     path = tmp_path / "a.png"
     path.write_bytes(content(path))
-    with contextlib.suppress(UnreadableImage):
-        decode(path)
+
+    def read() -> None:
+        with contextlib.suppress(UnreadableImage):
+            decode(path)
+
+    if threads:
+        with ThreadPoolExecutor(threads) as pool:
+            for k in range(20):
+                pool.submit(read)
+                os.write(2, f"{k}\n".encode())
+    else:
+        read()
     os.write(2, b"still there")
-    assert capfd.readouterr().err == "still there"
+    said = [f"{k}" for k in range(20 if threads else 0)]
+    assert capfd.readouterr().err.split("\n") == [*said, "still there"]
+
+
+def test_libraries_say_nothing_to_the_user(tmp_path: Path):
+    """In a process of its own: the tests' own filters for warnings are not a user's."""
+    (tmp_path / "a").write_bytes(odd_dicom(tmp_path))
+    (tmp_path / "b").write_bytes(damaged_tiff(tmp_path))
+    code = "import sys; from trcgl.images.decode import decode; decode(sys.argv[1]); decode(sys.argv[2])"
+    command = [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[0].startswith("Traceback")
+    assert "UnreadableImage: damaged image data" in done.stderr.splitlines()[-1]
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path):
