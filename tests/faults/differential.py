@@ -65,10 +65,12 @@ def compare(path: Path, content: bytes) -> str:
             theirs = reader(content)
         if theirs is None or not np.isfinite(theirs).all() or theirs.min() == theirs.max():
             continue
+        # Colours are rounded by up to a level, which is much where there are few
+        close = CLOSE + 2 / float(theirs.max() - theirs.min())
         theirs = _from_dark_to_bright(theirs)
         assert ours.shape == theirs.shape, f"{reader.__name__}: {ours.shape} here, {theirs.shape} there"
         difference = np.abs(ours - theirs)
-        assert difference.max() <= CLOSE, f"{reader.__name__}: {(difference > CLOSE).mean():.1%} of pixels differ"
+        assert difference.max() <= close, f"{reader.__name__}: {(difference > close).mean():.1%} of pixels differ"
         outcome = "equal"
     return outcome
 

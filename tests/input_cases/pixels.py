@@ -150,6 +150,8 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM window that is text", lambda: dicom(GREY_16, WindowCenter="2047", WindowWidth="4095").replace(b"2047", b"wide"), "DICOM tag WindowCenter is 'wide'; it must be a number such as 2047.5"),
     ("DICOM window with a comma that may be a thousand's", lambda: dicom(GREY_16, WindowCenter="2.047", WindowWidth="4095").replace(b"2.047", b"2,047"), "DICOM tag WindowCenter is '2,047'; it must be a number such as 2047.5"),
     ("DICOM slope that is text", lambda: dicom(GREY_16, RescaleSlope="1.25", RescaleIntercept="0").replace(b"1.25", b"half"), "DICOM tag RescaleSlope is 'half'; it must be a number such as 2047.5"),
+    ("DICOM slope without its intercept", _dicom(RescaleSlope="2", RescaleIntercept=None), "DICOM tag RescaleIntercept is missing beside RescaleSlope 2"),
+    ("DICOM intercept without its slope", _dicom(RescaleSlope="", RescaleIntercept="-1024"), "DICOM tag RescaleSlope is missing beside RescaleIntercept -1024"),
     ("DICOM modality table cut short", _dicom(ModalityLUTSequence=[_lut(LUTData=b"\1" * 100)]), "DICOM table ModalityLUTSequence of 256 entries has 100 bytes"),
     ("DICOM VOI table without data", _dicom(VOILUTSequence=[_lut(LUTData=None)]), "DICOM tag VOILUTSequence has no table"),
     ("DICOM VOI table with half a description", _dicom(VOILUTSequence=[_lut(LUTDescriptor=[256, 0])]), f"DICOM tag LUTDescriptor is [256, 0]; {UNKNOWN_TABLE}"),

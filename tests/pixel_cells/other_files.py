@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -45,6 +46,10 @@ def cells() -> Iterator[Cell]:
     for bare in (False, True):
         content = saved(deep, "JPEG2000", irreversible=False, no_jp2=bare)
         yield Cell(f"JPEG2000 grey 16, bare {bare}", content, deep)
+        rgb_16 = colours(65535)
+        done, written = cv2.imencode(".jp2", rgb_16[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+        assert done
+        yield Cell("JPEG2000 RGB 16", written.tobytes(), luma(rgb_16), 2)
         content = saved(grey, "JPEG2000", irreversible=False, no_jp2=bare, tile_size=(16, 16))
         yield Cell(f"JPEG2000 tiles, bare {bare}", content, grey)
     yield from _pnm()
@@ -57,11 +62,13 @@ def _pnm() -> Iterator[Cell]:
         kind = ">u2" if top > 255 else ">u1"
         head = b"# made by hand\n" + size + b"%d\n" % top
         yield Cell(f"PNM P5 {top}", b"P5\n" + head + grey.astype(kind).tobytes(), grey, 1, True)
+        yield Cell(f"PNM P6 {top}", b"P6\n" + head + rgb.astype(kind).tobytes(), luma(rgb), 2, True)
         if top == 255:
-            yield Cell("PNM P6", b"P6\n" + head + rgb.astype(kind).tobytes(), luma(rgb), 1)
-            yield Cell("PNM P3", b"P3\n" + head + b" ".join(b"%d" % value for value in rgb.ravel()), luma(rgb), 1)
             text = b"WIDTH 52\nHEIGHT 40\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n"
             yield Cell("PNM P7", b"P7\n" + text + grey.tobytes(), grey)
+        yield Cell(
+            f"PNM P3 {top}", b"P3\n" + head + b" ".join(b"%d" % value for value in rgb.ravel()), luma(rgb), 2, True
+        )
         yield Cell(f"PNM P2 {top}", b"P2\n" + head + b" ".join(b"%d" % value for value in grey.ravel()), grey, 1, True)
     bits = film(1)
     # 1 is black

@@ -1,11 +1,13 @@
 """Pillow's decoders: less common formats, and TIFF up to 8 bits, of which OpenCV shows damaged ones."""
 
 import io
+import re
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from trcgl.images.by_opencv import opencv_pixels
 from trcgl.images.grey import grey
 from trcgl.images.quiet import quiet_libraries
 from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
@@ -21,12 +23,21 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
         with quiet_libraries(), Image.open(io.BytesIO(data), formats=formats) as image:
             check_size(*image.size)
             check_frames(getattr(image, "n_frames", 1), "pages" if image.format == "TIFF" else "frames")
+            if image.mode in ("RGB", "RGBA") and (image.format == "JPEG2000" or _deep_pnm(data)):
+                # Of colours Pillow keeps 8 bits. OpenCV wants a line break after the last number
+                return grey(opencv_pixels(data + b"\n"))
             image.load()
             return grey(_array(ImageOps.exif_transpose(image)))
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise many undocumented kinds on damaged files
         raise UnreadableImage(f"damaged image data ({one_line(error)})") from None
+
+
+def _deep_pnm(data: bytes) -> bool:
+    """Whether a PNM file has more than 8 bits: the fourth word, comments left out, is the largest value."""
+    words = re.sub(rb"#[^\n]*", b"", data[:1000]).split(None, 4)
+    return data[:2] in (b"P3", b"P6") and len(words) > 3 and words[3].isdigit() and int(words[3]) > 255
 
 
 def _array(image: Image.Image) -> np.ndarray:

@@ -79,6 +79,8 @@ def _check_pixels(dataset: Dataset) -> None:
 
         # pydicom's decoder shows what is left of damaged data
         checked_pixels(b"".join(fragments))
+        # Some archives keep the 16 bits that there were before lossy compression
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
 
 
 def _starts_frame(fragment: bytes, syntax: UID) -> bool:
@@ -130,7 +132,8 @@ def _guess_syntax(dataset: Dataset) -> None:
 
 def _grey(dataset: Dataset) -> np.ndarray:
     """float32 [H, W]."""
-    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
+    dataset.PhotometricInterpretation = photometric
     samples = int(dataset.get("SamplesPerPixel") or 1)
     if photometric not in (*GREY, *COLOUR, "PALETTE COLOR"):
         raise UnreadableImage(

@@ -55,13 +55,22 @@ def _as_stored(value: float, kind: np.dtype) -> float:
 
 
 def _rescaled(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Modality look-up: a table, or slope and intercept (1 and 0 where only the other is given)."""
+    """Modality look-up: a table, or slope and intercept."""
     if dataset.get("ModalityLUTSequence"):
         return _looked_up(stored, dataset, "ModalityLUTSequence")
+    rescale = _rescale(dataset)
+    return stored if rescale is None else stored.astype(np.float64) * rescale[0] + rescale[1]
+
+
+def _rescale(dataset: Dataset) -> tuple[float, float] | None:
+    """Slope and intercept; None if there are none, or only one that changes nothing."""
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
-    if slope is None and intercept is None:
-        return stored
-    return stored.astype(np.float64) * (1 if slope is None else slope) + (intercept or 0)
+    if slope is not None and intercept is not None:
+        return slope, intercept
+    if slope in (None, 1) and intercept in (None, 0):
+        return None
+    missing, there = ("RescaleIntercept", "RescaleSlope")[:: 1 if intercept is None else -1]
+    raise UnreadableImage(f"DICOM tag {missing} is missing beside {there} {dataset.get(there)}")
 
 
 def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -97,8 +106,8 @@ def _output_range(dataset: Dataset) -> tuple[float, float]:
     bits = int(dataset.get("BitsStored") or 16)
     signed = int(dataset.get("PixelRepresentation") or 0)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
-    ends = [end * (1 if slope is None else slope) + (intercept or 0) for end in (low, high)]
+    slope, intercept = _rescale(dataset) or (1, 0)
+    ends = [end * slope + intercept for end in (low, high)]
     return min(ends), max(ends)
 
 
