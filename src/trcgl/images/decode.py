@@ -20,6 +20,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "UnreadableImage", "check_inside", "decode", "header_size"]
 SMALLEST = 16
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PNM = re.compile(rb"P[1-6]\s")
 JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
 """Of values, written after the tag in the explicit form."""
@@ -106,6 +107,10 @@ def _decoder(data: bytes) -> Callable[[bytes], np.ndarray]:
         from trcgl.images.by_pillow import pillow_pixels
 
         return lambda content: pillow_pixels(content, (formats,))
+    if PNM.match(data):
+        from trcgl.images.pnm import decode_pnm
+
+        return decode_pnm
     if data.startswith(b"P7\n"):
         return lambda content: grey(opencv_pixels(content))
     for mark, what in OTHERS:
@@ -124,8 +129,6 @@ def _pillow_format(data: bytes) -> str | None:
         return "GIF"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
         return "BMP"
-    if re.match(rb"P[1-6]\s", data):
-        return "PPM"
     return None
 
 
@@ -157,7 +160,7 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
             return None, None
     if start.startswith(TIFF):
         return _tiff_size(path)
-    if start.startswith(b"\xff\xd8") or _pillow_format(start) is not None:
+    if start.startswith(b"\xff\xd8") or PNM.match(start) or _pillow_format(start) is not None:
         return _pillow_size(path)
     return None, None
 

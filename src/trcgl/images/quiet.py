@@ -17,8 +17,8 @@ for _library in ("PIL", "pydicom"):
     warnings.filterwarnings("ignore", module=rf"{_library}\b")
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
-_OF_LIBRARIES = re.compile(rb"(libpng |TIFF\w*:|tempfile\.tif:|\w+(Decode|SetupDecode|Lib)\w*: )")
-"""How lines of libpng and libtiff begin."""
+_OF_LIBRARIES = re.compile(rb"libpng |tempfile\.tif: |(?!\w*(Error|Exception|Warning))[A-Z]\w*: ")
+"""How lines of libpng and libtiff begin: with the latter's file or function, which is no exception of Python's."""
 
 
 class _Redirected:
