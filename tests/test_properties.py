@@ -28,7 +28,7 @@ from trcgl.images.prepare import read_squares
 from trcgl.labels.nih import read_nih
 from trcgl.labels.padchest import read_padchest
 from trcgl.labels.splits import read_split_file, seeded_splits
-from trcgl.labels.table import ROUNDED_NUMBER
+from trcgl.labels.ids import ROUNDED_NUMBER
 from trcgl.metrics import (
     area_under_roc,
     average_precision,

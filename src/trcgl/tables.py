@@ -1,46 +1,82 @@
-"""Read columns of a CSV file, plain or gzip, as text: no value is interpreted."""
+"""Read columns of a CSV file, plain or gzip, as text: no value is interpreted.
 
+UTF-8 with or without its mark, UTF-16 and UTF-32 with theirs, any line ends, and a spreadsheet's `sep=,` line are read;
+another separator, encoding or kind of file is an error that says what to do.
+"""
+
+import codecs
 import csv
 import gzip
+import io
+import re
+import unicodedata
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
+OTHER_MAGICS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
+    b"BZh": "packed by bzip2; unpack it",
+    b"\xfd7zXZ": "packed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
+    b"PAR1": "a Parquet file; save it as CSV",
+}
+"""First bytes of files that are given for a CSV file now and then."""
+# UTF-32's mark begins with UTF-16's
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 HEADER_BYTES = 1 << 20
+# A spreadsheet's own line before the header; it may have been filled up with separators
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
+"""Names of a column that pandas wrote for its row numbers."""
+# No line break or tab: these separate values
+SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+JOINERS = re.compile("[\u200c\u200d]")
+UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a table is written down.
+
+    Attributes:
+        packed: as gzip.
+        encoding: utf-8, utf-16 or utf-32.
+        lines_before: lines before the header.
+        header: the column names as they stand there.
+    """
+
+    packed: bool
+    encoding: str
+    lines_before: int
+    header: list[str]
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names of a CSV file, stripped.
+    """The column names of a CSV file, stripped, without characters that cannot be seen.
 
     Raises:
-        InputError: the file is missing, a folder, empty, damaged or not text.
+        InputError: the file is missing, a folder, empty, damaged, of another kind, not text, or separated by something
+            else than commas.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give the CSV file itself")
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == GZIP_MAGIC
-        with gzip.open(path, "rb") if packed else path.open("rb") as handle:
-            line = handle.readline(HEADER_BYTES)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise InputError(f"{path}: its gzip data are damaged or cut short; fetch the file again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give an existing CSV file") from None
-    if not line.strip():
-        raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
-    try:
-        if b"\0" in line:
-            raise ValueError
-        return [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]))]
-    except (ValueError, csv.Error):
-        raise InputError(f"{path}: is not a CSV text file in UTF-8 (its first line is not text)") from None
+    return [clean_text(name) for name in _form(path).header]
 
 
 def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = (), *, what: str) -> pd.DataFrame:
@@ -54,9 +90,109 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
 
     Raises:
         InputError: see `read_header`; a required column is missing or a wanted one appears twice; a row has another
-            number of columns than the header; the text is not UTF-8; the file has no data rows.
+            number of columns than the header, holds a line break in a wanted column, or repeats the header; the text
+            is damaged; the file has no data rows.
     """
-    header = read_header(path)
+    form = _form(path)
+    header = [clean_text(name) for name in form.header]
+    wanted = _wanted(path, header, required, optional, what)
+    table = _parse(path, form, [header.index(name) for name in wanted])
+    if table.num_rows == 0:
+        raise InputError(f"{path}: has a header but no rows; expected {what}")
+    _check_rows(path, table, wanted)
+    frame = table.rename_columns(wanted).to_pandas()
+    frame = frame.apply(lambda column: column.str.strip())
+    for name in optional:
+        if name not in header:
+            frame[name] = ""
+    return frame
+
+
+def read_text(path: Path) -> str:
+    """A whole small file, plain or gzip, as text in one of the encodings that tables may have; without its mark.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is not such text.
+    """
+    packed, head = _head(path)
+    encoding = _encoding(head)
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as handle:
+            text = handle.read().decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise _damaged_gzip(path) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text in {encoding.upper()} (byte {error.start}); save it as UTF-8") from None
+    if "\0" in text:
+        raise _not_text(path, head)
+    return text
+
+
+def _head(path: Path) -> tuple[bool, bytes]:
+    """Whether the file is packed, and the first bytes of what it holds."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the CSV file itself")
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == GZIP_MAGIC
+        with gzip.open(path, "rb") if packed else path.open("rb") as handle:
+            return packed, handle.read(HEADER_BYTES)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise _damaged_gzip(path) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give an existing CSV file") from None
+    except ValueError:  # A null byte in the name
+        raise InputError(f"{str(path)!r}: is not the name of a file; give an existing CSV file") from None
+
+
+def _damaged_gzip(path: Path) -> InputError:
+    return InputError(f"{path}: its gzip data are damaged or cut short; fetch the file again")
+
+
+def _encoding(head: bytes) -> str:
+    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
+
+
+def _not_text(path: Path, head: bytes) -> InputError:
+    # English text in UTF-16 has a null in every other byte
+    if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
+        return InputError(f"{path}: seems to be UTF-16 text without the mark at its start; save it as UTF-8")
+    return InputError(f"{path}: is not a CSV text file in UTF-8 (its first line is not text)")
+
+
+def _form(path: Path) -> _Form:
+    packed, head = _head(path)
+    for magic, kind in OTHER_MAGICS.items():
+        if head.startswith(magic):
+            raise InputError(f"{path}: is {kind}")
+    encoding = _encoding(head)
+    # The end of `head` may cut a character in two; only the first lines count here
+    text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
+    separator = SEPARATOR_LINE.match(text)
+    if separator is not None:
+        if separator[1] != ",":
+            raise _other_separator(path, OTHER_SEPARATORS.get(separator[1], f"'{separator[1]}'"))
+        text = text[separator.end() :]
+    try:
+        header = next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        raise _not_text(path, head) from None
+    if not any(name.strip() for name in header) and len(header) < 2:
+        raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
+    line = "".join(header)
+    if "\0" in line or "\ufffd" in line:
+        raise _not_text(path, head)
+    for mark, name in OTHER_SEPARATORS.items():
+        if line.count(mark) > len(header) - 1:
+            raise _other_separator(path, name)
+    return _Form(packed, encoding, int(separator is not None), header)
+
+
+def _other_separator(path: Path, name: str) -> InputError:
+    return InputError(f"{path}: is separated by {name}; save it with commas between the columns (CSV, UTF-8)")
+
+
+def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
     for name in required:
         if name not in header:
             found = ", ".join(header[:12]) + (", ..." if len(header) > 12 else "")
@@ -68,17 +204,24 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
     for name in wanted:
         if header.count(name) > 1:
             raise InputError(f"{path}: column '{name}' appears {header.count(name)} times; it must appear once")
+    return wanted
+
+
+def _parse(path: Path, form: _Form, positions: list[int]) -> pa.Table:
     # Positions as names, because the header may repeat names of columns that are not read
-    names = [str(position) for position in range(len(header))]
-    columns = [str(header.index(name)) for name in wanted]
+    names = [str(position) for position in range(len(form.header))]
+    columns = [str(position) for position in positions]
     try:
         with pa.OSFile(str(path)) as raw:
-            packed = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            table = arrow_csv.read_csv(
-                pa.CompressedInputStream(raw, "gzip") if packed else raw,
+            stream = pa.CompressedInputStream(raw, "gzip") if form.packed else raw
+            if form.encoding != "utf-8":
+                stream = pa.BufferReader(stream.read().decode(form.encoding).encode())
+            return arrow_csv.read_csv(
+                stream,
                 # One thread is as fast on this one stream, and names the row in its errors
-                read_options=arrow_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False, column_names=names, skip_rows=form.lines_before, skip_rows_after_names=1
+                ),
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
                     include_columns=columns,
@@ -86,14 +229,63 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
                     strings_can_be_null=False,
                 ),
             )
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: damaged, cut short or not comma-separated UTF-8 text ({reason})") from None
-    if table.num_rows == 0:
-        raise InputError(f"{path}: has a header but no rows; expected {what}")
-    frame = table.rename_columns(wanted).to_pandas()
-    frame = frame.apply(lambda column: column.str.strip())
-    for name in optional:
-        if name not in header:
-            frame[name] = ""
-    return frame
+    except (pa.ArrowInvalid, OSError, UnicodeError) as error:
+        reason = " ".join(str(error).split())
+        ragged = RAGGED.search(reason)
+        if ragged:
+            row, expected, got = (int(number) for number in ragged.groups())
+            raise InputError(
+                f"{path}: row {row - 1 - form.lines_before} has {got} columns, the header {expected}: the file is cut "
+                "short or damaged, or a value with a comma or a quote in it is not quoted"
+            ) from None
+        raise InputError(f"{path}: damaged, cut short or not comma-separated UTF-8 text ({reason[:160]})") from None
+
+
+def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:
+    """Stop where a row swallows others because a quote is not closed, or where two files were joined with headers."""
+    columns = list(zip(wanted, table.columns, strict=True))
+    for name, column in columns:
+        for end in ("\n", "\r"):
+            # In the middle: what surrounds a value is stripped
+            row = _first_with(column, end)
+            # In the middle: what surrounds a value is stripped
+            if row and (row := _first_like(column, rf"\S\s*{end}\s*\S")):
+                raise InputError(
+                    f"{path}: row {row}: column '{name}' holds a line break; a quote is not closed there, or the value "
+                    "must be on one line"
+                )
+    name, column = columns[0]
+    if _first_with(column, name):
+        # A second file brings its own byte order mark
+        row = _first_like(column, rf"^[\s\x{{feff}}]*{re.escape(name)}\s*$")
+        if row and all(clean_text(column[row - 1].as_py()) == name for name, column in columns[:2]):
+            raise InputError(f"{path}: row {row} repeats the header; two files were joined: remove that line")
+
+
+def _first_with(column: pa.ChunkedArray, text: str) -> int:
+    """The 1-based place of the first value that holds a text, 0 if none does."""
+    holds = pc.match_substring(column, text)  # pyright: ignore[reportAttributeAccessIssue]
+    return pc.index(holds, True).as_py() + 1
+
+
+def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
+    """The 1-based place of the first value in which a pattern is found, 0 if it is in none."""
+    holds = pc.match_substring_regex(column, pattern)  # pyright: ignore[reportAttributeAccessIssue]
+    return pc.index(holds, True).as_py() + 1
+
+
+def clean_text(text: str) -> str:
+    """The text as it is meant: without what cannot be seen, so that two that look alike are alike.
+
+    Composed (Unicode NFC), with plain spaces for no-break, thin and repeated ones, without marks that have no width
+    (zero-width space, byte order mark, soft hyphen, writing direction), stripped. The joiners of scripts that need them
+    stay.
+    """
+    if text.isascii():
+        return re.sub(" +", " ", text).strip()
+    joined = text if any(_needs_joiners(character) for character in text) else JOINERS.sub("", text)
+    return SPACES.sub(" ", unicodedata.normalize("NFC", UNSEEN.sub("", joined))).strip()
+
+
+def _needs_joiners(character: str) -> bool:
+    return character.isalpha() and ord(character) > 0x5FF

@@ -14,6 +14,7 @@ from trcgl.images.listing import Listing, counted
 from trcgl.images.manifest import check_inside, named_images, no_image
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
+from trcgl.labels.file_match import likely_file
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.settings import read_yaml
@@ -54,8 +55,12 @@ def build_as_the_stage(params: Params, names: Sequence[str]) -> Labels | Said:
         return problem("dataset.labels", error)
 
 
-def check_labels(labels: Labels) -> Iterator[Said]:
-    """Classes and groups that the table gives, and its images that are not on the disk."""
+def check_labels(labels: Labels, names: Sequence[str] = ()) -> Iterator[Said]:
+    """Classes and groups that the table gives, and its images that are not on the disk.
+
+    Args:
+        names: the image files.
+    """
     groups = pd.Series([entry["group"] for entry in labels.classes["classes"]]).value_counts()
     counted = ", ".join(f"{groups.get(name, 0)} {name}" for name in ("head", "medium", "tail"))
     yield Said("labels", f"{len(labels.selected)} images, {len(labels.classes['classes'])} findings ({counted})")
@@ -63,8 +68,9 @@ def check_labels(labels: Labels) -> Iterator[Said]:
     wanted = len(labels.selected) + missing
     text = f"{missing} of {wanted} images of the label table are not in the image folder, or not uniquely"
     if missing > MISSING_SHARE * wanted:
-        first = labels.rejected.loc[labels.rejected["reason"].str.startswith("image file"), "image"].iloc[0]
-        yield problem("images", f"{text}; the first: {first}; complete the folder")
+        images = labels.rejected.loc[labels.rejected["reason"].str.startswith("image file"), "image"]
+        remedy = likely_file(images, pd.Series(list(names), dtype="str")) or "complete the folder"
+        yield problem("images", f"{text}; the first: {images.iloc[0]}; {remedy}")
     else:
         yield Said("images", text)
 

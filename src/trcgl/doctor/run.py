@@ -58,7 +58,7 @@ def _data(params: Params) -> Iterator[Said]:
     if isinstance(labels, Said):
         yield labels
         return
-    yield from check_labels(labels)
+    yield from check_labels(labels, names)
     yield check_sample(folder, labels.selected["path"].tolist())
     tail = [entry["positives"]["train"] for entry in labels.classes["classes"] if entry["group"] == "tail"]
     drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0

@@ -1,6 +1,7 @@
 """From a label table and the list of image files to what the other stages read."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import LabelsParams
-from trcgl.labels.classes import candidate_findings, choose_classes
+from trcgl.labels.classes import candidate_findings, check_spelling, choose_classes
 from trcgl.labels.groups import GROUPS
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
@@ -59,7 +60,7 @@ def build_labels(
 ) -> Labels:
     """Select images, assign patients to splits, merge labels if a class table is given, and choose classes.
 
-    Splits are those of `split_file`, else those that the source tells of itself. Patients of whom it does not tell are
+    Splits are those of `split_file`, else those that the source states itself. Patients of whom it does not tell are
     split by seed among training and the splits that it names nobody for: an official test set stays what it is.
     Uncertain labels and blank ones are read as `labels.uncertain` and `labels.missing` say.
 
@@ -70,16 +71,18 @@ def build_labels(
     Args:
         table: as an adapter returned it.
         manifest: the image files; column path, relative to the image folder.
-        split_file: overrides other splits; rows of patients it does not list are rejected.
+        split_file: overrides other splits; it lists every patient.
 
     Raises:
-        InputError: no image is left; the source has a patient in two splits; a split is empty or has no positive of
-            any class; a listed finding is unknown; a finding has the name of another column.
+        InputError: no image is left; the source has a patient in two splits; the split file lacks a patient; a split
+            is empty or has no positive of any class; a listed finding is unknown; a finding has the name of another
+            column, or no negative in training.
     """
     table, selected = select_images(table, manifest, Filters.from_params(params))
     uncertain = len(table.uncertain)
     table = table.settled(params.uncertain, params.missing)
-    table, split = _split(table, params, split_file)
+    split = _split(table, params, split_file)
+    check_spelling(table, params)
     contradicting = table.having([table.normal]) & table.having(
         [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]
     )
@@ -93,12 +96,13 @@ def build_labels(
         selected=selected,
         labels=_frame(table.rows, split, names, table.matrix(names)),
         classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
-        rejected=table.rejected,
+        # The reason's type in the file, string or large_string, is that of earlier runs
+        rejected=table.rejected if split_file is None else table.rejected.astype({"reason": object}),
         metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum()), uncertain),
     )
 
 
-def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> tuple[LabelTable, np.ndarray]:
+def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> np.ndarray:
     if split_file is None:
         splits = stated_splits(table.rows["patient"], table.rows["split"])
         named = set(splits.values())
@@ -110,14 +114,22 @@ def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | Non
         )
     else:
         splits = read_split_file(split_file)
-        listed = table.rows["patient"].isin(list(splits)).to_numpy(bool)
-        if not listed.any():
-            raise InputError(f"{split_file}: lists no patient of the label table (first: {table.rows['patient'][0]})")
-        table = table.reject(np.where(listed, "", "patient not in split file").astype(object))
+        _check_all_listed(split_file, table.rows["patient"], splits)
     codes, patients = pd.factorize(table.rows["patient"])
     split = np.array([splits[patient] for patient in patients.tolist()], dtype=object)[codes]
     assert sum(len(np.unique(codes[split == name])) for name in SPLITS) == len(patients), "a patient is in two splits"
-    return table, split
+    return split
+
+
+def _check_all_listed(file: str | Path, patients: pd.Series, splits: Mapping[str, str]) -> None:
+    listed = patients.isin(list(splits))
+    if not listed.any():
+        raise InputError(f"{file}: lists no patient of the label table (first: {patients[0]})")
+    if not listed.all():
+        raise InputError(
+            f"{file}: lists {patients[listed].nunique()} of the {patients.nunique()} patients of the label table; the "
+            f"first that it does not list: '{patients[~listed].iloc[0]}'; list all, or remove the others' rows"
+        )
 
 
 def _check_splits(split: np.ndarray, classes: list[dict[str, Any]]) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes
+from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes, warn_no_codes
 from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
 NO_FINDING = "No Finding"
@@ -29,18 +30,26 @@ def read_chexpert(path: str | Path) -> LabelTable:
     """Read a CheXpert label file.
 
     File names repeat (view1_frontal.jpg), so an image is called patient00001_study1_view1_frontal.jpg. Its file is the
-    one whose path ends with patient, study and view, in whichever folder the download has put it. Lateral views have
-    projection L.
+    one whose path ends with patient, study and view (with either slash), in whichever folder the download has put it.
+    Lateral views have projection L.
 
     Rejected rows: a Path that does not end with patient/study/view, a label that is not a code, no label.
 
     Raises:
-        InputError: not a readable CSV file with CheXpert's columns.
+        InputError: not a readable CSV file with CheXpert's columns; no row with such a Path, or with codes alone.
     """
-    source = read_columns(Path(path), ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
+    path = Path(path)
+    source = read_columns(path, ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
     codes = read_codes(source[list(FINDINGS)])
     infer_absent(codes, FINDINGS)
-    parts = source["Path"].str.extract(PARTS)
+    warn_no_codes(path, source[list(FINDINGS)], codes)
+    paths = source["Path"].str.replace("\\", "/", regex=False)
+    parts = paths.str.extract(PARTS)
+    if parts[0].isna().all():
+        raise InputError(
+            f"{path}: row 1: Path '{source['Path'].iloc[0]}' does not end with patient/study/view, and no row does; "
+            "give CheXpert's own paths, such as train/patient00001/study1/view1_frontal.jpg"
+        )
     known = parts[0].notna()
     patient, study, view = (parts[position].fillna("") for position in range(3))
     frontal = source["Frontal/Lateral"] == "Frontal"
@@ -48,7 +57,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
-            "image": (patient + "_" + study + "_" + view).where(known, source["Path"]),
+            "image": (patient + "_" + study + "_" + view).where(known, paths),
             "file": (patient + "/" + study + "/" + view).where(known, ""),
             "patient": patient,
             "study": patient + "_" + study,

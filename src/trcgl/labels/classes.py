@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trcgl.config import LabelsParams
+from trcgl.labels.cells import log, name_key
 from trcgl.labels.groups import group_of
 from trcgl.labels.splits import SPLITS
 from trcgl.labels.table import UNKNOWN, LabelTable
@@ -33,6 +34,22 @@ def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
     return [name for name in vocabulary if name not in params.not_findings]
 
 
+def check_spelling(table: LabelTable, params: LabelsParams) -> None:
+    """Stop where a label differs in spelling only from one that names no finding, or whose images are left out.
+
+    Raises:
+        InputError: such a label.
+    """
+    for key, listed in (("not_findings", params.not_findings), ("exclude_images_with", params.exclude_images_with)):
+        meant = {name_key(name): name for name in listed}
+        for name in table.vocabulary:
+            same = meant.get(name_key(name))
+            if same is not None and name not in listed and name not in (params.findings or ()):
+                raise InputError(
+                    f"'labels.{key}' has '{same}', the label table '{name}'; write both in one way, or name both"
+                )
+
+
 def choose_classes(
     findings: Sequence[str], matrix: np.ndarray, split: np.ndarray, params: LabelsParams
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -48,7 +65,7 @@ def choose_classes(
         source tells); and training positives per finding below `labels.min_positives`.
 
     Raises:
-        InputError: no finding has enough training positives.
+        InputError: no finding has enough training positives, or one that has lacks negatives.
     """
     positives = {name: (matrix[split == name] == 1).sum(axis=0) for name in SPLITS}
     known = (matrix[split == "train"] != UNKNOWN).sum(axis=0)
@@ -60,6 +77,8 @@ def choose_classes(
             f"no finding has {params.min_positives} positives among {int((split == 'train').sum())} training images; "
             "lower 'labels.min_positives' or give more images"
         )
+    for i in kept:
+        _check_negatives(findings[i], matrix[split == "train", i])
     classes = []
     for i in kept:
         prevalence = float(trained[i] / known[i])
@@ -79,3 +98,22 @@ def choose_classes(
             }
         )
     return classes, {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
+
+
+def _check_negatives(finding: str, codes: np.ndarray) -> None:
+    """Stop where all that is known of a finding in training is that it is present; say so where it always is.
+
+    Args:
+        codes: of the training images: 1, 0 or -1 (unknown).
+    """
+    if (codes == 0).any():
+        return
+    unknown = int((codes == UNKNOWN).sum())
+    if unknown == 0:
+        log.warning("'%s' is present in every training image: nothing can be learned about it", finding)
+        return
+    raise InputError(
+        f"finding '{finding}' has {len(codes) - unknown} positives and no negative in training; {unknown} images are "
+        "unknown: if a blank means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), "
+        "else leave it out by 'labels.not_findings'"
+    )

@@ -1,18 +1,40 @@
 """Label tables with one column per finding: 1 present, 0 absent, -1 uncertain, blank unknown."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.cells import NOT_A_VALUE, first_twins, log
 from trcgl.labels.table import LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
+from trcgl.tables import INDEX_NAME
 
 PRESENT, ABSENT, UNCERTAIN, NOT_TOLD, NO_CODE = 1, 0, -1, -2, -3
-CODES = {"1": PRESENT, "0": ABSENT, "-1": UNCERTAIN, "": NOT_TOLD, "nan": NOT_TOLD}
-# Of a column that some program has read as numbers and written again
-CODES |= {f"{text}.0": code for text, code in CODES.items() if code > NOT_TOLD}
+# As programs write a column that they have read as numbers, with a point or a comma, or as truth values
+CODES = {
+    re.compile(r"\+?0*1(?:[.,]0*)?(?:e[+-]?0+)?|true"): PRESENT,
+    re.compile(r"[+-]?0+(?:[.,]0*)?(?:e[+-]?0+)?|false"): ABSENT,
+    re.compile(r"[-\u2212]0*1(?:[.,]0*)?(?:e[+-]?0+)?"): UNCERTAIN,
+}
+
+
+def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns of a header that are classes: all but the others and those that pandas wrote for its row numbers.
+
+    Raises:
+        InputError: two columns are one class in two spellings, or pandas has numbered a repeated one.
+    """
+    classes = [name for name in header if name not in others and not INDEX_NAME.fullmatch(name)]
+    twins = first_twins(classes)
+    if twins:
+        raise InputError(f"{path}: columns '{twins[0]}' and '{twins[1]}' are one finding in two spellings; keep one")
+    for name in classes:
+        if re.sub(r"\.\d+$", "", name) in set(header) - {name}:
+            raise InputError(f"{path}: column '{name}' is a repeated one that pandas has numbered; keep one of the two")
+    return classes
 
 
 def read_codes(columns: pd.DataFrame) -> np.ndarray:
@@ -20,15 +42,34 @@ def read_codes(columns: pd.DataFrame) -> np.ndarray:
     codes = np.empty(columns.shape, np.int8, order="F")
     for position, name in enumerate(columns):
         places, texts = pd.factorize(columns[name])
-        codes[:, position] = np.array([CODES.get(text, NO_CODE) for text in texts], np.int8)[places]
+        codes[:, position] = np.array([_code(text) for text in texts], np.int8)[places]
     return codes
+
+
+def _code(text: str) -> int:
+    text = text.lower()
+    if text in NOT_A_VALUE:
+        return NOT_TOLD
+    return next((code for pattern, code in CODES.items() if pattern.fullmatch(text)), NO_CODE)
+
+
+def first_no_code(columns: pd.DataFrame, codes: np.ndarray) -> str:
+    """Where the first value stands that is not a code, and which it is; "" if there is none."""
+    wrong = codes == NO_CODE
+    if not wrong.any():
+        return ""
+    row = int(wrong.any(axis=1).argmax())
+    name = columns.columns[int(wrong[row].argmax())]
+    return f"row {row + 1}: column '{name}' holds '{columns[name].iloc[row]}'"
 
 
 def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str) -> None:
     """Stop on a column that holds no 0 or 1 anywhere: it is not a class of the table, but something else.
 
+    A line names the first value that is not a code; its row is rejected.
+
     Raises:
-        InputError: names the file and the column; or there is no column.
+        InputError: names the file and the column; or there is no column, or no row whose values are codes.
     """
     if columns.empty:
         raise InputError(f"{path}: has no class column; expected {what}")
@@ -39,6 +80,22 @@ def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str)
             f"{path}: column '{name}' holds no 0 or 1 (its first value is '{columns[name].iloc[0]}'), so it is not a "
             f"class of {what}; remove it"
         )
+    warn_no_codes(path, columns, codes)
+
+
+def warn_no_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
+    """A line that names the first value that is not a code, and how many rows have one.
+
+    Raises:
+        InputError: all rows have one.
+    """
+    rows = int((codes == NO_CODE).any(axis=1).sum())
+    if not rows:
+        return
+    said = f"{path}: {first_no_code(columns, codes)}, which is not 1, 0, -1 or blank"
+    if rows == len(codes):
+        raise InputError(f"{said}; no row has such codes alone: correct the column, or remove it")
+    log.warning("%s; %d rows with such values are rejected", said, rows)
 
 
 def assemble_coded(

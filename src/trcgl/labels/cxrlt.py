@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import assemble_coded, check_coded, read_codes
-from trcgl.labels.table import LabelTable, check_patient_ids
+from trcgl.labels.cells import log
+from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes
+from trcgl.labels.ids import read_ids
+from trcgl.labels.name_lists import match_names
+from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
 
 REQUIRED = ("ImageID", "PatientID")
@@ -31,30 +35,40 @@ def read_cxrlt(path: str | Path) -> LabelTable:
         path: the package's folder, or its table (train.csv).
 
     Raises:
-        InputError: not a readable CSV file with these columns, a class column without any 0 or 1, or patient ids that
-            are rounded numbers.
+        InputError: not a readable CSV file with these columns, a class column without any 0 or 1, patient ids that
+            are none any more (`read_ids`), or a list that names no image of the table.
     """
     path = Path(path)
     table = path / TRAIN if path.is_dir() else path
-    classes = [name for name in read_header(table) if name not in (*REQUIRED, DATE, "", "Unnamed: 0")]
+    classes = class_columns(table, read_header(table), (*REQUIRED, DATE))
     source = read_columns(table, (*REQUIRED, *classes), (DATE,), what=WHAT)
-    check_patient_ids(table, "PatientID", source["PatientID"])
+    patients = read_ids(table, "PatientID", source["PatientID"])
     codes = read_codes(source[classes])
     check_coded(table, source[classes], codes, WHAT)
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
             "image": source["ImageID"],
-            "patient": source["PatientID"],
-            "study": source["PatientID"] + "_" + source[DATE],
+            "patient": patients,
+            "study": patients + "_" + source[DATE],
         }
     )
-    left_out = [(f"listed in {name}", source["ImageID"].isin(_listed(table.parent / name))) for name in LEFT_OUT]
+    left_out = [(f"listed in {name}", _listed(table.parent / name, source["ImageID"])) for name in LEFT_OUT]
     return assemble_coded(rows, codes, classes, normal="Normal", reasons=left_out)
 
 
-def _listed(path: Path) -> pd.Series:
-    """The ImageIDs of a list beside the table; none if there is no such file."""
+def _listed(path: Path, images: pd.Series) -> np.ndarray:
+    """Which images a list beside the table names; none if there is no such file.
+
+    Raises:
+        InputError: not such a list, or it names no image of the table.
+    """
     if not path.exists():
-        return pd.Series(dtype="str")
-    return read_columns(path, ("ImageID",), what="a list of images to leave out")["ImageID"]
+        return np.zeros(len(images), bool)
+    names = read_columns(path, ("ImageID",), what="a list of images to leave out")["ImageID"]
+    matched = match_names(path, [name for name in names if name], images)
+    if not matched.named.any():
+        raise InputError(f"{path}: {matched}; correct the list, or remove it if it is of another table")
+    if matched.strangers:
+        log.warning("%s: %s", path, matched)
+    return matched.named

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import NO_CODE, assemble_coded, read_codes
+from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes
+from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
-from trcgl.labels.splits import SPLIT_NAMES
-from trcgl.labels.table import LabelTable, check_patient_ids
+from trcgl.labels.splits import read_splits
+from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
 
@@ -36,12 +37,12 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: not a readable CSV file with these columns, no label column, a column with other values, another
-            split name, or patient ids that are rounded numbers.
+            split name, or patient ids that are none any more (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)
     header = read_header(path)
-    findings = [] if LIST in header else [name for name in header if name not in (*about, "", "Unnamed: 0")]
+    findings = [] if LIST in header else class_columns(path, header, about)
     if LIST not in header and not findings:
         raise InputError(
             f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column a finding with 1, "
@@ -49,10 +50,9 @@ def read_folder(path: str | Path) -> LabelTable:
         )
     wanted = [LIST] if LIST in header else findings
     source = read_columns(path, (*REQUIRED, *wanted), OPTIONAL, what=WHAT)
-    check_patient_ids(path, "patient", source["patient"])
     rows = _rows(path, source)
     if not findings:
-        return assemble_listed(rows, source[LIST], normal=NORMAL)
+        return assemble_listed(path, rows, source[LIST], normal=NORMAL)
     codes = read_codes(source[findings])
     _check_codes(path, source[findings], codes)
     normal = next((name for name in NORMAL if name in findings), NORMAL[0])
@@ -60,12 +60,7 @@ def read_folder(path: str | Path) -> LabelTable:
 
 
 def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
-    splits = source["split"].map({**SPLIT_NAMES, "": ""})
-    if splits.isna().any():
-        row = int(splits.isna().to_numpy().argmax())
-        raise InputError(
-            f"{path}: row {row + 1}: split '{source['split'].iloc[row]}' is unknown; it must be train, val or test"
-        )
+    splits = read_splits(path, source["split"], may_be_blank=True)
     files = source["image"].str.replace("\\", "/", regex=False).str.removeprefix("./")
     inside = files.str.contains("/", regex=False) & ~files.str.contains(LEADS_OUT, regex=True)
     return pd.DataFrame(
@@ -73,7 +68,7 @@ def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
             "row": np.arange(1, len(source) + 1),
             "image": files.where(~inside, files.str.replace("/", "_", regex=False)),
             "file": files.where(inside, ""),
-            "patient": source["patient"],
+            "patient": read_ids(path, "patient", source["patient"]),
             "study": source["study"],
             "projection": source["projection"],
             "sex": source["sex"],
@@ -83,12 +78,9 @@ def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
-    wrong = np.argwhere(codes == NO_CODE)
-    if len(wrong):
-        row, position = wrong[0]
-        name = columns.columns[position]
+    wrong = first_no_code(columns, codes)
+    if wrong:
         raise InputError(
-            f"{path}: row {row + 1}: column '{name}' holds '{columns[name].iloc[row]}'; a column other than "
-            f"{', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 or blank: correct it, or remove the "
-            "column"
+            f"{path}: {wrong}; a column other than {', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 "
+            "or blank: correct it, or remove the column"
         )

@@ -1,43 +1,64 @@
 """Label tables with one column that lists the labels of an image: what is not listed is absent."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.cells import is_missing, log
+from trcgl.labels.label_names import HAS_NO_NAME, checked_names
+from trcgl.labels.label_text import split_labels
 from trcgl.labels.table import LabelTable, assemble, first_reason, label_pairs, no_pairs
+from trcgl.runtime.errors import InputError
 
-
-def split_labels(text: str) -> list[str]:
-    """The labels of a text with '|' between them: stripped, no empty one, no repetition, in order."""
-    return list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
+NO_LIST = "labels are not a list of texts"
 
 
 def assemble_listed(
+    path: Path,
     rows: pd.DataFrame,
     texts: pd.Series,
     *,
     normal: Sequence[str],
     read: Callable[[str], list[str] | None] = split_labels,
     empty: str = "labels missing",
-    reasons: Sequence[tuple[str, "pd.Series | np.ndarray"]] = (),
 ) -> LabelTable:
     """The table of rows whose labels are listed.
 
-    Rejected, besides what `assemble` rejects: rows whose text is not a list, and rows that list nothing.
+    Rejected, besides what `assemble` rejects: rows whose text stands for no value or is not a list, rows that list
+    nothing, and rows that list something that names nothing, such as NA.
 
     Args:
+        path: the label table, for messages.
         rows: every data row of the source, with those of ROW_COLUMNS that it states.
-        texts: the list of each row, as it stands in the source.
+        texts: the list of each row, as it stands in the source; its name is the column's.
         normal: what the source may call "nothing found"; the first that occurs counts.
         read: a text -> its labels; None if it is not a list.
         empty: the reason of rows that list nothing.
-        reasons: reason and the rows that it holds for, before those above.
+
+    Raises:
+        InputError: no row has a list, or a label is not one label or not written in one way (see `checked_names`).
     """
     # Few different texts stand in very many rows
     codes, different = pd.factorize(texts)
-    lists = [read(text) for text in different]
-    positives = label_pairs(rows["row"].to_numpy(), codes, [labels or [] for labels in lists])
+    missing = is_missing(pd.Series(different, dtype="str"))
+    lists = [[] if absent else read(text) for text, absent in zip(different, missing, strict=True)]
+    no_list = np.array([labels is None for labels in lists])
+
+    def row_of(code: int) -> int:
+        return int(np.argmax(codes == code)) + 1
+
+    if no_list.any():
+        code = int(np.argmax(no_list))
+        said = f"{path}: row {row_of(code)}: {texts.name} '{different[code][:80]}' is not a list of labels"
+        if not any(lists):
+            raise InputError(f"{said}, and no row has one; write lists as this data set does")
+        log.warning("%s; %d such rows are rejected", said, no_list[codes].sum())
+    names = checked_names(path, str(texts.name), [labels or [] for labels in lists], row_of)
+    nameless = np.array([HAS_NO_NAME in labels for labels in names])
+    usable = [[] if HAS_NO_NAME in labels else labels for labels in names]
+    positives = label_pairs(rows["row"].to_numpy(), codes, usable)
     vocabulary = positives["label"].cat.categories
     return assemble(
         rows,
@@ -46,8 +67,9 @@ def assemble_listed(
         no_pairs(positives),
         normal=next((name for name in normal if name in vocabulary), normal[0]),
         label_reasons=first_reason(
-            *reasons,
-            ("labels are not a list of texts", np.array([labels is None for labels in lists])[codes]),
+            ("labels missing", missing[codes]),
+            (NO_LIST, no_list[codes]),
+            ("a label of the list is missing", nameless[codes]),
             (empty, np.array([labels == [] for labels in lists])[codes]),
         ),
         content=texts,

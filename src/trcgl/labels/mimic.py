@@ -14,19 +14,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.cells import cleaned, without_missing
 from trcgl.labels.chexpert import FINDINGS, NO_FINDING, infer_absent
-from trcgl.labels.coded import assemble_coded, check_coded, read_codes
-from trcgl.labels.table import LabelTable, check_patient_ids
+from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes, warn_no_codes
+from trcgl.labels.file_names import SUFFIX
+from trcgl.labels.ids import read_ids
+from trcgl.labels.splits import read_splits
+from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
 
 IDS = ("dicom_id", "subject_id", "study_id")
 PATHS = ("fpath", "path")
-NO_CLASS = (*IDS, *PATHS, "ViewPosition", "ViewCodeSequence_CodeMeaning", "split", "", "Unnamed: 0")
-ID_PATTERN = r"p(?P<subject_id>\d+)/s(?P<study_id>\d+)/(?P<dicom_id>[^/]+)\.jpg$"
-SPLIT_NAMES = {
-    "train": "train", "val": "val", "validate": "val", "validation": "val", "development": "val", "test": "test", "": ""
-}  # fmt: skip
+NO_CLASS = (*IDS, *PATHS, "ViewPosition", "ViewCodeSequence_CodeMeaning", "split")
+ID_PATTERN = r"p(?P<subject_id>\d+)[/\\]s(?P<study_id>\d+)[/\\](?P<dicom_id>[^/\\]+)$"
+MORE_SPLITS = {"development": "val"}
 EDITIONS = (
     ("train_labeled.csv", "development_labeled_task1.csv", "test_labeled_task1.csv"),
     ("train.csv", "development.csv", "test.csv"),
@@ -62,13 +64,13 @@ def read_mimic(path: str | Path) -> LabelTable:
 
 
 def _of_images(files: list[Path], splits: tuple[str, ...]) -> LabelTable:
-    classes = [name for name in read_header(files[0]) if name not in NO_CLASS]
+    classes = class_columns(files[0], read_header(files[0]), NO_CLASS)
     parts = [_part(file, classes).assign(part=split) for file, split in zip(files, splits, strict=True)]
     source = pd.concat(parts, ignore_index=True)
     codes = read_codes(source[classes])
     check_coded(files[0], source[classes], codes, WHAT)
     normal = "Normal" if "Normal" in classes else NO_FINDING
-    split = _splits(files[0], source["split"])
+    split = read_splits(files[0], source["split"], may_be_blank=True, more=MORE_SPLITS)
     return assemble_coded(
         _rows(source, split.where(source["part"] == "", source["part"])), codes, classes, normal=normal
     )
@@ -79,58 +81,91 @@ def _part(file: Path, classes: list[str]) -> pd.DataFrame:
     header = read_header(file)
     optional = ("ViewPosition", "split")
     if set(IDS) <= set(header):
-        return _checked(file, read_columns(file, (*IDS, *classes), optional, what=WHAT))
+        return _with_ids(file, read_columns(file, (*IDS, *classes), optional, what=WHAT))
     column = next((name for name in PATHS if name in header), PATHS[0])
     source = read_columns(file, (column, *classes), optional, what=WHAT)
     ids = source[column].str.extract(ID_PATTERN).fillna("")
-    return _checked(file, pd.concat([source, ids], axis=1))
+    return _with_ids(file, pd.concat([source, ids], axis=1))
+
+
+def _with_ids(file: Path, source: pd.DataFrame) -> pd.DataFrame:
+    """The ids of a file as all files write them: whole numbers, an image's without a suffix."""
+    for column in set(IDS) & set(source):
+        if column == "dicom_id":
+            ids = cleaned(source[column], f"{file}: {column}").str.replace(SUFFIX, "", regex=True)
+        else:
+            ids = read_ids(file, column, source[column])
+        source[column] = without_missing(ids)
+    return source
 
 
 def _of_studies(path: Path) -> LabelTable:
     what = "MIMIC-CXR-JPG's table of CheXpert labels"
-    labels = read_columns(path, ("subject_id", "study_id", *FINDINGS), what=what)
-    twice = labels["study_id"].duplicated()
+    labels = _with_ids(path, read_columns(path, ("subject_id", "study_id", *FINDINGS), what=what))
+    twice = labels["study_id"].duplicated() & (labels["study_id"] != "")
     if twice.any():
         raise InputError(
             f"{path}: study '{labels.loc[twice, 'study_id'].iloc[0]}' is listed twice; a study has one row"
         )
-    beside = {part: _beside(path, part) for part in ("metadata", "split")}
-    if beside["metadata"] is None:
+    file = _beside(path, "metadata")
+    if file is None:
         raise InputError(
             f"{path}: its list of images, mimic-cxr-2.0.0-metadata.csv.gz, is not beside it; fetch it from there, too"
         )
-    images = read_columns(beside["metadata"], (*IDS, "ViewPosition"), what="MIMIC-CXR-JPG's list of images")
-    if beside["split"] is not None:
-        split = read_columns(beside["split"], ("dicom_id", "split"), what="MIMIC-CXR-JPG's split")
-        images = images.merge(split.drop_duplicates("dicom_id"), on="dicom_id", how="left")
-    else:
-        images["split"] = ""
+    images = _with_ids(file, read_columns(file, (*IDS, "ViewPosition"), what="MIMIC-CXR-JPG's list of images"))
+    _check_studies(path, labels, file, images)
+    split_file = _beside(path, "split")
+    images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
     # Outer: a study whose images are not listed is a rejected row, not a silent loss
     source = images.merge(labels.drop(columns="subject_id"), on="study_id", how="outer").fillna("")
     codes = read_codes(source[list(FINDINGS)])
+    warn_no_codes(path, source[list(FINDINGS)], codes)
     infer_absent(codes, FINDINGS)
-    rows = _rows(_checked(path, source), _splits(path, source["split"]))
-    return assemble_coded(rows, codes, FINDINGS, normal=NO_FINDING)
+    return assemble_coded(_rows(source, source["split"]), codes, FINDINGS, normal=NO_FINDING)
+
+
+def _check_studies(path: Path, labels: pd.DataFrame, file: Path, images: pd.DataFrame) -> None:
+    """Stop where the two files have no study in common, or give one to two patients."""
+    known = labels[labels["study_id"] != ""].set_index("study_id")["subject_id"]
+    theirs = images["study_id"].map(known)
+    if theirs.isna().all():
+        raise InputError(
+            f"{path}: {file.name} has no image of its {len(known)} studies, such as '{next(iter(known.index), '')}'; "
+            "give the two files of one release, ids written out as text"
+        )
+    other = (theirs.notna() & (theirs != images["subject_id"])).to_numpy(bool)
+    if other.any():
+        row = int(other.argmax())
+        raise InputError(
+            f"{file}: row {row + 1}: study '{images['study_id'].iloc[row]}' is of patient "
+            f"'{images['subject_id'].iloc[row]}' here and of '{theirs.iloc[row]}' in {path.name} (so are "
+            f"{int(other.sum()) - 1} more); give the two files of one release"
+        )
+
+
+def _official_split(file: Path, images: pd.Series) -> pd.Series:
+    """The split of each image; every image must have one."""
+    table = _with_ids(file, read_columns(file, ("dicom_id", "split"), what="MIMIC-CXR-JPG's split"))
+    table["split"] = read_splits(file, table["split"], more=MORE_SPLITS)
+    table = table.drop_duplicates()
+    twice = table["dicom_id"].duplicated() & (table["dicom_id"] != "")
+    if twice.any():
+        raise InputError(
+            f"{file}: image '{table.loc[twice, 'dicom_id'].iloc[0]}' is listed in two splits; an image belongs to one"
+        )
+    split = images.map(table[table["dicom_id"] != ""].set_index("dicom_id")["split"])
+    unnamed = split.isna() & (images != "")
+    if unnamed.any():
+        raise InputError(
+            f"{file}: names {int(split.notna().sum())} of the {len(images)} listed images; the first that it does not "
+            f"name: '{images[unnamed].iloc[0]}'; give the split of the same release, or remove it for a seeded one"
+        )
+    return split.fillna("")
 
 
 def _beside(path: Path, part: str) -> Path | None:
     names = (f"mimic-cxr-2.0.0-{part}.csv.gz", f"mimic-cxr-2.0.0-{part}.csv")
     return next((path.parent / name for name in names if (path.parent / name).exists()), None)
-
-
-def _checked(file: Path, source: pd.DataFrame) -> pd.DataFrame:
-    check_patient_ids(file, "subject_id", source["subject_id"])
-    return source
-
-
-def _splits(file: Path, splits: pd.Series) -> pd.Series:
-    known = splits.map(SPLIT_NAMES)
-    if known.isna().any():
-        row = int(known.isna().to_numpy().argmax())
-        raise InputError(
-            f"{file}: row {row + 1}: split '{splits.iloc[row]}' is unknown; it must be train, validate or test"
-        )
-    return known
 
 
 def _rows(source: pd.DataFrame, split: pd.Series) -> pd.DataFrame:

@@ -8,49 +8,45 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
-from trcgl.labels.table import LabelTable, check_patient_ids
+from trcgl.labels.nih_lists import official_test
+from trcgl.labels.table import LabelTable
 from trcgl.tables import read_columns
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 OPTIONAL = ("Follow-up #", "Patient Age", "Patient Gender", "Patient Sex")
-TEST_LIST = "test_list.txt"
 YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
 
 
 def read_nih(path: str | Path) -> LabelTable:
     """Read an NIH label file of either edition.
 
-    The images of the official test_list.txt, if that file is beside the label file, are the test split.
+    The images of the official test_list.txt, if it is beside the label file, are the test split (`official_test`).
 
     Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
 
     Raises:
-        InputError: not a readable CSV file with NIH's columns, or its patient ids are rounded numbers.
+        InputError: not a readable CSV file with NIH's columns, patient ids that are none any more
+            (`read_ids`), labels that are not names (`assemble_listed`), or lists that do not fit (`official_test`).
     """
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")
-    check_patient_ids(path, "Patient ID", source["Patient ID"])
+    patients = read_ids(path, "Patient ID", source["Patient ID"])
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
             "image": source["Image Index"],
-            "patient": source["Patient ID"],
+            "patient": patients,
             # A follow-up is a visit of the patient
-            "study": source["Patient ID"] + "_" + source["Follow-up #"],
+            "study": patients + "_" + source["Follow-up #"],
             "projection": source["View Position"],
             "sex": source["Patient Gender"] + source["Patient Sex"],
             "age": _age(source["Patient Age"]),
-            "split": np.where(source["Image Index"].isin(_test_images(path)), "test", ""),
+            "split": np.where(official_test(path, source["Image Index"], patients), "test", ""),
         }
     )
-    return assemble_listed(rows, source["Finding Labels"], normal=["No Finding"])
-
-
-def _test_images(path: Path) -> list[str]:
-    """The official test set, if its list is beside the label file."""
-    file = path.parent / TEST_LIST
-    return file.read_text(encoding="utf-8").split() if file.exists() else []
+    return assemble_listed(path, rows, source["Finding Labels"], normal=["No Finding"])
 
 
 def _age(text: pd.Series) -> pd.Series:

@@ -4,19 +4,25 @@ A patient's split depends on the seed and on that patient's id alone, so adding 
 never in two splits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.table import check_patient_ids
+from trcgl.labels.cells import is_missing
+from trcgl.labels.ids import read_ids
 from trcgl.numerics.seeding import unit_intervals
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validate": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What tables call them, in small letters."""
 
 
 def seeded_splits(
@@ -53,15 +59,34 @@ def read_split_file(path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     table = read_columns(path, ("patient", "split"), what="a split table")
-    check_patient_ids(path, "patient", table["patient"])
-    unknown = ~table["split"].isin(list(SPLIT_NAMES))
-    if unknown.any():
-        row = int(unknown.to_numpy().argmax())
-        raise InputError(
-            f"{path}: row {row + 1}: split '{table['split'].iloc[row]}' is unknown; it must be train, val or test"
-        )
-    table["split"] = table["split"].map(SPLIT_NAMES)
-    return _one_each(table, str(path), "")
+    patients = read_ids(path, "patient", table["patient"])
+    nobody = is_missing(patients)
+    if nobody.any():
+        row = int(nobody.argmax())
+        raise InputError(f"{path}: row {row + 1}: patient '{patients.iloc[row]}' names nobody; remove the row")
+    return _one_each(pd.DataFrame({"patient": patients, "split": read_splits(path, table["split"])}), str(path), "")
+
+
+def read_splits(
+    path: Path, splits: pd.Series, *, may_be_blank: bool = False, more: Mapping[str, str] = MappingProxyType({})
+) -> pd.Series:
+    """The splits of a column as train, val and test, and "" for blank ones.
+
+    Args:
+        path: for messages.
+        may_be_blank: whether a row need not state its split.
+        more: other names of splits.
+
+    Raises:
+        InputError: a text that is no split.
+    """
+    known = splits.str.lower().map(SPLIT_NAMES | dict(more))
+    if may_be_blank:
+        known = known.where(~is_missing(splits), "")
+    if known.isna().any():
+        row = int(known.isna().to_numpy().argmax())
+        raise InputError(f"{path}: row {row + 1}: split '{splits.iloc[row]}' is unknown; it must be train, val or test")
+    return known
 
 
 def _one_each(table: pd.DataFrame, source: str, remedy: str) -> dict[str, str]:

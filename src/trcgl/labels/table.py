@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trcgl.runtime.errors import InputError
+from trcgl.labels.cells import cleaned, is_missing, without_missing
 
 ROW_COLUMNS = (
     "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
 )  # fmt: skip
 UNKNOWN = -1
+NOT_A_FILE = ("", "nan", "na", "<na>", "none", "null", "#n/a")
 # A separator, a drive letter, '.' or '..': the name would lead out of the image folder
 NAME_IS_A_PATH = r"[/\\\x00]|^[A-Za-z]:|^\.{1,2}$"
-ROUNDED_NUMBER = r"[0-9]*\.?[0-9]+[eE]\+?[0-9]+"
 
 
 @dataclass(frozen=True)
@@ -166,22 +166,26 @@ def assemble(
     Args:
         rows: every data row of the source, with those of ROW_COLUMNS that it tells; completed in place.
         label_reasons: per row, why its labels cannot be used, "" if they can.
-        content: per row, its labels as one text: two rows of one image that differ here, or in the patient,
-            contradict each other, and both are rejected; of equal rows the first is kept.
+        content: per row, its labels as one text: two rows of one image that differ here, in the patient or in
+            the split, contradict each other, and both are rejected; of equal rows the first is kept.
     """
     reasons = first_reason(
-        ("image name missing", rows["image"] == ""),
+        ("image name missing", is_missing(rows["image"], NOT_A_FILE)),
         ("image name is a path", rows["image"].str.contains(NAME_IS_A_PATH, regex=True)),
-        ("patient id missing", rows["patient"].isin(["", "nan"])),
+        ("patient id missing", is_missing(rows["patient"])),
     )
     reasons = np.where(reasons == "", label_reasons, reasons)
-    live = pd.DataFrame({"image": rows["image"], "patient": rows["patient"], "content": content})[reasons == ""]
+    told = {"image": rows["image"], "patient": rows["patient"], "content": content, "split": rows.get("split", "")}
+    live = pd.DataFrame(told)[reasons == ""]
     twice = live[live["image"].duplicated(keep=False)]
     if len(twice):
-        per_image = twice.groupby("image")[["patient", "content"]].transform("nunique").max(axis=1)
+        per_image = twice.groupby("image")[["patient", "content", "split"]].transform("nunique").max(axis=1)
         reasons[per_image.index[per_image > 1]] = "image listed with contradicting rows"
         again = twice["image"].duplicated() & (per_image == 1)
         reasons[again.index[again]] = "duplicate image name"
+    for name in ("projection", "sex"):
+        if name in rows:
+            rows[name] = without_missing(cleaned(rows[name], name))
     none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
         {"row": "int64", "image": "str", "reason": "str"}
     )
@@ -189,14 +193,3 @@ def assemble(
         if name not in rows:
             rows[name] = pd.Series(pd.NA, rows.index, dtype="Int64") if name == "age" else ""
     return LabelTable(rows[list(ROW_COLUMNS)], positives, uncertain, unknowns, none, normal).reject(reasons)
-
-
-def check_patient_ids(path: object, column: str, patients: pd.Series) -> None:
-    """Stop on ids that a spreadsheet or a float column has rounded (3.24e+38): they merge different patients."""
-    rounded = patients.str.fullmatch(ROUNDED_NUMBER).to_numpy(bool)
-    if rounded.any():
-        first = int(np.argmax(rounded))
-        raise InputError(
-            f"{path}: row {first + 1}: {column} '{patients.iloc[first]}' is a rounded number (so are "
-            f"{int(rounded.sum()) - 1} more), which merges patients; give the file with ids written out as text"
-        )

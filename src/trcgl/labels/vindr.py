@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.cells import cleaned, without_missing
 from trcgl.labels.coded import (
     ABSENT,
     NO_CODE,
@@ -18,13 +19,18 @@ from trcgl.labels.coded import (
     UNCERTAIN,
     assemble_coded,
     check_coded,
+    class_columns,
     read_codes,
 )
+from trcgl.labels.file_names import SUFFIX
 from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
 
 TRAIN, TEST = "image_labels_train.csv", "image_labels_test.csv"
 IMAGE, READER = "image_id", "rad_id"
+BOX_COLUMNS = ("class_name", "class_id", "x_min", "y_min", "x_max", "y_max")
+"""Of annotations_train.csv and of the Kaggle competition's train.csv."""
 RENAMED = {"Other disease": "Other diseases"}
 """The one column that the test file spells otherwise than the training file."""
 WHAT = "a VinDr-CXR table of image labels"
@@ -41,13 +47,22 @@ def read_vindr(path: str | Path) -> LabelTable:
         path: one of the two files, or their folder; images of the test file are then the test split.
 
     Raises:
-        InputError: not such a file or folder, or a column that is not a finding.
+        InputError: not such a file or folder, a table of boxes, a column that is not a finding, or an image in both
+            files.
     """
     path = Path(path)
     files = [path / TRAIN, path / TEST] if path.is_dir() else [path]
     header = [RENAMED.get(name, name) for name in read_header(files[0])]
-    findings = [name for name in header if name not in (IMAGE, READER, "", "Unnamed: 0")]
-    source = pd.concat([_read(file, findings) for file in files], ignore_index=True)
+    boxes = sorted({*BOX_COLUMNS} & set(header))
+    if boxes:
+        raise InputError(
+            f"{files[0]}: is a table of boxes (it has the column '{boxes[0]}'), not of image labels; give {TRAIN} and "
+            f"{TEST}, or their folder"
+        )
+    findings = class_columns(files[0], header, (IMAGE, READER))
+    parts = [_read(file, findings) for file in files]
+    _check_apart(files, parts)
+    source = pd.concat(parts, ignore_index=True)
     votes = read_codes(source[findings])
     check_coded(files[0], source[findings], votes, WHAT)
     images, names = pd.factorize(source[IMAGE])
@@ -72,9 +87,19 @@ def _read(file: Path, findings: list[str]) -> pd.DataFrame:
     header = read_header(file)
     spelled = {name: next((other for other in header if RENAMED.get(other) == name), name) for name in findings}
     source = read_columns(file, (IMAGE, *spelled.values()), (READER,), what=WHAT)
-    return source.rename(columns={other: name for name, other in spelled.items()}).assign(
-        split="test" if file.name == TEST else ""
-    )
+    source = source.rename(columns={other: name for name, other in spelled.items()})
+    names = without_missing(cleaned(source[IMAGE], f"{file}: {IMAGE}")).str.replace(SUFFIX, "", regex=True)
+    return source.assign(**{IMAGE: names, "split": "test" if file.name == TEST else ""})
+
+
+def _check_apart(files: list[Path], parts: list[pd.DataFrame]) -> None:
+    """Stop on an image in both files: a test image would be learned."""
+    both = sorted(set.intersection(*(set(part[IMAGE]) - {""} for part in parts))) if len(parts) > 1 else []
+    if both:
+        raise InputError(
+            f"{files[1]}: lists {len(both)} images that {files[0].name} lists too; the first: '{both[0]}'; an image is "
+            "in one of them"
+        )
 
 
 def _majority(votes: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:

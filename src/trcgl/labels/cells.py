@@ -1,0 +1,82 @@
+"""What stands in a cell instead of a value, and what makes two spellings of one name."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trcgl.runtime.logging import get_logger
+from trcgl.tables import clean_text
+
+log = get_logger("labels")
+
+NOT_A_VALUE = (
+    "", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat", "none", "null", "<null>", "(null)", "nil", "\\n", "#n/a",
+    "#na", ".", "..", "''", '""', "unknown", "undefined", "missing", "not available", "(blank)",
+)  # fmt: skip
+"""Texts, in small letters, by which programs and people write that there is no value."""
+NOT_A_NAME = (
+    *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+)  # fmt: skip
+"""And texts that name nothing, though as a code they might mean something."""
+
+
+def is_missing(texts: pd.Series, words: Sequence[str] = NOT_A_NAME) -> np.ndarray:
+    """Which texts stand for no value: bool, in their order."""
+    # Arrow's hash lookup takes a third of the time of pandas'
+    small = pc.utf8_lower(pa.array(texts))  # pyright: ignore[reportAttributeAccessIssue]
+    found = pc.is_in(small, value_set=pa.array(words))  # pyright: ignore[reportAttributeAccessIssue]
+    return found.to_numpy(zero_copy_only=False)
+
+
+def names_nothing(text: str) -> bool:
+    """Whether one text stands for no value."""
+    return text.lower() in NOT_A_NAME
+
+
+def without_missing(texts: pd.Series) -> pd.Series:
+    """The texts, with '' for those that stand for no value."""
+    return texts.where(~is_missing(texts), "")
+
+
+def cleaned(texts: pd.Series, what: str) -> pd.Series:
+    """The texts without what cannot be seen (see `clean_text`); a line says where that changed some.
+
+    Args:
+        what: file and column, for that line.
+    """
+    array = pa.array(texts)
+    if pc.all(pc.string_is_ascii(array)).as_py():  # pyright: ignore[reportAttributeAccessIssue]
+        return texts
+    places, different = pd.factorize(texts)
+    clean = np.array([text if text.isascii() else clean_text(text) for text in different], dtype=object)
+    changed = (clean != np.asarray(different, dtype=object))[places]
+    if not changed.any():
+        return texts
+    log.warning(
+        "%s: unusual spaces, invisible characters or separate accents are read as plain in %d rows; the first: row %d",
+        what,
+        changed.sum(),
+        int(np.argmax(changed)) + 1,
+    )
+    return pd.Series(clean[places], index=texts.index, dtype="str")
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common: letters whatever their case, width and accents' form."""
+    text = unicodedata.normalize("NFKC", clean_text(name)).casefold()
+    return re.sub(r"[\s_\-]+", " ", text).strip() or name
+
+
+def first_twins(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first two names that differ in spelling only, in their order; None if there are none."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name_key(name), name)
+        if other != name:
+            return other, name
+    return None

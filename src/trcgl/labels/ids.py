@@ -1,0 +1,121 @@
+"""Patient and study ids as text: what spreadsheets and float columns did to them is found before it merges patients."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.cells import cleaned, log, names_nothing
+from trcgl.runtime.errors import InputError
+
+# 3.24E+38, 3,24e+38, 1E+15
+ROUNDED_NUMBER = re.compile(r"[+-]?(?:[0-9]*[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[.,]?[eE]\+[0-9]+)")
+# 12e34: a number, or one of many hexadecimal ids
+BARE_EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
+HEXADECIMAL = re.compile(r"(?=.*[a-dfA-DF])[0-9a-fA-F]+")
+WHOLE_FLOAT = re.compile(r"([0-9]+)[.,]0+")
+BROKEN_FLOAT = re.compile(r"[0-9]*[.,][0-9]*[1-9][0-9]*")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_NAMED = "|".join(chain.from_iterable((name, name[:3], name[:3].lower()) for name in _MONTHS))
+_DAY, _MONTH, _YEAR, _TIME = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])", "(?:19|20)[0-9]{2}", "(?:[ T][0-9:.]+)?"
+DATE = re.compile(
+    rf"{_YEAR}([-/.]){_MONTH}\1{_DAY}{_TIME}"
+    rf"|(?:{_DAY}([-/.]){_MONTH}|{_MONTH}([-/.]){_DAY})(?:\2|\3){_YEAR}{_TIME}"
+    rf"|[1-3]?[0-9]/[1-3]?[0-9]/{_YEAR}{_TIME}"
+    rf"|[0-3]?[0-9]-(?:{_NAMED})(?:-[0-9]{{2,4}})?|(?:{_NAMED})-[0-9]{{2,4}}"
+)
+"""As spreadsheets write one, also for an id such as 3-12; MAR-12 in capitals is an id."""
+SPREADSHEET_DIGITS, FLOAT_BITS = 15, 53
+"""What a spreadsheet, and a float, keeps of a number."""
+BY_CHANCE = 1e-3
+"""Probability below which ids that look rounded are taken to be so."""
+
+
+def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
+    """Ids as they were before a program took them for numbers, where that is certain.
+
+    A column of whole floats (10000032.0) is read as whole numbers, and invisible characters are left out; a line says
+    so. Cells without a value stay as they are.
+
+    Raises:
+        InputError: ids that a spreadsheet or a column of floats has rounded or turned into dates; whole floats beside
+            other numbers.
+    """
+    ids = cleaned(ids, f"{path}: {column}")
+    different = ids.unique().tolist()
+    numbers = [text for text in different if text.isdecimal()]
+    # Few ids, as a rule, are not plain numbers
+    others = [text for text in different if not text.isdecimal() and not names_nothing(text)]
+
+    def stop(found: Collection[str], wrong: str, remedy: str) -> InputError:
+        rows = np.flatnonzero(ids.isin(list(found)))
+        return InputError(
+            f"{path}: row {rows[0] + 1}: {column} '{ids.iloc[rows[0]]}' {wrong} (so are {len(rows) - 1} more), {remedy}"
+        )
+
+    as_text = "which merges patients; give the file with ids written out as text"
+    rounded = [text for text in others if ROUNDED_NUMBER.fullmatch(text)]
+    bare = [text for text in others if BARE_EXPONENT.fullmatch(text)]
+    if bare and not any(HEXADECIMAL.fullmatch(text) for text in others):
+        rounded += bare
+    if rounded:
+        raise stop(rounded, "is a rounded number", as_text)
+    floats = {text: match[1] for text in others if (match := WHOLE_FLOAT.fullmatch(text))}
+    cut = _cut_short([text for text in (*numbers, *floats.values()) if len(text) > SPREADSHEET_DIGITS])
+    cut |= {text for text, whole in floats.items() if len(whole) > SPREADSHEET_DIGITS or whole in cut}
+    if cut:
+        raise stop(cut, "is rounded to the digits that a spreadsheet or a float keeps", as_text)
+    dates = [text for text in others if DATE.fullmatch(text)]
+    if dates:
+        raise stop(dates, "is a date", "where an id is wanted; give the column of ids, written out as text")
+    # 1.0 beside 1.1 is a name with a point in it
+    if floats and not any(BROKEN_FLOAT.fullmatch(text) for text in others):
+        if len(floats) < len(others) + len(numbers):
+            raise stop(
+                list(floats), "is a float, but not all ids are", "so one patient may be two; write all ids one way"
+            )
+        log.warning("%s: %s: whole floats such as 7.0 are read as the whole numbers", path, column)
+        ids = ids.replace(floats)
+        numbers = list(floats.values())
+    _say_twins(path, column, ids, [*numbers, *others])
+    return ids
+
+
+def _cut_short(numbers: Collection[str]) -> set[str]:
+    """Those of the long numbers that have nothing beyond a spreadsheet's digits or a float's bits, if not by chance."""
+    numbers = [number.lstrip("0") for number in numbers]
+    lengths = Counter(map(len, numbers))
+    decimal = [number for number in numbers if not number[SPREADSHEET_DIGITS:].strip("0")]
+    # The last four digits decide on four of the bits, and are quicker
+    binary = [number for number in numbers if not int(number[-4:] or 0) % 16 and _is_float(int(number))]
+    for found, kept in ((decimal, SPREADSHEET_DIGITS), (binary, FLOAT_BITS * math.log10(2))):
+        expected = sum(count * 10.0 ** min(0.0, kept - length) for length, count in lengths.items())
+        # The Poisson probability of as many, about
+        if found and len(found) * math.log(expected) - math.lgamma(len(found) + 1) < math.log(BY_CHANCE):
+            return set(found)
+    return set()
+
+
+def _is_float(number: int) -> bool:
+    return number.bit_length() > FLOAT_BITS and number % (1 << (number.bit_length() - FLOAT_BITS)) == 0
+
+
+def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
+    """A line where ids differ in capitals or leading zeros only: often one patient, whom two splits may then share."""
+    seen: dict[str, str] = {}
+    pairs = [
+        (other, text) for text in different if (other := seen.setdefault(text.lstrip("0").casefold(), text)) != text
+    ]
+    if pairs:
+        first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
+        log.warning(
+            "%s: %s: %d ids differ from another only in capitals or leading zeros and count as other patients; the "
+            "first: rows %d and %d", path, column, len(pairs), first, second
+        )  # fmt: skip

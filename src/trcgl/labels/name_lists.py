@@ -1,0 +1,100 @@
+"""Lists of image names beside a label table: which images of the table they name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.cells import log
+from trcgl.labels.file_names import base_name, stem_of
+from trcgl.runtime.errors import InputError
+from trcgl.tables import clean_text, read_text
+
+HEADERS = ("image index", "image", "images", "image_id", "imageid", "file", "filename", "name")
+QUOTES = "'\"`\u2018\u2019\u201c\u201d"
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A list of names against the images of a table.
+
+    Attributes:
+        named: bool per image, whether the list names it.
+        names: how many different names the list has.
+        strangers: those that no image has, in their order.
+    """
+
+    named: np.ndarray
+    names: int
+    strangers: list[str]
+
+    def __str__(self) -> str:
+        first = f"; the first that it does not have: '{self.strangers[0]}'" if self.strangers else ""
+        return f"the label table has {self.names - len(self.strangers)} of its {self.names} names{first}"
+
+
+def read_names(path: Path) -> list[str]:
+    """The names in a text file: a name a line, or several with spaces, commas or semicolons between them; unquoted.
+
+    Raises:
+        InputError: see `read_text`; the file names nothing.
+    """
+    lines = [clean_text(line) for line in read_text(path).splitlines()]
+    lines = [line for line in lines if line]
+    if lines and lines[0].strip(f"{QUOTES},;").lower() in HEADERS:
+        lines = lines[1:]
+    names = [name.strip(QUOTES) for line in lines for name in re.split(r"[\s,;]+", line)]
+    names = [name for name in names if name]
+    if not names:
+        raise InputError(f"{path}: names no image; give a name per line, or remove the file")
+    return names
+
+
+def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
+    """Which images a list names: by name without folder, else without suffix where that is one image's only.
+
+    A line says where folders or suffixes were left out.
+    """
+    different = list(dict.fromkeys(names))
+    place = {name: row for row, name in enumerate(images)}
+    stems = images.map(stem_of)
+    unique = ~stems.duplicated(keep=False)
+    by_stem = dict(zip(stems[unique], np.flatnonzero(unique), strict=True))
+    named, strangers, adapted = np.zeros(len(images), bool), [], []
+    for name in different:
+        row = place.get(name)
+        if row is None:
+            row = place.get(base_name(name), by_stem.get(stem_of(name)))
+            (strangers if row is None else adapted).append(name)
+        if row is not None:
+            named[row] = True
+    if adapted:
+        log.warning(
+            "%s: %d of %d names are matched without their folder or suffix; the first: %s",
+            path, len(adapted), len(different), adapted[0],
+        )  # fmt: skip
+    return Matched(named, len(different), strangers)
+
+
+def find_list(folder: Path, name: str) -> Path | None:
+    """The file of a list in a folder; None if there is none.
+
+    Raises:
+        InputError: there is none of this name, but one that nearly has it.
+    """
+    path = folder / name
+    if path.exists():
+        return path
+    wanted = re.compile(re.sub("_", "[-_ ]?", re.escape(Path(name).stem)) + r"\b.*", re.IGNORECASE)
+    near = sorted(other.name for other in folder.iterdir() if wanted.fullmatch(other.name))
+    if near:
+        raise InputError(f"{folder / near[0]}: seems to be the official {name}; call it so, or move it elsewhere")
+    return None
+
+
+def shape_of(name: str) -> str:
+    """A name with 0 for each digit: names of one data set have few shapes."""
+    return re.sub(r"\d", "0", stem_of(name))
