@@ -42,7 +42,7 @@ def test_dicom_whose_values_are_no_numbers(tmp_path: Path, slope: str):
 
 
 def test_a_quoted_line_break_does_not_break_the_message(tmp_path: Path):
-    said = read_labels(tmp_path / "splits.csv", b'patient,split\n1,"a\nb"\n', "splits")
+    said = read_labels(tmp_path / "splits.csv", b'patient,split\n1,"a\x0bb"\n', "splits")
     assert said.endswith("row 1: split 'a b' is unknown; it must be train, val or test")
 
 

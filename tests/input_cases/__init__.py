@@ -12,6 +12,18 @@ from tests.input_cases.made_files import MADE_FILES
 from tests.input_cases.models import MODELS
 from tests.input_cases.parameters import PARAMETERS
 from tests.input_cases.pixels import PIXELS
+from tests.input_cases.spellings import SPELLINGS
 from tests.input_cases.split_files import SPLIT_FILES
 
-CASES = (*PARAMETERS, *LABEL_FILES, *SPLIT_FILES, *IMAGES, *PIXELS, *MADE_FILES, *MODELS, *BASES, *BACKBONES)
+CASES = (
+    *PARAMETERS,
+    *LABEL_FILES,
+    *SPLIT_FILES,
+    *SPELLINGS,
+    *IMAGES,
+    *PIXELS,
+    *MADE_FILES,
+    *MODELS,
+    *BASES,
+    *BACKBONES,
+)

@@ -78,8 +78,10 @@ def build_labels(
             is empty or has no positive of any class; a listed finding is unknown; a finding has the name of another
             column, or no negative in training.
     """
+    if params.missing == "negative":
+        table = table.with_silent_rows()
     table, selected = select_images(table, manifest, Filters.from_params(params))
-    uncertain = len(table.uncertain)
+    uncertain, silent = len(table.uncertain), 0 if table.silent is None else len(table.silent)
     table = table.settled(params.uncertain, params.missing)
     split = _split(table, params, split_file)
     check_spelling(table, params)
@@ -89,7 +91,7 @@ def build_labels(
     if params.class_table is not None:
         table = merge_labels(table, params.class_table)
     findings = candidate_findings(table, params)
-    classes, dropped = choose_classes(findings, table.matrix(findings), split, params)
+    classes, dropped = choose_classes(findings, table.matrix(findings), split, params, silent)
     names = [entry["name"] for entry in classes]
     _check_splits(split, classes)
     return Labels(

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from trcgl.runtime.logging import get_logger
 from trcgl.tables import clean_text
 
-log = get_logger("labels")
+_log = get_logger("labels")
 
 NOT_A_VALUE = (
     "", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat", "none", "null", "<null>", "(null)", "nil", "\\n", "#n/a",
@@ -23,13 +23,27 @@ NOT_A_NAME = (
     *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
 )  # fmt: skip
 """And texts that name nothing, though as a code they might mean something."""
+NOT_A_FILE = ("", "nan", "na", "<na>", "none", "null", "#n/a")
+"""Those of them that are written where an image has no file."""
 
 
-def is_missing(texts: pd.Series, words: Sequence[str] = NOT_A_NAME) -> np.ndarray:
-    """Which texts stand for no value: bool, in their order."""
+# No text is turned into small letters, which takes longer than all else
+_WRITTEN: dict[tuple[str, ...], pa.Array] = {
+    words: pa.array(
+        {"NaN", "NaT", *(spell(word) for word in words for spell in (str, str.upper, str.capitalize, str.title))}
+    )
+    for words in (NOT_A_NAME, NOT_A_FILE)
+}
+
+
+def is_missing(texts: pd.Series, words: tuple[str, ...] = NOT_A_NAME) -> np.ndarray:
+    """Which texts stand for no value: bool, in their order.
+
+    Args:
+        words: NOT_A_NAME or NOT_A_FILE.
+    """
     # Arrow's hash lookup takes a third of the time of pandas'
-    small = pc.utf8_lower(pa.array(texts))  # pyright: ignore[reportAttributeAccessIssue]
-    found = pc.is_in(small, value_set=pa.array(words))  # pyright: ignore[reportAttributeAccessIssue]
+    found = pc.is_in(pa.array(texts), value_set=_WRITTEN[words])  # pyright: ignore[reportAttributeAccessIssue]
     return found.to_numpy(zero_copy_only=False)
 
 
@@ -57,13 +71,17 @@ def cleaned(texts: pd.Series, what: str) -> pd.Series:
     changed = (clean != np.asarray(different, dtype=object))[places]
     if not changed.any():
         return texts
-    log.warning(
-        "%s: unusual spaces, invisible characters or separate accents are read as plain in %d rows; the first: row %d",
-        what,
-        changed.sum(),
-        int(np.argmax(changed)) + 1,
+    say(
+        f"{what}: unusual spaces, invisible characters or separate accents are read as plain in {changed.sum()} rows; "
+        f"the first: row {np.argmax(changed) + 1}"
     )
     return pd.Series(clean[places], index=texts.index, dtype="str")
+
+
+def say(line: str) -> None:
+    """A line for the user: what was read otherwise than it stands, or looks wrong."""
+    # A value quoted from a file may contain line breaks
+    _log.warning("%s", " ".join(line.splitlines()))
 
 
 def name_key(name: str) -> str:

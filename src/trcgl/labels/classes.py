@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trcgl.config import LabelsParams
-from trcgl.labels.cells import log, name_key
+from trcgl.labels.cells import name_key, say
 from trcgl.labels.groups import group_of
 from trcgl.labels.splits import SPLITS
 from trcgl.labels.table import UNKNOWN, LabelTable
@@ -51,7 +51,7 @@ def check_spelling(table: LabelTable, params: LabelsParams) -> None:
 
 
 def choose_classes(
-    findings: Sequence[str], matrix: np.ndarray, split: np.ndarray, params: LabelsParams
+    findings: Sequence[str], matrix: np.ndarray, split: np.ndarray, params: LabelsParams, silent: int = 0
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The classes in descending order of training positives (then by name), and what was too rare to be one.
 
@@ -59,6 +59,7 @@ def choose_classes(
         findings: candidates.
         matrix: int8, images x findings: 1, 0 or -1 (unknown).
         split: 'train', 'val' or 'test' per image.
+        silent: rows that were rejected because they state no label.
 
     Returns:
         Per class: name, group, positives (per split) and prevalence (positives per training image for which the
@@ -78,7 +79,7 @@ def choose_classes(
             "lower 'labels.min_positives' or give more images"
         )
     for i in kept:
-        _check_negatives(findings[i], matrix[split == "train", i])
+        _check_negatives(findings[i], matrix[split == "train", i], silent)
     classes = []
     for i in kept:
         prevalence = float(trained[i] / known[i])
@@ -100,20 +101,21 @@ def choose_classes(
     return classes, {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
 
 
-def _check_negatives(finding: str, codes: np.ndarray) -> None:
+def _check_negatives(finding: str, codes: np.ndarray, silent: int) -> None:
     """Stop where all that is known of a finding in training is that it is present; say so where it always is.
 
     Args:
         codes: of the training images: 1, 0 or -1 (unknown).
+        silent: rows that were rejected because they state no label.
     """
     if (codes == 0).any():
         return
     unknown = int((codes == UNKNOWN).sum())
-    if unknown == 0:
-        log.warning("'%s' is present in every training image: nothing can be learned about it", finding)
+    if unknown + silent == 0:
+        say(f"'{finding}' is present in every training image: nothing can be learned about it")
         return
     raise InputError(
         f"finding '{finding}' has {len(codes) - unknown} positives and no negative in training; {unknown} images are "
-        "unknown: if a blank means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), "
-        "else leave it out by 'labels.not_findings'"
+        f"unknown, {silent} rows state no label: if a blank means that it is absent, set 'labels.missing: negative' (and "
+        "'labels.uncertain' for -1), else leave it out by 'labels.not_findings'"
     )

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_VALUE, first_twins, log
-from trcgl.labels.table import LabelTable, assemble, first_reason
+from trcgl.labels.cells import NOT_A_VALUE, first_twins, say
+from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
 from trcgl.tables import INDEX_NAME
 
 PRESENT, ABSENT, UNCERTAIN, NOT_TOLD, NO_CODE = 1, 0, -1, -2, -3
+SILENT = "no label"
 # As programs write a column that they have read as numbers, with a point or a comma, or as truth values
 CODES = {
     re.compile(r"\+?0*1(?:[.,]0*)?(?:e[+-]?0+)?|true"): PRESENT,
@@ -95,7 +97,7 @@ def warn_no_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
     said = f"{path}: {first_no_code(columns, codes)}, which is not 1, 0, -1 or blank"
     if rows == len(codes):
         raise InputError(f"{said}; no row has such codes alone: correct the column, or remove it")
-    log.warning("%s; %d rows with such values are rejected", said, rows)
+    say(f"{said}; {rows} rows with such values are rejected")
 
 
 def assemble_coded(
@@ -116,17 +118,19 @@ def assemble_coded(
         reasons: reason and the rows that it holds for, before those above.
     """
     numbers = rows["row"].to_numpy()
-    return assemble(
+    table = assemble(
         rows,
         *(_pairs(numbers, codes == code, findings) for code in (PRESENT, UNCERTAIN, NOT_TOLD)),
         normal=normal,
         label_reasons=first_reason(
             *reasons,
             ("label value is not 1, 0, -1 or blank", (codes == NO_CODE).any(axis=1)),
-            ("no label", (codes == NOT_TOLD).all(axis=1)),
+            (SILENT, (codes == NOT_TOLD).all(axis=1)),
         ),
         content=pd.util.hash_pandas_object(pd.DataFrame(codes), index=False),
     )
+    silent = rows["row"].isin(table.rejected.loc[table.rejected["reason"] == SILENT, "row"])
+    return replace(table, silent=rows.loc[silent, list(ROW_COLUMNS)]) if silent.any() else table
 
 
 def _pairs(numbers: np.ndarray, holds: np.ndarray, findings: Sequence[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import log
+from trcgl.labels.cells import say
 from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes
 from trcgl.labels.ids import read_ids
 from trcgl.labels.name_lists import match_names
@@ -70,5 +70,5 @@ def _listed(path: Path, images: pd.Series) -> np.ndarray:
     if not matched.named.any():
         raise InputError(f"{path}: {matched}; correct the list, or remove it if it is of another table")
     if matched.strangers:
-        log.warning("%s: %s", path, matched)
+        say(f"{path}: {matched}")
     return matched.named

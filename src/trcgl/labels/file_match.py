@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trcgl.labels.cells import log
+from trcgl.labels.cells import say
 from trcgl.labels.file_names import folded, format_of, stem_of
 from trcgl.tables import clean_text
 
@@ -77,10 +77,10 @@ def _nearly(rows: pd.DataFrame, missing: np.ndarray, found: np.ndarray, paths: p
                 found[row] = near[0]
     taken = [row for row in wanted if found[row]]
     if taken:
-        log.warning(
-            "%d images have no file of exactly their name, and one whose name differs in capitals, form of letters or "
-            "suffix only, which is taken; the first: '%s' for '%s'", len(taken), found[taken[0]], wanted[taken[0]],
-        )  # fmt: skip
+        say(
+            f"{len(taken)} images have no file of exactly their name, and one whose name differs in capitals, form of "
+            f"letters or suffix only, which is taken; the first: '{found[taken[0]]}' for '{wanted[taken[0]]}'"
+        )
 
 
 def _grouped(pairs: Iterable[tuple[str, Value]]) -> dict[str, list[Value]]:

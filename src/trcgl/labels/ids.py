@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import cleaned, log, names_nothing
+from trcgl.labels.cells import cleaned, names_nothing, say
 from trcgl.runtime.errors import InputError
 
 # 3.24E+38, 3,24e+38, 1E+15
@@ -34,6 +34,7 @@ DATE = re.compile(
 """As spreadsheets write one, also for an id such as 3-12; MAR-12 in capitals is an id."""
 SPREADSHEET_DIGITS, FLOAT_BITS = 15, 53
 """What a spreadsheet, and a float, keeps of a number."""
+SIXTEENS = frozenset(f"{number:04d}" for number in range(0, 10_000, 16))
 BY_CHANCE = 1e-3
 """Probability below which ids that look rounded are taken to be so."""
 
@@ -81,7 +82,7 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
             raise stop(
                 list(floats), "is a float, but not all ids are", "so one patient may be two; write all ids one way"
             )
-        log.warning("%s: %s: whole floats such as 7.0 are read as the whole numbers", path, column)
+        say(f"{path}: {column}: whole floats such as 7.0 are read as the whole numbers")
         ids = ids.replace(floats)
         numbers = list(floats.values())
     _say_twins(path, column, ids, [*numbers, *others])
@@ -90,11 +91,11 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
 
 def _cut_short(numbers: Collection[str]) -> set[str]:
     """Those of the long numbers that have nothing beyond a spreadsheet's digits or a float's bits, if not by chance."""
-    numbers = [number.lstrip("0") for number in numbers]
+    numbers = [number.lstrip("0") if number[0] == "0" else number for number in numbers]
     lengths = Counter(map(len, numbers))
-    decimal = [number for number in numbers if not number[SPREADSHEET_DIGITS:].strip("0")]
+    decimal = [number for number in numbers if number[-1:] == "0" and not number[SPREADSHEET_DIGITS:].strip("0")]
     # The last four digits decide on four of the bits, and are quicker
-    binary = [number for number in numbers if not int(number[-4:] or 0) % 16 and _is_float(int(number))]
+    binary = [number for number in numbers if number[-4:] in SIXTEENS and _is_float(int(number))]
     for found, kept in ((decimal, SPREADSHEET_DIGITS), (binary, FLOAT_BITS * math.log10(2))):
         expected = sum(count * 10.0 ** min(0.0, kept - length) for length, count in lengths.items())
         # The Poisson probability of as many, about
@@ -110,12 +111,15 @@ def _is_float(number: int) -> bool:
 def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
     """A line where ids differ in capitals or leading zeros only: often one patient, whom two splits may then share."""
     seen: dict[str, str] = {}
+    different = list(different)
+    if not any(text[0] == "0" or not text.isdecimal() for text in different):
+        return
     pairs = [
         (other, text) for text in different if (other := seen.setdefault(text.lstrip("0").casefold(), text)) != text
     ]
     if pairs:
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
-        log.warning(
-            "%s: %s: %d ids differ from another only in capitals or leading zeros and count as other patients; the "
-            "first: rows %d and %d", path, column, len(pairs), first, second
-        )  # fmt: skip
+        say(
+            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals or leading zeros and count as "
+            f"other patients; the first: rows {first} and {second}"
+        )

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from trcgl.labels.cells import first_twins, log, name_key, names_nothing
+from trcgl.labels.cells import first_twins, name_key, names_nothing, say
 from trcgl.runtime.errors import InputError
 from trcgl.tables import clean_text
 
@@ -33,7 +34,7 @@ SEPARATORS = re.compile(r"[,;/+&\\|\u00a6]")
 
 def checked_names(
     path: Path, column: str, lists: Sequence[Sequence[str]], row_of: Callable[[int], int]
-) -> list[list[str]]:
+) -> Sequence[Sequence[str]]:
     """The lists with each label as it is meant, HAS_NO_NAME for one that names nothing, none twice in a list.
 
     Quotes around a label, and characters that cannot be seen, are left out; a line says so.
@@ -47,19 +48,19 @@ def checked_names(
         InputError: a label is a number, holds a control character or a separator, has one quote, or is written in two
             ways.
     """
-    first: dict[str, int] = {}
-    for index, labels in enumerate(lists):
-        for label in labels:
-            first.setdefault(label, index)
-    pipes = any(len(labels) > 1 for labels in lists)
-    meant = {label: _meant(label) for label in first}
-    changed = [label for label in first if meant[label] not in (label, HAS_NO_NAME)]
+    different = list(dict.fromkeys(chain.from_iterable(lists)))
+    meant = {label: _meant(label) for label in different}
+    changed = [label for label in different if meant[label] not in (label, HAS_NO_NAME)]
+
+    def place(label: str) -> str:
+        return f"row {row_of(next(index for index, labels in enumerate(lists) if label in labels))}"
 
     def said(label: str) -> str:
-        return f"{path}: row {row_of(first[label])}: {column} '{label}'"
+        return f"{path}: {place(label)}: {column} '{label}'"
 
     if changed:
-        log.warning("%s: is read as '%s'; %d labels are read so", said(changed[0]), meant[changed[0]], len(changed))
+        say(f"{said(changed[0])} is read as '{meant[changed[0]]}'; {len(changed)} labels are read so")
+    pipes = any(len(labels) > 1 for labels in lists)
     known = {name_key(name) for name in meant.values() if name}
     spelled: dict[str, str] = {}
     for label, name in meant.items():
@@ -73,8 +74,10 @@ def checked_names(
     if twins:
         one, other = (spelled[name] for name in twins)
         raise InputError(
-            f"{said(other)} is the finding '{one}' of row {row_of(first[one])} in another spelling; write it in one way"
+            f"{said(other)} is the finding '{one}' of {place(one)} in another spelling; write it in one way"
         )
+    if all(meant[label] == label for label in different):
+        return lists
     return [list(dict.fromkeys(meant[label] for label in labels)) for labels in lists]
 
 

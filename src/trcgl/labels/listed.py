@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import is_missing, log
+from trcgl.labels.cells import is_missing, say
 from trcgl.labels.label_names import HAS_NO_NAME, checked_names
 from trcgl.labels.label_text import split_labels
 from trcgl.labels.table import LabelTable, assemble, first_reason, label_pairs, no_pairs
@@ -54,7 +54,7 @@ def assemble_listed(
         said = f"{path}: row {row_of(code)}: {texts.name} '{different[code][:80]}' is not a list of labels"
         if not any(lists):
             raise InputError(f"{said}, and no row has one; write lists as this data set does")
-        log.warning("%s; %d such rows are rejected", said, no_list[codes].sum())
+        say(f"{said}; {no_list[codes].sum()} such rows are rejected")
     names = checked_names(path, str(texts.name), [labels or [] for labels in lists], row_of)
     nameless = np.array([HAS_NO_NAME in labels for labels in names])
     usable = [[] if HAS_NO_NAME in labels else labels for labels in names]

@@ -117,11 +117,20 @@ def _of_studies(path: Path) -> LabelTable:
     split_file = _beside(path, "split")
     images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
     # Outer: a study whose images are not listed is a rejected row, not a silent loss
-    source = images.merge(labels.drop(columns="subject_id"), on="study_id", how="outer").fillna("")
+    labels = labels.drop(columns="subject_id").assign(labelled=True)
+    source = images.merge(labels, on="study_id", how="outer")
+    unlabelled = source.pop("labelled").isna().to_numpy(bool)
+    source = source.fillna("")
     codes = read_codes(source[list(FINDINGS)])
     warn_no_codes(path, source[list(FINDINGS)], codes)
     infer_absent(codes, FINDINGS)
-    return assemble_coded(_rows(source, source["split"]), codes, FINDINGS, normal=NO_FINDING)
+    return assemble_coded(
+        _rows(source, source["split"]),
+        codes,
+        FINDINGS,
+        normal=NO_FINDING,
+        reasons=[("no labels of this study", unlabelled)],
+    )
 
 
 def _check_studies(path: Path, labels: pd.DataFrame, file: Path, images: pd.DataFrame) -> None:

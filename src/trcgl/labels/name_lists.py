@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import log
+from trcgl.labels.cells import say
 from trcgl.labels.file_names import base_name, stem_of
 from trcgl.runtime.errors import InputError
 from trcgl.tables import clean_text, read_text
@@ -72,10 +72,10 @@ def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
         if row is not None:
             named[row] = True
     if adapted:
-        log.warning(
-            "%s: %d of %d names are matched without their folder or suffix; the first: %s",
-            path, len(adapted), len(different), adapted[0],
-        )  # fmt: skip
+        say(
+            f"{path}: {len(adapted)} of {len(different)} names are matched without their folder or suffix; the first: "
+            f"'{adapted[0]}'"
+        )
     return Matched(named, len(different), strangers)
 
 

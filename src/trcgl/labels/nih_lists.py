@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import is_missing, log
+from trcgl.labels.cells import is_missing, say
 from trcgl.labels.name_lists import Matched, find_list, match_names, read_names, shape_of
 from trcgl.runtime.errors import InputError
 
@@ -46,7 +46,7 @@ def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.nda
         _check_whole(file, other, images, test.named, _matched(other, images).named)
     _check_patients(file, images, patients, test.named)
     if test.strangers:
-        log.warning("%s: %s; the table is taken for a part of the data set", file, test)
+        say(f"{file}: {test}; the table is taken for a part of the data set")
     return test.named
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trcgl.config import LabelsParams
-from trcgl.labels.cells import log, name_key
+from trcgl.labels.cells import name_key, say
 from trcgl.labels.file_match import likely_file, match_files
 from trcgl.labels.table import LabelTable, first_reason
 from trcgl.runtime.errors import InputError
@@ -79,7 +79,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
             f"{filters.given_in}"
         )
     if near:
-        log.warning("%d images of the label table have no file; %s", int((reasons == MISSING).sum()), near)
+        say(f"{(reasons == MISSING).sum()} images of the label table have no file; {near}")
     used = reasons == ""
     rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str"))
     # Image names differ, so that any sort does; Arrow's takes half the time of pandas'

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import cleaned, is_missing, without_missing
+from trcgl.labels.cells import NOT_A_FILE, cleaned, is_missing, without_missing
 
 ROW_COLUMNS = (
     "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
 )  # fmt: skip
 UNKNOWN = -1
-NOT_A_FILE = ("", "nan", "na", "<na>", "none", "null", "#n/a")
 # A separator, a drive letter, '.' or '..': the name would lead out of the image folder
 NAME_IS_A_PATH = r"[/\\\x00]|^[A-Za-z]:|^\.{1,2}$"
 
@@ -34,6 +33,8 @@ class LabelTable:
             negative.
         rejected: row, image, reason.
         normal: the label by which the source says "nothing found".
+        silent: those of the rejected rows that are like `rows` but state no label, None if the source has none; see
+            `with_silent_rows`.
     """
 
     rows: pd.DataFrame
@@ -42,6 +43,7 @@ class LabelTable:
     unknowns: pd.DataFrame
     rejected: pd.DataFrame
     normal: str
+    silent: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         assert tuple(self.rows.columns) == ROW_COLUMNS, self.rows.columns
@@ -83,6 +85,22 @@ class LabelTable:
             uncertain=self.uncertain[kept[self.uncertain["row"]]],
             unknowns=self.unknowns[kept[self.unknowns["row"]]],
             rejected=rejected,
+        )
+
+    def with_silent_rows(self) -> "LabelTable":
+        """The table with the rows that state no label kept: for those who read a blank as negative.
+
+        Rows of an image that has another row, too, stay rejected.
+        """
+        if self.silent is None:
+            return self
+        images = self.silent["image"]
+        taken = self.silent[~images.duplicated(keep=False) & ~images.isin(self.rows["image"])]
+        return replace(
+            self,
+            rows=pd.concat([self.rows, taken]).sort_values("row", ignore_index=True),
+            rejected=self.rejected[~self.rejected["row"].isin(taken["row"])].reset_index(drop=True),
+            silent=None,
         )
 
     def settled(self, uncertain: str, missing: str) -> "LabelTable":

@@ -1,0 +1,281 @@
+"""Label tables that other programs have rewritten, and lists of names that do not fit."""
+
+from pathlib import Path
+
+from tests.input_cases.case import HEADER, PARSE, Case, Spoil
+from tests.input_cases.label_files import cxrlt, labels, padchest
+from tests.input_cases.spoiling import both, params, put, substitute
+
+GROUP, ROWS, IDS, NAMES, FILES = "Label spelling", "Label rows", "Patient ids", "Name lists", "Table files"
+
+
+def nih(text: str, patient: str = "1") -> Spoil:
+    """An NIH row with these labels and patient in front of the good ones."""
+    return labels(f'x.png,"{text}",0,"{patient}",50,M,PA')
+
+
+def own(header: str, *rows: str) -> Spoil:
+    """A table of one's own."""
+    return both(put("labels.csv", "\n".join([header, *rows]) + "\n"), params(dataset__name="folder"))
+
+
+def official(test: str, training: str | None = None, *, file: str = "test_list.txt") -> Spoil:
+    """NIH's lists beside the table, and no split file."""
+
+    def spoil(folder: Path) -> None:
+        (folder / file).write_text(test)
+        if training is not None:
+            (folder / "train_val_list.txt").write_text(training)
+        params(dataset__split_file=None)(folder)
+
+    return spoil
+
+
+def images(*numbers: int) -> str:
+    return "".join(f"{number:08d}_000.png\n" for number in numbers)
+
+
+def mimic(labels_: str, metadata: str, split: str | None = None) -> Spoil:
+    """MIMIC-CXR-JPG's tables with rows of three ids, or of an image and a split."""
+    from trcgl.labels.chexpert import FINDINGS
+
+    def spoil(folder: Path) -> None:
+        codes = ",".join(["1"] + ["0"] * (len(FINDINGS) - 1))
+        rows = "".join(f"{row},{codes}\n" for row in labels_.split())
+        (folder / "mimic-cxr-2.0.0-chexpert.csv").write_text(f"subject_id,study_id,{','.join(FINDINGS)}\n{rows}")
+        (folder / "mimic-cxr-2.0.0-metadata.csv").write_text(
+            "dicom_id,subject_id,study_id,ViewPosition\n" + "".join(f"{row},PA\n" for row in metadata.split())
+        )
+        if split is not None:
+            (folder / "mimic-cxr-2.0.0-split.csv").write_text(
+                "dicom_id,split\n" + "".join(f"{row}\n" for row in split.split())
+            )
+        params(dataset__name="mimic", dataset__labels="mimic-cxr-2.0.0-chexpert.csv")(folder)
+
+    return spoil
+
+
+ROUNDED = "which merges patients; give the file with ids written out as text"
+SEVERAL = "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
+
+
+SPELLINGS = (
+    # What is no label
+    *(
+        Case(ROWS, f"NIH: labels {word}", PARSE, nih(word), "labels missing", True)
+        for word in ("nan", "NaN", "NA", "N/A", "None", "null", "#N/A", "-", "?", "''", "#REF!", "unknown")
+    ),
+    Case(ROWS, "NIH: one label NA", PARSE, nih("Mass|NA"), "a label of the list is missing", True),
+    *(Case(ROWS, f"patient {word}", PARSE, nih("Mass", word), "patient id missing", True) for word in ("NA", "None", "#N/A")),
+    Case(ROWS, "PadChest: labels without commas", PARSE, padchest("['mass' 'nodule']"), "labels are not a list of texts", True),
+    Case(
+        GROUP, "a number for a label", PARSE, nih("1"),
+        "labels.csv: row 1: Finding Labels '1' is a number, not the name of a finding; give the column of names",
+    ),
+    # Lists in other spellings
+    *(
+        Case(
+            GROUP, f"labels separated by '{mark.strip()}'", PARSE, nih(f"Mass{mark}Nodule"),
+            f"labels.csv: row 1: Finding Labels 'Mass{mark}Nodule' {SEVERAL}",
+        )
+        for mark in (", ", ";", "/", " + ", " & ")
+    ),
+    Case(
+        GROUP, "labels separated by tabs", PARSE, nih("Mass\tNodule"),
+        "labels.csv: row 1: Finding Labels 'Mass\tNodule' holds a character that is not text; write it out",
+    ),
+    Case(
+        GROUP, "PadChest: labels separated by '|' in one text", PARSE, padchest("['mass|nodule']"),
+        f"labels.csv: row 1: Labels 'mass|nodule' {SEVERAL}",
+    ),
+    Case(
+        GROUP, "a quote on one side", PARSE, nih("'Mass|Nodule"),
+        "labels.csv: row 1: Finding Labels ''Mass' has a quote or bracket on one side; write the list in the data set's way",
+    ),
+    Case(
+        GROUP, "PadChest: no row is a list", PARSE,
+        own("ImageID,StudyID,PatientID,Projection,MethodLabel,Labels", "a.png,1,1,PA,Physician,mass|nodule"),
+        "...",
+    ),
+    # One finding in two spellings
+    *(
+        Case(
+            GROUP, f"one finding also as '{other}'", PARSE, nih(other),
+            f"labels.csv: row 2: Finding Labels 'Mass' is the finding '{other}' of row 1 in another spelling; write it in one "
+            "way",
+        )
+        for other in ("mass", "MASS", "\uff2d\uff41\uff53\uff53")
+    ),
+    Case(
+        GROUP, "CXR-LT: one finding in two columns", PARSE, cxrlt("ImageID,PatientID,Lung Mass,lung_mass", "a.png,1,1,0"),
+        "labels.csv: columns 'Lung Mass' and 'lung_mass' are one finding in two spellings; keep one",
+    ),
+    Case(
+        GROUP, "CXR-LT: a column that pandas numbered", PARSE, cxrlt("ImageID,PatientID,Mass,Mass.1", "a.png,1,1,0"),
+        "labels.csv: column 'Mass.1' is a repeated one that pandas has numbered; keep one of the two",
+    ),
+    Case(
+        GROUP, "a label that names no finding in another spelling", PARSE, nih("No finding"),
+        "'labels.not_findings' has 'No Finding', the label table 'No finding'; write both in one way, or name both",
+    ),
+    Case(
+        GROUP, "a view in another spelling", PARSE,
+        both(substitute("labels.csv", "M,PA", "M,pa"), params(labels__projections=["PA"])),
+        "'labels.projections' names 'PA', and 1 rows have 'pa'; write both alike, or name both",
+    ),
+    # Codes
+    Case(
+        GROUP, "CXR-LT: no row has codes", PARSE, cxrlt("ImageID,PatientID,Mass,Note", "a.png,1,1,yes\nb.png,2,0,no"),
+        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'yes'), so it is not a class of a CXR-LT label "
+        "table; remove it",
+    ),
+    Case(
+        GROUP, "VinDr-CXR: the table of boxes", PARSE,
+        both(
+            put("labels.csv", "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\na,Mass,1,R1,1,2,3,4\n"),
+            params(dataset__name="vindr"),
+        ),
+        "labels.csv: is a table of boxes (it has the column 'class_id'), not of image labels; give image_labels_train.csv "
+        "and image_labels_test.csv, or their folder",
+    ),
+    Case(
+        GROUP, "1s and blanks", PARSE,
+        both(own("image,patient,split,Mass", *(f"{k:08d}_000.png,{k},{('train', 'val', 'test')[k % 3]},{'1' if k < 6 else ''}" for k in range(12))), params(labels__tail_findings=None, dataset__split_file=None)),
+        "finding 'Mass' has 2 positives and no negative in training; 0 images are unknown, 6 rows state no label: if a blank "
+        "means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'",
+    ),
+    Case(
+        GROUP, "one column of 1s and blanks", PARSE,
+        both(
+            own(
+                "image,patient,split,Mass,Nodule",
+                *(f"{k:08d}_000.png,{k},{('train', 'val', 'test')[k % 3]},{'1' if k < 6 else ''},{k % 2}" for k in range(12)),
+            ),
+            params(dataset__split_file=None),
+        ),
+        "finding 'Mass' has 2 positives and no negative in training; 2 images are unknown, 0 rows state no label: if a blank "
+        "means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'",
+    ),
+    # Ids
+    *(
+        Case(
+            IDS, what, PARSE, nih("Mass", patient),
+            f"labels.csv: row 1: Patient ID '{patient}' {wrong} (so are 0 more), {remedy}",
+        )
+        for what, patient, wrong, remedy in (
+            ("rounded, with a decimal comma", "3,24E+38", "is a rounded number", ROUNDED),
+            ("rounded to 15 digits by a spreadsheet", "324512345678901" + "0" * 23, "is rounded to the digits that a spreadsheet or a float keeps", ROUNDED),
+            ("rounded to a float", "12345678901234567525491324606797053952", "is rounded to the digits that a spreadsheet or a float keeps", ROUNDED),
+            ("a float among whole numbers", "7.0", "is a float, but not all ids are", "so one patient may be two; write all ids one way"),
+            ("a date", "2015-01-02", "is a date", "where an id is wanted; give the column of ids, written out as text"),
+            ("an id that a spreadsheet took for a date", "03-Dec", "is a date", "where an id is wanted; give the column of ids, written out as text"),
+        )
+    ),
+    # Lists of names
+    Case(
+        NAMES, "NIH's test list names no image of the table", PARSE, official("a.png\nb.png\n"),
+        "test_list.txt: the label table has 0 of its 2 names; the first that is not the name of an image: 'a.png'; correct "
+        "the list, or remove it for a seeded split",
+    ),
+    Case(
+        NAMES, "NIH's test list with a name that is none", PARSE, official(images(0, 1) + "0000002_000.png\n"),
+        "test_list.txt: the label table has 2 of its 3 names; the first that is not the name of an image: "
+        "'0000002_000.png'; correct the list, or remove it for a seeded split",
+    ),
+    Case(
+        NAMES, "NIH's test list of which the table has most names", PARSE, official(images(0, 1, 77)),
+        "test_list.txt: the label table has 2 of its 3 names; the first that it does not have: '00000077_000.png'; correct "
+        "the list, or put train_val_list.txt beside it, too: each image is then looked for",
+    ),
+    Case(
+        NAMES, "NIH's test list divides a patient", PARSE, official(images(0, 1, 2)),
+        "test_list.txt: names some images of a patient, but not '00000003_000.png' of the same patient (nor 0 more such "
+        "images); the list is not whole: a patient belongs to one split",
+    ),
+    Case(
+        NAMES, "an image in both of NIH's lists", PARSE, official(images(0, 1), images(*range(1, 12))),
+        "test_list.txt: 1 images of the label table are in both of test_list.txt and train_val_list.txt; the first: "
+        "'00000001_000.png'; an image belongs into one of them",
+    ),
+    Case(
+        NAMES, "an image in neither of NIH's lists", PARSE, official(images(0, 1), images(*range(4, 12))),
+        "test_list.txt: 2 images of the label table are in neither of test_list.txt and train_val_list.txt; the first: "
+        "'00000002_000.png'; an image belongs into one of them",
+    ),
+    Case(
+        NAMES, "NIH's training list alone", PARSE, both(official("", images(0)), lambda folder: (folder / "test_list.txt").unlink()),
+        "train_val_list.txt: test_list.txt is not beside it; add it, or remove this list",
+    ),
+    Case(
+        NAMES, "NIH's test list under another name", PARSE, official(images(0, 1), file="Test_List.txt"),
+        "Test_List.txt: seems to be the official test_list.txt; call it so, or move it elsewhere",
+    ),
+    Case(NAMES, "NIH's test list empty", PARSE, official("\n"), "test_list.txt: names no image; give a name per line, or remove the file"),
+    Case(
+        NAMES, "CXR-LT: a list of images to leave out that names none of them", PARSE,
+        both(cxrlt("ImageID,PatientID,Mass", "a.png,1,1"), put("Removal.csv", "ImageID\nq.png\n")),
+        "Removal.csv: the label table has 0 of its 1 names; the first that it does not have: 'q.png'; correct the list, or "
+        "remove it if it is of another table",
+    ),
+    Case(
+        NAMES, "a split file that lacks a patient", PARSE, substitute("splits.csv", "5,test\n", ""),
+        "splits.csv: lists 5 of the 6 patients of the label table; the first that it does not list: '5'; list all, or remove "
+        "the others' rows",
+    ),
+    Case(
+        NAMES, "a split file with a row of nobody", PARSE, substitute("splits.csv", "5,test", "5,test\nNA,train"),
+        "splits.csv: row 7: patient 'NA' names nobody; remove the row",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: two files without a common study", PARSE, mimic("1,10", "a,1,11"),
+        "mimic-cxr-2.0.0-chexpert.csv: mimic-cxr-2.0.0-metadata.csv has no image of its 1 studies, such as '10'; give the "
+        "two files of one release, ids written out as text",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: a study of two patients", PARSE, mimic("1,10", "a,2,10"),
+        "mimic-cxr-2.0.0-metadata.csv: row 1: study '10' is of patient '2' here and of '1' in mimic-cxr-2.0.0-chexpert.csv "
+        "(so are 0 more); give the two files of one release",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: a split that lacks an image", PARSE, mimic("1,10", "a,1,10 b,1,10", "a,train"),
+        "mimic-cxr-2.0.0-split.csv: names 1 of the 2 listed images; the first that it does not name: 'b'; give the split of "
+        "the same release, or remove it for a seeded one",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: an image in two splits", PARSE, mimic("1,10", "a,1,10", "a,train a,test"),
+        "mimic-cxr-2.0.0-split.csv: image 'a' is listed in two splits; an image belongs to one",
+    ),
+    # Files
+    *(
+        Case(
+            FILES, f"separated by {name}", PARSE, put("labels.csv", HEADER.replace(",", mark)),
+            f"labels.csv: is separated by {name}; save it with commas between the columns (CSV, UTF-8)",
+        )
+        for name, mark in (("tabs", "\t"), ("vertical bars", "|"))
+    ),
+    Case(
+        FILES, "a spreadsheet's line sep=;", PARSE, put("labels.csv", "sep=;\n" + HEADER.replace(",", ";")),
+        "labels.csv: is separated by semicolons; save it with commas between the columns (CSV, UTF-8)",
+    ),
+    Case(
+        FILES, "UTF-16 without its mark", PARSE, put("labels.csv", HEADER.encode("utf-16-le")),
+        "labels.csv: seems to be UTF-16 text without the mark at its start; save it as UTF-8",
+    ),
+    Case(
+        FILES, "UTF-16 cut short", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("utf-16")[:-1]),
+        "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...)",
+    ),
+    Case(
+        FILES, "an Excel workbook", PARSE, put("labels.csv", b"PK\x03\x04" + bytes(99)),
+        "labels.csv: is a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    ),
+    Case(
+        FILES, "two tables joined, headers and all", PARSE, labels("00000099_000.png,Mass,0,9,50,M,PA\n" + HEADER.strip()),
+        "labels.csv: row 2 repeats the header; two files were joined: remove that line",
+    ),
+    Case(
+        FILES, "a quote that is not closed", PARSE, labels('x.png,"Mass,0,1,50,M,PA', 'y.png,Mass",0,1,50,M,PA'),
+        "labels.csv: row 1: column 'Finding Labels' holds a line break; a quote is not closed there, or the value must be on "
+        "one line",
+    ),
+)  # fmt: skip
