@@ -1,13 +1,15 @@
 """Images that a tiny network can learn, and parameters small enough for seconds."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tests.shipped import SHIPPED
 from trcgl.classifier.training.data import TrainingData
-from trcgl.config import ClassifierParams, ComputeParams, TrainingParams
+from trcgl.config import ClassifierParams, TrainingParams
 
-CPU = ComputeParams(threads=1, device="cpu", precision="fp32", compile=False, workers=None)
+CPU = replace(SHIPPED.compute, threads=1, device="cpu", precision="fp32", compile=False, workers=None)
 NAMES = ("top", "left", "rare")
 CONVNEXT: dict[str, Any] = {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16], "output_stride": 8}
 """Options of a tiny `convnext_atto`: LayerNorm, so an image's result does not depend on its batch."""
@@ -64,11 +66,11 @@ TRCGL: dict[str, Any] = {
 
 
 def baseline_params(**changes: Any) -> TrainingParams:
-    return TrainingParams(**{**SHARED, **changes})
+    return replace(SHIPPED.baseline, **{**SHARED, **changes})
 
 
 def classifier_params(**changes: Any) -> ClassifierParams:
-    return ClassifierParams(**{**SHARED, **TRCGL, **changes})
+    return replace(SHIPPED.classifier, **{**SHARED, **TRCGL, **changes})
 
 
 def with_synthetic(data: TrainingData, count: int) -> TrainingData:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tests.shipped import SHIPPED
 from tests.tiny_base import SIZE, shared_base
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
-from trcgl.config import DiffusionParams, PretrainParams, SamplingParams
+from trcgl.config import PretrainParams
 from trcgl.diffusion.finetuning.finetune import finetune
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import load_pipeline
@@ -19,7 +20,8 @@ from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
 CLASSES = {"classes": [{"name": "effusion", "group": "head"}, {"name": "azygos lobe", "group": "tail"}]}
 PHRASES = {"effusion": "pleural effusion", "azygos lobe": "azygos lobe"}
 CPU = torch.device("cpu")
-PARAMS = DiffusionParams(
+PARAMS = replace(
+    SHIPPED.diffusion,
     seed=1,
     base="",
     base_revision=None,
@@ -54,7 +56,8 @@ PRETRAIN = PretrainParams(
     unet_lr=1e-3,
     unet_ema=0.5,
 )
-SAMPLING = SamplingParams(
+SAMPLING = replace(
+    SHIPPED.sampling,
     seed=5,
     images_per_finding=3,
     images_per_real_image=None,

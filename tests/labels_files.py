@@ -2,11 +2,13 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tests.shipped import SHIPPED
 from trcgl.config import LabelsParams
 
 # As in the files, including empty and broken names
@@ -82,4 +84,4 @@ def labels_params(**changes: Any) -> LabelsParams:
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
     }
-    return LabelsParams(**(values | changes))
+    return replace(SHIPPED.labels, **(values | changes))

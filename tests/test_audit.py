@@ -15,6 +15,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from tests.classifier_cases import NAMES, SHARED
+from tests.shipped import SHIPPED
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
 from trcgl.audit.copies import nearest_copies
@@ -32,7 +33,8 @@ from trcgl.config import AuditParams
 from trcgl.diffusion.sampling.samples_file import SAMPLE_SCHEMA
 from trcgl.runtime.errors import InputError
 
-PARAMS = AuditParams(
+PARAMS = replace(
+    SHIPPED.audit,
     judge_min_auc=0.95,
     target_percentile=95.0,
     invented_percentile=99.0,

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.labels_files import NIH_2020_COLUMNS, padchest_row, write_padchest, write_rows
+from tests.shipped import SHIPPED
 from tests.test_classifier_model import CONFIG, build
 from tests.tiny_project import set_params
 from trcgl.artifacts.preparation import Preparation
@@ -19,7 +20,6 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.cli import main
-from trcgl.config import ImagesParams
 from trcgl.images.cache import cache_images
 from trcgl.inference.external import evaluate as external_module
 
@@ -98,7 +98,8 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
             "photometric": ["MONOCHROME1" if k % 5 == 0 else "MONOCHROME2" for k in used],
         }
     )
-    cached = ImagesParams(classifier_size=32, diffusion_size=16, resize="crop", window_low=2.0, window_high=97.0)
+    sizes = {"classifier_size": 32, "diffusion_size": 16}
+    cached = dataclasses.replace(SHIPPED.images, **sizes, resize="crop", window_low=2.0, window_high=97.0)
     cache_images(selected, folder / "images", cached, folder / "cache", 1, kept=folder / "kept")
     names = selected["image"].tolist()
     scores = predict(build(), ShardedImages(folder / "cache/classifier").read(names))[:, 1]

@@ -13,6 +13,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
 
+from tests.shipped import SHIPPED
 from tests.test_classifier_model import CONFIG, IMAGES, build
 from trcgl import metrics
 from trcgl.artifacts.preparation import Preparation
@@ -49,7 +50,7 @@ def evaluation_params(**changes: Any) -> EvaluationParams:
         "test_time_scale": 0.0,
         "test_time_flip": False,
     }
-    return EvaluationParams(**(values | changes))
+    return dataclasses.replace(SHIPPED.evaluation, **(values | changes))
 
 
 STATISTICS = (weighted_average_precision, weighted_area_under_roc)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from PIL import Image
 from tests.input_cases.images import damaged_png
 from tests.pixel_cells.dicom_files import dicom
 from tests.pixel_cells.tiff_files import Tiff, tiff
+from tests.shipped import SHIPPED
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
-from trcgl.config import ImagesParams
 from trcgl.images import cache
 from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
@@ -28,7 +29,7 @@ from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.workers import pixel_workers
 
-PARAMS = ImagesParams(classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5)
+PARAMS = replace(SHIPPED.images, classifier_size=32, diffusion_size=48, resize="pad", window_low=0.5, window_high=99.5)
 
 
 def picture(height: int = 60, width: int = 40, *, top: int = 65535, seed: int = 0) -> np.ndarray:

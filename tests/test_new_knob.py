@@ -1,4 +1,4 @@
-"""A new knob is a line in params.yaml and a field in config.py: presets and studies follow by themselves."""
+"""A new knob is a line in params.yaml and a field in config.py: presets, studies and tests follow by themselves."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ LOADS = """
 from pathlib import Path
 from study.arms import load_study
 from study.parameters import load_pipeline
+from tests.classifier_cases import classifier_params
 from trcgl import config
 from trcgl.runtime.settings import read_yaml
 from trcgl.setup.init import Setup, write_params
@@ -34,6 +35,7 @@ for file in sorted(Path("studies").rglob("params.yaml")):
     else:
         loaded.append(load_pipeline(file.parent).params())
 assert all(params.classifier.example == 0.5 for params in loaded)
+assert classifier_params().example == 0.5
 print(len(loaded))
 """
 
@@ -54,6 +56,7 @@ def project(tmp_path: Path) -> Path:
             target = tmp_path / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     # A study that waits for the user's paths
     xrays = tmp_path / "studies/real_xrays/params.yaml"
     xrays.write_text(xrays.read_text().replace("images: null", "images: /images").replace("labels: null", "labels: /l"))
@@ -72,7 +75,7 @@ def test_params_yaml_and_config_are_all_that_a_new_knob_touches(project: Path):
         (project / name).write_text("".join([*lines[:place], added, *lines[place:]]))
     shutil.copy(project / "params.yaml", project / "shipped.yaml")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
-    environment = kept | {"PYTHONPATH": os.pathsep.join([f"{project}/src", f"{project}/studies"])}
+    environment = kept | {"PYTHONPATH": os.pathsep.join([f"{project}/src", f"{project}/studies", f"{project}"])}
     done = subprocess.run([sys.executable, "-c", LOADS], cwd=project, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50

@@ -4,27 +4,23 @@ import ast
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from trcgl.config import DatasetParams, load_params
+from tests.shipped import SHIPPED
 from trcgl.phantom import FINDINGS, View, make_phantom, render
 from trcgl.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
 from trcgl.phantom.population import SPOILED, Image, draw_population, joint_table
 from trcgl.phantom.table import COLUMNS, label_table, shares, split_table, written_findings
 from trcgl.runtime.errors import InputError
 
-DEFAULT = load_params("params.yaml").dataset.phantom
-TINY = DatasetParams(
-    name="phantom",
-    images="data/phantom/images",
-    labels="data/phantom/labels.csv",
-    split_file="data/phantom/splits.csv",
-    revision=0,
-    seed=0,
+DEFAULT = SHIPPED.dataset.phantom
+TINY = replace(
+    SHIPPED.dataset,
     phantom=replace(
         DEFAULT,
         train_images=40,

@@ -24,8 +24,6 @@ from trcgl.labels.adapters import adapter_of, read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.setup.presets import ON_CPU, overlay_files
 
-pytestmark = pytest.mark.xdist_group("presets")
-WITH_UNKNOWN = ("chexpert", "folder")
 DRAWN = "phantom"
 """Has no layout: the pipeline draws it. tests/test_pipeline.py takes it all the way."""
 TINY: dict[str, Any] = {
@@ -152,7 +150,8 @@ def test_a_preset_trains_a_model(ready: Ready, tmp_path: Path, monkeypatch: pyte
     """In some data sets labels are unknown: they must reach neither counts nor loss."""
     params, labels, data = ready.params, ready.labels, ready.data
     names = tuple(entry["name"] for entry in labels.classes["classes"])
-    assert labels.labels[list(names)].isna().any(axis=None) == (ready.name in WITH_UNKNOWN)
+    unknown = any(labelled[name] is None for labelled in ready.layout.truth.values() for name in names)
+    assert labels.labels[list(names)].isna().any(axis=None) == unknown
     training = labels.labels.loc[labels.labels["split"] == "train", list(names)]
     counts = training.to_numpy(dtype=float, na_value=float("nan"))
     count_cooccurrence(counts, names, params.graph.smoothing).save(data / "cooccurrence.npz")
