@@ -91,7 +91,7 @@ def test_one_data_set_after_another_and_back(cloned: Path):
 def test_outside_of_git_it_starts_from_the_present_file(project: Path, capsys: pytest.CaptureFixture[str]):
     """Which it may be once: what it was is then nowhere."""
     init(*NIH)
-    assert "the one that the project ships is neither here nor in git's history; put it back" in refused(capsys, *NIH)
+    assert "the shipped one is neither here nor in git's history; run in the project's folder" in refused(capsys, *NIH)
 
 
 @pytest.mark.parametrize("first", [(), NIH])

@@ -214,7 +214,9 @@ COMMANDS = {
         arguments=(
             _argument("name", choices=DATASETS, help="the data set"),
             _argument("--images", type=_path, metavar="DIR", help="folder of the images; not for phantom"),
-            _argument("--labels", type=_path, metavar="FILE", help="as --csv of trcgl labels; not for phantom"),
+            _argument(
+                "--labels", type=_path, metavar="FILE", help="label table, as --csv of trcgl labels; not for phantom"
+            ),
             _argument(
                 "--scale",
                 choices=SCALES,

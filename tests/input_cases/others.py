@@ -10,7 +10,7 @@ OTHERS = (
     (
         "trcgl init",
         "no shipped params.yaml to start from",
-        "params.yaml: the one that the project ships is neither here nor in git's history; put it back, then run again",
+        "params.yaml: the shipped one is neither here nor in git's history; run in the project's folder, or put it back",
         "test_init.py::test_outside_of_git_it_starts_from_the_present_file",
     ),
     (

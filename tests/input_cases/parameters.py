@@ -40,14 +40,14 @@ PARAMETERS = (
         "no file",
         PARSE,
         delete("params.yaml"),
-        "params.yaml: cannot be read (No such file or directory); give a params file, such as params.yaml",
+        "params.yaml: cannot be read (No such file or directory); run in the project's folder, or name another file",
     ),
     Case(
         "Parameters",
         "a folder",
         PARSE,
         folder_instead("params.yaml"),
-        "params.yaml: cannot be read (Is a directory); give a params file, such as params.yaml",
+        "params.yaml: cannot be read (Is a directory); run in the project's folder, or name another file",
     ),
     Case(
         "Parameters",

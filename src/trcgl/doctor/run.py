@@ -50,6 +50,8 @@ def _data(params: Params) -> Iterator[Said]:
     listing = image_folder(folder)
     if isinstance(listing, Said):
         yield listing
+        if not Path(params.dataset.labels).exists():
+            yield problem("dataset.labels", f"'{params.dataset.labels}' does not exist; set it to the label table")
         return
     yield from check_listing(folder, listing)
     names = listing.images

@@ -58,7 +58,7 @@ def read_text(path: str | Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give a params file, such as params.yaml"
+            f"{path}: cannot be read ({error.strerror}); run in the project's folder, or name another file"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); save it as UTF-8") from None

@@ -55,10 +55,7 @@ class Setup:
             raise InputError(f"trcgl init {SHIPPED}: the pipeline draws its images; leave out --images and --labels")
         if dataset != SHIPPED and not (images and labels):
             raise InputError(f"trcgl init {dataset}: give both --images DIR and --labels FILE")
-        folder, table = (
-            None if path is None else os.path.normpath(path.expanduser().absolute()) for path in (images, labels)
-        )
-        return cls(dataset, folder, table, scale or usual_scale(dataset))
+        return cls(dataset, _absolute(images), _absolute(labels), scale or usual_scale(dataset))
 
     def __str__(self) -> str:
         paths = [] if self.images is None or self.labels is None else ["--images", self.images, "--labels", self.labels]
@@ -93,7 +90,7 @@ def _shipped(present: str | None) -> str:
         if text is not None and not WRITTEN.search(text):
             return text
     raise InputError(
-        f"{FILE}: the one that the project ships is neither here nor in git's history; put it back, then run again"
+        f"{FILE}: the shipped one is neither here nor in git's history; run in the project's folder, or put it back"
     )
 
 
