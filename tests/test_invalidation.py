@@ -42,3 +42,17 @@ def test_an_edit_marks_the_stages_that_list_its_room(project: Path, room: str, f
     finally:
         path.unlink() if before is None else path.write_text(before)
     assert said == {stage: [{"changed deps": {str(ROOMS / room): "modified"}}] for stage in stages}
+
+
+def test_what_python_and_editors_leave_in_a_room_marks_nothing(project: Path):
+    left = [
+        project / ROOMS / "labels" / name for name in ("__pycache__/nih.pyc", ".nih.py.swp", "nih.py~", ".DS_Store")
+    ]
+    left[0].parent.mkdir(exist_ok=True)
+    for path in left:
+        path.write_bytes(b"left")
+    try:
+        assert json.loads(run(project, "dvc", "status", "--json")) == {}
+    finally:
+        for path in left:
+            path.unlink()
