@@ -152,13 +152,11 @@ def rubbish(name: str) -> Callable[[Path], None]:
     [
         (edit(images__resize="stretch"), ["params: params.yaml: 'images.resize' is 'stretch'"]),
         (edit(dataset__images="nowhere"), ["dataset.images: 'nowhere' is not a folder"]),
-<<<<<<< HEAD
         (edit(dataset__images="data"), ["'data' has no image; it has 1 (not an image): manifest.parquet"]),
         (
             edit(dataset__images="nowhere", dataset__labels="nowhere.csv"),
             ["dataset.images: 'nowhere' is not a folder", "dataset.labels: 'nowhere.csv' does not exist"],
         ),
-        (edit(dataset__images="data"), ["dataset.images: 'data' holds no image file"]),
         (edit(dataset__labels="nowhere.csv"), ["dataset.labels: nowhere.csv: cannot be read"]),
         (rubbish("../labels.csv"), ["dataset.labels: "]),
         (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),
