@@ -143,7 +143,8 @@ def relative(project: Path) -> None:
 
 def rubbish(name: str) -> Callable[[Path], None]:
     def plant(project: Path) -> None:
-        (project / name).write_bytes(b"\0
+        (project / name).write_bytes(b"\0<<<<<<< HEAD: [\n")
+
     return plant
 
 

@@ -4,7 +4,6 @@ import ast
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np

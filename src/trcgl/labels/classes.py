@@ -116,6 +116,6 @@ def _check_negatives(finding: str, codes: np.ndarray, silent: int) -> None:
         return
     raise InputError(
         f"finding '{finding}' has {len(codes) - unknown} positives and no negative in training; {unknown} images are "
-        f"unknown, {silent} rows state no label: if a blank means that it is absent, set 'labels.missing: negative' (and "
-        "'labels.uncertain' for -1), else leave it out by 'labels.not_findings'"
+        f"unknown, {silent} rows state no label: if a blank means that it is absent, set 'labels.missing: negative' "
+        "(and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'"
     )
