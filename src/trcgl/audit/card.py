@@ -16,10 +16,12 @@ from trcgl.config import AuditParams
 
 def synthetic_card(audit: Audit, params: AuditParams) -> str:
     """Markdown."""
+    title = ["# Data card: synthetic images", ""]
     drawn, accepted = len(audit.verdicts), int(audit.verdicts["accepted"].sum())
+    if not drawn:
+        return "\n".join([*title, "No image was drawn, so there is nothing to judge.", ""])
     lines = [
-        "# Data card: synthetic images",
-        "",
+        *title,
         f"{drawn} images were drawn for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
         "enter training only, never validation or test. Not for diagnosis.",
         "",
