@@ -3,19 +3,17 @@
 import sys
 from pathlib import Path
 
-import torch
-
 from trcgl.artifacts.class_list import read_classes
 from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_card
 from trcgl.config import load_params
-from trcgl.numerics.device import pick_device
+from trcgl.numerics.device import pick_device, use_threads
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, write_text
 from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
     params = load_params()
-    torch.set_num_threads(params.compute.threads)
+    use_threads(params.compute.threads)
     synthetic, images = Path("data/synthetic"), Path("data/images/classifier")
     classes = read_classes("data/labels/classes.json")["classes"]
     audit = audit_synthetic(

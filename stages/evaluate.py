@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import torch
-
 from trcgl.artifacts.class_list import read_classes
 from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.config import load_params
@@ -19,14 +17,14 @@ from trcgl.evaluation.predictions import predictions_table, score
 from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.split import load_split
 from trcgl.evaluation.subgroups import subgroup_table
-from trcgl.numerics.device import pick_device
+from trcgl.numerics.device import pick_device, use_threads
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, write_text
 from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
     params = load_params()
-    torch.set_num_threads(params.compute.threads)
+    use_threads(params.compute.threads)
     labels = read_parquet("data/labels/labels.parquet", ["image", "patient", "split"])
     classes = read_classes("data/labels/classes.json")
     data = load_split("test", labels, classes["classes"], Path("data/images/classifier"))

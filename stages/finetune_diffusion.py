@@ -19,7 +19,7 @@ from trcgl.diffusion.finetuning.heldout import HeldOut
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.rows import class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
-from trcgl.numerics.device import pick_device
+from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import Processes, training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def run(params: Params, device: torch.device, processes: Processes) -> None:
-    torch.set_num_threads(params.compute.threads)
+    use_threads(params.compute.threads)
     images, classes = ShardedImages(IMAGES), read_classes(CLASSES)
     table, available = read_parquet(LABELS, ["image", "split", "projection"]), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")

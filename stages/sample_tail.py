@@ -17,7 +17,7 @@ from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.samples_file import write_samples
-from trcgl.numerics.device import pick_device, pick_dtype
+from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.disk import check_space
@@ -33,7 +33,7 @@ def main() -> None:
     params = load_params()
     device = pick_device(params.compute.device)
     state = join_processes(device)
-    torch.set_num_threads(params.compute.threads)
+    use_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
     labels = read_parquet(LABELS, ["image", "split", "projection"])
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))

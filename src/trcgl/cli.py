@@ -125,16 +125,15 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    import torch
-
     from trcgl.inference.external.defaults import how_to_evaluate
     from trcgl.inference.external.evaluate import evaluate_external
     from trcgl.inference.external.external_set import ExternalSet
     from trcgl.inference.external.result import FILES
+    from trcgl.numerics.device import use_threads
     from trcgl.runtime.places import check_output, check_output_folder
 
     evaluation, compute = how_to_evaluate(options.params)
-    torch.set_num_threads(compute.threads)
+    use_threads(compute.threads)
     external = ExternalSet(
         dataset=options.dataset,
         images=options.images,

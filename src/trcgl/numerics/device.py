@@ -1,6 +1,7 @@
-"""Which device a run computes on, and in which precision."""
+"""Which device a run computes on, with how many threads, and in which precision."""
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from trcgl.runtime.errors import InputError
 
@@ -20,6 +21,15 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"compute.device '{name}' cannot be used here ({reason}); use auto, cpu or cuda") from None
     return device
+
+
+def use_threads(count: int) -> None:
+    """Let torch and the linear algebra of NumPy compute with `count` threads each, whatever the environment says.
+
+    Sums are split among threads, so their number is part of the result.
+    """
+    threadpool_limits(count)
+    torch.set_num_threads(count)
 
 
 def pick_dtype(device: torch.device, precision: str) -> torch.dtype:

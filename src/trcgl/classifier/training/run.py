@@ -3,15 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.backbone import warn_if_seen
 from trcgl.classifier.training.data import load_training_data
 from trcgl.classifier.training.train import Trained, train
 from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
-from trcgl.numerics.device import pick_device
+from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.compiling import naming_the_compiler
@@ -67,7 +65,7 @@ def train_and_save(
         steps_per_epoch: see `train`.
     """
     with training_together(pick_device(params.compute.device)) as processes:
-        torch.set_num_threads(params.compute.threads)
+        use_threads(params.compute.threads)
         warn_if_seen(training.weights_have_seen, params.dataset.name)
         hashed = files.hashed()
         named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)

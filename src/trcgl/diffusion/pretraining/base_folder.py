@@ -17,7 +17,7 @@ from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of, text_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
 from trcgl.diffusion.pretraining.pretrain import pretrain
-from trcgl.numerics.device import pick_device, pick_dtype
+from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import Processes, training_together
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.checkpoint import ResumePoint
@@ -47,7 +47,7 @@ def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path) -> None
 def _pretrain_folder(
     params: Params, sizes: PretrainParams, folder: Path, device: torch.device, processes: Processes
 ) -> None:
-    torch.set_num_threads(params.compute.threads)
+    use_threads(params.compute.threads)
     settings = params.diffusion
     check_template(settings.prompt_template)
     images = ShardedImages(IMAGES)
