@@ -20,8 +20,10 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.cli import main
+from trcgl.config import load_params
 from trcgl.images.cache import cache_images
 from trcgl.inference.external import evaluate as external_module
+from trcgl.inference.external.defaults import COMPUTE, EVALUATION
 
 ROOT = Path(__file__).resolve().parents[1]
 PREPARATION = Preparation(2.0, 97.0, "crop")
@@ -196,6 +198,35 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert "class_map: 1.000 [1.000, 1.000], centre 1.000" in capsys.readouterr().out
     (folder / "boxes.csv").write_text(header + "im0010.png,nodule,0,0,wide,9,,,\n")
     assert "row 1: the box of 'im0010.png' is not four numbers" in fails(folder, capsys, *arguments, dataset="nih")
+
+
+def test_one_patient_has_no_interval(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """Every resample of one patient is the same: an interval of no width would claim certainty."""
+    table = pd.read_csv(folder / "labels.csv")
+    table.assign(PatientID="one").to_csv(folder / "labels.csv", index=False)
+    assert evaluate(folder, "--out", str(folder / "out")) == 0
+    found = json.loads((folder / "out/metrics.json").read_text())
+    assert found["intervals"] == {"mAP": [None, None], "tail_mAP": [None, None]}
+    assert found["result"]["mAP"] > 0
+    said = capsys.readouterr()
+    assert "no intervals: they need patients to resample, and there is one" in said.out
+    assert "[" not in said.out
+
+
+def test_params_are_not_needed(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Without a params.yaml the shipped values count, which are those of the shipped file."""
+    params = load_params(ROOT / "params.yaml")
+    assert (params.evaluation, params.compute) == (EVALUATION, COMPUTE)
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    words = ["evaluate", "--model", "../model", "--dataset", "padchest", "--images", "../images"]
+    words += ["--labels", "../labels.csv"]
+    assert main(words) == 0
+    (folder / "elsewhere/params.yaml").write_text("evaluation: {}\n")
+    assert main(words) == 1
+    assert "params.yaml: key" in capsys.readouterr().err
+    assert main([*words, "--params", "none.yaml"]) == 1
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
 
 
 def test_images_labelled_so_are_left_out(folder: Path):

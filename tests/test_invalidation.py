@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import commit, copy_project, run, stand_in_stages
+from tests.tiny_project import commit, copy_project, run, set_params, stand_in_stages
 
 ROOMS = Path("src/trcgl")
 
@@ -17,7 +17,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stand_in_stages(folder)
     made = folder / "stand_in/data/phantom"
     made.mkdir(parents=True)
-    (made / "labels.csv").touch()
+    for name in ("labels.csv", "splits.csv"):
+        (made / name).touch()
     run(folder, "dvc", "repro", "--quiet")
     commit(folder, "run")
     return folder
@@ -56,3 +57,27 @@ def test_what_python_and_editors_leave_in_a_room_marks_nothing(project: Path):
     finally:
         for path in left:
             path.unlink()
+
+
+def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path, tmp_path: Path):
+    """Outside the repository or in it; null names none."""
+    kept = {name: (project / name).read_bytes() for name in ("params.yaml", "dvc.lock")}
+    splits, classes = tmp_path / "splits.csv", project / "classes.csv"
+    for file in (splits, classes):
+        file.write_text("one\n")
+    try:
+        set_params(project / "params.yaml", {"dataset.split_file": None, "labels.class_table": None})
+        run(project, "dvc", "repro", "--quiet")
+        assert "up to date" in run(project, "dvc", "status")
+        set_params(project / "params.yaml", {"dataset.split_file": str(splits), "labels.class_table": "classes.csv"})
+        run(project, "dvc", "repro", "--quiet")
+        assert "up to date" in run(project, "dvc", "status")
+        for file in (splits, classes):
+            file.write_text("two\n")
+            (changed,) = json.loads(run(project, "dvc", "status", "--json", "parse_labels"))["parse_labels"]
+            assert [Path(path).name for path in changed["changed deps"]] == [file.name]
+            file.write_text("one\n")
+    finally:
+        classes.unlink()
+        for name, content in kept.items():
+            (project / name).write_bytes(content)

@@ -20,6 +20,7 @@ COPIED = (
     ".dvcignore",
     ".gitignore",
     "dvc.yaml",
+    "None",
     "params.yaml",
 )
 
