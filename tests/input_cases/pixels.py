@@ -182,6 +182,8 @@ FILES: tuple[Kind, ...] = (
     ("JPEG without a picture", lambda: b"\xff\xd8\xff\xd9", "truncated JPEG (no picture in it)"),
     ("TIFF of several pages", lambda: tiff(GREY_8, Tiff(), (GREY_8[::-1], Tiff())), "2 pages; a radiograph has one"),
     ("TIFF whose thumbnail comes first", _thumbnail_first, "its first page is a thumbnail; save the picture alone"),
+    ("TIFF with a mask", lambda: tiff(GREY_8, Tiff(), (GREY_8 // 128, Tiff(bits=1, photometric=4, tags={254: (SHORT, [4])}))), "2 pages; a radiograph has one"),
+    ("TIFF of a thumbnail alone, as in a camera's raw file", lambda: tiff(GREY_8, Tiff(tags={254: (SHORT, [1]), 330: (SHORT, [8])})), "its first page is a thumbnail; save the picture alone"),
     ("TIFF with a compression of another kind", lambda: tiff(GREY_8, Tiff(tags={259: (SHORT, [50000])})), "TIFF with compression 50000; save it with LZW, deflate or none"),
     ("TIFF of 24 bits", _tiff(film(2**24 - 1), bits=24), "TIFF of 24-bit unsigned samples; save it with 8 or 16 bits"),
     ("TIFF of 16-bit floating-point samples", _tiff(GREY_16.astype(np.float16), sample_format=3), "TIFF of 16-bit floating-point samples; save it with 8 or 16 bits"),

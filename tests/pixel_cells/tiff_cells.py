@@ -51,6 +51,8 @@ def cells() -> Iterator[Cell]:
                 tags = {274: (SHORT, [orientation])}
                 content = tiff(stored_as(stored, orientation), Tiff(**manner, tags=tags))
                 yield Cell(f"{title}, orientation {orientation}", content, pixels.astype(np.float64), 0, True)
+    thumbnail = (film(255)[::4, ::4], Tiff(tags={254: (SHORT, [1])}))
+    yield Cell("TIFF with a thumbnail behind", tiff(film(65535), Tiff(), thumbnail), film(65535))
     yield from _coloured()
 
 

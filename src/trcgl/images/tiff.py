@@ -26,11 +26,11 @@ FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 def decode_tiff(data: bytes) -> np.ndarray:
     """Grey and upright [H, W]: uint8, uint16, or float32 for signed, floating-point and longer samples."""
     pages = read_pages(data)
-    # Thumbnails and masks of the picture are no other pictures
-    whole = [page for page in pages if not page.of_another] or pages
+    # Thumbnails of the picture are no other pictures
+    whole = [page for page in pages if not page.reduced] or pages
     check_frames(len(whole), "pages")
     page = whole[0]
-    if page is not pages[0]:
+    if page is not pages[0] or (page.reduced and page.inner):
         raise UnreadableImage("its first page is a thumbnail; save the picture alone")
     check_size(page.width, page.height)
     _check_kind(page)

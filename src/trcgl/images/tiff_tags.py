@@ -16,7 +16,8 @@ class Page:
     """One page.
 
     Attributes:
-        of_another: a thumbnail or mask of another page.
+        reduced: a thumbnail of another page.
+        inner: whether there are pages inside this one, as in raw files of cameras.
         samples: of a pixel; `bits` of each.
         photometric: None if the tag is missing.
         planar: 1 samples beside each other, 2 in planes.
@@ -25,7 +26,8 @@ class Page:
         jpeg_tables: that JPEG parts share; empty if there are none.
     """
 
-    of_another: bool
+    reduced: bool
+    inner: bool
     width: int
     height: int
     bits: int
@@ -105,12 +107,19 @@ class _Reader:
 
 SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR = 273, 277, 278, 279, 284
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES = 322, 323, 324, 325, 339, 347
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES, INNER = (
+    322,
+    323,
+    324,
+    325,
+    339,
+    347,
+    330,
+)
 KNOWN = frozenset({
     SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR,
-    TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES,
+    TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES, INNER,
 })  # fmt: skip
-REDUCED_OR_MASK = 1 | 4
 
 
 def _page(tags: dict[int, tuple[int, ...]]) -> Page:
@@ -132,7 +141,8 @@ def _page(tags: dict[int, tuple[int, ...]]) -> Page:
         raise UnreadableImage("damaged TIFF (strips without a place or length)")
     form = formats.pop()
     return Page(
-        of_another=bool(one(SUBFILE) & REDUCED_OR_MASK) or one(OLD_SUBFILE) == 2,
+        reduced=bool(one(SUBFILE) & 1) or one(OLD_SUBFILE) == 2,
+        inner=INNER in tags,
         width=width,
         height=height,
         bits=bits.pop(),
