@@ -66,7 +66,7 @@ def compare(path: Path, content: bytes) -> str:
         if theirs is None or not np.isfinite(theirs).all() or theirs.min() == theirs.max():
             continue
         # Colours are rounded by up to a level, which is much where there are few
-        close = CLOSE + 2 / float(theirs.max() - theirs.min())
+        close = CLOSE + 2 / (float(theirs.max()) - float(theirs.min()))
         theirs = _from_dark_to_bright(theirs)
         assert ours.shape == theirs.shape, f"{reader.__name__}: {ours.shape} here, {theirs.shape} there"
         difference = np.abs(ours - theirs)
@@ -85,6 +85,10 @@ def by_pillow(content: bytes) -> np.ndarray | None:
     """Upright luma; 16-bit TIFF of which white is zero, which Pillow does not know, turned round."""
     try:
         with quiet_libraries(), Image.open(io.BytesIO(content)) as image:
+            # The byte of the header that says "bits less one": Pillow spoils colours of more than 8
+            place = content[:100].find(b"ihdr")
+            if image.format == "JPEG2000" and image.mode == "RGB" and place >= 0 and content[place + 14] != 7:
+                return None
             tags = dict(getattr(image, "tag_v2", {}))
             upright = ImageOps.exif_transpose(image)
             if upright.mode in ("L", "LA"):
