@@ -110,12 +110,13 @@ def _is_float(number: int) -> bool:
 
 def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
     """A line where ids differ in capitals or leading zeros only: often one patient, whom two splits may then share."""
-    seen: dict[str, str] = {}
-    different = list(different)
     if not any(text[0] == "0" or not text.isdecimal() for text in different):
         return
+    seen: dict[str, str] = {}
     pairs = [
-        (other, text) for text in different if (other := seen.setdefault(text.lstrip("0").casefold(), text)) != text
+        (other, text)
+        for text in ids.unique().tolist()
+        if not names_nothing(text) and (other := seen.setdefault(text.lstrip("0").casefold(), text)) != text
     ]
     if pairs:
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])

@@ -97,7 +97,7 @@ def _wrong(name: str, known: set[str], pipes: bool) -> str:
     if NUMBER.fullmatch(name):
         return "is a number, not the name of a finding; give the column of names"
     parts = [name_key(part) in known for part in SEPARATORS.split(name)]
-    commas = "," in name and (any(parts) or not pipes)
-    if commas or re.search(r"[;|\u00a6]", name) or (len(parts) > 1 and all(parts)):
+    several = len(parts) > 1 and (any(parts) or ("," in name and not pipes))
+    if several or re.search(r"[;|\u00a6]", name):
         return "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
     return ""

@@ -1,0 +1,567 @@
+"""The ways in which programs rewrite label tables, for each adapter, against plain counting of what was meant.
+
+A cell of the matrix is an adapter and a spelling: the table is either read as it was meant, counted with nothing but
+dictionaries, or refused in one line.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.dataset_layouts import CHEXPERT_COLUMNS
+from tests.labels_files import NIH_2020_COLUMNS, PADCHEST_COLUMNS
+from trcgl.labels.adapters import read_table
+from trcgl.labels.report import label_counts
+from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
+
+ROWS = 12
+FINDINGS = ("Mass", "Nodule", "Edema")
+CHEXPERT_NAMES = {"Mass": "Lung Lesion", "Nodule": "Lung Opacity", "Edema": "Edema"}
+Rows = list[dict[str, str]]
+
+
+@dataclass
+class Meant:
+    """What a table means: per row an image, a patient and which findings are there, None if unknown."""
+
+    images: list[str] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
+    labels: list[dict[str, int | None]] = field(default_factory=list)
+
+
+def meant() -> Meant:
+    whole = Meant()
+    for k in range(ROWS):
+        whole.images.append(f"im{k:03d}.png")
+        whole.patients.append(str(100 + k // 2))
+        whole.labels.append(
+            {name: int((k + place) % 3 == 0 or (k * place) % 5 == 1) for place, name in enumerate(FINDINGS)}
+        )
+    return whole
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How a data set writes down what is meant.
+
+    Attributes:
+        columns: of the table.
+        row: image, patient, labels -> cells.
+        patient, label: the columns of the patient, and of the labels: the list's, or a finding's.
+        listed: whether labels are a list.
+    """
+
+    columns: Sequence[str]
+    row: Callable[[str, str, dict[str, int | None]], dict[str, str]]
+    patient: str
+    label: str
+    listed: bool
+
+
+def _present(labels: dict[str, int | None], normal: str) -> list[str]:
+    return [name for name, value in labels.items() if value] or [normal]
+
+
+def _codes(labels: dict[str, int | None]) -> dict[str, str]:
+    return {name: "" if value is None else str(value) for name, value in labels.items()}
+
+
+ADAPTERS = {
+    "padchest": Adapter(
+        PADCHEST_COLUMNS,
+        lambda image, patient, labels: {
+            "ImageID": image, "PatientID": patient, "StudyID": "s", "Projection": "PA", "MethodLabel": "Physician",
+            "Labels": str(_present(labels, "normal")), "Report": "uno, dos",
+        },
+        "PatientID", "Labels", True,
+    ),
+    "nih": Adapter(
+        NIH_2020_COLUMNS,
+        lambda image, patient, labels: {
+            "Image Index": image, "Patient ID": patient, "View Position": "PA",
+            "Finding Labels": "|".join(_present(labels, "No Finding")),
+        },
+        "Patient ID", "Finding Labels", True,
+    ),
+    "folder list": Adapter(
+        ["image", "patient", "labels"],
+        lambda image, patient, labels: {
+            "image": image, "patient": patient, "labels": "|".join(_present(labels, "normal")),
+        },
+        "patient", "labels", True,
+    ),
+    "folder": Adapter(
+        ["image", "patient", *FINDINGS],
+        lambda image, patient, labels: {"image": image, "patient": patient} | _codes(labels),
+        "patient", "Edema", False,
+    ),
+    "cxrlt": Adapter(
+        ["ImageID", "PatientID", *FINDINGS],
+        lambda image, patient, labels: {"ImageID": image, "PatientID": patient} | _codes(labels),
+        "PatientID", "Edema", False,
+    ),
+    "mimic": Adapter(
+        ["dicom_id", "subject_id", "study_id", *FINDINGS],
+        lambda image, patient, labels: {
+            "dicom_id": image.removesuffix(".png"), "subject_id": patient, "study_id": f"5{patient}",
+        } | _codes(labels),
+        "subject_id", "Edema", False,
+    ),
+    "chexpert": Adapter(
+        CHEXPERT_COLUMNS,
+        lambda image, patient, labels: {
+            "Path": f"C/train/patient{patient}/study{image[2:5]}/{image}", "Frontal/Lateral": "Frontal", "AP/PA": "PA",
+        }
+        | dict.fromkeys(CHEXPERT_COLUMNS[5:], "0")
+        | {CHEXPERT_NAMES[name]: code for name, code in _codes(labels).items()},
+        "Path", "Edema", False,
+    ),
+    "vindr": Adapter(
+        ["image_id", "rad_id", *FINDINGS],
+        lambda image, patient, labels: {"image_id": image, "rad_id": "R1"} | _codes(labels),
+        "image_id", "Edema", False,
+    ),
+}  # fmt: skip
+NAMES_OF = {"chexpert": CHEXPERT_NAMES}
+HAS_IDS = [name for name in ADAPTERS if name not in ("chexpert", "vindr")]
+LISTED = [name for name, adapter in ADAPTERS.items() if adapter.listed]
+CODED = [name for name, adapter in ADAPTERS.items() if not adapter.listed]
+
+
+def rows_of(adapter: Adapter, what: Meant) -> Rows:
+    return [adapter.row(*one) for one in zip(what.images, what.patients, what.labels, strict=True)]
+
+
+def as_text(columns: Sequence[str], rows: Rows) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(name, "") for name in columns] for row in rows)
+    return stream.getvalue()
+
+
+def read(name: str, path: Path, content: bytes | str) -> LabelTable:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(name.split()[0], path)
+
+
+def counted(what: Meant, name: str) -> dict[str, int]:
+    """Images per finding, by plain counting."""
+    spelled = NAMES_OF.get(name, {})
+    return {spelled.get(one, one): sum(labels[one] == 1 for labels in what.labels) for one in FINDINGS}
+
+
+def check(table: LabelTable, what: Meant, name: str) -> None:
+    counts = label_counts(table).groupby("label")["count"].sum()
+    assert {one: int(counts[one]) for one in counted(what, name)} == counted(what, name)
+    assert len(table.rows) == len(what.images)
+    if name in HAS_IDS:
+        assert table.rows["patient"].tolist() == what.patients
+    findings = list(counted(what, name))
+    if name not in LISTED:
+        expected = [[-1 if value is None else value for value in labels.values()] for labels in what.labels]
+        assert table.matrix(findings).tolist() == expected
+    # Nothing else became a finding
+    assert set(counts.index[counts > 0]) - {"normal", "No Finding"} <= set(findings)
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """The lines that the readers print."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Kept()
+    logger = logging.getLogger("trcgl.labels")
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
+# Files: every adapter reads all of these alike
+
+FILES: dict[str, Callable[[str], bytes]] = {
+    "plain": str.encode,
+    "byte order mark": lambda text: codecs.BOM_UTF8 + text.encode(),
+    "two byte order marks": lambda text: codecs.BOM_UTF8 * 2 + text.encode(),
+    "UTF-16, little": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
+    "UTF-16, big": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "UTF-32": lambda text: text.encode("utf-32"),
+    "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
+    "CR": lambda text: text.replace("\n", "\r").encode(),
+    "no last line end": lambda text: text.rstrip("\n").encode(),
+    "blank lines": lambda text: text.replace("\n", "\n\n").encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "gzip of UTF-16": lambda text: gzip.compress(text.encode("utf-16")),
+    "sep line": lambda text: b"sep=,\n" + text.encode(),
+    "sep line, quoted, filled up, CRLF": lambda text: b'"sep=,",,\r\n' + text.replace("\n", "\r\n").encode(),
+    "sep line in UTF-16": lambda text: ("SEP=,\n" + text).encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_file_in_another_form_is_read_as_it_was_meant(name: str, form: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    content = FILES[form](as_text(adapter.columns, rows_of(adapter, what)))
+    check(read(name, tmp_path / "t.csv", content), what, name)
+    assert said == []
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_spaces_quotes_and_a_pandas_index_change_nothing(name: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = [{key: f" {value}\u00a0" for key, value in row.items()} for row in rows_of(adapter, what)]
+    columns = ["Unnamed: 0", *adapter.columns]
+    for number, row in enumerate(rows):
+        row["Unnamed: 0"] = str(number)
+    text = as_text(columns, rows)
+    check(read(name, tmp_path / "t.csv", text.replace("Unnamed: 0", "")), what, name)
+    check(read(name, tmp_path / "t.csv", text), what, name)
+
+
+REFUSED: dict[str, tuple[Callable[[str], bytes], str]] = {
+    "semicolons": (lambda text: text.replace(",", ";").encode(), "is separated by semicolons"),
+    "tabs": (lambda text: text.replace(",", "\t").encode(), "is separated by tabs"),
+    "sep=;": (lambda text: b"sep=;\n" + text.replace(",", ";").encode(), "is separated by semicolons"),
+    "UTF-16 without a mark": (lambda text: text.encode("utf-16-le"), "seems to be UTF-16 text without the mark"),
+    "UTF-16 cut short": (lambda text: text.encode("utf-16")[:-1], "damaged, cut short"),
+    "joined tables": (lambda text: (text + text).encode(), f"row {ROWS + 1} repeats the header"),
+    "joined tables with marks": (lambda text: ("\ufeff" + text + "\ufeff" + text).encode(), f"row {ROWS + 1} repeats"),
+    "a workbook": (lambda text: b"PK\x03\x04" + text.encode(), "is a zip archive or an Excel workbook"),
+    "cut in a row": (lambda text: text.rstrip("\n").rsplit(",", 1)[0].encode(), f"row {ROWS} has "),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_file_that_is_not_such_a_table_is_refused_in_one_line(name: str, form: str, tmp_path: Path):
+    adapter = ADAPTERS[name]
+    change, expected = REFUSED[form]
+    with pytest.raises(InputError) as caught:
+        read(name, tmp_path / "t.csv", change(as_text(adapter.columns, rows_of(adapter, meant()))))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Cells that hold no value
+
+MISSING = (
+    "nan", "NaN", "NAN", "-nan", "NA", "na", "N/A", "n/a", "n.a.", "<NA>", "None", "none", "null", "NULL", "Null",
+    "NaT", "#N/A", "#NA", ".", "''", '""', "unknown", "missing", "undefined", "\\N", "", "(blank)",
+)  # fmt: skip
+NO_NAME = ("-", "--", "?", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "*")
+
+
+def with_words(adapter: Adapter, what: Meant, column: str) -> Rows:
+    """The rows of what is meant, and after them a row per word for nothing, which stands in a column."""
+    rows = rows_of(adapter, what)
+    for number, word in enumerate(MISSING + NO_NAME):
+        rows.append(adapter.row(f"more{number}.png", str(900 + number), what.labels[0]) | {column: word})
+    return rows
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_word_for_nothing_is_no_label(name: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = with_words(adapter, what, adapter.label)
+    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    assert table.rejected["row"].tolist() == list(range(ROWS + 1, len(rows) + 1))
+    assert set(table.rejected["reason"]) == {"labels missing"}
+    check(table, what, name)
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_word_for_nothing_is_an_unknown_code(name: str, tmp_path: Path):
+    """Every word at once, a row each; the others state something."""
+    adapter, what = ADAPTERS[name], meant()
+    for k in range(ROWS, 3 * len(MISSING)):
+        what.images.append(f"im{k:03d}.png")
+        what.patients.append(str(100 + k // 2))
+        what.labels.append({"Mass": k % 2, "Nodule": 0, "Edema": k % 3 % 2})
+    rows = rows_of(adapter, what)
+    for k, word in enumerate(MISSING):
+        rows[2 * k][adapter.label] = word
+        what.labels[2 * k]["Edema"] = None
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+
+
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_a_word_for_nothing_is_no_patient(name: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = with_words(adapter, what, adapter.patient)
+    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    assert table.rejected["row"].tolist() == list(range(ROWS + 1, len(rows) + 1))
+    assert set(table.rejected["reason"]) == {"patient id missing"}
+    check(table, what, name)
+
+
+# Codes
+
+SPELLED_CODES: dict[str, dict[str, str]] = {
+    "floats": {"1": "1.0", "0": "0.0"},
+    "long floats": {"1": "1.000000", "0": "0.000"},
+    "a decimal comma": {"1": "1,0", "0": "0,0"},
+    "exponents": {"1": "1.0e+00", "0": "0E+00"},
+    "truth": {"1": "True", "0": "FALSE"},
+    "signs": {"1": "+1", "0": "-0.0"},
+    "zeros in front": {"1": "01", "0": "00"},
+}
+
+
+@pytest.mark.parametrize("way", SPELLED_CODES)
+@pytest.mark.parametrize("name", CODED)
+def test_codes_in_other_spellings(name: str, way: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    for row in rows:
+        for column in set(FINDINGS) | set(CHEXPERT_COLUMNS[5:]):
+            if column in row:
+                row[column] = SPELLED_CODES[way][row[column]]
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+
+
+@pytest.mark.parametrize("uncertain", ["-1", "-1.0", "-1,0", "\u22121", "-1.0e+00"])
+@pytest.mark.parametrize("name", [name for name in CODED if name != "vindr"])
+def test_uncertain_codes_in_other_spellings(name: str, uncertain: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[3][adapter.label] = uncertain
+    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    assert table.uncertain.to_numpy().tolist() == [[4, "Edema"]]
+
+
+@pytest.mark.parametrize("value", ["2", "yes", "x", "-", "?", "0.7", "11", "1;0", "#REF!", "-2", "1.0.0", "9"])
+@pytest.mark.parametrize("name", CODED)
+def test_a_value_that_is_not_a_code_is_never_a_finding(name: str, value: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[3][adapter.label] = value
+    text = as_text(adapter.columns, rows)
+    if name == "folder":
+        with pytest.raises(InputError, match="row 4: column 'Edema' holds"):
+            read(name, tmp_path / "t.csv", text)
+        return
+    table = read(name, tmp_path / "t.csv", text)
+    assert table.rejected[["row", "reason"]].to_numpy().tolist() == [[4, "label value is not 1, 0, -1 or blank"]]
+    assert f"row 4: column 'Edema' holds '{value}'" in said[0]
+
+
+# Lists
+
+LISTS: dict[str, Callable[[list[str]], str]] = {
+    "Python": str,
+    "JSON": lambda labels: "[" + ", ".join(f'"{label}"' for label in labels) + "]",
+    "JSON, closely": lambda labels: "[" + ",".join(f'"{label}"' for label in labels) + "]",
+    "Python with spaces": lambda labels: "[ " + " , ".join(f"' {label} '" for label in labels) + " ]",
+}
+JOINED: dict[str, Callable[[list[str]], str]] = {
+    "spaces": " | ".join,
+    "a bar at the end": lambda labels: "|".join(labels) + "|",
+    "quotes": lambda labels: "|".join(f"'{label}'" for label in labels),
+    "curly quotes": lambda labels: "|".join(f"\u201c{label}\u201d" for label in labels),
+    "repeated": lambda labels: "|".join(labels * 2),
+    "no-break space": lambda labels: "|\u00a0".join(labels),
+    "zero-width space": lambda labels: "|".join(f"\u200b{label}" for label in labels),
+    "byte order mark": lambda labels: "|".join(f"{label}\ufeff" for label in labels),
+}
+
+
+@pytest.mark.parametrize("way", [*LISTS, *JOINED])
+@pytest.mark.parametrize("name", LISTED)
+def test_lists_in_spellings_that_mean_one_thing_only(name: str, way: str, tmp_path: Path):
+    if name == "padchest" and way in JOINED:
+        pytest.skip("its lists are in brackets")
+    adapter, what = ADAPTERS[name], meant()
+    write = (LISTS | JOINED)[way]
+    rows = rows_of(adapter, what)
+    for row, labels in zip(rows, what.labels, strict=True):
+        row[adapter.label] = write(_present(labels, "normal" if name != "nih" else "No Finding"))
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+
+
+SEVERAL: dict[str, Callable[[list[str]], str]] = {
+    "semicolons": ";".join, "commas": ", ".join, "slashes": "/".join, "plus": " + ".join, "ampersand": " & ".join,
+    "tabs": "\t".join, "broken bars": "\u00a6".join, "bare brackets": lambda labels: f"[{', '.join(labels)}]",
+    "numpy": lambda labels: "[" + " ".join(f"'{label}'" for label in labels) + "]",
+    "a quote at the front": lambda labels: "'" + "|".join(labels),
+    "lines": lambda labels: "\n".join(labels),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", SEVERAL)
+@pytest.mark.parametrize("name", LISTED)
+def test_one_list_that_might_mean_another_thing_stops_or_is_rejected(
+    name: str, way: str, tmp_path: Path, said: list[str]
+):
+    """It is never a finding of that name, and its row is named."""
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[1][adapter.label] = SEVERAL[way](["Mass", "Nodule"])
+    text = as_text(adapter.columns, rows)
+    no_list = way in ("bare brackets", "numpy") or (name == "padchest" and way != "lines")
+    if not no_list:
+        with pytest.raises(InputError, match="row 2: ") as caught:
+            read(name, tmp_path / "t.csv", text)
+        assert "\n" not in str(caught.value)
+        return
+    table = read(name, tmp_path / "t.csv", text)
+    assert table.rejected[["row", "reason"]].to_numpy().tolist() == [[2, "labels are not a list of texts"]]
+    assert set(table.vocabulary) <= {*FINDINGS, "normal", "No Finding"}
+    assert "row 2: " in said[0]
+
+
+# Where no row has one of them alone, a name may hold these
+PART_OF_A_NAME = ("slashes", "plus", "ampersand")
+
+
+@pytest.mark.parametrize("way", [way for way in SEVERAL if way not in PART_OF_A_NAME])
+@pytest.mark.parametrize("name", LISTED)
+def test_a_table_of_such_lists_stops(name: str, way: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    for row in rows:
+        row[adapter.label] = SEVERAL[way](["Mass", "Nodule"])
+    with pytest.raises(InputError, match="row 1: "):
+        read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+
+
+@pytest.mark.parametrize("other", ["mass", "MASS", "mAss", "Mass_", "\uff2dass", "Mass-"])
+@pytest.mark.parametrize("name", LISTED)
+def test_one_finding_in_two_spellings_stops(name: str, other: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[-1][adapter.label] = str([other]) if name == "padchest" else other
+    with pytest.raises(InputError, match=rf"row {ROWS}: .* is the finding 'Mass' of row \d+ in another spelling"):
+        read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+
+
+@pytest.mark.parametrize("other", ["mass", "Mass.1", " MASS", "Ma\u200bss "])
+@pytest.mark.parametrize("name", ["folder", "cxrlt", "mimic", "vindr"])
+def test_one_finding_in_two_columns_stops(name: str, other: str, tmp_path: Path):
+    adapter = ADAPTERS[name]
+    rows = [row | {other: "1"} for row in rows_of(adapter, meant())]
+    with pytest.raises(InputError, match=r"spellings; keep one|that pandas has numbered|appears 2 times"):
+        read(name, tmp_path / "t.csv", as_text([*adapter.columns, other], rows))
+
+
+UNSEEN = {
+    "no-break space": "a\u00a0b", "thin space": "a\u2009b", "two spaces": "a  b", "zero-width space": "a\u200b b",
+    "zero-width joiner": "a\u200d b", "soft hyphen": "a\u00ad b", "byte order mark": "a \ufeffb",
+    "writing direction": "\u200ea b\u202c", "narrow no-break space": "a\u202fb",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+@pytest.mark.parametrize("name", LISTED)
+def test_what_cannot_be_seen_makes_no_second_finding_and_is_said(name: str, way: str, tmp_path: Path, said: list[str]):
+    adapter = ADAPTERS[name]
+    rows = rows_of(adapter, meant())
+    for k, text in ((0, "a b"), (1, UNSEEN[way])):
+        rows[k][adapter.label] = str([text]) if name == "padchest" else text
+    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    counts = label_counts(table).set_index("label")["count"]
+    assert counts["a b"] == 2
+    assert len(said) == 1
+    assert "row 2: " in said[0]
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_accents_in_parts_make_no_second_finding(name: str, tmp_path: Path):
+    adapter = ADAPTERS[name]
+    rows = rows_of(adapter, meant())
+    for k, text in ((0, "t\u00f3rax"), (1, "to\u0301rax")):
+        rows[k][adapter.label] = f"['{text}']" if name == "padchest" else text
+    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    assert label_counts(table).set_index("label")["count"]["t\u00f3rax"] == 2
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    ("spelled", "wrong"),
+    [
+        ("3.24E+38", "is a rounded number"), ("3,24E+38", "is a rounded number"), ("3.24e38", "is a rounded number"),
+        ("1E+15", "is a rounded number"), ("3e38", "is a rounded number"),
+        ("324512345678901" + "0" * 20, "is rounded to the digits"),
+        (str(int(3.24512345678901e38)), "is rounded to the digits"),
+        ("12345678901234567.0", "is rounded to the digits"),
+        ("101.0", "is a float, but not all ids are"), ("101,0", "is a float, but not all ids are"),
+        ("2015-03-04", "is a date"), ("2015-03-04 00:00:00", "is a date"), ("04/03/2015", "is a date"),
+        ("04.03.2015", "is a date"), ("4-Mar", "is a date"), ("Mar-04", "is a date"), ("04-mar-2015", "is a date"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_ids_that_are_none_any_more_stop_with_their_row(name: str, spelled: str, wrong: str, tmp_path: Path):
+    adapter = ADAPTERS[name]
+    rows = rows_of(adapter, meant())
+    for k in (4, 7):
+        rows[k][adapter.patient] = spelled
+    with pytest.raises(InputError) as caught:
+        read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
+    assert f"row 5: {adapter.patient} '{spelled}' {wrong}" in str(caught.value)
+    assert "(so are 1 more)" in str(caught.value)
+
+
+@pytest.mark.parametrize("tail", [".0", ",0", ".00"])
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_ids_of_a_column_of_floats_are_the_whole_numbers(name: str, tail: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    for row in rows:
+        row[adapter.patient] += tail
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+    assert "whole floats such as 7.0 are read as the whole numbers" in said[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ab12", "12e3f", "1.2.840.113619.1", "MAR-12", "0012", "20150304", "1234567890123456789", "a" * 60, "1.1",
+        "x/1", "12345678901234567890123456789012345671",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_other_ids_are_ids(name: str, other: str, tmp_path: Path):
+    adapter, what = ADAPTERS[name], meant()
+    what.patients[4] = other
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows_of(adapter, what))), what, name)
+
+
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_ids_that_look_alike_are_said(name: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    what.patients[4:8] = ["P1", "p1", "007", "7"]
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows_of(adapter, what))), what, name)
+    line = next(line for line in said if f"{adapter.patient}: 2 ids differ from another only in capitals or" in line)
+    assert "rows 5 and 6" in line
+
+
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_what_cannot_be_seen_makes_no_second_patient(name: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[4][adapter.patient] = f"{what.patients[4]}\u200b"
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+    assert "in 1 rows; the first: row 5" in said[0]
+
+
+def test_the_number_of_cells():
+    """Of the matrix of spellings and adapters above."""
+    listed, coded, ids = len(LISTED), len(CODED), len(HAS_IDS)
+    cells = len(ADAPTERS) * (len(FILES) + len(REFUSED)) + listed * len(MISSING + NO_NAME) + coded * len(MISSING)
+    cells += ids * len(MISSING + NO_NAME) + coded * len(SPELLED_CODES) + listed * (len(LISTS) + len(JOINED))
+    cells += listed * (2 * len(SEVERAL) - len(PART_OF_A_NAME) + len(UNSEEN))
+    assert cells >= 600
