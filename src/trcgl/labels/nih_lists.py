@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.cells import is_missing, say
+from trcgl.labels.file_names import stem_of
 from trcgl.labels.name_lists import Matched, find_list, match_names, read_names, shape_of
 from trcgl.runtime.errors import InputError
 
@@ -52,8 +53,10 @@ def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.nda
 
 def _matched(file: Path, images: pd.Series) -> Matched:
     matched = match_names(file, read_names(file), images)
-    shapes = set(images.map(shape_of)) if matched.strangers else set()
-    odd = [name for name in matched.strangers if shape_of(name) not in shapes]
+    stems = set(images.map(stem_of)) if matched.strangers else set()
+    shapes = set(map(shape_of, stems))
+    # Also one that two images have, but for the suffix
+    odd = [name for name in matched.strangers if shape_of(name) not in shapes or stem_of(name) in stems]
     if odd or not matched.named.any():
         first = odd[0] if odd else matched.strangers[0]
         raise InputError(

@@ -1,0 +1,231 @@
+"""Lists of names beside a label table, files of nearly an image's name, and tables that belong together."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.labels_files import NIH_2020_COLUMNS, labels_params, manifest_of, write_rows
+from tests.test_label_spellings import said
+from trcgl.labels.build import build_labels
+from trcgl.labels.chexpert import FINDINGS
+from trcgl.labels.cxrlt import read_cxrlt
+from trcgl.labels.file_match import match_files
+from trcgl.labels.folder import read_folder
+from trcgl.labels.mimic import read_mimic
+from trcgl.labels.nih import read_nih
+from trcgl.labels.splits import read_split_file
+from trcgl.labels.vindr import read_vindr
+from trcgl.runtime.errors import InputError
+
+__all__ = ["said"]
+
+IMAGES = [f"{k // 2:08d}_{k % 2:03d}.png" for k in range(20)]
+TEST = IMAGES[6:12]
+
+
+def nih_table(folder: Path) -> Path:
+    rows = [
+        {"Image Index": name, "Finding Labels": "Mass", "Patient ID": str(int(name[:8])), "View Position": "PA"}
+        for name in IMAGES
+    ]
+    return write_rows(folder / "Data_Entry_2017_v2020.csv", NIH_2020_COLUMNS, rows)
+
+
+def read_test_split(folder: Path) -> list[str]:
+    table = read_nih(nih_table(folder))
+    return table.rows.loc[table.rows["split"] == "test", "image"].tolist()
+
+
+LISTS: dict[str, Callable[[list[str]], bytes]] = {
+    "plain": lambda names: "\n".join(names).encode(),
+    "folders": lambda names: "\n".join(f"images_001/images/{name}" for name in names).encode(),
+    "folders of Windows": lambda names: "\r\n".join(f"images_001\\{name}" for name in names).encode(),
+    "another suffix": lambda names: "\n".join(name[:-3] + "jpg" for name in names).encode(),
+    "no suffix": lambda names: "\n".join(name[:-4] for name in names).encode(),
+    "capitals": lambda names: "\n".join(name.upper() for name in names).encode(),
+    "commas at the end": lambda names: "\n".join(name + "," for name in names).encode(),
+    "one line with commas": lambda names: ", ".join(names).encode(),
+    "semicolons": lambda names: ";\n".join(names).encode(),
+    "quotes": lambda names: "\n".join(f'"{name}"' for name in names).encode(),
+    "curly quotes": lambda names: "\n".join(f"\u2018{name}\u2019" for name in names).encode(),
+    "byte order mark": lambda names: ("\ufeff" + "\n".join(names)).encode(),
+    "UTF-16": lambda names: "\n".join(names).encode("utf-16"),
+    "CR": lambda names: "\r".join(names).encode(),
+    "CRLF and blank lines": lambda names: "\r\n\r\n".join(["", *names, ""]).encode(),
+    "twice": lambda names: "\n".join(names + names).encode(),
+    "spaces": lambda names: "\n".join(f" {name}\u00a0" for name in names).encode(),
+    "zero-width spaces": lambda names: "\n".join(f"\u200b{name}" for name in names).encode(),
+    "a header": lambda names: "\n".join(["Image Index", *names]).encode(),
+    "mixed": lambda names: "\n".join([*names[:2], *(f"x/{name[:-4]}.jpg" for name in names[2:])]).encode(),
+}
+
+
+@pytest.mark.parametrize("way", LISTS)
+def test_a_list_in_any_spelling_names_the_same_images(way: str, tmp_path: Path):
+    (tmp_path / "test_list.txt").write_bytes(LISTS[way](TEST))
+    assert read_test_split(tmp_path) == TEST
+    (tmp_path / "train_val_list.txt").write_bytes(LISTS[way]([name for name in IMAGES if name not in TEST]))
+    assert read_test_split(tmp_path) == TEST
+
+
+def test_the_whole_official_list_beside_a_part_of_the_table(tmp_path: Path, said: list[str]):
+    others = [f"{k:08d}_000.png" for k in range(500, 600)]
+    (tmp_path / "test_list.txt").write_text("\n".join([*others, *TEST]))
+    assert read_test_split(tmp_path) == TEST
+    assert "the label table has 6 of its 106 names; the first that it does not have: '00000500_000.png'" in said[0]
+    # Both lists show that no image of the table is forgotten, however many names they have
+    (tmp_path / "test_list.txt").write_text("\n".join([*TEST, *others[:3]]))
+    with pytest.raises(InputError, match=r"has 6 of its 9 names; .* put train_val_list.txt beside it"):
+        read_test_split(tmp_path)
+    (tmp_path / "train_val_list.txt").write_text("\n".join(sorted(set(IMAGES) - set(TEST))))
+    assert read_test_split(tmp_path) == TEST
+
+
+def test_two_images_that_differ_by_suffix_are_matched_by_it(tmp_path: Path):
+    rows = [
+        {"Image Index": name, "Finding Labels": "Mass", "Patient ID": str(k), "View Position": "PA"}
+        for k, name in enumerate(("a.png", "a.jpg", "b.png"))
+    ]
+    file = write_rows(tmp_path / "t.csv", NIH_2020_COLUMNS, rows)
+    (tmp_path / "test_list.txt").write_text("a.jpg\n")
+    assert read_nih(file).rows["split"].tolist() == ["", "test", ""]
+    (tmp_path / "test_list.txt").write_text("a.tif\nb.png\n")
+    with pytest.raises(InputError, match=r"has 1 of its 2 names; .*'a\.tif'"):
+        read_nih(file)
+
+
+def test_lists_to_leave_out_in_other_spellings(tmp_path: Path, said: list[str]):
+    rows = [{"ImageID": f"{name}.png", "PatientID": name, "Mass": str(k % 2)} for k, name in enumerate("abcd")]
+    write_rows(tmp_path / "train.csv", ["ImageID", "PatientID", "Mass"], rows)
+    write_rows(tmp_path / "Removal.csv", ["ImageID"], [{"ImageID": "0/b.png"}, {"ImageID": "c"}, {"ImageID": "z.png"}])
+    assert read_cxrlt(tmp_path).rejected["image"].tolist() == ["b.png", "c.png"]
+    assert "2 of 3 names are matched" in said[0]
+    assert "the label table has 2 of its 3 names; the first that it does not have: 'z.png'" in said[1]
+
+
+FILES: list[tuple[str, list[str], str]] = [
+    ("a.png", ["x/a.png", "x/A.PNG"], "x/a.png"),
+    ("a.png", ["x/a.PNG"], "x/a.PNG"),
+    ("A.png", ["x/a.png"], "x/a.png"),
+    ("a.jpg", ["a.jpeg"], "a.jpeg"),
+    ("a.dicom", ["a.DCM"], "a.DCM"),
+    ("a", ["d/a.png"], "d/a.png"),
+    ("t\u00f3rax.png", ["to\u0301rax.png"], "to\u0301rax.png"),
+    ("to\u0301rax.png", ["t\u00f3rax.png"], "t\u00f3rax.png"),
+    ("t\u00f3rax.png", ["to\u0301rax.png", "t\u00f3rax.png"], "t\u00f3rax.png"),
+    ("a.png", ["a.jpg"], ""),
+    ("a", ["a.png", "a.jpg"], ""),
+    ("a.png", ["1/A.png", "2/A.png"], ""),
+    ("a.png", ["A.png", "a.PNG"], ""),
+    ("a.png", ["aa.png", "b/a.png.png"], ""),
+]
+
+
+@pytest.mark.parametrize(("image", "paths", "expected"), FILES)
+def test_a_file_of_nearly_the_name(image: str, paths: list[str], expected: str, said: list[str]):
+    """The exact name wins; a near one is taken if there is one only, and said."""
+    rows = pd.DataFrame({"image": [image], "folder": "", "file": ""})
+    found, _ = match_files(rows, pd.Series(paths))
+    assert found.tolist() == [expected]
+    exact = expected == "" or Path(expected).name == image
+    assert len(said) == (0 if exact else 1)
+
+
+def test_a_file_is_taken_once(tmp_path: Path):
+    rows = pd.DataFrame({"image": ["a.png", "A.png", "b.PNG", "B.png"], "folder": "", "file": ""})
+    assert match_files(rows, pd.Series(["a.png", "b.png"]))[0].tolist() == ["a.png", "", "", ""]
+
+
+def test_paths_with_folders_match_nearly_too():
+    rows = pd.DataFrame({"image": ["x_a.png", "y_a.png"], "folder": "", "file": ["x/a.png", "y/a.png"]})
+    paths = pd.Series(["in/X/A.png", "in/y/a.png", "in/z/a.png"])
+    assert match_files(rows, paths)[0].tolist() == ["in/X/A.png", "in/y/a.png"]
+
+
+def test_the_file_that_is_probably_meant_is_named(tmp_path: Path, said: list[str]):
+    rows = [f"im_{k}.png,{k},{('train', 'val', 'test')[k % 3]},{k // 3 % 2}" for k in range(12)]
+    (tmp_path / "t.csv").write_text("image,patient,split,mass\n" + "\n".join(rows))
+    table = read_folder(tmp_path / "t.csv")
+    build_labels(table, manifest_of([*(f"im_{k}.png" for k in range(11)), "im 11.jpg"]), labels_params())
+    assert said[-1].startswith("1 images of the label table have no file; for 'im_11.png' the folder has 'im 11.jpg'")
+    with pytest.raises(InputError, match=r"image file missing: 12; for 'im_0\.png' the folder has 'im_0\.jpg'"):
+        build_labels(table, manifest_of(f"im_{k}.jpg" for k in range(12)), labels_params())
+
+
+def test_splits_in_other_spellings(tmp_path: Path):
+    names = {"Train": "train", "TRAINING": "train", "valid": "val", "Validate": "val", "VAL": "val", "Testing": "test"}
+    rows = [{"patient": f"p{k}", "split": name} for k, name in enumerate(names)]
+    file = write_rows(tmp_path / "s.csv", ["patient", "split"], rows)
+    assert list(read_split_file(file).values()) == list(names.values())
+    cells = ["NA", "", "Train", "nan", "None", "-"]
+    lines = [f"{k}.png,{k},{cell},{cell},{cell},1" for k, cell in enumerate(cells)]
+    (tmp_path / "t.csv").write_text("image,patient,split,sex,projection,mass\n" + "\n".join(lines))
+    table = read_folder(tmp_path / "t.csv")
+    assert table.rows["split"].tolist() == ["", "", "train", "", "", ""]
+    assert table.rows["sex"].tolist() == table.rows["projection"].tolist() == ["", "", "Train", "", "", ""]
+
+
+def mimic_tables(folder: Path, *, float_labels: bool, float_images: bool, suffix: str = "") -> Path:
+    def whole(number: int, as_float: bool) -> str:
+        return f"{number}.0" if as_float else str(number)
+
+    studies, images, splits = [], [], []
+    for k in range(6):
+        ids = {"subject_id": 10000032 + k // 2, "study_id": 50414267 + k}
+        values = {name: str(int((k + place) % 2)) for place, name in enumerate(FINDINGS)}
+        studies.append({key: whole(number, float_labels) for key, number in ids.items()} | values)
+        about = {key: whole(number, float_images) for key, number in ids.items()}
+        images.append(about | {"dicom_id": f"d{k}{suffix}", "ViewPosition": "PA"})
+        splits.append({"dicom_id": f"d{k}", "split": ("train", "validate", "test")[k // 2]})
+    write_rows(folder / "mimic-cxr-2.0.0-metadata.csv", ["dicom_id", "subject_id", "study_id", "ViewPosition"], images)
+    write_rows(folder / "mimic-cxr-2.0.0-split.csv", ["dicom_id", "split"], splits)
+    return write_rows(folder / "mimic-cxr-2.0.0-chexpert.csv", ["subject_id", "study_id", *FINDINGS], studies)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("images", [False, True])
+@pytest.mark.parametrize("suffix", ["", ".jpg", ".dcm"])
+def test_mimic_tables_of_which_one_went_through_floats(labels: bool, images: bool, suffix: str, tmp_path: Path):
+    table = read_mimic(mimic_tables(tmp_path, float_labels=labels, float_images=images, suffix=suffix))
+    assert table.rows["image"].tolist() == [f"d{k}.jpg" for k in range(6)]
+    assert table.rows["patient"].tolist() == [str(10000032 + k // 2) for k in range(6)]
+    assert table.rows["study"].tolist() == [str(50414267 + k) for k in range(6)]
+    assert table.rows["split"].tolist() == ["train", "train", "val", "val", "test", "test"]
+    assert table.matrix(FINDINGS).tolist() == [[(k + place) % 2 for place in range(len(FINDINGS))] for k in range(6)]
+
+
+def test_vindr_images_in_both_files_stop(tmp_path: Path):
+    for name, images in (("image_labels_train.csv", "ab"), ("image_labels_test.csv", "bc")):
+        rows = [{"image_id": f"{image}.dicom", "Mass": str(k)} for k, image in enumerate(images)]
+        write_rows(tmp_path / name, ["image_id", "Mass"], rows)
+    with pytest.raises(InputError, match=r"lists 1 images that image_labels_train\.csv lists too; the first: 'b'"):
+        read_vindr(tmp_path)
+    assert read_vindr(tmp_path / "image_labels_train.csv").rows["image"].tolist() == ["a.dicom", "b.dicom"]
+
+
+def test_one_image_in_two_splits_contradicts_itself(tmp_path: Path):
+    (tmp_path / "t.csv").write_text("image,patient,split,mass\na.png,1,train,1\na.png,1,test,1\nb.png,2,,0\n")
+    assert read_folder(tmp_path / "t.csv").rejected["reason"].tolist() == ["image listed with contradicting rows"] * 2
+
+
+def test_rows_of_blanks_are_negatives_where_a_blank_is_one(tmp_path: Path):
+    marks = [(k % 4 == 0, k % 5 == 0) for k in range(60)]
+    rows = [
+        f"{k}.png,{k},{('train', 'val', 'test')[k % 3]},{'1' if mass else ''},{'1' if scar else ''}"
+        for k, (mass, scar) in enumerate(marks)
+    ]
+    (tmp_path / "t.csv").write_text("image,patient,split,mass,scar\n" + "\n".join([*rows, "0.png,0,train,,"]))
+    table = read_folder(tmp_path / "t.csv")
+    manifest = manifest_of(f"{k}.png" for k in range(60))
+    with pytest.raises(InputError, match=r"'mass' has 5 positives and no negative in training; .*missing: negative"):
+        build_labels(table, manifest, labels_params())
+    built = build_labels(table, manifest, labels_params(missing="negative"))
+    assert len(built.labels) == 60
+    # The image of the last row has another row
+    assert built.rejected[["row", "reason"]].to_numpy().tolist() == [[61, "no label"]]
+    known = built.labels.set_index("image").loc[[f"{k}.png" for k in range(60)], ["mass", "scar"]]
+    assert known.to_numpy(int).tolist() == [[int(mass), int(scar)] for mass, scar in marks]
+    (mass,) = (entry for entry in built.classes["classes"] if entry["name"] == "mass")
+    assert mass["prevalence"] == sum(mass_ for k, (mass_, _) in enumerate(marks) if k % 3 == 0) / 20
