@@ -16,7 +16,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.labels_files import padchest_row, write_padchest
-from tests.tiny_project import set_params
+from tests.tiny_project import run, set_params
 from trcgl.cli import main
 from trcgl.doctor import images as images_module
 from trcgl.images.manifest import scan_images
@@ -42,8 +42,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A healthy project with 60 images of a PadChest-shaped set beside it, scanned."""
     folder = tmp_path / "project"
     (folder / ".dvc").mkdir(parents=True)
+    run(folder, "git", "init", "-q")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "start")
     (folder / "data").mkdir()
     (folder / "base").mkdir()
+    (folder / "base/model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     monkeypatch.chdir(folder)
     images = tmp_path / "images"
     images.mkdir()

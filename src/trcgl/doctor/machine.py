@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from trcgl.config import ComputeParams, Params
+from trcgl.doctor.repository import conflicts
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.disk import existing, free_bytes, size_text
 from trcgl.runtime.errors import InputError
@@ -99,7 +100,8 @@ def check_dvc() -> Iterator[Said]:
         stages = read_yaml("dvc.yaml")["stages"]
         locked = (read_yaml("dvc.lock") or {}).get("stages", {}) if Path("dvc.lock").exists() else {}
     except InputError as error:
-        yield problem("dvc", f"{error}; a merge has left marks in it, or a kill has cut it short: git checkout it")
+        if not conflicts():
+            yield problem("dvc", f"{error}; a kill has cut it short, or something else has damaged it: git checkout it")
         return
     busy = _running()
     if busy:

@@ -9,8 +9,13 @@ from huggingface_hub.errors import HFValidationError
 
 from trcgl.config import Params
 from trcgl.diffusion.generator.hub import is_hub_id
+from trcgl.doctor.repository import check_committed
 from trcgl.doctor.said import Said, problem
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
 
+PICKLED = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl"})
+PIPELINE = "StableDiffusionPipeline"
 WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
 
 
@@ -29,6 +34,7 @@ def check_paths(params: Params) -> Iterator[Said]:
                 key, f"'{value}' is relative and leads out of the repository, so queued experiments do not find it; "
                 f"give the absolute path {Path(value).resolve()}",
             )  # fmt: skip
+    yield from check_committed(data | assets)
     missing = 0
     for key, value in assets.items():
         if not Path(value).expanduser().exists():
@@ -38,6 +44,8 @@ def check_paths(params: Params) -> Iterator[Said]:
         if training.initial_weights == "imagenet" and (absent := _absent_imagenet(training.backbone)):
             missing += 1
             yield problem(f"{key}.initial_weights", absent)
+    yield from _check_backbones(params)
+    yield from _check_base(params.diffusion.base)
     base = params.diffusion.base
     revision = params.diffusion.base_revision
     if base is not None and is_hub_id(base) and not _is_cached(base, revision, "model_index.json"):
@@ -48,6 +56,48 @@ def check_paths(params: Params) -> Iterator[Said]:
         )
     if not missing:
         yield Said("assets", f"all {len(assets)} named files and folders exist")
+
+
+def _check_backbones(params: Params) -> Iterator[Said]:
+    """A backbone that timm does not have or cannot build, and weights in a file that do not go into it."""
+    from trcgl.classifier.network.backbone import create_backbone, load_weights
+
+    for section, training in (("baseline", params.baseline), ("classifier", params.classifier)):
+        try:
+            backbone = create_backbone(training.backbone, training.backbone_options)
+        except InputError as error:
+            yield problem(f"{section}.backbone", error)
+            continue
+        weights = training.initial_weights
+        if weights is not None and weights != "imagenet" and Path(weights).exists():
+            if Path(weights).suffix.lower() in PICKLED:
+                yield problem(
+                    f"{section}.initial_weights", f"'{weights}' holds pickled weights, which are never loaded; write "
+                    "them once by `safetensors.torch.save_file`, and give that file",
+                )  # fmt: skip
+                continue
+            try:
+                load_weights(backbone, weights)
+            except InputError as error:
+                yield problem(f"{section}.initial_weights", error)
+            except OSError as error:
+                yield problem(
+                    f"{section}.initial_weights", f"'{weights}' cannot be read ({error.strerror}); give a file"
+                )
+
+
+def _check_base(base: str | None) -> Iterator[Said]:
+    """A folder that holds another kind of pipeline, or none."""
+    folder = Path(base or "").expanduser()
+    if base is None or is_hub_id(base) or not folder.exists():
+        return
+    try:
+        kind = read_json(folder / "model_index.json", ["_class_name"])["_class_name"]
+    except (OSError, InputError):
+        yield problem("diffusion.base", f"'{base}' is not a diffusers folder (no whole model_index.json); give one")
+        return
+    if kind != PIPELINE:
+        yield problem("diffusion.base", f"'{base}' holds a {kind}; a {PIPELINE} is needed")
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:
@@ -75,7 +125,7 @@ def _absent_imagenet(backbone: str) -> str:
     import timm
 
     if not timm.is_model(backbone):
-        return f"'{backbone}' is not a timm model"
+        return ""
     configuration = timm.get_pretrained_cfg(backbone)
     name = None if configuration is None else configuration.hf_hub_id
     if name is None:

@@ -15,6 +15,7 @@ from trcgl.doctor.images import (
 )
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
+from trcgl.doctor.repository import check_repository
 from trcgl.doctor.said import Said, problem
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.errors import InputError
@@ -26,6 +27,7 @@ def examine(file: Path) -> Iterator[Said]:
         params = load_params(file)
     except InputError as error:
         yield problem("params", error)
+        yield from check_repository()
         return
     yield Said("params", f"{file} is complete and valid")
     yield from check_paths(params)
@@ -33,6 +35,7 @@ def examine(file: Path) -> Iterator[Said]:
         yield Said("diffusion.base", "null: stage one is left out, no image is drawn")
     yield from _data(params)
     yield from check_compute(params.compute)
+    yield from check_repository()
     yield from check_dvc()
     yield from check_kept_states()
 

@@ -11,15 +11,22 @@ class Said:
         about: what was looked at, in a word or two.
         text: what was found; of a problem also what would be right.
         problem: a run would stop there, or do something else than the user means.
+        warning: some runs would.
     """
 
     about: str
     text: str
     problem: bool = False
+    warning: bool = False
 
     def __str__(self) -> str:
-        return f"{'problem' if self.problem else 'ok':<9}{self.about}: {self.text}"
+        word = "problem" if self.problem else "warning" if self.warning else "ok"
+        return f"{word:<9}{self.about}: {self.text}"
 
 
 def problem(about: str, text: object) -> Said:
     return Said(about, str(text), problem=True)
+
+
+def warning(about: str, text: object) -> Said:
+    return Said(about, str(text), warning=True)

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.outs import stage_outs
 
 
 @contextmanager
@@ -41,13 +39,7 @@ def damaged(path: str | Path, reason: str) -> InputError:
 
 def _stage_that_writes(path: Path) -> str | None:
     """The stage in the dvc.yaml of the current folder that has the file, or a folder above it, as an out."""
-    try:
-        stages = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
-    except (OSError, YAMLError, TypeError, KeyError):
-        return None
-    for name, stage in stages.items():
-        for out in stage.get("outs", ()):
-            out_path = Path(out if isinstance(out, str) else next(iter(out)))
-            if path.absolute().is_relative_to(out_path.absolute()):
-                return name
+    for name, outs in stage_outs().items():
+        if any(path.absolute().is_relative_to(Path(out).absolute()) for out in outs):
+            return name
     return None

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.outs import unwritable
 from trcgl.runtime.provenance import commit_of_code
 
 LOGS = Path("logs")
@@ -34,7 +35,12 @@ def run_stage(main: Callable[[], None]) -> int:
     root.addHandler(handler)
     try:
         handler.note("%s: %s", " ".join(words), about())
-        code = exit_code(main, failed=lambda line: handler.note("%s", line))
+
+        def checked() -> None:
+            _check_writable(words[0])
+            main()
+
+        code = exit_code(checked, failed=lambda line: handler.note("%s", line))
         handler.note("exit code %d", code)
         return code
     except Exception:  # A bug: logged, and raised unchanged
@@ -43,6 +49,12 @@ def run_stage(main: Callable[[], None]) -> int:
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+def _check_writable(stage: str) -> None:
+    """Stop before the work, not after it, where its outputs cannot be written."""
+    for place in unwritable(stage):
+        raise InputError(f"{place}: may not be written by this user; change its permissions or owner, and run again")
 
 
 def about() -> str:
