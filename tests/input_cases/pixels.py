@@ -16,7 +16,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from tests.input_cases.case import CACHE, Case
 from tests.input_cases.images import image
-from tests.pixel_cells.cell import colours, film, saved
+from tests.pixel_cells.cell import colours, exif, film, saved
 from tests.pixel_cells.dicom_files import dicom, table
 from tests.pixel_cells.png_files import GREY, RGB, SIGNATURE, chunk, png
 from tests.pixel_cells.tiff_files import SHORT, Tiff, tiff
@@ -173,6 +173,7 @@ FILES: tuple[Kind, ...] = (
     ("PNG that is transparent in places", _see_through, "transparent in places; save it without transparency"),
     ("PNG, grey, with a transparent grey", lambda: png(GREY_8, GREY, 8, before=chunk(b"tRNS", b"\0\x80")), "transparent in places; save it without transparency"),
     ("PNG, colour, with a transparent colour", lambda: png(COLOUR, RGB, 8, before=chunk(b"tRNS", struct.pack(">3H", *COLOUR[9, 9]))), "transparent in places; save it without transparency"),
+    ("PNG whose orientation is damaged", lambda: png(GREY_8, GREY, 8, after=chunk(b"eXIf", exif(6))[:-4] + b"\0\0\0\0"), "damaged PNG (the metadata, which may say how it is turned)"),
     ("PNG without a header", lambda: SIGNATURE + chunk(b"IEND"), "damaged PNG (no header)"),
     ("JPEG without its middle", lambda: _without_middle(_jpeg(), b"\xff\xd9"), "damaged JPEG data (premature end of data segment)"),
     ("JPEG that lost some bytes", lambda: _holed(_jpeg(restart_marker_blocks=4)), "damaged JPEG data (...)"),
@@ -185,6 +186,7 @@ FILES: tuple[Kind, ...] = (
     ("TIFF with a mask", lambda: tiff(GREY_8, Tiff(), (GREY_8 // 128, Tiff(bits=1, photometric=4, tags={254: (SHORT, [4])}))), "2 pages; a radiograph has one"),
     ("TIFF of a thumbnail alone, as in a camera's raw file", lambda: tiff(GREY_8, Tiff(tags={254: (SHORT, [1]), 330: (SHORT, [8])})), "its first page is a thumbnail; save the picture alone"),
     ("TIFF with a compression of another kind", lambda: tiff(GREY_8, Tiff(tags={259: (SHORT, [50000])})), "TIFF with compression 50000; save it with LZW, deflate or none"),
+    ("TIFF with an unknown planar configuration", _tiff(COLOUR, photometric=2, tags={284: (SHORT, [3])}), "TIFF with planar configuration 3; it must be 1 or 2"),
     ("TIFF of 24 bits", _tiff(film(2**24 - 1), bits=24), "TIFF of 24-bit unsigned samples; save it with 8 or 16 bits"),
     ("TIFF of 16-bit floating-point samples", _tiff(GREY_16.astype(np.float16), sample_format=3), "TIFF of 16-bit floating-point samples; save it with 8 or 16 bits"),
     ("TIFF of 8-bit signed samples", _tiff(GREY_8.view(np.int8), sample_format=2), "TIFF of 8-bit signed samples; save it with 8 or 16 bits"),
@@ -207,6 +209,7 @@ FILES: tuple[Kind, ...] = (
     ("PGM cut short", lambda: _without_middle(saved(GREY_8, "PPM")), "damaged image data"),
     ("PGM of numbers cut short", lambda: b"P2 52 40 255 " + b"7 " * 999, "damaged PNM (numbers are missing)"),
     ("PGM with values above its largest", lambda: b"P5\n52 40\n99\n" + GREY_8.tobytes(), "damaged PNM (a value of 255 above its largest, 99)"),
+    ("PGM of no height", lambda: b"P2 52 0 255\n", "damaged PNM (a side of no length)"),
     ("PGM without a size", lambda: b"P5\n52 wide\n", "damaged PNM (its head has no size)"),
     ("a PDF document", lambda: b"%PDF-1.7\n", "a PDF document; export its picture as PNG"),
     ("a ZIP archive", lambda: b"PK\3\4\x14\0", "a ZIP archive; unpack it"),

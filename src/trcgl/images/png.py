@@ -1,5 +1,6 @@
 """PNG: its chunks are looked at, OpenCV decodes (the fastest reader of 16 bits) and refuses damaged data."""
 
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,6 +97,9 @@ def _orientation(data: bytes, chunks: _Chunks) -> int:
     from trcgl.images.by_pillow import orientation
 
     texts = b"".join(data[start:end] for kind, start, end in chunks.spans if kind in METADATA)
-    if b"rientation" not in texts and b"eXIf" not in texts and b"Raw profile type" not in texts:
+    if not any(mark in texts for mark in (b"rientation", b"eXIf", b"Raw profile type")):
         return 1
+    for kind, start, end in chunks.spans:
+        if kind in METADATA and zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise UnreadableImage("damaged PNG (the metadata, which may say how it is turned)")
     return orientation(ONE_PIXEL[0] + texts + ONE_PIXEL[1], ("PNG",))

@@ -20,6 +20,8 @@ def decode_pnm(data: bytes) -> np.ndarray:
     if len(words) < 3 or not all(word.isdigit() for word in words):
         raise UnreadableImage("damaged PNM (its head has no size)")
     width, height, top = (int(word) for word in words)
+    if not width or not height:
+        raise UnreadableImage("damaged PNM (a side of no length)")
     check_size(width, height)
     if data[1:2] in b"23":
         pixels = _written_out(data, (height, width) if data[1:2] == b"2" else (height, width, 3))

@@ -48,6 +48,8 @@ def _check_kind(page: Page) -> None:
     """Raise UnreadableImage unless the decoders are known to show such a picture right."""
     if page.compression not in COMPRESSIONS:
         raise UnreadableImage(f"TIFF with compression {page.compression}; save it with LZW, deflate or none")
+    if page.planar not in (1, 2):
+        raise UnreadableImage(f"TIFF with planar configuration {page.planar}; it must be 1 or 2")
     if page.photometric is None:
         raise UnreadableImage("TIFF without a photometric interpretation: black or white may be zero")
     bits, samples, form = page.bits, page.samples, page.sample_format
