@@ -1,4 +1,4 @@
-"""What fuzzing has found, and a few fresh cases of `python -m tests.faults.fuzz`."""
+"""What fuzzing has found, and a few fresh cases of `python -m tests.faults.fuzz` and `tests.faults.fuzz_tables`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from tests.faults import differential
+from tests.faults import differential, fuzz_tables
 from tests.faults.fuzz import read_image, read_labels, run_case
 from tests.faults.spoiled import dicom, grey, interlaced_png
 from trcgl.images.decode import decode
@@ -23,6 +23,11 @@ def test_no_case_is_read_otherwise_by_another_reader(tmp_path: Path):
     outcomes = [differential.run_case(2026, number, tmp_path).split(":")[0] for number in range(400)]
     assert outcomes.count("equal") >= 80
     assert outcomes.count("refused") >= 80
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_a_table_reads_as_it_was_meant(number: int, tmp_path: Path):
+    assert fuzz_tables.run_case(2026, number, tmp_path)
 
 
 def test_dicom_header_with_a_length_that_does_not_fit(tmp_path: Path):

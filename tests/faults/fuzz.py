@@ -28,6 +28,7 @@ from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import read_class_table
+from trcgl.labels.name_lists import read_names
 from trcgl.labels.splits import read_split_file
 from trcgl.runtime.errors import InputError
 
@@ -83,6 +84,8 @@ def read_labels(path: Path, content: bytes, kind: str) -> str:
     try:
         if kind == "splits":
             assert set(read_split_file(path).values()) <= {"train", "val", "test"}
+        elif kind == "names":
+            assert all(read_names(path))
         elif kind == "vocabulary":
             phrases(["mass"], path)
         elif kind == "class table":

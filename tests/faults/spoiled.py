@@ -145,7 +145,9 @@ def image_file(random: Random, path: Path) -> tuple[bytes, str]:
 def label_file(random: Random, path: Path) -> tuple[bytes, str]:
     """A label table of one of the data sets with some odd values, and the reader it is for."""
     count = int(random.integers(0, 12))
-    kind = str(random.choice(["padchest", "nih", "cxrlt", "splits", "vocabulary", "class table"]))
+    kind = str(
+        random.choice(["padchest", "nih", "cxrlt", "folder", "vindr", "splits", "vocabulary", "class table", "names"])
+    )
     numbers = [int(number) for number in random.integers(0, 8, count)]
 
     def odd(value: str) -> str:
@@ -179,10 +181,14 @@ def label_file(random: Random, path: Path) -> tuple[bytes, str]:
             "splits": ["patient", "split"],
             "vocabulary": ["label", "phrase"],
             "class table": ["class", "padchest_labels"],
+            "folder": ["image", "patient", "labels"],
+            "vindr": ["image_id", "Mass"],
+            "names": ["Image Index", "x"],
         }
         columns = tables[kind]
         values = ["train", "val", "a|b"]
-        rows = [{columns[0]: odd(str(number)), columns[1]: odd(str(random.choice(values)))} for number in numbers]
+        rows = [{name: odd(str(random.choice(values))) for name in columns[1:]} for _ in numbers]
+        rows = [{columns[0]: odd(str(number))} | row for number, row in zip(numbers, rows, strict=True)]
     write_rows(path, columns, rows)
     return path.read_bytes(), kind
 
