@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-quick lint plots docs requirements
+.PHONY: help install repro test test-quick lint plots experiments docs requirements
 # A test process per core, each with one thread (tests/conftest.py); more than eight would mostly wait for memory. A
 # file's tests stay in one process, which makes once what they share
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -29,6 +29,14 @@ plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a pa
 	python -m trcgl.report.plots_page .dvc/tmp/plots_page.html
 	dvc config --local plots.html_template tmp/plots_page.html
 	dvc plots show
+
+# A column per headline figure, and per knob in which the experiments differ: all 287 columns are more than a terminal has
+SHOWN := Experiment$$|trcgl\.(tail_)?mAP$$|gain\.tail_mAP$$
+KNOBS := (dataset|labels|images|graph|diffusion|sampling|audit|baseline|classifier|evaluation|compute)\.
+FIGURES := baseline\.(\w*m(AP|AUC|F1)|ECE)$$|images\.(train|val|test)$$
+
+experiments: $(BIN)/.installed  ## a table of the experiments: headline figures, and the knobs in which they differ
+	dvc exp show --no-pager --only-changed --drop '^(?!$(SHOWN)|$(KNOBS))|^($(FIGURES))'
 
 lint: $(BIN)/.installed-dev  ## ruff and pyright
 	ruff check .

@@ -1,10 +1,13 @@
 """What an edit of the code marks as changed, by DVC itself: the stages that list its room, and no others."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.import_graph import ROOT
 from tests.tiny_project import commit, copy_project, run, set_params, stand_in_stages
 
 ROOMS = Path("src/trcgl")
@@ -19,6 +22,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.mkdir(parents=True)
     for name in ("labels.csv", "splits.csv"):
         (made / name).touch()
+    shutil.copytree(ROOT / "metrics", folder / "stand_in/metrics", ignore=shutil.ignore_patterns("plots", "*.md"))
     run(folder, "dvc", "repro", "--quiet")
     commit(folder, "run")
     return folder
@@ -81,3 +85,26 @@ def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path,
         classes.unlink()
         for name, content in kept.items():
             (project / name).write_bytes(content)
+
+
+@pytest.mark.slow
+def test_the_table_of_experiments_fits_into_120_columns(project: Path):
+    """`make experiments`: the figures that are asked for first, the knobs that differ, and no cell cut off."""
+    text = (ROOT / "Makefile").read_text()
+    values = dict(re.findall(r"^(\w+) := (.*)$", text, re.MULTILINE))
+    command = re.search(r"^experiments:.*\n\t(.*)$", text, re.MULTILINE)
+    assert command
+    line = re.sub(r"\$\((\w+)\)", lambda match: values[match[1]], command[1]).replace("$$", "$")
+    try:
+        for name, change in (("longer", "classifier.epochs=2"), ("faster", "classifier.lr=0.25")):
+            run(project, "dvc", "exp", "run", "--quiet", "--name", name, "-S", change)
+        shown = run(project, "env", "COLUMNS=120", "sh", "-c", line)
+    finally:
+        run(project, "git", "checkout", "--quiet", ".")
+        run(project, "dvc", "checkout", "--quiet")
+    assert "…" not in shown
+    rows = [row.split() for row in shown.splitlines()]
+    figures = ["trcgl.mAP", "trcgl.tail_mAP", "gain.tail_mAP"]
+    assert ["Experiment", *figures, "classifier.epochs", "classifier.lr"] in rows
+    assert any("[longer]" in row and row[-2:] == ["2", "0.004"] for row in rows)
+    assert any("[faster]" in row and row[-2:] == ["1", "0.25"] for row in rows)
