@@ -180,7 +180,7 @@ def _form(path: Path) -> _Form:
         raise _not_text(path, head) from None
     if not any(name.strip() for name in header) and len(header) < 2:
         raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
-    line = "".join(header)
+    line = "".join(name.strip() for name in header)
     if "\0" in line or "\ufffd" in line:
         raise _not_text(path, head)
     for mark, name in OTHER_SEPARATORS.items():

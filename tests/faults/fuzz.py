@@ -31,6 +31,7 @@ from trcgl.labels.merging import read_class_table
 from trcgl.labels.name_lists import read_names
 from trcgl.labels.splits import read_split_file
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import silence
 
 RunCase = Callable[[int, int, Path], str]
 """Seed, number and an empty folder -> what came out."""
@@ -114,6 +115,7 @@ def _work(
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
     warnings.simplefilter("ignore")
+    silence()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in itertools.count(first):

@@ -62,7 +62,7 @@ def first_no_code(columns: pd.DataFrame, codes: np.ndarray) -> str:
         return ""
     row = int(wrong.any(axis=1).argmax())
     name = columns.columns[int(wrong[row].argmax())]
-    return f"row {row + 1}: column '{name}' holds '{columns[name].iloc[row]}'"
+    return f"row {row + 1}: column '{name}' holds '{columns[name].iloc[row][:80]}'"
 
 
 def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str) -> None:

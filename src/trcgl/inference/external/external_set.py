@@ -16,6 +16,9 @@ from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,15 @@ class ExternalSet:
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
-        """Raise an InputError unless the labels have at least one of the model's findings."""
+        """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""
         findings, labels = config.class_names, table.vocabulary
-        if not set(findings) & set(labels):
+        known = [name for name in findings if name in labels]
+        if known and not any({0, 1} <= set(column.tolist()) for column in table.matrix(known).T):
+            log.warning(
+                "%s: no finding can be scored: none is present in one image and absent in another (blank is unknown)",
+                self.labels,
+            )
+        if not known:
             raise InputError(
                 f"{self.labels}: has none of the findings of {model} ({', '.join(findings[:4])}, ...), only "
                 f"{', '.join(labels[:4])}, ...; names must match exactly, or be merged by --class-table"
