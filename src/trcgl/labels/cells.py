@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trcgl.runtime.errors import one_visible_line
 from trcgl.runtime.logging import get_logger
 from trcgl.tables import clean_text
 
@@ -80,8 +81,7 @@ def cleaned(texts: pd.Series, what: str) -> pd.Series:
 
 def say(line: str) -> None:
     """A line for the user: what was read otherwise than it stands, or looks wrong."""
-    # A value quoted from a file may contain line breaks
-    _log.warning("%s", " ".join(line.splitlines()))
+    _log.warning("%s", one_visible_line(line))
 
 
 def name_key(name: str) -> str:

@@ -14,8 +14,20 @@ class InputError(Exception):
     """
 
     def __str__(self) -> str:
-        # A value quoted from a file may contain line breaks
-        return " ".join(super().__str__().splitlines())
+        return one_visible_line(super().__str__())
+
+
+def one_visible_line(text: str) -> str:
+    """A message that quotes a file: line breaks as spaces; what a terminal would not show, or would obey, escaped."""
+    line = " ".join(text.splitlines())
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() or _is_half(sign) else repr(sign)[1:-1] for sign in line)
+
+
+def _is_half(sign: str) -> bool:
+    """Stands for a byte of a name that is not UTF-8; whoever prints it decides how."""
+    return "\ud800" <= sign <= "\udfff"
 
 
 def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda line: None) -> int:
