@@ -239,6 +239,9 @@ REFUSED: dict[str, tuple[Callable[[str], bytes], str]] = {
     "UTF-16 cut short": (lambda text: text.encode("utf-16")[:-1], "damaged, cut short"),
     "joined tables": (lambda text: (text + text).encode(), f"row {ROWS + 1} repeats the header"),
     "joined tables with marks": (lambda text: ("\ufeff" + text + "\ufeff" + text).encode(), f"row {ROWS + 1} repeats"),
+    "a pointer of Git LFS": (lambda text: b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+    "a web page": (lambda text: b"<!DOCTYPE html><html>" + text.encode(), "is a web page"),
+    "JSON": (lambda text: b'[{"image": "a.png"}]', "is JSON; save it as CSV"),
     "a workbook": (lambda text: b"PK\x03\x04" + text.encode(), "is a zip archive or an Excel workbook"),
     "cut in a row": (lambda text: text.rstrip("\n").rsplit(",", 1)[0].encode(), f"row {ROWS} has "),
 }
@@ -526,11 +529,21 @@ def test_ids_of_a_column_of_floats_are_the_whole_numbers(name: str, tail: str, t
     assert "whole floats such as 7.0 are read as the whole numbers" in said[0]
 
 
+@pytest.mark.parametrize("way", ["'{}", "'{}'", '"{}"', '="{}"'])
+@pytest.mark.parametrize("name", HAS_IDS)
+def test_a_spreadsheets_marks_of_a_text_make_no_second_patient(name: str, way: str, tmp_path: Path, said: list[str]):
+    adapter, what = ADAPTERS[name], meant()
+    rows = rows_of(adapter, what)
+    rows[4][adapter.patient] = way.format(what.patients[4])
+    check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
+    assert f"{adapter.patient}: quotes around ids, as spreadsheets use them, are left out; the first: row 5" in said[0]
+
+
 @pytest.mark.parametrize(
     "other",
     [
         "ab12", "12e3f", "1.2.840.113619.1", "MAR-12", "0012", "20150304", "1234567890123456789", "a" * 60, "1.1",
-        "x/1", "12345678901234567890123456789012345671",
+        "x/1", "12345678901234567890123456789012345671", "O'Brien", "=1",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", HAS_IDS)

@@ -31,6 +31,13 @@ OTHER_MAGICS = {
     b"\xfd7zXZ": "packed by xz; unpack it",
     b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
     b"PAR1": "a Parquet file; save it as CSV",
+    b"version https://git-lfs": "a Git LFS pointer; `git lfs pull` fetches the file",
+    b"<!DOCTYPE": "a web page, such as a server's error message; download the file again",
+    b"<!doctype": "a web page, such as a server's error message; download the file again",
+    b"<html": "a web page, such as a server's error message; download the file again",
+    b"{": "JSON; save it as CSV",
+    b"[": "JSON; save it as CSV",
+    b"%PDF": "a PDF document; give the CSV file itself",
 }
 """First bytes of files that are given for a CSV file now and then."""
 # UTF-32's mark begins with UTF-16's
@@ -193,14 +200,20 @@ def _other_separator(path: Path, name: str) -> InputError:
     return InputError(f"{path}: is separated by {name}; save it with commas between the columns (CSV, UTF-8)")
 
 
-def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
+def check_header(path: Path, header: Sequence[str], required: Sequence[str], what: str) -> None:
+    """Raise InputError, with the nearest name, unless a header has the required columns."""
     for name in required:
         if name not in header:
-            found = ", ".join(header[:12]) + (", ..." if len(header) > 12 else "")
+            found = ", ".join(column[:60] for column in header[:12]) + (", ..." if len(header) > 12 else "")
+            near = next((column for column in header if column.casefold() == name.casefold()), None)
             raise InputError(
                 f"{path}: column '{name}' is missing; {what} is comma-separated and has the columns "
-                f"{', '.join(required)}; found: {found}"
+                f"{', '.join(required)}; found: {found}{f'; rename {near!r} to {name!r}' if near else ''}"
             )
+
+
+def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
+    check_header(path, header, required, what)
     wanted = [*required, *(name for name in optional if name in header)]
     for name in wanted:
         if header.count(name) > 1:

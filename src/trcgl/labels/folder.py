@@ -18,7 +18,7 @@ from trcgl.labels.listed import assemble_listed
 from trcgl.labels.splits import read_splits
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
-from trcgl.tables import read_columns, read_header
+from trcgl.tables import check_header, read_columns, read_header
 
 REQUIRED = ("image", "patient")
 OPTIONAL = ("study", "projection", "sex", "split")
@@ -42,6 +42,7 @@ def read_folder(path: str | Path) -> LabelTable:
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)
     header = read_header(path)
+    check_header(path, header, REQUIRED, WHAT)
     findings = [] if LIST in header else class_columns(path, header, about)
     if LIST not in header and not findings:
         raise InputError(

@@ -17,6 +17,8 @@ ROUNDED_NUMBER = re.compile(r"[+-]?(?:[0-9]*[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[.,]
 # 12e34: a number, or one of many hexadecimal ids
 BARE_EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
 HEXADECIMAL = re.compile(r"(?=.*[a-dfA-DF])[0-9a-fA-F]+")
+# '007, ="007" and "007": as people and programs keep a spreadsheet from reading a number
+KEPT_AS_TEXT = re.compile(r"""'([^']+)'?|="([^"]+)"|"([^"]+)\"""")
 WHOLE_FLOAT = re.compile(r"([0-9]+)[.,]0+")
 BROKEN_FLOAT = re.compile(r"[0-9]*[.,][0-9]*[1-9][0-9]*")
 _MONTHS = (
@@ -42,8 +44,8 @@ BY_CHANCE = 1e-3
 def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     """Ids as they were before a program took them for numbers, where that is certain.
 
-    A column of whole floats (10000032.0) is read as whole numbers, and invisible characters are left out; a line says
-    so. Cells without a value stay as they are.
+    A column of whole floats (10000032.0) is read as whole numbers, and invisible characters and a spreadsheet's marks
+    of a text ('007) are left out; a line says so. Cells without a value stay as they are.
 
     Raises:
         InputError: ids that a spreadsheet or a column of floats has rounded or turned into dates; whole floats beside
@@ -51,6 +53,12 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     """
     ids = cleaned(ids, f"{path}: {column}")
     different = ids.unique().tolist()
+    marked = {text: (match[1] or match[2] or match[3]).strip() for text in different if (match := _kept_as_text(text))}
+    if marked:
+        row = int(np.argmax(ids.isin(list(marked)))) + 1
+        say(f"{path}: {column}: quotes around ids, as spreadsheets use them, are left out; the first: row {row}")
+        ids = ids.replace(marked)
+        different = ids.unique().tolist()
     numbers = [text for text in different if text.isdecimal()]
     # Few ids, as a rule, are not plain numbers
     others = [text for text in different if not text.isdecimal() and not names_nothing(text)]
@@ -87,6 +95,10 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
         numbers = list(floats.values())
     _say_twins(path, column, ids, [*numbers, *others])
     return ids
+
+
+def _kept_as_text(text: str) -> re.Match[str] | None:
+    return KEPT_AS_TEXT.fullmatch(text) if text[:1] in ("'", '"', "=") else None
 
 
 def _cut_short(numbers: Collection[str]) -> set[str]:
