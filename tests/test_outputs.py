@@ -230,6 +230,16 @@ def test_a_stream_of_the_process_gets_the_table_and_keeps_what_it_had(folder: Pa
     assert (lines[0], len(lines), lines[-1]) == ("before", 9, "after")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_one_line(folder: Path, unbuffered: str):
+    """Found while it is written, or when the rest of it is at the end."""
+    words = [word for word in FILE_COMMANDS["labels"]("t.csv") if word != "--out"][:-1]
+    with Path("/dev/full").open("wb") as full:
+        done = run(words, stdout=full, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    said = "error: standard output: cannot be written (No space left on device); free some space\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+
+
 def test_a_device_is_written_through_and_stays(folder: Path, capsys: pytest.CaptureFixture[str]):
     """Of the test's own making: those in /dev belong to the whole machine."""
     devices = {"null": folder / "null", "full": folder / "full.csv"}

@@ -13,6 +13,7 @@ import shtab
 
 from trcgl.config import DATASETS
 from trcgl.runtime.errors import InputError, exit_code
+from trcgl.runtime.files import FULL
 from trcgl.setup.presets import ON_CPU, SCALES
 
 Argument = tuple[str, dict[str, Any]]
@@ -46,13 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> None:
         options = parser().parse_args(arguments)
         options.run(options)
+        if sys.stdout is not None:
+            # Here, where what goes wrong can still be said
+            sys.stdout.flush()
 
     try:
         return exit_code(run)
-    except BrokenPipeError:
-        # Whoever reads the output (head, less) has seen enough; nothing must be flushed to it at exit
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno not in FULL:
+            raise
+        # Nothing must be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            # Whoever reads the output (head, less) has seen enough
+            return 0
+        print(f"error: standard output: cannot be written ({error.strerror}); free some space", file=sys.stderr)
+        return 1
 
 
 def parser() -> argparse.ArgumentParser:
