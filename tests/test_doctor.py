@@ -16,6 +16,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.labels_files import padchest_row, write_padchest
+from tests.tiny_base import shared_base
 from tests.tiny_project import run, set_params
 from trcgl.cli import main
 from trcgl.doctor import images as images_module
@@ -45,8 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run(folder, "git", "init", "-q")
     run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "start")
     (folder / "data").mkdir()
-    (folder / "base").mkdir()
-    (folder / "base/model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    shutil.copytree(shared_base(), folder / "base")
     monkeypatch.chdir(folder)
     images = tmp_path / "images"
     images.mkdir()

@@ -96,13 +96,12 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
             params(classifier__backbone_options={"no_such": 1}),
             "classifier.backbone: backbone 'resnet10t' cannot be built with backbone_options {'no_such': 1}",
         ),
-        (base_of("StableDiffusionXLPipeline"), "diffusion.base: './base' holds a StableDiffusionXLPipeline; a StableD"),
-        (base_of("FluxPipeline"), "diffusion.base: './base' holds a FluxPipeline; a StableDiffusionPipeline is needed"),
-        (base_of(None), "diffusion.base: './base' is not a diffusers folder (no whole model_index.json); give one"),
+        (base_of("StableDiffusionXLPipeline"), "diffusion.base: 'base' holds a StableDiffusionXLPipeline; a StableD"),
+        (base_of("FluxPipeline"), "diffusion.base: 'base' holds a FluxPipeline; a StableDiffusionPipeline is needed"),
+        (base_of(None), "diffusion.base: 'base' is not a diffusers pipeline (no readable model_index.json)"),
         (
             weights("w.pth", lambda path: torch.save({"a": torch.zeros(2)}, path)),
-            "classifier.initial_weights: 'w.pth' holds pickled weights, which are never loaded; write them once by "
-            "`safetensors.torch.save_file`, and give that file",
+            "classifier.initial_weights: w.pth: not a safetensors file but a pickle",
         ),
         (
             weights("w.safetensors", lambda path: path.write_bytes(b"x" * 99)),
@@ -110,7 +109,7 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
         ),
         (
             weights("w.safetensors", lambda path: save_file({"a": np.zeros(2)}, path)),
-            "classifier.initial_weights: w.safetensors: lacks ",
+            "classifier.initial_weights: w.safetensors: none of its 1 tensors (such as a) has name and shape of one of ",
         ),
     ],
 )

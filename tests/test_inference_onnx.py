@@ -86,6 +86,7 @@ def test_a_file_that_differs_is_not_written(
     assert main(arguments) == 1
     assert "the exported model differs from it by" in capsys.readouterr().err
     assert (tmp_path / "m.onnx").read_text() == "old"
-    arguments[2] = str(tmp_path)
+    (tmp_path / "empty").mkdir()
+    arguments[2] = str(tmp_path / "empty")
     assert main(arguments) == 1
     assert "not a saved classifier" in capsys.readouterr().err

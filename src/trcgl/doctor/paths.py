@@ -8,14 +8,12 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from trcgl.config import Params
+from trcgl.diffusion.generator.base_files import check_base_files
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.doctor.repository import check_committed
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import read_json
 
-PICKLED = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl"})
-PIPELINE = "StableDiffusionPipeline"
 WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
 
 
@@ -60,7 +58,8 @@ def check_paths(params: Params) -> Iterator[Said]:
 
 def _check_backbones(params: Params) -> Iterator[Said]:
     """A backbone that timm does not have or cannot build, and weights in a file that do not go into it."""
-    from trcgl.classifier.network.backbone import create_backbone, load_weights
+    from trcgl.classifier.network.backbone import create_backbone
+    from trcgl.classifier.network.weights import load_weights
 
     for section, training in (("baseline", params.baseline), ("classifier", params.classifier)):
         try:
@@ -70,14 +69,8 @@ def _check_backbones(params: Params) -> Iterator[Said]:
             continue
         weights = training.initial_weights
         if weights is not None and weights != "imagenet" and Path(weights).exists():
-            if Path(weights).suffix.lower() in PICKLED:
-                yield problem(
-                    f"{section}.initial_weights", f"'{weights}' holds pickled weights, which are never loaded; write "
-                    "them once by `safetensors.torch.save_file`, and give that file",
-                )  # fmt: skip
-                continue
             try:
-                load_weights(backbone, weights)
+                load_weights(backbone, weights, training.backbone_options)
             except InputError as error:
                 yield problem(f"{section}.initial_weights", error)
             except OSError as error:
@@ -87,17 +80,15 @@ def _check_backbones(params: Params) -> Iterator[Said]:
 
 
 def _check_base(base: str | None) -> Iterator[Said]:
-    """A folder that holds another kind of pipeline, or none."""
+    """A folder that holds another kind of pipeline, or only parts of one."""
     folder = Path(base or "").expanduser()
     if base is None or is_hub_id(base) or not folder.exists():
         return
     try:
-        kind = read_json(folder / "model_index.json", ["_class_name"])["_class_name"]
-    except (OSError, InputError):
-        yield problem("diffusion.base", f"'{base}' is not a diffusers folder (no whole model_index.json); give one")
-        return
-    if kind != PIPELINE:
-        yield problem("diffusion.base", f"'{base}' holds a {kind}; a {PIPELINE} is needed")
+        check_base_files(folder)
+    except InputError as error:
+        key, what = str(error).split(": ", 1)
+        yield problem(key, what)
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:
