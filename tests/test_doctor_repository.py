@@ -96,6 +96,10 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
             params(classifier__backbone_options={"no_such": 1}),
             "classifier.backbone: backbone 'resnet10t' cannot be built with backbone_options {'no_such': 1}",
         ),
+        (
+            params(classifier__backbone="vit_tiny_patch16_224", classifier__backbone_options={}),
+            "classifier.backbone: backbone 'vit_tiny_patch16_224' cannot read images of ",
+        ),
         (base_of("StableDiffusionXLPipeline"), "diffusion.base: 'base' holds a StableDiffusionXLPipeline; a StableD"),
         (base_of("FluxPipeline"), "diffusion.base: 'base' holds a FluxPipeline; a StableDiffusionPipeline is needed"),
         (base_of(None), "diffusion.base: 'base' is not a diffusers pipeline (no readable model_index.json)"),

@@ -57,13 +57,14 @@ def check_paths(params: Params) -> Iterator[Said]:
 
 
 def _check_backbones(params: Params) -> Iterator[Said]:
-    """A backbone that timm does not have or cannot build, and weights in a file that do not go into it."""
-    from trcgl.classifier.network.backbone import create_backbone
+    """A backbone that cannot be built or does not read the pictures, and weights in a file that do not go into it."""
+    from trcgl.classifier.network.backbone import create_backbone, map_shape
     from trcgl.classifier.network.weights import load_weights
 
     for section, training in (("baseline", params.baseline), ("classifier", params.classifier)):
         try:
             backbone = create_backbone(training.backbone, training.backbone_options)
+            map_shape(backbone, params.images.classifier_size)
         except InputError as error:
             yield problem(f"{section}.backbone", error)
             continue
