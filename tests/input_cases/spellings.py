@@ -82,7 +82,7 @@ SPELLINGS = (
     ),
     Case(
         GROUP, "labels separated by tabs", PARSE, nih("Mass\tNodule"),
-        "labels.csv: row 1: Finding Labels 'Mass\tNodule' holds a character that is not text; write it out",
+        "labels.csv: row 1: Finding Labels 'Mass\\tNodule' holds a character that is not text; write it out",
     ),
     Case(
         GROUP, "PadChest: labels separated by '|' in one text", PARSE, padchest("['mass|nodule']"),
