@@ -113,7 +113,7 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
         ),
         (
             weights("w.safetensors", lambda path: save_file({"a": np.zeros(2)}, path)),
-            "classifier.initial_weights: w.safetensors: none of its 1 tensors (such as a) has name and shape of one of ",
+            "classifier.initial_weights: w.safetensors: none of its 1 tensors (such as a) has name and shape of one ",
         ),
     ],
 )
