@@ -21,7 +21,8 @@ from tests.faults.fuzz import run
 from tests.faults.spoiled import spoil
 from tests.pixel_cells import dicom_files, jpeg_files, other_files, png_files, tiff_cells
 from tests.pixel_cells.cell import luma
-from trcgl.images.decode import UnreadableImage, decode, is_dicom
+from trcgl.images.decode import UnreadableImage, decode
+from trcgl.images.kinds import is_dicom
 from trcgl.images.quiet import quiet_libraries
 
 FILES = (png_files, jpeg_files, tiff_cells, dicom_files, other_files)

@@ -13,17 +13,13 @@ import numpy as np
 from trcgl.images.by_opencv import opencv_pixels
 from trcgl.images.grey import grey
 from trcgl.images.grey import inverted as inverted_grey
-from trcgl.images.png import SIGNATURE, decode_png
+from trcgl.images.kinds import START, format_of
+from trcgl.images.png import decode_png
 from trcgl.images.unreadable import MAX_PIXELS, UnreadableImage
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "UnreadableImage", "check_inside", "decode", "header_size"]
+__all__ = ["MAX_PIXELS", "UnreadableImage", "decode", "header_size"]
 SMALLEST = 16
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PNM = re.compile(rb"P[1-6]\s")
-JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
-DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
-"""Of values, written after the tag in the explicit form."""
+BY_PILLOW = ("JPEG2000", "WEBP", "GIF", "BMP")
 OTHERS = (
     (rb"%PDF", "a PDF document; export its picture as PNG"),
     (rb"PK\x03\x04", "a ZIP archive; unpack it"),
@@ -37,12 +33,6 @@ OTHERS = (
     (rb"v/1\x01", "an OpenEXR file; save it as 16-bit PNG or TIFF"),
 )
 """Files that take the place of an image, and what to do."""
-
-
-def check_inside(folder: Path, file: Path) -> None:
-    """Raise UnreadableImage if `file` lies outside the image folder once links are followed."""
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise UnreadableImage("a link that leads out of the image folder")
 
 
 def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
@@ -67,69 +57,41 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
         raise UnreadableImage(f"cannot be read: {error.strerror}") from None
     if not data:
         raise UnreadableImage("empty file")
-    if is_dicom(data[:132]):
+    kind = format_of(data[:START])
+    if kind == "DICOM":
         from trcgl.images.dicom import decode_dicom
 
         return _checked(decode_dicom(data))
-    pixels = _decoder(data)(data)
+    pixels = _decoder(data, kind)(data)
     return _checked(inverted_grey(pixels) if inverted else pixels)
 
 
-def is_dicom(start: bytes) -> bool:
-    """Whether a file's first 132 bytes are those of DICOM, with its preamble or without.
-
-    Without, the first element is one of the head (group 2) or of the identification (group 8), with a type of value, or
-    (in the implicit form) with a short length.
-    """
-    if start[128:132] == b"DICM":
-        return True
-    if len(start) < 8 or start[:2] not in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"):
-        return False
-    little = start[0] != 0
-    length = int.from_bytes(start[4:8], "little" if little else "big")
-    element = int.from_bytes(start[2:4], "little" if little else "big")
-    return start[4:6] in DICOM_TYPES or (element <= 0x100 and length <= 64 and length % 2 == 0)
-
-
-def _decoder(data: bytes) -> Callable[[bytes], np.ndarray]:
-    """By the first bytes."""
-    if data.startswith(SIGNATURE):
+def _decoder(data: bytes, kind: str | None) -> Callable[[bytes], np.ndarray]:
+    """By the format, see kinds.py."""
+    if kind == "PNG":
         return decode_png
-    if data.startswith(b"\xff\xd8"):
+    if kind == "JPEG":
         from trcgl.images.jpeg import decode_jpeg
 
         return decode_jpeg
-    if data.startswith(TIFF):
+    if kind == "TIFF":
         from trcgl.images.tiff import decode_tiff
 
         return decode_tiff
-    if (formats := _pillow_format(data)) is not None:
-        from trcgl.images.by_pillow import pillow_pixels
-
-        return lambda content: pillow_pixels(content, (formats,))
-    if PNM.match(data):
+    if kind == "PNM":
         from trcgl.images.pnm import decode_pnm
 
         return decode_pnm
-    if data.startswith(b"P7\n"):
+    if kind == "PAM":
         return lambda content: grey(opencv_pixels(content))
+    if kind in BY_PILLOW:
+        from trcgl.images.by_pillow import pillow_pixels
+
+        return lambda content: pillow_pixels(content, (kind,))
     for mark, what in OTHERS:
         if re.match(mark, data):
             raise UnreadableImage(what)
     raise UnreadableImage("not a PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM file; save it as PNG")
-
-
-def _pillow_format(data: bytes) -> str | None:
-    """The less common formats, by Pillow's names."""
-    if data.startswith(JPEG_2000):
-        return "JPEG2000"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
-        return "BMP"
-    return None
 
 
 def _checked(pixels: np.ndarray) -> np.ndarray:
@@ -148,19 +110,20 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
     """Width and height of the stored picture from a file's first kilobytes; (None, None) if unknown."""
     path = Path(path)
     with path.open("rb") as handle:
-        start = handle.read(132)
-    if start.startswith(SIGNATURE) and len(start) >= 24:
+        start = handle.read(START)
+    kind = format_of(start)
+    if kind == "PNG" and len(start) >= 24:
         return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
-    if is_dicom(start):
+    if kind == "DICOM":
         from trcgl.images.dicom import dicom_size
 
         try:
             return dicom_size(str(path))
         except Exception:  # pydicom raises many undocumented kinds on damaged files
             return None, None
-    if start.startswith(TIFF):
+    if kind == "TIFF":
         return _tiff_size(path)
-    if start.startswith(b"\xff\xd8") or PNM.match(start) or _pillow_format(start) is not None:
+    if kind in ("JPEG", "PNM", *BY_PILLOW):
         return _pillow_size(path)
     return None, None
 

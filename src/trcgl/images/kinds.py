@@ -6,7 +6,6 @@ opened, because archives name DICOM files by numbers, or in their own ways.
 
 import os
 import re
-import struct
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset(
@@ -20,26 +19,25 @@ IMAGE_SUFFIXES = frozenset(
 )
 START = 132
 """Bytes of a file that tell its format: a DICOM preamble and its mark."""
-MARKS = (
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"GIF87a",
-    b"GIF89a",
-    b"\0\0\0\x0cjP  \r\n\x87\n",
-    b"\xff\x4f\xff\x51",
-)
-"""Of PNG, JPEG, TIFF and BigTIFF, GIF, JPEG 2000 as a file and as a bare stream."""
+MARKS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"P7\n": "PAM",
+}
+PNM = re.compile(rb"P[1-6]\s+[0-9#]")
+"""A number or a comment after it: no text that begins so by chance."""
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 """Sizes of the second header: two letters alone would make an image of many a text."""
-DICOM_VALUES = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OW PN SH SL SQ SS ST TM UI UL UN US UT".split()
-)
-SHORT = 64
-"""Bytes: more than the first elements of a DICOM file hold."""
+DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
+"""Of values, written after the tag in the explicit form."""
 
 
 def is_image(path: str | Path) -> bool:
@@ -56,7 +54,7 @@ def is_image(path: str | Path) -> bool:
     if path.name.upper() == "DICOMDIR":
         return False
     with path.open("rb") as handle:
-        return starts_like_an_image(handle.read(START))
+        return format_of(handle.read(START)) is not None
 
 
 def has_image_suffix(name: str) -> bool:
@@ -65,38 +63,31 @@ def has_image_suffix(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
-def starts_like_an_image(start: bytes) -> bool:
-    """Whether the first START bytes of a file are those of a format that is read."""
-    return (
-        start.startswith(MARKS)
-        or start[128:132] == b"DICM"
-        or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
-        or _is_bmp(start)
-        or _is_pnm(start)
-        or _is_bare_dicom(start)
-    )
+def format_of(start: bytes) -> str | None:
+    """The format that a file's first START bytes are of, by Pillow's name or PNM, PAM, DICOM; None: not an image."""
+    if is_dicom(start):
+        return "DICOM"
+    for mark, name in MARKS.items():
+        if start.startswith(mark):
+            return name
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in BMP_HEADERS:
+        return "BMP"
+    return "PNM" if PNM.match(start) else None
 
 
-def _is_bmp(start: bytes) -> bool:
-    return start[:2] == b"BM" and len(start) >= 18 and int.from_bytes(start[14:18], "little") in BMP_HEADERS
+def is_dicom(start: bytes) -> bool:
+    """Whether a file's first START bytes are those of DICOM, with its preamble or without.
 
-
-def _is_pnm(start: bytes) -> bool:
-    """P1 to P6, then white space and a number or a comment; and P7 alone on its line."""
-    return re.match(rb"P[1-6]\s+[0-9#]", start) is not None or start.startswith(b"P7\n")
-
-
-def _is_bare_dicom(start: bytes) -> bool:
-    """DICOM without preamble: its first element is of the file's head (group 2) or of the identification (group 8)."""
-    if len(start) < 8:
+    Without, the first element is one of the head (group 2) or of the identification (group 8), with a type of value, or
+    (in the implicit form) with a short length.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    if len(start) < 8 or start[:2] not in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"):
         return False
-    for order in ("<", ">"):
-        group, element, length = struct.unpack(f"{order}HHI", start[:8])
-        if group not in (2, 8) or element > 0x100:
-            continue
-        if start[4:6] in DICOM_VALUES:
-            return True
-        # An implicit type leaves four bytes for the length; lengths are even
-        if length <= SHORT and length % 2 == 0:
-            return True
-    return False
+    little = start[0] != 0
+    length = int.from_bytes(start[4:8], "little" if little else "big")
+    element = int.from_bytes(start[2:4], "little" if little else "big")
+    return start[4:6] in DICOM_TYPES or (element <= 0x100 and length <= 64 and length % 2 == 0)
