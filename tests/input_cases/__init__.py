@@ -6,6 +6,7 @@ cases and checks the table.
 
 from tests.input_cases.backbones import BACKBONES
 from tests.input_cases.bases import BASES
+from tests.input_cases.file_places import PLACES
 from tests.input_cases.images import IMAGES
 from tests.input_cases.label_files import LABEL_FILES
 from tests.input_cases.made_files import MADE_FILES
@@ -20,6 +21,7 @@ CASES = (
     *LABEL_FILES,
     *SPLIT_FILES,
     *SPELLINGS,
+    *PLACES,
     *IMAGES,
     *PIXELS,
     *MADE_FILES,
