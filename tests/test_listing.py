@@ -27,6 +27,7 @@ from tests.test_evaluation_external import save_model
 from trcgl.cli import main
 from trcgl.images.kinds import is_image
 from trcgl.images.listing import HIDDEN, OTHER, SPECIAL, TWICE, counted, list_images, printable
+from trcgl.inference import pretrained
 from trcgl.inference.files import find_images
 from trcgl.runtime.errors import exit_code
 
@@ -232,6 +233,30 @@ def test_a_closed_folder_is_named_and_the_exit_code_is_1(folder: Path):
         "['ajar.png'] [('closed', 'cannot be listed: Permission denied'), "
         "('locked', 'cannot be read: Permission denied')]"
     )
+
+
+def test_an_empty_name_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """As of a variable that is not set: the current folder was not meant."""
+    assert main(["predict", "--model", "model", ""]) == 1
+    assert "error: an empty text ('') is given for an image" in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_break_is_one_line(folder: Path):
+    (folder / "scans/new\nline.png").write_bytes(b"x")
+    done = predict("scans", "--out", "t.csv")
+    assert any("unreadable: scans/new line.png: not a PNG, " in line for line in done.stderr.splitlines())
+
+
+def test_overlays_among_the_images_are_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(pretrained.log, "warning", lambda text, *values: said.append(text % values))
+    words = ["predict", "--model", "model", "--out", "t.csv", "--overlays"]
+    assert main([*words, "seen", "scans/a.png"]) == 0
+    assert not said
+    assert main([*words, "scans/seen", "scans/deep/deeper"]) == 0
+    assert not said
+    assert main([*words, "scans/linked/seen", "elsewhere"]) == 0
+    assert said == ["scans/linked/seen lies among the images: another run would read the overlays as images"]
 
 
 def test_a_pipe_or_device_is_not_waited_for(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -86,6 +86,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
     assert "(t.csv is not a folder); give another name" in fails(capsys, FILE_COMMANDS[name](f"t.csv/{out}")).replace(
         f"{folder}/", ""
     )
+    assert "a folder before '..' is missing" in fails(capsys, FILE_COMMANDS[name](f"none/../{out}"))
     assert "links lead in a circle" in fails(capsys, FILE_COMMANDS[name](f"round{SUFFIX[name]}"))
     monkeypatch.setattr(os, "access", lambda *given: False)
     assert "is read-only for this user" in fails(capsys, FILE_COMMANDS[name](f"deep/er/{out}"))

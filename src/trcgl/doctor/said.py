@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from trcgl.runtime.errors import one_visible_line
+
 
 @dataclass(frozen=True)
 class Said:
@@ -21,7 +23,7 @@ class Said:
 
     def __str__(self) -> str:
         word = "problem" if self.problem else "warning" if self.warning else "ok"
-        return f"{word:<9}{self.about}: {self.text}"
+        return one_visible_line(f"{word:<9}{self.about}: {self.text}")
 
 
 def problem(about: str, text: object) -> Said:

@@ -1,6 +1,7 @@
 """`trcgl predict`: images in, a table and overlays out; files that cannot be read are counted, and the rest is done."""
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ def predict_files(request: Request) -> None:
     found = find_images(request.images)
     log_left_out(found)
     paths = found.images
+    if request.overlays is not None and _lies_among(request.overlays, request.images):
+        log.warning("%s lies among the images: another run would read the overlays as images", request.overlays)
     model = TRCGLNet.from_pretrained(request.model, device=request.device)
     overlays = _overlays(request, model, paths)
     unreadable = positives = 0
@@ -76,6 +79,11 @@ def predict_files(request: Request) -> None:
         said.append(f"{len(found.closed)} {'place' if len(found.closed) == 1 else 'places'} could not be looked into")
     if said:
         raise InputError(f"{', '.join(said)}; the others are done")
+
+
+def _lies_among(folder: Path, arguments: Sequence[str]) -> bool:
+    place = Path(os.path.realpath(folder))
+    return any(place.is_relative_to(os.path.realpath(given)) for given in arguments if Path(given).is_dir())
 
 
 def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> OverlayWriter | None:

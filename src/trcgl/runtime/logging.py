@@ -7,13 +7,22 @@ from typing import Any
 
 from tqdm import tqdm
 
+from trcgl.runtime.errors import one_visible_line
+
+
+class LineFormatter(logging.Formatter):
+    """A message is one line, even if it quotes the name of a file that has a line break."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_visible_line(super().formatMessage(record))
+
 
 def get_logger(name: str) -> logging.Logger:
     """A logger that prints `HH:MM:SS name: message` to stderr."""
     root = logging.getLogger("trcgl")
     if not root.handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
+        handler.setFormatter(LineFormatter("%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
         root.addHandler(handler)
         root.setLevel(logging.INFO)
         root.propagate = False

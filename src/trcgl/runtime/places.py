@@ -108,6 +108,8 @@ def check_output_folder(path: Path, flag: str) -> None:
 
 
 def _check_parent(folder: Path, path: Path, flag: str) -> None:
+    if ".." in folder.parts and not folder.exists():
+        raise InputError(f"{path}: cannot be written (a folder before '..' is missing); give another name for {flag}")
     parent = existing(folder)
     if not parent.is_dir():
         raise InputError(f"{path}: cannot be written ({parent} is not a folder); give another name for {flag}")

@@ -12,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from trcgl.runtime.errors import InputError, exit_code
-from trcgl.runtime.logging import get_logger
+from trcgl.runtime.logging import LineFormatter, get_logger
 from trcgl.runtime.outs import unwritable
 from trcgl.runtime.provenance import commit_of_code
 
@@ -77,8 +77,10 @@ class _LogFile(RotatingFileHandler):
     """A log file that is silently given up when it cannot be written."""
 
     def __init__(self, path: Path):
-        super().__init__(path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8", delay=True)
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+        super().__init__(
+            path, maxBytes=BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace", delay=True
+        )
+        self.setFormatter(LineFormatter("%(asctime)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
