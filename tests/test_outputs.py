@@ -94,6 +94,27 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
 
 
 @pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("sign", ["x", "é"])
+def test_the_longest_name_is_written(folder: Path, name: str, sign: str):
+    out = sign * (251 // len(sign.encode())) + ".csv"
+    assert main(FILE_COMMANDS[name](out)) == 0
+    assert (folder / out).is_file()
+    with directory_beside(folder / out.replace(".csv", ".dir")) as beside:
+        assert beside.is_dir()
+    assert (folder / out.replace(".csv", ".dir")).is_dir()
+
+
+@pytest.mark.parametrize("name", FILE_COMMANDS)
+def test_a_dash_is_not_a_file(folder: Path, capsys: pytest.CaptureFixture[str], name: str):
+    assert fails(capsys, FILE_COMMANDS[name]("-")) == "-: give a file name; /dev/stdout is standard output"
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_stream_that_is_closed_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str], name: str):
+    assert "/fd/987: cannot be written (Bad file descriptor)" in fails(capsys, FILE_COMMANDS[name]("/dev/fd/987"))
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_a_missing_folder_is_made(folder: Path, name: str):
     assert main(FILE_COMMANDS[name]("deep/er/x.csv")) == 0
     assert (folder / "deep/er/x.csv").is_file()

@@ -192,6 +192,8 @@ def _path(text: str) -> Path:
 
 
 def _file(text: str) -> Path:
+    if text == "-":
+        raise InputError("-: give a file name; /dev/stdout is standard output")
     if text.endswith(("/", os.sep)):
         raise InputError(f"{text}: is a folder; give a file name")
     return _path(text)

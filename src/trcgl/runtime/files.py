@@ -5,6 +5,7 @@ The readers report a damaged file in one line, with the way to get it back.
 
 import errno
 import json
+import os
 import shutil
 import stat
 import zipfile
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The last is NumPy's, which drops the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
+NAME_START = 200
+"""Bytes; file systems take 255."""
 NEARLY_FULL = 2**20
 """Bytes. Some libraries report only that writing failed, and some have freed a little space by then."""
 
@@ -79,12 +82,17 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         with TemporaryDirectory() as folder:
             beside = Path(folder, path.name)
             yield beside
-            with full_disk_explained(path):
+            try:
                 write_through(beside, path)
+            except OSError as error:
+                # What is free says nothing of a device
+                if error.errno in FULL:
+                    raise InputError(f"{path}: no space is left to write it; free some and run again") from None
+                raise OSError(error.errno, error.strerror, str(path)) from None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose the format by it
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    beside = path.with_name(f".{_start(path.stem)}.partial{path.suffix}")
     try:
         with full_disk_explained(path):
             mode = _made(beside, path)
@@ -94,6 +102,11 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _start(name: str) -> str:
+    """The start of a name that may be as long as file systems take, with room for more."""
+    return os.fsencode(name)[:NAME_START].decode("utf-8", "ignore")
 
 
 def _made(beside: Path, path: Path) -> int:
@@ -115,7 +128,7 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
     """
     path = final_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.partial")
+    beside = path.with_name(f".{_start(path.name)}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with full_disk_explained(path):
