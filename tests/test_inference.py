@@ -133,6 +133,7 @@ def test_bad_requests_are_one_line_before_any_work(folder: Path, capsys: pytest.
     assert "a.png/t.csv: cannot be written (" in fails(capsys, "--out", "a.png/t.csv", "a.png")
     assert "a.png: is not a folder; give one for --overlays" in fails(capsys, "--overlays", "a.png", "a.png")
     assert "compute.device 'tpu'" in fails(capsys, "--device", "tpu", "a.png")
+    assert "a.png: not a saved classifier ([Errno 20] Not a directory" in fails(capsys, "--model", "a.png", "a.png")
     assert "none: not a saved classifier" in fails(capsys, "--model", "none", "a.png")
     save_model(folder / "model", preparation=None)
     assert "does not say how pictures are made" in fails(capsys, "a.png")

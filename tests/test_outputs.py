@@ -109,6 +109,14 @@ def test_a_dash_is_not_a_file(folder: Path, capsys: pytest.CaptureFixture[str], 
     assert fails(capsys, FILE_COMMANDS[name]("-")) == "-: give a file name; /dev/stdout is standard output"
 
 
+def test_rows_do_not_get_lost_where_standard_output_is_closed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "stdout", None)
+    words = FILE_COMMANDS["predict"]("t.csv")
+    assert "standard output is closed" in fails(capsys, [word for word in words if word not in ("--out", "t.csv")])
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_a_stream_that_is_closed_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str], name: str):
     assert "/fd/987: cannot be written (Bad file descriptor)" in fails(capsys, FILE_COMMANDS[name]("/dev/fd/987"))

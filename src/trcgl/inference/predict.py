@@ -47,6 +47,8 @@ def predict_files(request: Request) -> None:
         InputError: the request cannot be fulfilled (an existing table stays as it was); or, after everything else is
             written, some images could not be read.
     """
+    if request.out is None and sys.stdout is None:
+        raise InputError("standard output is closed, and the rows would be lost; give a file by --out")
     if request.out is not None:
         check_table_path(request.out)
         check_output(request.out, "--out", {"--model": request.model})

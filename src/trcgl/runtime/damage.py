@@ -18,7 +18,7 @@ def damage_explained(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, FileNotFoundError, PermissionError):
+    except (InputError, FileNotFoundError, PermissionError, NotADirectoryError):
         raise
     except Exception as error:  # libraries raise many undocumented kinds on damaged files
         raise damaged(path, str(error) or type(error).__name__) from error
