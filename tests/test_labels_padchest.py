@@ -158,10 +158,10 @@ def test_files_that_are_no_label_table(tmp_path: Path) -> None:
     assert "not a CSV text file" in one_line(file("latin.csv", b"Im\xe1genes,b\n1,2\n"))
     assert "damaged or cut short" in one_line(file("cut.csv.gz", gzip.compress(good)[:40]))
     assert "row 2 has 31 columns, the header 36" in one_line(file("cut.csv", good[: good.rindex(b"Physician")]))
-    assert "damaged, cut short" in one_line(file("bytes.csv", good.replace(b"p2", b"\xff\xfe")))
+    assert "row 2 is not text in UTF-8" in one_line(file("bytes.csv", good.replace(b"p2", b"\xff\xfe")))
     assert "has a header but no rows" in one_line(file("header.csv", good[: good.index(b"\n") + 1]))
     assert "column 'ImageID' is missing; a PadChest label table" in one_line(file("other.csv", b"a,b\n1,2\n"))
-    assert "column 'Labels' is missing" in one_line(file("columns.csv", good.replace(b",Labels,", b",labels,", 1)))
+    assert "rename 'labels' to 'Labels'" in one_line(file("columns.csv", good.replace(b",Labels,", b",labels,", 1)))
     assert "column 'Labels' appears 2 times" in one_line(file("twice.csv", good.replace(b",Report,", b",Labels,", 1)))
 
 

@@ -57,6 +57,7 @@ INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 JOINERS = re.compile("[\u200c\u200d]")
 UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -245,6 +246,12 @@ def _parse(path: Path, form: _Form, positions: list[int]) -> pa.Table:
             )
     except (pa.ArrowInvalid, OSError, UnicodeError) as error:
         reason = " ".join(str(error).split())
+        not_text = NOT_TEXT.search(reason)
+        if not_text:
+            raise InputError(
+                f"{path}: row {int(not_text[1]) - 1 - form.lines_before} is not text in UTF-8; save the table as CSV "
+                "in UTF-8, or fetch it again if it is damaged"
+            ) from None
         ragged = RAGGED.search(reason)
         if ragged:
             row, expected, got = (int(number) for number in ragged.groups())

@@ -122,7 +122,7 @@ LABEL_FILES = (
         "Latin-1",
         PARSE,
         put("labels.csv", (HEADER + _rows(3, labels="M\u00e1s")).encode("latin-1")),
-        "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...)",
+        "labels.csv: row 1 is not text in UTF-8; save the table as CSV in UTF-8, or fetch it again if it is damaged",
     ),
     Case(
         "Label file",

@@ -171,6 +171,11 @@ SPELLINGS = (
             ("an id that a spreadsheet took for a date", "03-Dec", "is a date", "where an id is wanted; give the column of ids, written out as text"),
         )
     ),
+    Case(
+        IDS, "a null in an id", PARSE, nih("Mass", "7\0"),
+        "labels.csv: row 1: Patient ID '7\\x00' holds a character that is not text (so are 0 more), so two ids may look "
+        "alike; write ids as text",
+    ),
     # Lists of names
     Case(
         NAMES, "NIH's test list names no image of the table", PARSE, official("a.png\nb.png\n"),
@@ -268,6 +273,19 @@ SPELLINGS = (
     Case(
         FILES, "an Excel workbook", PARSE, put("labels.csv", b"PK\x03\x04" + bytes(99)),
         "labels.csv: is a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    ),
+    *(
+        Case(FILES, what, PARSE, put("labels.csv", content), f"labels.csv: is {seen}")
+        for what, content, seen in (
+            ("a web page", "<!DOCTYPE html>\n", "a web page, such as a server's error message; download the file again"),
+            ("JSON", '[{"image": "a.png"}]\n', "JSON; save it as CSV"),
+            ("a pointer of Git LFS", "version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer; `git lfs pull` fetches the file"),
+            ("Parquet", b"PAR1" + bytes(9), "a Parquet file; save it as CSV"),
+        )
+    ),
+    Case(
+        FILES, "a column with another name in capitals", PARSE, put("labels.csv", HEADER.replace("Patient ID", "Patient Id")),
+        "labels.csv: column 'Patient ID' is missing; ...; rename 'Patient Id' to 'Patient ID'",
     ),
     Case(
         FILES, "two tables joined, headers and all", PARSE, labels("00000099_000.png,Mass,0,9,50,M,PA\n" + HEADER.strip()),

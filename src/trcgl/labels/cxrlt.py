@@ -41,7 +41,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
     path = Path(path)
     table = path / TRAIN if path.is_dir() else path
     classes = class_columns(table, read_header(table), (*REQUIRED, DATE))
-    source = read_columns(table, (*REQUIRED, *classes), (DATE,), what=WHAT)
+    source = read_columns(table, REQUIRED, (*classes, DATE), what=WHAT)
     patients = read_ids(table, "PatientID", source["PatientID"])
     codes = read_codes(source[classes])
     check_coded(table, source[classes], codes, WHAT)

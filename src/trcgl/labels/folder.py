@@ -50,7 +50,7 @@ def read_folder(path: str | Path) -> LabelTable:
             f"0, -1 or blank, beside {', '.join(about)}"
         )
     wanted = [LIST] if LIST in header else findings
-    source = read_columns(path, (*REQUIRED, *wanted), OPTIONAL, what=WHAT)
+    source = read_columns(path, REQUIRED, (*wanted, *OPTIONAL), what=WHAT)
     rows = _rows(path, source)
     if not findings:
         return assemble_listed(path, rows, source[LIST], normal=NORMAL)

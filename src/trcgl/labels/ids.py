@@ -69,6 +69,9 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
             f"{path}: row {rows[0] + 1}: {column} '{ids.iloc[rows[0]]}' {wrong} (so are {len(rows) - 1} more), {remedy}"
         )
 
+    control = [text for text in others if not text.isprintable()]
+    if control:
+        raise stop(control, "holds a character that is not text", "so two ids may look alike; write ids as text")
     as_text = "which merges patients; give the file with ids written out as text"
     rounded = [text for text in others if ROUNDED_NUMBER.fullmatch(text)]
     bare = [text for text in others if BARE_EXPONENT.fullmatch(text)]
