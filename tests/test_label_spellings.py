@@ -5,172 +5,33 @@ dictionaries, or refused in one line.
 """
 
 import codecs
-import csv
 import gzip
-import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.dataset_layouts import CHEXPERT_COLUMNS
-from tests.labels_files import NIH_2020_COLUMNS, PADCHEST_COLUMNS
-from trcgl.labels.adapters import read_table
+from tests.label_tables import (
+    ADAPTERS,
+    CODED,
+    FINDINGS,
+    HAS_IDS,
+    LISTED,
+    ROWS,
+    Adapter,
+    Meant,
+    Rows,
+    as_text,
+    check,
+    meant,
+    present,
+    read,
+    rows_of,
+)
 from trcgl.labels.report import label_counts
-from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
-
-ROWS = 12
-FINDINGS = ("Mass", "Nodule", "Edema")
-CHEXPERT_NAMES = {"Mass": "Lung Lesion", "Nodule": "Lung Opacity", "Edema": "Edema"}
-Rows = list[dict[str, str]]
-
-
-@dataclass
-class Meant:
-    """What a table means: per row an image, a patient and which findings are there, None if unknown."""
-
-    images: list[str] = field(default_factory=list)
-    patients: list[str] = field(default_factory=list)
-    labels: list[dict[str, int | None]] = field(default_factory=list)
-
-
-def meant() -> Meant:
-    whole = Meant()
-    for k in range(ROWS):
-        whole.images.append(f"im{k:03d}.png")
-        whole.patients.append(str(100 + k // 2))
-        whole.labels.append(
-            {name: int((k + place) % 3 == 0 or (k * place) % 5 == 1) for place, name in enumerate(FINDINGS)}
-        )
-    return whole
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """How a data set writes down what is meant.
-
-    Attributes:
-        columns: of the table.
-        row: image, patient, labels -> cells.
-        patient, label: the columns of the patient, and of the labels: the list's, or a finding's.
-        listed: whether labels are a list.
-    """
-
-    columns: Sequence[str]
-    row: Callable[[str, str, dict[str, int | None]], dict[str, str]]
-    patient: str
-    label: str
-    listed: bool
-
-
-def _present(labels: dict[str, int | None], normal: str) -> list[str]:
-    return [name for name, value in labels.items() if value] or [normal]
-
-
-def _codes(labels: dict[str, int | None]) -> dict[str, str]:
-    return {name: "" if value is None else str(value) for name, value in labels.items()}
-
-
-ADAPTERS = {
-    "padchest": Adapter(
-        PADCHEST_COLUMNS,
-        lambda image, patient, labels: {
-            "ImageID": image, "PatientID": patient, "StudyID": "s", "Projection": "PA", "MethodLabel": "Physician",
-            "Labels": str(_present(labels, "normal")), "Report": "uno, dos",
-        },
-        "PatientID", "Labels", True,
-    ),
-    "nih": Adapter(
-        NIH_2020_COLUMNS,
-        lambda image, patient, labels: {
-            "Image Index": image, "Patient ID": patient, "View Position": "PA",
-            "Finding Labels": "|".join(_present(labels, "No Finding")),
-        },
-        "Patient ID", "Finding Labels", True,
-    ),
-    "folder list": Adapter(
-        ["image", "patient", "labels"],
-        lambda image, patient, labels: {
-            "image": image, "patient": patient, "labels": "|".join(_present(labels, "normal")),
-        },
-        "patient", "labels", True,
-    ),
-    "folder": Adapter(
-        ["image", "patient", *FINDINGS],
-        lambda image, patient, labels: {"image": image, "patient": patient} | _codes(labels),
-        "patient", "Edema", False,
-    ),
-    "cxrlt": Adapter(
-        ["ImageID", "PatientID", *FINDINGS],
-        lambda image, patient, labels: {"ImageID": image, "PatientID": patient} | _codes(labels),
-        "PatientID", "Edema", False,
-    ),
-    "mimic": Adapter(
-        ["dicom_id", "subject_id", "study_id", *FINDINGS],
-        lambda image, patient, labels: {
-            "dicom_id": image.removesuffix(".png"), "subject_id": patient, "study_id": f"5{patient}",
-        } | _codes(labels),
-        "subject_id", "Edema", False,
-    ),
-    "chexpert": Adapter(
-        CHEXPERT_COLUMNS,
-        lambda image, patient, labels: {
-            "Path": f"C/train/patient{patient}/study{image[2:5]}/{image}", "Frontal/Lateral": "Frontal", "AP/PA": "PA",
-        }
-        | dict.fromkeys(CHEXPERT_COLUMNS[5:], "0")
-        | {CHEXPERT_NAMES[name]: code for name, code in _codes(labels).items()},
-        "Path", "Edema", False,
-    ),
-    "vindr": Adapter(
-        ["image_id", "rad_id", *FINDINGS],
-        lambda image, patient, labels: {"image_id": image, "rad_id": "R1"} | _codes(labels),
-        "image_id", "Edema", False,
-    ),
-}  # fmt: skip
-NAMES_OF = {"chexpert": CHEXPERT_NAMES}
-HAS_IDS = [name for name in ADAPTERS if name not in ("chexpert", "vindr")]
-LISTED = [name for name, adapter in ADAPTERS.items() if adapter.listed]
-CODED = [name for name, adapter in ADAPTERS.items() if not adapter.listed]
-
-
-def rows_of(adapter: Adapter, what: Meant) -> Rows:
-    return [adapter.row(*one) for one in zip(what.images, what.patients, what.labels, strict=True)]
-
-
-def as_text(columns: Sequence[str], rows: Rows) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([row.get(name, "") for name in columns] for row in rows)
-    return stream.getvalue()
-
-
-def read(name: str, path: Path, content: bytes | str) -> LabelTable:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(name.split()[0], path)
-
-
-def counted(what: Meant, name: str) -> dict[str, int]:
-    """Images per finding, by plain counting."""
-    spelled = NAMES_OF.get(name, {})
-    return {spelled.get(one, one): sum(labels[one] == 1 for labels in what.labels) for one in FINDINGS}
-
-
-def check(table: LabelTable, what: Meant, name: str) -> None:
-    counts = label_counts(table).groupby("label")["count"].sum()
-    assert {one: int(counts[one]) for one in counted(what, name)} == counted(what, name)
-    assert len(table.rows) == len(what.images)
-    if name in HAS_IDS:
-        assert table.rows["patient"].tolist() == what.patients
-    findings = list(counted(what, name))
-    if name not in LISTED:
-        expected = [[-1 if value is None else value for value in labels.values()] for labels in what.labels]
-        assert table.matrix(findings).tolist() == expected
-    # Nothing else became a finding
-    assert set(counts.index[counts > 0]) - {"normal", "No Finding"} <= set(findings)
 
 
 @pytest.fixture
@@ -275,13 +136,17 @@ def with_words(adapter: Adapter, what: Meant, column: str) -> Rows:
     return rows
 
 
-@pytest.mark.parametrize("name", LISTED)
-def test_a_word_for_nothing_is_no_label(name: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "place", "reason"),
+    [(name, "label", "labels missing") for name in LISTED]
+    + [(name, "patient", "patient id missing") for name in HAS_IDS],
+)
+def test_a_word_for_nothing_is_neither_label_nor_patient(name: str, place: str, reason: str, tmp_path: Path):
     adapter, what = ADAPTERS[name], meant()
-    rows = with_words(adapter, what, adapter.label)
+    rows = with_words(adapter, what, getattr(adapter, place))
     table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
     assert table.rejected["row"].tolist() == list(range(ROWS + 1, len(rows) + 1))
-    assert set(table.rejected["reason"]) == {"labels missing"}
+    assert set(table.rejected["reason"]) == {reason}
     check(table, what, name)
 
 
@@ -298,16 +163,6 @@ def test_a_word_for_nothing_is_an_unknown_code(name: str, tmp_path: Path):
         rows[2 * k][adapter.label] = word
         what.labels[2 * k]["Edema"] = None
     check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
-
-
-@pytest.mark.parametrize("name", HAS_IDS)
-def test_a_word_for_nothing_is_no_patient(name: str, tmp_path: Path):
-    adapter, what = ADAPTERS[name], meant()
-    rows = with_words(adapter, what, adapter.patient)
-    table = read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
-    assert table.rejected["row"].tolist() == list(range(ROWS + 1, len(rows) + 1))
-    assert set(table.rejected["reason"]) == {"patient id missing"}
-    check(table, what, name)
 
 
 # Codes
@@ -390,7 +245,7 @@ def test_lists_in_spellings_that_mean_one_thing_only(name: str, way: str, tmp_pa
     write = (LISTS | JOINED)[way]
     rows = rows_of(adapter, what)
     for row, labels in zip(rows, what.labels, strict=True):
-        row[adapter.label] = write(_present(labels, "normal" if name != "nih" else "No Finding"))
+        row[adapter.label] = write(present(labels, "normal" if name != "nih" else "No Finding"))
     check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows)), what, name)
 
 

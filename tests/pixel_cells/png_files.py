@@ -75,30 +75,44 @@ XMP = b"XML:com.adobe.xmp\0\0\0\0\0" + b'<x:xmpmeta><rdf:Description tiff:Orient
 
 
 def cells() -> Iterator[Cell]:
-    for (name, pixels, colour, depth, before, shown, within), interlaced in product(_kinds(), (False, True)):
-        kind = f"PNG {name}{', interlaced' if interlaced else ''}"
-        scaled = depth < 8 and colour == GREY
+    for kind, interlaced in product(_kinds(), (False, True)):
+        yield from _of_kind(*kind, interlaced=interlaced)
 
-        def cell(name: str, orientation: int, before: bytes, after: bytes = b"") -> Cell:
-            stored = stored_as(pixels, orientation)  # noqa: B023 (called before the next turn)
-            content = png(stored, colour, depth, interlaced=interlaced, before=before, after=after)  # noqa: B023
-            return Cell(name, content, shown, within, scaled)  # noqa: B023
 
-        yield cell(kind, 1, before)
-        for orientation in ORIENTATIONS:
-            turn = chunk(b"eXIf", exif(orientation))
-            yield cell(f"{kind}, EXIF {orientation}", orientation, before + turn)
-            if depth == 8:
-                yield cell(f"{kind}, EXIF {orientation} after the data", orientation, before, turn)
-                xmp = chunk(b"iTXt", XMP % orientation)
-                yield cell(f"{kind}, XMP {orientation}", orientation, before + xmp)
-        for number in (0, 9):
-            yield cell(f"{kind}, EXIF {number} (unknown)", 1, before + chunk(b"eXIf", exif(number)))
-        harmless = {
-            "gamma": chunk(b"gAMA", struct.pack(">I", 100000)),
-            "spoilt profile": chunk(b"iCCP", b"abc\0\0junk"),
-            "bits": chunk(b"sBIT", b"\x04" * {GREY: 1, GREY_ALPHA: 2, RGB_ALPHA: 4}.get(colour, 3)),
-            "an animation of one picture": chunk(b"acTL", struct.pack(">II", 1, 0)),
-        }
-        for what, content in harmless.items():
-            yield cell(f"{kind}, {what}", 1, content + before)
+def _of_kind(
+    name: str,
+    pixels: np.ndarray,
+    colour: int,
+    depth: int,
+    before: bytes,
+    shown: np.ndarray,
+    within: float,
+    *,
+    interlaced: bool,
+) -> Iterator[Cell]:
+    kind = f"PNG {name}{', interlaced' if interlaced else ''}"
+    scaled = depth < 8 and colour == GREY
+
+    def cell(name: str, orientation: int, before: bytes, after: bytes = b"") -> Cell:
+        stored = stored_as(pixels, orientation)
+        content = png(stored, colour, depth, interlaced=interlaced, before=before, after=after)
+        return Cell(name, content, shown, within, scaled)
+
+    yield cell(kind, 1, before)
+    for orientation in ORIENTATIONS:
+        turn = chunk(b"eXIf", exif(orientation))
+        yield cell(f"{kind}, EXIF {orientation}", orientation, before + turn)
+        if depth == 8:
+            yield cell(f"{kind}, EXIF {orientation} after the data", orientation, before, turn)
+            xmp = chunk(b"iTXt", XMP % orientation)
+            yield cell(f"{kind}, XMP {orientation}", orientation, before + xmp)
+    for number in (0, 9):
+        yield cell(f"{kind}, EXIF {number} (unknown)", 1, before + chunk(b"eXIf", exif(number)))
+    harmless = {
+        "gamma": chunk(b"gAMA", struct.pack(">I", 100000)),
+        "spoilt profile": chunk(b"iCCP", b"abc\0\0junk"),
+        "bits": chunk(b"sBIT", b"\x04" * {GREY: 1, GREY_ALPHA: 2, RGB_ALPHA: 4}.get(colour, 3)),
+        "an animation of one picture": chunk(b"acTL", struct.pack(">II", 1, 0)),
+    }
+    for what, content in harmless.items():
+        yield cell(f"{kind}, {what}", 1, content + before)

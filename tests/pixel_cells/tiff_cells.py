@@ -58,38 +58,42 @@ def cells() -> Iterator[Cell]:
 
 def _coloured() -> Iterator[Cell]:
     for order, (compression, called), orientation in product("<>", COMPRESSIONS.items(), (1, 6)):
-        turn = {274: (SHORT, [orientation])}
+        yield from _coloured_as(order, compression, called, orientation)
 
-        def cell(
-            name: str,
-            pixels: np.ndarray,
-            shown: np.ndarray,
-            photometric: int,
-            *,
-            planar: int = 1,
-            bits: int | None = None,
-            tags: dict[int, tuple[int, list[int]]] | None = None,
-        ) -> Cell:
-            manner = Tiff(
-                photometric, order, compression, planar=planar, bits=bits, tags=turn | (tags or {})  # noqa: B023
-            )  # fmt: skip
-            content = tiff(stored_as(pixels, orientation), manner)  # noqa: B023 (called before the next turn)
-            title = f"TIFF {name}, {order}, {called}, orientation {orientation}"  # noqa: B023
-            return Cell(title, content, shown, 2 if shown.max() > 255 else 1)
 
-        for bits in (8, 16):
-            rgb = colours(2**bits - 1)
-            alpha = np.dstack([rgb, np.full(rgb.shape[:2], 2**bits - 1, rgb.dtype)])
-            yield cell(f"RGB {bits}", rgb, luma(rgb), 2)
-            yield cell(f"RGB and alpha {bits}", alpha, luma(rgb), 2, tags={338: (SHORT, [2])})
-        rgb = colours(255)
-        yield cell("RGB 8 in planes", rgb, luma(rgb), 2, planar=2)
-        grey = film(255)
-        yield cell("grey and alpha", np.dstack([grey, np.full_like(grey, 255)]), grey, 1, tags={338: (SHORT, [2])})
-        ink = np.dstack([255 - rgb, np.zeros_like(grey)])
-        yield cell("CMYK", ink, luma(rgb), 5)
-        for bits in (1, 2, 4, 8):
-            palette = np.random.default_rng(bits).integers(0, 256, (3, 2**bits))
-            numbers = film(2**bits - 1)
-            tags = {320: (SHORT, [int(value) * 257 for value in palette.ravel()])}
-            yield cell(f"palette {bits}", numbers, luma(palette.T[numbers]), 3, bits=bits, tags=tags)
+def _coloured_as(order: str, compression: int, called: str, orientation: int) -> Iterator[Cell]:
+    turn = {274: (SHORT, [orientation])}
+
+    def cell(
+        name: str,
+        pixels: np.ndarray,
+        shown: np.ndarray,
+        photometric: int,
+        *,
+        planar: int = 1,
+        bits: int | None = None,
+        tags: dict[int, tuple[int, list[int]]] | None = None,
+    ) -> Cell:
+        manner = Tiff(
+            photometric, order, compression, planar=planar, bits=bits, tags=turn | (tags or {})
+        )  # fmt: skip
+        content = tiff(stored_as(pixels, orientation), manner)
+        title = f"TIFF {name}, {order}, {called}, orientation {orientation}"
+        return Cell(title, content, shown, 2 if shown.max() > 255 else 1)
+
+    for bits in (8, 16):
+        rgb = colours(2**bits - 1)
+        alpha = np.dstack([rgb, np.full(rgb.shape[:2], 2**bits - 1, rgb.dtype)])
+        yield cell(f"RGB {bits}", rgb, luma(rgb), 2)
+        yield cell(f"RGB and alpha {bits}", alpha, luma(rgb), 2, tags={338: (SHORT, [2])})
+    rgb = colours(255)
+    yield cell("RGB 8 in planes", rgb, luma(rgb), 2, planar=2)
+    grey = film(255)
+    yield cell("grey and alpha", np.dstack([grey, np.full_like(grey, 255)]), grey, 1, tags={338: (SHORT, [2])})
+    ink = np.dstack([255 - rgb, np.zeros_like(grey)])
+    yield cell("CMYK", ink, luma(rgb), 5)
+    for bits in (1, 2, 4, 8):
+        palette = np.random.default_rng(bits).integers(0, 256, (3, 2**bits))
+        numbers = film(2**bits - 1)
+        tags = {320: (SHORT, [int(value) * 257 for value in palette.ravel()])}
+        yield cell(f"palette {bits}", numbers, luma(palette.T[numbers]), 3, bits=bits, tags=tags)

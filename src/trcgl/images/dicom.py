@@ -51,7 +51,7 @@ def _check_pixels(dataset: Dataset) -> None:
     """Raise UnreadableImage unless there is one picture and the way to decode it is stated."""
     if not any(name in dataset for name in PIXELS):
         kind = UID(str(dataset.get("SOPClassUID") or "")).name.removesuffix(" Storage")
-        raise UnreadableImage(f"DICOM without pixels{f' ({kind})' if kind else ''}")
+        raise UnreadableImage(f"DICOM without pixels{f' ({one_line(kind)})' if kind else ''}")
     rows, columns = required(dataset, "Rows"), required(dataset, "Columns")
     check_size(columns, rows)
     check_frames(int(dataset.get("NumberOfFrames") or 1))
@@ -141,7 +141,7 @@ def _grey(dataset: Dataset) -> np.ndarray:
             "and YBR_FULL are read"
         )
     if samples != (3 if photometric in COLOUR else 1):
-        raise UnreadableImage(f"DICOM of {samples} samples a pixel, which contradicts {photometric}")
+        raise UnreadableImage(f"DICOM of {samples} samples per pixel, which contradicts {photometric}")
     stored = _stored(dataset)
     if photometric == "PALETTE COLOR":
         return palette_grey(stored, dataset)

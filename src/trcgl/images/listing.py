@@ -96,7 +96,7 @@ class _Walk:
         while waiting:
             inside = waiting.pop()
             try:
-                status = os.stat(self._place(inside))  # noqa: PTH116
+                status = Path(self._place(inside)).stat()
                 if (identity := (status.st_dev, status.st_ino)) in self._seen:
                     self.found.skipped.append((inside, TWICE))
                     continue
@@ -122,7 +122,7 @@ class _Walk:
                 waiting.append(path)
         elif entry.is_file():
             (self.found.images if has_image_suffix(entry.name) else self.unclear).append(path)
-        elif not entry.is_symlink() or os.path.exists(self._place(path)):  # noqa: PTH110
+        elif not entry.is_symlink() or Path(self._place(path)).exists():
             self.found.skipped.append((path, SPECIAL))
         elif has_image_suffix(entry.name):
             # Its reader says why there is none

@@ -18,7 +18,7 @@ for _library in ("PIL", "pydicom"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 _OF_LIBRARIES = re.compile(rb"libpng |tempfile\.tif: |(?!\w*(Error|Exception|Warning))_?[A-Z]\w*: ")
-"""How lines of libpng and libtiff begin: with the latter's file or function, which is no exception of Python's."""
+"""How lines of libpng and libtiff begin: with the latter's file or function, which is not an exception of Python's."""
 
 
 class _Redirected:

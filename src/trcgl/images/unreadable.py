@@ -8,8 +8,8 @@ class UnreadableImage(Exception):
     """A file without a usable image; the message is a short reason."""
 
 
-def one_line(error: BaseException) -> str:
-    """A library's message on one line of limited length, or the exception's name if it has none."""
+def one_line(error: BaseException | str) -> str:
+    """A library's message or a file's own words on one line of limited length; an exception's name if it has none."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 

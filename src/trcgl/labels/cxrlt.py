@@ -36,7 +36,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: not a readable CSV file with these columns, a class column without any 0 or 1, patient ids that
-            are none any more (`read_ids`), or a list that names no image of the table.
+            are no longer exact (`read_ids`), or a list that names no image of the table.
     """
     path = Path(path)
     table = path / TRAIN if path.is_dir() else path

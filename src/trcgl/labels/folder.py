@@ -37,7 +37,7 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: not a readable CSV file with these columns, no label column, a column with other values, another
-            split name, or patient ids that are none any more (`read_ids`).
+            split name, or patient ids that are no longer exact (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)

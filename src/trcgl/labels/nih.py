@@ -27,7 +27,7 @@ def read_nih(path: str | Path) -> LabelTable:
     Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
 
     Raises:
-        InputError: not a readable CSV file with NIH's columns, patient ids that are none any more
+        InputError: not a readable CSV file with NIH's columns, patient ids that are no longer exact
             (`read_ids`), labels that are not names (`assemble_listed`), or lists that do not fit (`official_test`).
     """
     path = Path(path)

@@ -27,7 +27,7 @@ def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.nda
         images, patients: of its rows.
 
     Raises:
-        InputError: a list cannot be read; a name is no image's name; the table has most of the names of the test list,
+        InputError: a list cannot be read; a name is not an image's; the table has most of the names of the test list,
             but not all, and no second list shows that each image is named; an image is in both lists or in neither; a
             patient is divided; there is a training list alone.
     """

@@ -27,8 +27,8 @@ def read_padchest(path: str | Path) -> LabelTable:
     normal), duplicate image name.
 
     Raises:
-        InputError: not a readable CSV file with PadChest's columns, patient ids that are none any more (`read_ids`), or
-            labels that are not names (`assemble_listed`).
+        InputError: not a readable CSV file with PadChest's columns, patient ids that are no longer exact
+            (`read_ids`), or labels that are not names (`assemble_listed`).
     """
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="a PadChest label table")

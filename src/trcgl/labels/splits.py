@@ -78,7 +78,7 @@ def read_splits(
         more: other names of splits.
 
     Raises:
-        InputError: a text that is no split.
+        InputError: a text that is not a split.
     """
     known = splits.str.lower().map(SPLIT_NAMES | dict(more))
     if may_be_blank:

@@ -193,8 +193,8 @@ def assemble(
         ("patient id missing", is_missing(rows["patient"])),
     )
     reasons = np.where(reasons == "", label_reasons, reasons)
-    told = {"image": rows["image"], "patient": rows["patient"], "content": content, "split": rows.get("split", "")}
-    live = pd.DataFrame(told)[reasons == ""]
+    stated = {"image": rows["image"], "patient": rows["patient"], "content": content, "split": rows.get("split", "")}
+    live = pd.DataFrame(stated)[reasons == ""]
     twice = live[live["image"].duplicated(keep=False)]
     if len(twice):
         per_image = twice.groupby("image")[["patient", "content", "split"]].transform("nunique").max(axis=1)
