@@ -13,7 +13,7 @@ import pytest
 
 from tests.dataset_layouts import IMAGES, LAYOUTS, Layout
 from tests.import_graph import ROOT
-from tests.tiny_project import set_params
+from tests.tiny_project import run, set_params
 from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.cli import main
 from trcgl.config import DATASETS, Params, load_params
@@ -76,6 +76,9 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (work / "set").mkdir()
     layout = LAYOUTS[name](work / "set")
     project = bare_project(work / "project")
+    who = ("-c", "user.email=test@example.org", "-c", "user.name=test")
+    run(project, "git", "init", "-q")
+    run(project, "git", *who, "commit", "-q", "--allow-empty", "-m", "Empty")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
         patch.chdir(project)
         main(["init", name, "--images", str(layout.images), "--labels", str(layout.labels)])
