@@ -243,13 +243,17 @@ def test_another_hospitals_views() -> None:
 
 
 def test_another_hospitals_labels(population: list[Image]) -> None:
-    hospital = replace(DEFAULT.hospital, labels_missed=0.15, labels_false=0.01)
+    hospital = replace(DEFAULT.hospital, labels_missed=0.15, labels_false=0.5)
     noisy = [replace(image, view=replace(image.view, hospital=hospital)) for image in population]
     shown = sum(len(image.view.findings) for image in noisy)
     kept = sum(len(set(written_findings(image)) & set(image.view.findings)) for image in noisy)
     false = sum(len(set(written_findings(image)) - set(image.view.findings)) for image in noisy)
     assert kept / shown == pytest.approx(0.85, abs=0.02)
-    assert false / (len(noisy) * len(FINDINGS) - shown) == pytest.approx(0.01, abs=0.002)
+    # False labels of a finding are as rare as it is in PadChest
+    expected = sum(
+        0.5 * finding.share * sum(finding.name not in image.view.findings for image in noisy) for finding in FINDINGS
+    )
+    assert false == pytest.approx(expected, abs=3 * expected**0.5)
     assert [written_findings(image) for image in population] == [image.view.findings for image in population]
     cells = label_table(noisy[:300], 256)["Labels"]
     for image, cell in zip(noisy, cells, strict=False):

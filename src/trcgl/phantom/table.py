@@ -53,7 +53,10 @@ def raw_labels(image: Image) -> list[str] | None:
 
 
 def written_findings(image: Image) -> tuple[str, ...]:
-    """The findings that the table names: those of the film, less missed ones and with false ones."""
+    """The findings that the table names: those of the film, less missed ones and with false ones.
+
+    False labels are as rare as the finding: at one rate for all, most labels of a rare finding would be false.
+    """
     hospital, shown = image.view.hospital, image.view.findings
     if hospital.labels_missed == 0 == hospital.labels_false:
         return shown
@@ -61,7 +64,11 @@ def written_findings(image: Image) -> tuple[str, ...]:
     return tuple(
         name
         for name in BY_NAME
-        if (chance[name] >= hospital.labels_missed if name in shown else chance[name] < hospital.labels_false)
+        if (
+            chance[name] >= hospital.labels_missed
+            if name in shown
+            else chance[name] < hospital.labels_false * BY_NAME[name].share
+        )
     )
 
 
