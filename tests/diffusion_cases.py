@@ -43,6 +43,7 @@ PARAMS = replace(
     min_snr_gamma=5.0,
 )
 PRETRAIN = PretrainParams(
+    start=None,
     latent_channels=4,
     autoencoder_channels=(8, 8),
     autoencoder_steps=3,
@@ -55,6 +56,8 @@ PRETRAIN = PretrainParams(
     unet_batch=4,
     unet_lr=1e-3,
     unet_ema=0.5,
+    repeat_threshold=0.0,
+    repeat_max=10.0,
 )
 SAMPLING = replace(
     SHIPPED.sampling,
@@ -62,6 +65,7 @@ SAMPLING = replace(
     images_per_finding=3,
     images_per_real_image=None,
     label_sets="real",
+    carriers="own",
     strength=1.0,
     shift=0.0,
     steps=2,

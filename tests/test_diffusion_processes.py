@@ -43,6 +43,7 @@ TINY = {
     "prompt_dropout": 0.5,
 }
 TINY_BASE = {
+    "start": None,
     "latent_channels": 8,
     "autoencoder_channels": [8, 8],
     "autoencoder_steps": 3,
@@ -55,6 +56,8 @@ TINY_BASE = {
     "unet_batch": 4,
     "unet_lr": 0.002,
     "unet_ema": 0.99,
+    "repeat_threshold": 0.0,
+    "repeat_max": 10.0,
 }
 
 

@@ -1,90 +1,108 @@
 """`trcgl pretrain`: a base generator as a folder that diffusers loads and a repository can carry."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
-from trcgl.artifacts.vocabulary import all_phrases, phrases
+from trcgl.artifacts.vocabulary import all_phrases
 from trcgl.config import Params, PretrainParams
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import as_input, cast
 from trcgl.diffusion.generator.base_parts import COMPONENTS, quiet_libraries
 from trcgl.diffusion.generator.latents import LatentCache, Shown
-from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of, text_embeddings
-from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
+from trcgl.diffusion.generator.prompts import text_embeddings
 from trcgl.diffusion.pretraining.pretrain import pretrain
+from trcgl.diffusion.pretraining.sources import JoinedImages, Prompted, Source, prompted
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import Processes, training_together
+from trcgl.numerics.repeat_factors import repeat_factors
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.files import directory_beside, read_parquet, write_csv
+from trcgl.runtime.files import directory_beside, write_csv
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.provenance import commit_of_code
 
-IMAGES, LABELS, CLASSES = Path("data/images/diffusion"), Path("data/labels/labels.parquet"), "data/labels/classes.json"
 CHECKED_IMAGES = 512
 """Validation images that the card's numbers are measured on."""
 log = get_logger("pretrain")
 
 
-def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path) -> None:
-    """Train a base on the cached training images of the current folder and write it to `folder` with its card.
+def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path, sources: Sequence[Source] = ()) -> None:
+    """Train a base on cached training images and write it to `folder` with its card.
 
     All processes of a launch train it together; the first one writes.
+
+    Args:
+        sources: whose images; none: those in data/, under `diffusion.prompt_template`.
 
     Raises:
         InputError: no cached images, or params that do not fit them.
     """
     device = pick_device(params.compute.device)
+    sources = sources or (Source(Path("data"), params.diffusion.prompt_template),)
     with training_together(device) as processes:
-        _pretrain_folder(params, sizes, folder, device, processes)
+        _pretrain_folder(params, sizes, folder, sources, device, processes)
 
 
 def _pretrain_folder(
-    params: Params, sizes: PretrainParams, folder: Path, device: torch.device, processes: Processes
+    params: Params,
+    sizes: PretrainParams,
+    folder: Path,
+    sources: Sequence[Source],
+    device: torch.device,
+    processes: Processes,
 ) -> None:
     use_threads(params.compute.threads)
-    settings = params.diffusion
-    check_template(settings.prompt_template)
-    images = ShardedImages(IMAGES)
-    classes, table = read_classes(CLASSES), read_parquet(LABELS, ["image", "split", "projection"])
-    names = class_names(classes)
-    named = phrases(names, params.labels.vocabulary)
-    rows = labelled_rows(table, classes, list(images.index["image"]), "train")
-    held_out = labelled_rows(table, classes, list(images.index["image"]), "val")
+    images = JoinedImages([source.images for source in sources])
+    train, held_out = (prompted(sources, split, params.labels.vocabulary) for split in ("train", "val"))
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
     # The pixels follow from the index and the parameters that made them
-    inputs = [IMAGES / "index.parquet", LABELS, CLASSES, params.labels.vocabulary]
+    inputs = [file for source in sources for file in (source.images / "index.parquet", source.labels, source.classes)]
+    inputs += [Path(params.labels.vocabulary), *([] if sizes.start is None else [Path(sizes.start)])]
     resume = ResumePoint(
-        "pretrain", params=(settings, sizes, params.compute, params.images, params.dataset, named), inputs=inputs
+        "pretrain",
+        params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.templates),
+        inputs=inputs,
     )
     journal = Journal(resume, writes=processes.index == 0)
-    words = [prompt_text(settings.prompt_template, "", [], {}), *all_phrases(params.labels.vocabulary)]
+    words = [*train.without_findings(), *all_phrases(params.labels.vocabulary)]
     pipeline = pretrain(
-        settings, sizes, images=images, names=rows.images, prompts=prompts_of(rows, settings.prompt_template, named),
-        phrases=words, journal=journal, device=device, dtype=dtype, processes=processes,
+        params.diffusion, sizes, images=images, names=train.images, prompts=train.prompts,
+        shares=_shares(train.findings, sizes), phrases=words, journal=journal, device=device, dtype=dtype,
+        processes=processes,
     )  # fmt: skip
     if processes.index > 0:
         return
-    error, loss = _check(pipeline, images, held_out, prompts_of(held_out, settings.prompt_template, named))
+    error, loss = _check(pipeline, images, held_out)
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
     with directory_beside(folder) as beside, quiet_libraries():
         for part in COMPONENTS:
             cast(getattr(pipeline, part), torch.float16)
         pipeline.save_pretrained(beside)
         write_csv(beside / "loss.csv", journal.curve())
-        (beside / "README.md").write_text(_card(params, sizes, pipeline, len(rows), error, loss), encoding="utf-8")
+        (beside / "README.md").write_text(_card(params, sizes, pipeline, train, error, loss), encoding="utf-8")
     resume.clear()
 
 
+def _shares(present: Sequence[tuple[str, ...]], sizes: PretrainParams) -> np.ndarray:
+    """How often the U-Net is shown each image, as a share: rare findings more often than they are there."""
+    names = sorted({name for findings in present for name in findings})
+    positive = np.array([[name in findings for name in names] for findings in present])
+    factors = repeat_factors(positive, sizes.repeat_threshold, sizes.repeat_max)
+    return factors / factors.sum()
+
+
 @torch.no_grad()
-def _check(pipeline: Any, images: ShardedImages, rows: TrainingRows, prompts: list[str]) -> tuple[float, float]:
+def _check(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[float, float]:
     """Mean absolute error of reconstructions in grey levels, and denoising loss, on images not trained on."""
-    names, prompts = list(rows.images[:CHECKED_IMAGES]), prompts[:CHECKED_IMAGES]
+    every = max(1, len(held_out.images) // CHECKED_IMAGES)
+    names, prompts = list(held_out.images[::every]), held_out.prompts[::every]
     cache = LatentCache(pipeline.vae, images)
     shown = [Shown(name) for name in names]
     cache.add(shown)
@@ -99,22 +117,29 @@ def _check(pipeline: Any, images: ShardedImages, rows: TrainingRows, prompts: li
     return 127.5 * float(torch.tensor(errors).mean()), loss
 
 
-def _card(params: Params, steps: PretrainParams, pipeline: Any, count: int, error: float, loss: float) -> str:
+def _card(params: Params, steps: PretrainParams, pipeline: Any, train: Prompted, error: float, loss: float) -> str:
     counts = {
         name: sum(parameter.numel() for parameter in getattr(pipeline, name).parameters())
         for name in ("vae", "text_encoder", "unet")
     }
     dataset = params.dataset
-    phantom = f", {SIZE} px phantoms of seed {dataset.seed}" if dataset.name == "phantom" else ""
+    seen = Counter(name for findings in train.findings for name in findings)
+    listed = ", ".join(f"{name} {count}" for name, count in seen.most_common())
+    start, trained = "nothing", f"{steps.autoencoder_steps} autoencoder steps of {steps.autoencoder_batch} crops, "
+    if steps.start is not None:
+        start, trained = f"the base `{Path(steps.start).name}`", ""
+    phantom = f", {SIZE} px phantoms" if dataset.name == "phantom" else ""
     return f"""# Base generator of chest images, {params.images.diffusion_size} px
 
 A small latent-diffusion model in diffusers' `StableDiffusionPipeline` format, weights in half precision. It is a start
 for fine-tuning, not for diagnosis and not for any use on patients.
 
-- **Data:** {count} training images of `{dataset.name}`{phantom}; images with any of these labels were left out:
-  {", ".join(params.labels.exclude_images_with)}.
-- **Command:** `trcgl pretrain` ({steps.autoencoder_steps} autoencoder steps of {steps.autoencoder_batch} crops,
-  {steps.unet_steps} U-Net steps of {steps.unet_batch}, seed {params.diffusion.seed}); see `studies/pretrain`.
+- **Data:** {len(train.images)} training images of `{dataset.name}`{phantom}; images with any of these labels were left
+  out: {", ".join(params.labels.exclude_images_with)}.
+- **Findings that its prompts named** (images): {listed or "none"}.
+- **Prompts:** {", ".join(f"`{template}`" for template in train.templates)}.
+- **Command:** `trcgl pretrain`, from {start}: {trained}{steps.unet_steps} U-Net steps of {steps.unet_batch}, seed
+  {params.diffusion.seed}; see `studies/pretrain`.
 - **Commit:** {commit_of_code()}
 - **Parameters:** autoencoder {counts["vae"]:,}, text encoder {counts["text_encoder"]:,}, U-Net {counts["unet"]:,}.
 - **On validation images, before rounding to half precision:** mean error of the autoencoder {error:.2f} of 255 grey

@@ -106,6 +106,8 @@ def assemble(vae: Any, tokenizer: Any, sizes: PretrainParams, image_size: int, s
         scheduler=DDPMScheduler(
             beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
             prediction_type="v_prediction", clip_sample=False, steps_offset=1,
+            # From the last timestep on: leading spacing would start at nine tenths, where noise is not all there is
+            timestep_spacing="trailing",
         ),
         safety_checker=None,
         feature_extractor=None,

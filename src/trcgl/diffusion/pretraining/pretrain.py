@@ -1,4 +1,4 @@
-"""A small base generator from nothing: autoencoder, text encoder and U-Net trained on one set of images.
+"""A small base generator, from nothing or from another one: autoencoder, text encoder and U-Net on one set of images.
 
 Latent diffusion (Rombach et al., arXiv 2112.10752) at a size that a CPU can train. The result is a stock Stable
 Diffusion pipeline: grey images are three equal channels, prompts are words.
@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
 from trcgl.diffusion.finetuning.phase import Phase
 from trcgl.diffusion.finetuning.schedule import Schedule
-from trcgl.diffusion.generator.base import as_input, noise_schedule
+from trcgl.diffusion.generator.base import as_input, load_pipeline, noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
 from trcgl.diffusion.pretraining.networks import assemble, build_autoencoder, check_sizes, seeded
@@ -41,19 +42,21 @@ def pretrain(
     images: ShardedImages,
     names: Sequence[str],
     prompts: Sequence[str],
+    shares: np.ndarray,
     phrases: Sequence[str],
     journal: Journal,
     device: torch.device,
     dtype: torch.dtype,
     processes: Processes = ALONE,
 ) -> Any:
-    """Train the three networks.
+    """Train the three networks; with `sizes.start` text encoder and U-Net of that base, whose autoencoder stays.
 
     Args:
         params: seed, prompts and the loss.
         sizes: of the networks and of their training.
         names: training images.
         prompts: their prompts.
+        shares: float [len(names)], of the images that the U-Net is shown; they sum to 1.
         phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
         dtype: that the training steps compute in; the networks are float32.
         processes: who else trains them.
@@ -65,20 +68,24 @@ def pretrain(
         InputError: image size and levels do not fit, or a loss is not finite.
     """
     seed = params.seed
-    check_sizes(sizes, images.size)
-    channels, latent = sizes.autoencoder_channels, sizes.latent_channels
-    vae = seeded(lambda: build_autoencoder(images.size, channels, latent), seed, "autoencoder")
-    vae = vae.to(device, memory_format=torch.channels_last)
-    _train_autoencoder(vae, sizes, seed, images, names, journal, dtype, processes)
-    cache = LatentCache(vae, images)
     shown = [Shown(name) for name in names]
-    cache.add(shown)
-    mean, std = cache.statistics()
-    standardise_latents(vae, mean, std)
-    cache.standardise(mean, std)
-
-    pipeline = assemble(vae, word_tokenizer([*prompts, *phrases]), sizes, images.size, seed).to(device)
-    _train_unet(pipeline, params, sizes, cache, shown, prompts, journal, dtype, processes)
+    if sizes.start is not None:
+        pipeline = load_pipeline(sizes.start, None, size=images.size, dtype=torch.float32, key="start").to(device)
+        cache = LatentCache(pipeline.vae, images)
+        cache.add(shown)
+    else:
+        check_sizes(sizes, images.size)
+        channels, latent = sizes.autoencoder_channels, sizes.latent_channels
+        vae = seeded(lambda: build_autoencoder(images.size, channels, latent), seed, "autoencoder")
+        vae = vae.to(device, memory_format=torch.channels_last)
+        _train_autoencoder(vae, sizes, seed, images, names, journal, dtype, processes)
+        cache = LatentCache(vae, images)
+        cache.add(shown)
+        mean, std = cache.statistics()
+        standardise_latents(vae, mean, std)
+        cache.standardise(mean, std)
+        pipeline = assemble(vae, word_tokenizer([*prompts, *phrases]), sizes, images.size, seed).to(device)
+    _train_unet(pipeline, params, sizes, cache, shown, prompts, shares, journal, dtype, processes)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -163,6 +170,7 @@ def _train_unet(
     cache: LatentCache,
     shown: Sequence[Shown],
     prompts: Sequence[str],
+    shares: np.ndarray,
     journal: Journal,
     dtype: torch.dtype,
     processes: Processes,
@@ -172,12 +180,17 @@ def _train_unet(
     schedule = noise_schedule(pipeline)
     ids = token_ids(pipeline.tokenizer, [*prompts, ""])
 
+    ends = np.cumsum(shares)
+
+    def places_of(draw: np.random.Generator) -> np.ndarray:
+        return np.searchsorted(ends, draw.random(sizes.unet_batch) * ends[-1], side="right")
+
     def names_of(step: int) -> list[str]:
-        return [shown[int(i)].image for i in rng(seed, "unet", step).integers(len(shown), size=sizes.unet_batch)]
+        return [shown[int(i)].image for i in places_of(rng(seed, "unet", step))]
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         draw = rng(seed, "unet", step)
-        places = draw.integers(len(shown), size=sizes.unet_batch)
+        places = places_of(draw)
         latents = cache.read([shown[int(i)] for i in places])
         places[draw.random(len(places)) < params.prompt_dropout] = len(prompts)
         return latents.to(unet.device), ids[places].to(unet.device)

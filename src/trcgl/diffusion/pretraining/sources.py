@@ -1,0 +1,109 @@
+"""What a base learns from: the cached images of one hospital or several, each with prompts in its own words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.artifacts.vocabulary import phrases
+from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of
+from trcgl.diffusion.generator.rows import class_names, labelled_rows
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data folder as the stages leave it, and how its prompts are worded."""
+
+    data: Path
+    template: str
+
+    @property
+    def images(self) -> Path:
+        return self.data / "images/diffusion"
+
+    @property
+    def labels(self) -> Path:
+        return self.data / "labels/labels.parquet"
+
+    @property
+    def classes(self) -> Path:
+        return self.data / "labels/classes.json"
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """Images of one split of all sources, and what their prompts say; rows of `images`, `prompts` and `findings` agree.
+
+    Attributes:
+        templates: of the sources.
+    """
+
+    images: list[str]
+    prompts: list[str]
+    findings: list[tuple[str, ...]]
+    templates: tuple[str, ...]
+
+    def without_findings(self) -> list[str]:
+        """The words of every template."""
+        return [prompt_text(template, "", [], {}) for template in self.templates]
+
+
+def prompted(sources: Sequence[Source], split: str, vocabulary: str) -> Prompted:
+    """The labelled images of a split that have pixels.
+
+    Raises:
+        InputError: a template has no {findings}, or a label table lacks a finding.
+    """
+    images, prompts, findings = [], [], []
+    for source in sources:
+        check_template(source.template)
+        classes, table = read_classes(source.classes), read_parquet(source.labels, ["image", "split", "projection"])
+        rows = labelled_rows(table, classes, list(ShardedImages(source.images).index["image"]), split)
+        images += rows.images
+        findings += rows.findings
+        prompts += prompts_of(rows, source.template, phrases(class_names(classes), vocabulary))
+    return Prompted(images, prompts, findings, tuple(source.template for source in sources))
+
+
+class JoinedImages(ShardedImages):
+    """Several folders of shards as one."""
+
+    def __init__(self, folders: Sequence[Path]):
+        """Open them.
+
+        Raises:
+            InputError: as ShardedImages, or an image is in two of them, or their sizes differ.
+        """
+        self._parts = [ShardedImages(folder) for folder in folders]
+        self._part = {str(name): part for part in self._parts for name in part.index["image"]}
+        self.folder, self.size = self._parts[0].folder, self._parts[0].size
+        self.index = pd.concat([part.index for part in self._parts], ignore_index=True)
+        for part in self._parts:
+            if part.size != self.size:
+                raise InputError(
+                    f"{part.folder}: {part.size} px, but {self.folder} has {self.size} px; make them alike"
+                )
+        if len(self._part) < len(self.index):
+            twice = self.index["image"][self.index["image"].duplicated()].iloc[0]
+            raise InputError(f"{self.folder}: image '{twice}' is in another of the base's folders, too; remove one")
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._part
+
+    def __repr__(self) -> str:
+        return f"JoinedImages({self._parts!r})"
+
+    def read(self, images: Sequence[str]) -> np.ndarray:
+        pixels = np.empty((len(images), self.size, self.size), dtype=np.uint8)
+        for i, image in enumerate(images):
+            pixels[i] = self._part[image].read([image])[0]
+        return pixels
