@@ -51,6 +51,8 @@ from trcgl.diffusion.generator.prompts import (
 )
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
 from trcgl.diffusion.generator.saved import load_generator
+from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.pretraining import pretrain as pretraining
 from trcgl.diffusion.pretraining.networks import build_autoencoder, seeded
 from trcgl.diffusion.pretraining.pretrain import pretrain, standardise_latents
 from trcgl.diffusion.pretraining.words import word_tokenizer
@@ -146,14 +148,15 @@ def test_prompt_tokens_follow_both_texts(base: Path) -> None:
     tokens = PromptTokens(
         torch.randn(5, 16), {name: torch.randn(3, 16) for name in ("effusion", "azygos lobe", "no finding")}
     )
-    findings = [["effusion"], ["azygos lobe"]]
+    findings = [["effusion"], ["azygos lobe", "effusion", "not learned"]]
     positive, negative = guided_embeddings(pipeline, tokens, ["pleural effusion", "azygos lobe"], findings)
     assert positive.shape == negative.shape == (2, 77 + 8, 16)
     for half in (positive, negative):
         assert torch.equal(half[:, 77:82], tokens.shared.detach().expand(2, -1, -1))
-    assert torch.equal(positive[0, 82:], tokens.by_finding[0])
-    assert torch.equal(positive[1, 82:], tokens.by_finding[1])
-    assert torch.equal(negative[0, 82:], tokens.by_finding[2])  # of no finding
+    effusion, azygos, nothing = tokens.by_finding
+    torch.testing.assert_close(positive[0, 82:], nothing + effusion)
+    torch.testing.assert_close(positive[1, 82:], nothing + azygos + effusion)
+    torch.testing.assert_close(negative[0, 82:], nothing)
     assert torch.equal(negative[0], negative[1])
     assert not torch.equal(positive[0, :77], positive[1, :77])
     drawn = pipeline(
@@ -405,11 +408,14 @@ def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: Traini
     assert not any(str(model.parent).encode() in file.read_bytes() for file in model.rglob("*.json"))
 
 
-def base_weights(rows: TrainingRows, images: ShardedImages, journal: Journal) -> dict[str, Tensor]:
-    """Of a base from nothing."""
+def base_weights(
+    rows: TrainingRows, images: ShardedImages, journal: Journal, start: str | None = None
+) -> dict[str, Tensor]:
+    """Of a base from nothing, or from another one."""
     prompts = prompts_of(rows, PARAMS.prompt_template, PHRASES)
     pipeline = pretrain(
-        PARAMS, PRETRAIN, images=images, names=rows.images, prompts=prompts, phrases=list(PHRASES.values()),
+        PARAMS, replace(PRETRAIN, start=start), images=images, names=rows.images, prompts=prompts,
+        shares=np.full(len(rows), 1 / len(rows)), phrases=list(PHRASES.values()),
         journal=journal, device=CPU, dtype=torch.float32,
     )  # fmt: skip
     parts = ("vae", "text_encoder", "unet")
@@ -452,6 +458,48 @@ def test_killed_and_continued_ends_in_the_same_bits(
     assert continued.keys() == whole.keys()
     assert all(torch.equal(continued[name], value) for name, value in whole.items())
     assert counts == {"autoencoder": [1, 2, 3], "base": [1, 2, 3]}
+
+
+def test_drawing_starts_at_the_timestep_that_is_all_noise(rows: TrainingRows, images: ShardedImages) -> None:
+    pipeline = pretraining.pretrain(
+        PARAMS, PRETRAIN, images=images, names=rows.images, prompts=[""] * len(rows),
+        shares=np.full(len(rows), 1 / len(rows)), phrases=["a"], journal=Journal(), device=CPU, dtype=torch.float32,
+    )  # fmt: skip
+    use_solver(pipeline)
+    pipeline.scheduler.set_timesteps(12)
+    assert pipeline.scheduler.timesteps[0] == pipeline.scheduler.config.num_train_timesteps - 1
+
+
+def test_a_base_goes_on_from_another(base: Path, rows: TrainingRows, images: ShardedImages) -> None:
+    """Its autoencoder stays, text encoder and U-Net learn on."""
+    journal = Journal()
+    before, after = load(base), base_weights(rows, images, journal, str(base))
+    for part, stays in (("vae", True), ("text_encoder", False), ("unet", False)):
+        weights = getattr(before, part).state_dict()
+        same = [torch.equal(weight, after[f"{part}.{name}"]) for name, weight in weights.items()]
+        assert all(same) if stays else not all(same)
+    assert set(journal.curve()["phase"]) == {"base"}
+
+
+def test_rare_findings_are_shown_more_often_to_a_base(
+    rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 400 batches each image comes as often as its share says."""
+    shares = np.arange(1, len(rows) + 1) / (len(rows) * (len(rows) + 1) / 2)
+    drawn: list[str] = []
+
+    def record(phase: Phase[Any], *_: Any) -> None:
+        if phase.name == "base":
+            drawn.extend(name for step in range(400) for name in phase.images_of(step))
+
+    monkeypatch.setattr(pretraining, "train", record)
+    pretraining.pretrain(
+        PARAMS, PRETRAIN, images=images, names=rows.images, prompts=[""] * len(rows), shares=shares, phrases=["a"],
+        journal=Journal(), device=CPU, dtype=torch.float32,
+    )  # fmt: skip
+    counts = np.array([drawn.count(name) for name in rows.images])
+    expected = shares * len(drawn)
+    assert (np.abs(counts - expected) < 4 * np.sqrt(expected)).all()
 
 
 # What is left behind

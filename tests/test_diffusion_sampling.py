@@ -121,6 +121,30 @@ def test_what_a_sample_may_show_unasked_is_unknown(
         assert sample.unknown == (("effusion",) if expected else ())
 
 
+@pytest.mark.parametrize("label_sets", ["real", "single"])
+def test_normal_carriers_have_no_finding_and_the_views_of_those_that_do(
+    label_sets: str, rows: TrainingRows, generator: Generator
+) -> None:
+    params = replace(SAMPLING, images_per_finding=60, label_sets=label_sets, carriers="normal", strength=0.8)
+    plan = plan_samples(rows, generator.card, params)
+    own = plan_samples(rows, generator.card, replace(params, carriers="own"))
+    # Of the training images 2.png (PA, effusion unknown) and 7.png (L) have no finding
+    assert rows.normal.tolist() == [2, 7]
+    assert {sample.carrier.image for sample in plan} == {"2.png", "7.png"}
+    for sample, like in zip(plan, own, strict=True):
+        assert sample.prompt == like.prompt
+        assert sample.findings == like.findings
+        of_its_labels = rows.unknown[rows.images.index(like.carrier.image)] if label_sets == "real" else ()
+        of_its_carrier = ("effusion",) if sample.carrier.image == "2.png" else ()
+        left = {*of_its_labels, *of_its_carrier} - set(sample.findings)
+        assert sample.unknown == tuple(left)
+    with pytest.raises(InputError, match=r"sampling.carriers: 'normal', but every training image has a finding"):
+        plan_samples(replace(rows, normal=rows.normal[:0]), generator.card, params)
+    only_lateral = plan_samples(replace(rows, normal=np.array([7])), generator.card, params)
+    assert {sample.carrier.image for sample in only_lateral} == {"7.png"}
+    assert all(" L view" in sample.prompt for sample in only_lateral)
+
+
 @pytest.mark.parametrize(("factor", "real", "expected"), [(1.5, 5, 8), (0.1, 30, 3), (2.0, 7, 14), (0.0, 5, 0)])
 def test_images_per_real_image_is_rounded_up(
     factor: float, real: int, expected: int, rows: TrainingRows, generator: Generator

@@ -97,12 +97,13 @@ SHARED, PER_FINDING, PER_FINDING_WITH_SHARED = "shared", "per_finding", "per_fin
 class PromptTokens(nn.Module):
     """The learned tokens P of an image: a part that all images share, a part that depends on its findings, or both.
 
-    The tokens of an image with several findings are the mean of theirs, so that their number never changes; an image
-    without any has tokens of its own.
+    The part that depends on the findings is additive: P_0, that of an image without any finding, plus a step D_f for
+    each finding f. A mean over the findings would say less of each of them, the more of them an image has.
 
     Attributes:
         shared: [shared count, width].
-        by_finding: one parameter [own count, width] a finding and one for "no finding"; empty without such a part.
+        by_finding: one parameter [own count, width] per finding, D_f, and one for "no finding", P_0; empty without such
+            a part.
     """
 
     def __init__(self, shared: Tensor, by_finding: Mapping[str, Tensor]):
@@ -129,23 +130,28 @@ class PromptTokens(nn.Module):
         common = {SHARED: count, PER_FINDING: 0, PER_FINDING_WITH_SHARED: count // 2}[sharing]
         rows = empty[(torch.arange(count) - count) % len(empty)]
 
-        def apart(part: Tensor) -> Tensor:
-            return part + empty.std() * torch.randn(part.shape, generator=generator)
+        def noise(part: Tensor) -> Tensor:
+            return empty.std() * torch.randn(part.shape, generator=generator)
 
-        names = [*findings, NO_FINDING] if common < count else []
-        return cls(apart(rows[:common]), {name: apart(rows[common:]) for name in names})
+        shared = rows[:common] + noise(rows[:common])
+        by_finding = {}
+        if common < count:
+            by_finding = {name: noise(rows[common:]) for name in findings}
+            by_finding[NO_FINDING] = rows[common:] + noise(rows[common:])
+        return cls(shared, by_finding)
 
     def of(self, findings: Sequence[Sequence[str]]) -> Tensor:
-        """[len(findings), count, width]: the tokens of images with these findings; unknown names count as none."""
+        """[len(findings), count, width]: the tokens of images with these findings; unknown names add nothing."""
         shared = self.shared.expand(len(findings), -1, -1)
         if not self.names:
             return shared
-        weights = torch.zeros(len(findings), len(self.names))
+        parts = torch.zeros(len(findings), len(self.names))
+        parts[:, self.names.index(NO_FINDING)] = 1
         for row, present in enumerate(findings):
-            known = [name for name in present if name in self.names] or [NO_FINDING]
-            for name in known:
-                weights[row, self.names.index(name)] = 1 / len(known)
-        own = torch.einsum("bf,fnw->bnw", weights.to(self.shared.device), torch.stack(list(self.by_finding)))
+            for name in present:
+                if name in self.names:
+                    parts[row, self.names.index(name)] = 1
+        own = torch.einsum("bf,fnw->bnw", parts.to(self.shared.device), torch.stack(list(self.by_finding)))
         return torch.cat([shared, own], dim=1)
 
     def append(self, embeddings: Tensor, findings: Sequence[Sequence[str]]) -> Tensor:
@@ -153,7 +159,7 @@ class PromptTokens(nn.Module):
         return torch.cat([embeddings, self.of(findings).to(embeddings.dtype)], dim=1)
 
     def save(self, path: str | Path) -> None:
-        """Safetensors: `shared`, and `finding: <name>` for each finding."""
+        """Safetensors: `shared`, `finding: <name>` for each finding (D_f), and `finding: no finding` (P_0)."""
         tensors = {f"{OWN}{name}": tensor for name, tensor in zip(self.names, self.by_finding, strict=True)}
         save_file({name: t.detach().cpu().contiguous() for name, t in {"shared": self.shared, **tensors}.items()}, path)
 

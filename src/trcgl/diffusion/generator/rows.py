@@ -25,6 +25,7 @@ class TrainingRows:
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
+        normal: rows without any present finding.
     """
 
     images: tuple[str, ...]
@@ -32,6 +33,7 @@ class TrainingRows:
     findings: tuple[tuple[str, ...], ...]
     unknown: tuple[tuple[str, ...], ...]
     carriers: dict[str, np.ndarray]
+    normal: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
@@ -75,6 +77,7 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
         findings=_named(names, present),
         unknown=_named(names, np.isnan(real.targets)),
         carriers={name: rows for name, rows in columns.items() if len(rows)},
+        normal=np.flatnonzero(~present.any(axis=1)),
     )
 
 

@@ -115,6 +115,29 @@ def _check_files(folder: Path) -> None:
         check_tensors(path)
 
 
+def load_base(folder: str | Path) -> tuple[Any, GeneratorCard]:
+    """The base that a generator was made from, without its adapters, in float32 on the CPU.
+
+    Args:
+        folder: such as data/models/diffusion.
+
+    Raises:
+        InputError: a file in the folder is damaged, or the base cannot be loaded or is not where it was.
+    """
+    folder = Path(folder)
+    card = GeneratorCard.read(folder)
+    _check_files(folder)
+    base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
+    if not card.base_inside and not is_hub_id(base) and not Path(base).expanduser().exists():
+        raise InputError(
+            f"{folder / CARD}: the base '{base}' that it names is not there (a large one is not copied; a relative "
+            "path starts from the current folder); put it back, write its new place into 'base' of that file, or set "
+            "diffusion.base and run finetune_diffusion again"
+        )
+    key = str(folder) if card.base_inside else f"{folder / CARD}: base"
+    return load_pipeline(base, revision, size=card.size, dtype=torch.float32, key=key), card
+
+
 def load_generator(
     folder: str | Path,
     device: str | torch.device = "cpu",
@@ -136,17 +159,7 @@ def load_generator(
             do not fit it.
     """
     folder = Path(folder)
-    card = GeneratorCard.read(folder)
-    _check_files(folder)
-    base, revision = (str(folder), None) if card.base_inside else (card.base, card.base_revision)
-    if not card.base_inside and not is_hub_id(base) and not Path(base).expanduser().exists():
-        raise InputError(
-            f"{folder / CARD}: the base '{base}' that it names is not there (a large one is not copied; a relative "
-            "path starts from the current folder); put it back, write its new place into 'base' of that file, or set "
-            "diffusion.base and run finetune_diffusion again"
-        )
-    key = str(folder) if card.base_inside else f"{folder / CARD}: base"
-    pipeline = load_pipeline(base, revision, size=card.size, dtype=torch.float32, key=key)
+    pipeline, card = load_base(folder)
     load_lora(pipeline, folder, with_text=card.text_lora_rank > 0)
     pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
     pipeline.unload_lora_weights()

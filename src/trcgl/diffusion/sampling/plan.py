@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.latents import Shown
 from trcgl.diffusion.generator.prompts import prompt_text
@@ -9,6 +11,7 @@ from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard
 from trcgl.diffusion.sampling.counts import images_of
 from trcgl.numerics.seeding import rng, seed_of
+from trcgl.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,9 @@ class Sample:
     Attributes:
         sample: unique name, such as synth-azygos_lobe-00003.
         target: the tail finding it is drawn for.
-        carrier: the real training image it follows, moved by a few pixels.
+        carrier: the real training image whose view it shares, moved by a few pixels; below `strength` 1 its start.
         findings: everything its prompt names, the target among them.
-        unknown: what its carrier's labels leave unknown, or what its prompt does not name though the carrier has it.
+        unknown: what its labels leave unknown, or what its prompt does not name though its carrier has it.
         prompt: what the text encoder reads.
         seed: of its initial noise, 0 to 2**63 - 1.
     """
@@ -37,28 +40,43 @@ class Sample:
 def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams) -> list[Sample]:
     """The images to draw, finding by finding; more images of a finding only append to it.
 
-    Each follows a random real training image that carries the target: its view, and with `label_sets: real` also its
-    label set, so that findings co-occur as they do in patients.
+    Each follows a random real training image that has the target: its view, and with `label_sets: real` also its label
+    set, so that findings co-occur as they do in patients. With `carriers: normal` its carrier is a film of that view
+    without any finding, so that each sample adds a patient's anatomy to those that have the target.
+
+    Raises:
+        InputError: `carriers: normal`, and every training image has a finding.
     """
+    if params.carriers == "normal" and not len(rows.normal):
+        raise InputError("sampling.carriers: 'normal', but every training image has a finding; set it to own")
     plan = []
-    for target, carriers in sorted(rows.carriers.items()):
-        for number in range(images_of(len(carriers), params)):
-            row = carriers[rng(params.seed, "row", target, number).integers(len(carriers))]
+    for target, having in sorted(rows.carriers.items()):
+        for number in range(images_of(len(having), params)):
+            row = having[rng(params.seed, "row", target, number).integers(len(having))]
+            carrier = row if params.carriers == "own" else _normal_like(row, rows, params.seed, target, number)
             findings = rows.findings[row] if params.label_sets == "real" else (target,)
-            # An image from pure noise shows what was asked for; one that starts from its carrier's may keep the rest
-            kept = params.label_sets == "real" or params.strength < 1.0
-            unknown = tuple(name for name in rows.findings[row] if name not in findings) + rows.unknown[row]
+            unknown = rows.unknown[row] if params.label_sets == "real" else ()
+            if params.strength < 1:
+                # An image from pure noise shows what was asked for; one that starts from another may keep what is there
+                unknown += (*rows.findings[carrier], *rows.unknown[carrier])
             reach = round(params.shift * card.size)
             right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
             plan.append(
                 Sample(
                     sample=f"synth-{'_'.join(target.replace('/', ' ').split())}-{number:05d}",
                     target=target,
-                    carrier=Shown(rows.images[row], int(right), int(down)),
+                    carrier=Shown(rows.images[carrier], int(right), int(down)),
                     findings=findings,
-                    unknown=unknown if kept else (),
-                    prompt=prompt_text(card.prompt_template, rows.projections[row], findings, card.phrases),
+                    unknown=tuple(dict.fromkeys(name for name in unknown if name not in findings)),
+                    prompt=prompt_text(card.prompt_template, rows.projections[carrier], findings, card.phrases),
                     seed=seed_of(params.seed, "noise", target, number),
                 )
             )
     return plan
+
+
+def _normal_like(row: int, rows: TrainingRows, *parts: str | int) -> int:
+    """A random image without any finding; in the view of `row`, if there are such."""
+    views = np.array([rows.projections[normal] == rows.projections[row] for normal in rows.normal])
+    choice = rows.normal[views] if views.any() else rows.normal
+    return choice[rng("normal", *parts).integers(len(choice))]
