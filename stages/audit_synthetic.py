@@ -21,12 +21,13 @@ def main() -> None:
         images,
         Path("data/labels/labels.parquet"),
         Path("data/models/baseline"),
+        Path("data/models/diffusion"),
         [entry["name"] for entry in classes if entry["group"] == "tail"],
         params.audit,
         pick_device(params.compute.device),
     )
     with directory_beside("metrics/plots/audit_synthetic") as folder:
-        draw_audit(audit, synthetic, images, params.audit, folder)
+        draw_audit(audit, synthetic, images, folder)
     write_text("metrics/synthetic_card.md", synthetic_card(audit, params.audit))
     write_csv("metrics/synthetic_per_class.csv", audit.per_class)
     write_json("metrics/synthetic.json", audit_metrics(audit))

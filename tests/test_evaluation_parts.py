@@ -19,6 +19,7 @@ from trcgl import metrics
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
+from trcgl.classifier.network.views import View, predict_views
 from trcgl.config import EvaluationParams
 from trcgl.evaluation import bootstrap
 from trcgl.evaluation.bootstrap import (
@@ -34,7 +35,7 @@ from trcgl.evaluation.reliability import reliability_curve
 from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.subgroups import subgroup_table
-from trcgl.evaluation.views import View, predict_views, views
+from trcgl.evaluation.views import views
 from trcgl.inference.ensemble import average_weights, ensemble_predict, ensemble_thresholds
 from trcgl.runtime.errors import InputError
 

@@ -23,8 +23,8 @@ CSV = {
     "baseline_history": "epoch,phase,loss,val_mAP\n1,all,2.5,0.2\n2,all,1.5,0.3\n",
     "classifier_history": "epoch,phase,loss,val_mAP\n1,all,2.4,0.25\n2,all,1.4,0.4\n",
     "diffusion_loss": "phase,step,loss\nautoencoder,3,0.4\nprompt,2,0.2\n",
-    "synthetic_per_class": "finding,drawn,accepted,flagged,rejected_copy,rejected_finding,rejected_invented,"
-    f"rejected_outlier,rejected_twin,judge_auc\n{NAME},7,3,1,4,0,0,0,0,\n",
+    "synthetic_per_class": "finding,drawn,seen,accepted,not_judged,rejected_copy,rejected_finding,"
+    f"rejected_outlier,rejected_twin,judge_auc\n{NAME},7,6,3,1,4,0,0,0,\n",
     "per_class": "model,class,group,positives,AP,AUC,F1,threshold,F1_fixed,ECE,Brier\n"
     f"trcgl,{NAME},tail,4,0.5,0.6,0.7,0.1,0.2,0.01,0.02\n",
     "intervals": "model,metric,value,low,high\ntrcgl,mAP,0.75,0.7123,0.7877\nbaseline,mAP,0.5,0.4,0.6\n",

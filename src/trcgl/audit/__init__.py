@@ -1,4 +1,4 @@
-"""Which synthetic images may be trained on: the finding is there, nothing is invented, no image is a copy or a twin."""
+"""Which synthetic images may be trained on: the finding is there, no image is a copy or a twin."""
 
 from trcgl.audit.card import synthetic_card
 from trcgl.audit.pictures import draw_audit

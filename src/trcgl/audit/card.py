@@ -7,10 +7,11 @@ import pandas as pd
 from trcgl.audit.detector import SEEN_PERCENTILE
 from trcgl.audit.diversity import scales_at
 from trcgl.audit.fidelity import NEIGHBOUR
+from trcgl.audit.finding_tests import MIN_POSITIVES
 from trcgl.audit.limits import NEIGHBOURS
 from trcgl.audit.measured import THUMBNAIL
 from trcgl.audit.run import Audit
-from trcgl.audit.verdicts import COPY, INVENTED, NOT_SEEN, OUTLIER, TWIN
+from trcgl.audit.verdicts import COPY, NOT_SEEN, OUTLIER, TWIN
 from trcgl.config import AuditParams
 
 
@@ -19,13 +20,15 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
     title = ["# Data card: synthetic images", ""]
     drawn, accepted = len(audit.verdicts), int(audit.verdicts["accepted"].sum())
     if not drawn:
-        return "\n".join([*title, "No image was drawn, so there is nothing to judge.", ""])
+        why = "No image was drawn" if audit.generator else "Stage one is off (diffusion.base is null)"
+        return "\n".join([*title, f"{why}: there is nothing to judge.", ""])
     lines = [
         *title,
         f"{drawn} images were drawn for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
         "enter training only, never validation or test. Not for diagnosis.",
         "",
         *_verdicts(audit, params),
+        *_labels(audit, params),
         *_likeness(audit),
         *_second_opinion(audit, params),
     ]
@@ -34,55 +37,68 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
 
 def _verdicts(audit: Audit, params: AuditParams) -> list[str]:
     limits = audit.limits
-    deciding = [str(finding) for finding in audit.tests.index[audit.tests["decides"]]]
+    detector = {"detector_seen_accepted": "of these seen by the detector"} if params.detector is not None else {}
     return [
         "## Verdicts",
         "",
         "The judge is the baseline classifier, trained on real images only. A sample is rejected for the first of",
         "",
-        f"- **{COPY}**: nearer to a training, validation or test image than {params.duplicate_percentile:g} % of real "
-        f"training images are to another patient's: below {limits.pixels:.4f} in pixels (1 - correlation at "
-        f"{THUMBNAIL} px, flips and crops undone) or below {limits.features:.4f} in the judge's features (1 - cosine);",
-        f"- **{NOT_SEEN}**: the judge scores its finding below {params.target_percentile:g} % of the validation images "
-        "without it, and has a validation AUC for it of at least "
-        f"{params.judge_min_auc:g}; a weaker judge only flags;",
-        f"- **{INVENTED}**: the judge scores a finding that was not asked for above "
-        f"{params.invented_percentile:g} % of the validation images without it, at the same AUC; it may decide on: "
-        f"{', '.join(deciding) if deciding else 'none'};",
-        f"- **{OUTLIER}**: its nearest training image number {NEIGHBOURS} is farther ({limits.neighbour:.4f} in "
-        f"features) than that of {params.outlier_percentile:g} % of the validation images;",
-        f"- **{TWIN}**: as a copy, of a sample drawn earlier.",
+        f"- **{COPY}**: nearer to a training image in pixels ({limits.pixels:.4f}; 1 - correlation at {THUMBNAIL} px, "
+        f"flips and crops undone) than {params.duplicate_percentile:g} % of real training images are to another "
+        f"patient's, and, laid over it, nearer in the base generator's features ({limits.features:.4f}; 1 - cosine) "
+        f"than {params.duplicate_feature_percentile:g} % of such real pairs;",
+        f"- **{NOT_SEEN}**: the judge scores its finding no higher than {params.seen_percentile:g} % of the real "
+        "validation images with it. How good that test is the AUC tells; a finding with fewer than "
+        f"{MIN_POSITIVES} of these images is not judged;",
+        f"- **{OUTLIER}**: its nearest training image number {NEIGHBOURS} is farther ({limits.neighbour:.4f} in the "
+        f"judge's features) than that of {params.outlier_percentile:g} % of the validation images;",
+        f"- **{TWIN}**: as a copy, of a sample accepted before it.",
         "",
         *_table(
             audit.per_class,
             {
                 "finding": "finding",
                 "drawn": "drawn",
+                "seen": "seen by the judge",
                 "accepted": "accepted",
-                "flagged": "of these flagged",
+                **detector,
+                "not_judged": "accepted, not judged",
                 "rejected_copy": "copies",
                 "rejected_finding": "not seen",
-                "rejected_invented": "invented",
                 "rejected_outlier": "unlike real",
                 "rejected_twin": "twins",
+                "judge_positives": "validation images with it",
                 "judge_auc": "judge's AUC",
-                "judge_decides": "judge decides",
             },
         ),
         "",
     ]
 
 
+def _labels(audit: Audit, params: AuditParams) -> list[str]:
+    opened = audit.verdicts.loc[audit.verdicts["accepted"], "unverified"]
+    return [
+        "## Labels",
+        "",
+        f"{int((opened.map(len) > 0).sum())} accepted samples have labels that training leaves open, "
+        f"{int(opened.map(len).sum())} in all: findings beside the target that the prompt names and the judge does not "
+        "see by the same rule, and findings that nobody asked for and the judge sees by that rule and above "
+        f"{params.invented_percentile:g} % of the validation images without them.",
+        "",
+    ]
+
+
 def _likeness(audit: Audit) -> list[str]:
     return [
-        "## Likeness to real training images of the finding",
+        "## Likeness to real validation images of the finding",
         "",
-        "All drawn samples, in the judge's features: KID (0 is alike; unbiased, so it may be below 0; "
-        "beside it that of real validation images with the finding, which the judge has not been fitted to), precision "
-        "(share of samples among real images) and recall (share of real images among samples) by neighbour "
-        f"{NEIGHBOUR}. With so few real images these are rough: KID is noisy, precision and recall are too high. "
-        f"MS-SSIM is the mean over pairs on {scales_at(audit.image_size)} of 5 scales (images of {audit.image_size} "
-        "px): well above the real images' it means that samples repeat each other.",
+        f"In the {audit.kid_features}'s features, which no training run changes: KID (0 is alike; unbiased, so it may "
+        "be below 0) of all drawn samples, of the accepted ones, and beside them of real training images with the "
+        "finding; of all drawn samples precision (share of samples among real images) and recall (share of real "
+        f"images among samples) by neighbour {NEIGHBOUR}. With so few real images these are rough: KID is noisy, "
+        f"precision and recall are too high. MS-SSIM is the mean over pairs on {scales_at(audit.image_size)} of 5 "
+        f"scales (images of {audit.image_size} px): well above the real images' it means that samples repeat each "
+        "other.",
         "",
         *_table(
             audit.per_class,
@@ -91,6 +107,7 @@ def _likeness(audit: Audit) -> list[str]:
                 "drawn": "samples",
                 "real_images": "real images",
                 "kid": "KID",
+                "kid_accepted": "KID of accepted",
                 "kid_real": "KID of real",
                 "precision": "precision",
                 "recall": "recall",
@@ -109,8 +126,9 @@ def _second_opinion(audit: Audit, params: AuditParams) -> list[str]:
     return [
         *title,
         "A classifier trained on other data, which decides nothing. AUC against the same validation images without the "
-        "finding: of real images with it, of all drawn samples, of the accepted ones. Seen: share of the drawn samples "
-        f"that it scores above {SEEN_PERCENTILE:g} % of the real validation positives.",
+        "finding: of real images with it, of all drawn samples, of the accepted ones. Seen: share of the samples that "
+        f"it scores above {SEEN_PERCENTILE:g} % of the real validation images with the finding, so that of real images "
+        f"it sees {100 - SEEN_PERCENTILE:g} %.",
         "",
         *_table(
             audit.per_class,
@@ -119,7 +137,9 @@ def _second_opinion(audit: Audit, params: AuditParams) -> list[str]:
                 "detector_auc_real": "AUC of real",
                 "detector_auc_drawn": "AUC of drawn",
                 "detector_auc_accepted": "AUC of accepted",
-                "detector_seen": "seen",
+                "detector_seen_drawn": "seen of drawn",
+                "detector_seen_accepted": "seen of accepted",
+                "detector_seen_rejected": "seen of rejected",
             },
         ),
         "",

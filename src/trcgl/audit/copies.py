@@ -6,6 +6,8 @@ so a pixel of misplacement already looks like a stranger; hence two steps: all r
 under a grid of crops (matrix products), and the best are compared finely (template matching).
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
@@ -28,6 +30,7 @@ FINE_BLUR = 1.0
 """Standard deviation in thumbnail pixels."""
 EDGE = 3
 """Thumbnail pixels cut off the candidate, so that its centre may move over the reference."""
+MARGIN = EDGE / THUMBNAIL
 CHUNK = 32
 """Candidates at once: some 90 views of each."""
 BLOCK = 8192
@@ -53,33 +56,45 @@ SIZES = range(round((1 - LARGEST_CROP) * (THUMBNAIL - 2 * EDGE)), THUMBNAIL - 2 
 """Sides in pixels of the candidate's centre, laid over the reference."""
 
 
-def nearest_copies(candidates: np.ndarray, references: np.ndarray, barred: Barred) -> tuple[np.ndarray, np.ndarray]:
-    """The reference that each candidate looks most like a copy of.
+@dataclass(frozen=True)
+class Overlay:
+    """How the centre of an image (all but EDGE / THUMBNAIL of the side) lies over another image.
+
+    Attributes:
+        reference: position of the other image.
+        distance: 1 - correlation of the pixels that lie over each other, 0..1 (1: unlike, or blank).
+        mirrored: whether left and right are exchanged.
+        side, left, top: of the square of the other image that is covered; shares of its side.
+    """
+
+    reference: int
+    distance: float
+    mirrored: bool
+    side: float
+    left: float
+    top: float
+
+
+def overlays(candidates: np.ndarray, references: np.ndarray, barred: Barred) -> Iterator[list[Overlay]]:
+    """For each candidate in turn how it lies over the references that it looks most like a copy of, nearest first.
 
     Args:
         candidates: uint8 [N, THUMBNAIL, THUMBNAIL].
         references: uint8 [M, THUMBNAIL, THUMBNAIL].
+        barred: asked just before each candidate, so that it may depend on what became of those before.
 
-    Returns:
-        distance float64 [N] (1 - best correlation of the overlaid pixels, 0..2) and index int64 [N]; inf and -1
-        where nothing may be compared.
+    Yields:
+        SHORTLIST overlays, fewer where fewer may be compared.
     """
-    distance = np.full(len(candidates), np.inf)
-    index = np.full(len(candidates), -1, dtype=np.int64)
-    if not len(references):
-        return distance, index
-    centres = np.concatenate([_views(image, CENTRE) for image in references])
+    centres = np.concatenate([np.empty((0, COARSE**2), np.float32), *(_views(image, CENTRE) for image in references)])
     for start in range(0, len(candidates), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(candidates)))
-        likeness = _coarse_likeness(candidates[rows], centres)
-        likeness[barred(rows)] = -np.inf
-        shortlist = np.argsort(-likeness, axis=1, kind="stable")[:, :SHORTLIST]
-        for row, places, values in zip(rows, shortlist, np.take_along_axis(likeness, shortlist, 1), strict=True):
-            places = places[np.isfinite(values)]
-            if len(places):
-                fine = [_fine_distance(candidates[row], references[place]) for place in places]
-                distance[row], index[row] = min(fine), places[int(np.argmin(fine))]
-    return distance, index
+        for row, likeness in zip(rows, _coarse_likeness(candidates[rows], centres), strict=True):
+            likeness[barred(np.array([row]))[0]] = -np.inf
+            shortlist = np.argsort(-likeness, kind="stable")[:SHORTLIST]
+            places = shortlist[np.isfinite(likeness[shortlist])]
+            found = [_overlay(candidates[row], references[place], int(place)) for place in places]
+            yield sorted(found, key=lambda overlay: overlay.distance)
 
 
 def _coarse_likeness(candidates: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -109,15 +124,19 @@ def _views(image: np.ndarray, windows: list[tuple[float, float, float]]) -> np.n
     return unit_vectors(views - views.mean(axis=1, keepdims=True))
 
 
-def _fine_distance(candidate: np.ndarray, reference: np.ndarray) -> float:
-    """1 - the best correlation of the candidate's centre with any place of the reference."""
+def _overlay(candidate: np.ndarray, reference: np.ndarray, place: int) -> Overlay:
+    """The best place of the candidate's centre on the reference, which is number `place`."""
     soft, under = (cv2.GaussianBlur(image.astype(np.float32), (0, 0), FINE_BLUR) for image in (candidate, reference))
     centre = soft[EDGE:-EDGE, EDGE:-EDGE]
+    best = Overlay(place, 1.0, mirrored=False, side=1 - 2 * MARGIN, left=MARGIN, top=MARGIN)
     if np.ptp(centre) == 0:
         # Template matching calls a blank picture equal to everything
-        return 1.0
-    best = -1.0
-    for side, size in product((centre, np.ascontiguousarray(centre[:, ::-1])), SIZES):
+        return best
+    for mirrored, size in product((False, True), SIZES):
+        side = np.ascontiguousarray(centre[:, ::-1]) if mirrored else centre
         over = cv2.resize(side, (size, size), interpolation=cv2.INTER_AREA)
-        best = max(best, float(cv2.matchTemplate(under, over, cv2.TM_CCOEFF_NORMED).max()))
-    return 1 - best
+        _, likeness, _, (left, top) = cv2.minMaxLoc(cv2.matchTemplate(under, over, cv2.TM_CCOEFF_NORMED))
+        if 1 - likeness < best.distance:
+            shares = (value / THUMBNAIL for value in (size, left, top))
+            best = Overlay(place, 1 - likeness, mirrored, *shares)
+    return best

@@ -1,18 +1,21 @@
 """A second opinion that decides nothing: a detector trained on other data than the judge looks at the samples."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from trcgl.artifacts.pixels import Pixels, resized
+from trcgl.audit.measured import measure
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.metrics import area_under_roc
 from trcgl.runtime.errors import InputError
 
-SEEN_PERCENTILE = 5.0
-"""Of real validation positives: a sample that scores above it looks like all but the faintest of them."""
+SEEN_PERCENTILE = 25.0
+"""Of real validation positives: a sample that scores above it looks like all but the faintest quarter of them."""
 
 
 def load_detector(folder: str, findings: list[str]) -> Classifier:
@@ -29,17 +32,29 @@ def load_detector(folder: str, findings: list[str]) -> Classifier:
     return detector
 
 
+@dataclass(frozen=True)
+class _AtSize:
+    """Images at the size that a detector reads."""
+
+    images: Pixels
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        return resized(self.images[rows], self.size)
+
+
+def detector_features(detector: Classifier, images: Pixels) -> np.ndarray:
+    """What the detector's head reads of images at any size: float32 [N, F]."""
+    return measure(detector, _AtSize(images, detector.config.image_size)).features
+
+
 def scores_by_finding(detector: Classifier, images: Pixels) -> pd.DataFrame:
-    """The detector's probabilities at the size it reads: one column a finding."""
-
-    class AtItsSize:
-        def __len__(self) -> int:
-            return len(images)
-
-        def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-            return resized(images[rows], detector.config.image_size)
-
-    return pd.DataFrame(predict(detector, AtItsSize()), columns=list(detector.config.class_names))
+    """The detector's probabilities of images at any size: one column a finding."""
+    scores = predict(detector, _AtSize(images, detector.config.image_size))
+    return pd.DataFrame(scores, columns=list(detector.config.class_names))
 
 
 def second_opinion(
@@ -55,22 +70,43 @@ def second_opinion(
 
     Returns:
         detector_auc_real: validation images with the finding against those without; detector_auc_drawn and
-        detector_auc_accepted: samples against validation images without; detector_seen: share of the drawn samples
-        above SEEN_PERCENTILE % of the validation positives. NaN for a finding that the detector does not know, or
-        with an empty side.
+        detector_auc_accepted: samples against validation images without; detector_seen_drawn, detector_seen_accepted,
+        detector_seen_rejected: share of these samples above SEEN_PERCENTILE % of the validation positives. NaN for a
+        finding that the detector does not know, or with an empty side.
     """
-    names = ("detector_auc_real", "detector_auc_drawn", "detector_auc_accepted", "detector_seen")
-    if finding not in real:
-        return dict.fromkeys(names, float("nan"))
-    score, sample = real[finding].to_numpy(), drawn[finding].to_numpy()
-    without, with_it = score[labels == 0], score[labels == 1]
-    seen = sample > np.percentile(with_it, SEEN_PERCENTILE) if len(with_it) and len(sample) else np.array([np.nan])
-    values = (
-        area_under_roc(labels, score),
-        *(
-            area_under_roc(np.repeat([1.0, 0.0], [len(part), len(without)]), np.concatenate([part, without]))
-            for part in (sample, sample[accepted])
-        ),
-        float(seen.mean()),
-    )
-    return dict(zip(names, values, strict=True))
+    parts = {"drawn": np.ones(len(accepted), dtype=bool), "accepted": accepted, "rejected": ~accepted}
+    auc, seen = dict.fromkeys(("real", "drawn", "accepted"), float("nan")), dict.fromkeys(parts, float("nan"))
+    if finding in real:
+        score, sample = real[finding].to_numpy(), drawn[finding].to_numpy()
+        without, with_it = score[labels == 0], score[labels == 1]
+        auc["real"] = area_under_roc(labels, score)
+        for name in ("drawn", "accepted"):
+            part = sample[parts[name]]
+            auc[name] = area_under_roc(
+                np.repeat([1.0, 0.0], [len(part), len(without)]), np.concatenate([part, without])
+            )
+        for name, part in parts.items():
+            if len(with_it) and part.any():
+                seen[name] = float((sample[part] > np.percentile(with_it, SEEN_PERCENTILE)).mean())
+    return {f"detector_auc_{name}": value for name, value in auc.items()} | {
+        f"detector_seen_{name}": value for name, value in seen.items()
+    }
+
+
+def detector_columns(
+    detector: Classifier, validation: Pixels, labels: pd.DataFrame, drawn: Pixels, verdicts: pd.DataFrame,
+    findings: Sequence[str],
+) -> pd.DataFrame:  # fmt: skip
+    """`second_opinion` on each finding: one row per finding, in their order.
+
+    Args:
+        labels: of the validation images, float columns by finding.
+        drawn: the samples, in the order of `verdicts`.
+    """
+    real, scores = scores_by_finding(detector, validation), scores_by_finding(detector, drawn)
+    rows = []
+    for finding in findings:
+        own = (verdicts["target"] == finding).to_numpy()
+        accepted = verdicts["accepted"].to_numpy(dtype=bool)[own]
+        rows.append(second_opinion(finding, real, labels[finding].to_numpy(), scores[own], accepted))
+    return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from trcgl.artifacts.pixels import resized
 from trcgl.artifacts.shards import ShardedImages
+from trcgl.audit.judge import judge_scores
 from trcgl.audit.measured import Measured, measure
 from trcgl.classifier.network.model import Classifier
 from trcgl.runtime.errors import InputError
@@ -21,11 +22,13 @@ class DrawnImages:
     Attributes:
         samples: sample, target, findings, unknown.
         pixels: uint8 [N, S, S] at the size the judge reads, in the order of `samples`, as what follows.
-        measured: what the judge sees.
+        scores: float32 [N, C], the judge's.
+        measured: features and thumbnails.
     """
 
     samples: pd.DataFrame
     pixels: np.ndarray
+    scores: np.ndarray
     measured: Measured
 
     def __len__(self) -> int:
@@ -50,4 +53,4 @@ def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
     pixels = np.empty((0, size, size), np.uint8)
     if len(samples):
         pixels = resized(ShardedImages(folder).read(samples["sample"].tolist()), size)
-    return DrawnImages(samples, pixels, measure(judge, pixels))
+    return DrawnImages(samples, pixels, judge_scores(judge, pixels), measure(judge, pixels))

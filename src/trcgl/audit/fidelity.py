@@ -1,7 +1,7 @@
-"""How near a set of synthetic images is to a set of real ones, in the judge's features.
+"""How near a set of synthetic images is to a set of real ones, in features of a network that no training run changes.
 
-The usual features are of a network trained on photographs; the judge's see what matters in these pictures. The numbers
-are therefore comparable within this project only.
+The usual features are of a network trained on photographs, which do not see what matters in these pictures. The numbers
+are therefore comparable within this project only, and only in the same features.
 """
 
 import numpy as np

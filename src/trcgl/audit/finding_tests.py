@@ -1,4 +1,4 @@
-"""The judge's test of each finding: its AUC on validation images, and the score from which it says yes."""
+"""The judge's test of each finding: the score above which it sees the finding, and how good the test is."""
 
 import numpy as np
 import pandas as pd
@@ -6,38 +6,38 @@ import pandas as pd
 from trcgl.config import AuditParams
 from trcgl.metrics import area_under_roc
 
+MIN_POSITIVES = 5
+"""Validation images with a finding; of fewer a percentile says nothing, and the finding is not judged."""
+
 
 def finding_tests(scores: np.ndarray, labels: pd.DataFrame, params: AuditParams) -> pd.DataFrame:
     """Tests from the validation split.
 
-    Both thresholds are percentiles of the images *without* the finding. So the share of images with a wrong finding
-    that pass is known in advance, whatever the prevalence and the AUC. A percentile of the positives, or Youden's
-    point, would at an AUC of 0.95 let some 12 to 15 % of them pass (two normal distributions of equal width), and rests
-    on the few positives of a rare finding.
+    The threshold is a percentile of the images *with* the finding: a sample has to show it at least as clearly as most
+    real images do, however weak the judge is. How many images without the finding pass, too, the AUC tells; it decides
+    nothing.
 
     Args:
         scores: [N, C] the judge's probabilities of real validation images.
         labels: float [N, C] of 1, 0 or NaN (unknown), columns by finding.
 
     Returns:
-        By finding: positives, auc, decides (whether the judge is good enough to reject), threshold (from which the
-        target counts as seen), invented_threshold (above which a finding that was not asked for counts as seen).
-        Without a positive or a negative: NaN, and nothing is decided.
+        By finding: positives, auc (NaN without a positive or a negative), threshold (above it the finding is seen; NaN,
+        which nothing is above, with too few positives), invented_threshold (above it and `threshold` it is seen where
+        nobody asked for it; NaN without negatives).
     """
     rows = []
     for c, finding in enumerate(labels):
         known = labels[finding].to_numpy()
-        auc = area_under_roc(known, scores[:, c])
-        without = scores[known == 0, c]
-        percentiles = (params.target_percentile, params.invented_percentile)
-        threshold, invented = np.percentile(without, percentiles) if not np.isnan(auc) else (np.nan, np.nan)
+        shown, without = scores[known == 1, c], scores[known == 0, c]
+        enough = len(shown) >= MIN_POSITIVES
         rows.append(
             {
-                "positives": int(np.nansum(known)),
-                "auc": auc,
-                "decides": auc >= params.judge_min_auc,
-                "threshold": float(threshold),
-                "invented_threshold": float(invented),
+                "positives": len(shown),
+                "auc": area_under_roc(known, scores[:, c]),
+                "threshold": float(np.percentile(shown, params.seen_percentile)) if enough else np.nan,
+                "invented_threshold": float(np.percentile(without, params.invented_percentile)) if len(without)
+                else np.nan,
             }
-        )
+        )  # fmt: skip
     return pd.DataFrame(rows, index=labels.columns)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trcgl.audit.copies import nearest_copies
-from trcgl.audit.measured import Measured
+from trcgl.audit.copies import overlays
 from trcgl.audit.neighbours import nearest_features, same_patient
+from trcgl.audit.overlaid import Space, feature_distances, overlaid_pairs
+from trcgl.audit.real_images import RealImages
 from trcgl.config import AuditParams
 from trcgl.numerics.seeding import rng
 
@@ -21,43 +22,43 @@ class Limits:
     """Distances; NaN, which nothing is below or above, where real images cannot set one.
 
     Attributes:
-        pixels: nearer than that to another image in pixels: a copy.
-        features: likewise in the judge's features.
-        neighbour: a nearest training image farther than that: unlike any real image.
+        pixels: nearer than that to another image in pixels, and
+        features: nearer than that in the frozen features: a duplicate.
+        neighbour: a nearest training image farther than that in the judge's features: unlike any real image.
     """
 
     pixels: float
     features: float
     neighbour: float
 
-    def near(self, pixel_distance: np.ndarray, feature_distance: np.ndarray) -> np.ndarray:
-        """Which images are copies: bool, in the shape of the distances to the nearest image."""
-        return (pixel_distance < self.pixels) | (feature_distance < self.features)
 
-
-def real_limits(
-    training: Measured, validation: Measured, training_patients: np.ndarray, validation_patients: np.ndarray,
-    params: AuditParams,
-) -> Limits:  # fmt: skip
+def real_limits(train: RealImages, val: RealImages, space: Space, params: AuditParams) -> Limits:
     """Percentiles of the distances between real images of different patients.
 
-    What is near is measured among training images. What is far is measured from validation to training images: the
-    judge has fitted its training images, and an image new to it lies farther from them, be it real or synthetic.
+    What is near is measured among training images: each is laid over the one that it looks most like a copy of. What is
+    far is measured from validation to training images: the judge has fitted its training images, and an image new to it
+    lies farther from them, be it real or synthetic.
 
     Args:
-        training_patients, validation_patients: whose each image is.
+        train, val: training and validation images.
+        space: the frozen feature space.
     """
-    part = rng("audit limits", "training").permutation(len(training))[:REAL_SAMPLE]
-    some, barred = training.of(part), same_patient(training_patients[part], training_patients)
-    pixels, _ = nearest_copies(some.thumbnails, training.thumbnails, barred)
-    features, _ = nearest_features(some.features, training.features, 1, barred)
-    part = rng("audit limits", "validation").permutation(len(validation))[:REAL_SAMPLE]
-    barred = same_patient(validation_patients[part], training_patients)
-    neighbours, _ = nearest_features(validation.of(part).features, training.features, NEIGHBOURS, barred)
+    patients, thumbnails = train.patients, train.measured.thumbnails
+    some = rng("audit limits", "training").permutation(len(train))[:REAL_SAMPLE]
+    pixels, pairs = [], []
+    barred = same_patient(patients[some], patients)
+    for row, found in zip(some, overlays(thumbnails[some], thumbnails, barred), strict=True):
+        if found:
+            pixels.append(found[0].distance)
+            pairs.append(overlaid_pairs(train.pixels[np.array([row])][0], train.pixels, found[:1]))
+    features = feature_distances(np.concatenate(pairs), space) if pairs else np.empty(0)
+    others = rng("audit limits", "validation").permutation(len(val))[:REAL_SAMPLE]
+    barred = same_patient(val.patients[others], patients)
+    far, _ = nearest_features(val.measured.features[others], train.measured.features, NEIGHBOURS, barred)
     return Limits(
-        pixels=_percentile(pixels, params.duplicate_percentile),
-        features=_percentile(features[:, 0], params.duplicate_percentile),
-        neighbour=_percentile(neighbours[:, -1], params.outlier_percentile),
+        pixels=_percentile(np.array(pixels), params.duplicate_percentile),
+        features=_percentile(features, params.duplicate_feature_percentile),
+        neighbour=_percentile(far[:, -1], params.outlier_percentile),
     )
 
 

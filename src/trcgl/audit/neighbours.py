@@ -19,11 +19,6 @@ def same_patient(candidates: np.ndarray, references: np.ndarray) -> Barred:
     return lambda rows: candidates[rows, None] == references[None, :]
 
 
-def not_earlier(count: int) -> Barred:
-    """For a set compared with itself: only what comes before a candidate counts, so the first of twins has none."""
-    return lambda rows: np.arange(count)[None, :] >= rows[:, None]
-
-
 def nearest_features(
     candidates: np.ndarray, references: np.ndarray, count: int, barred: Barred
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,6 @@ from sklearn.metrics import roc_curve
 from trcgl.artifacts.pixels import resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.audit.run import Audit
-from trcgl.config import AuditParams
 from trcgl.runtime.figures import save_figure
 from trcgl.runtime.files import read_parquet
 
@@ -21,7 +20,7 @@ ACCEPTED, REJECTED = 6, 2
 """Samples of each target beside their carriers, at most."""
 
 
-def draw_audit(audit: Audit, synthetic: Path, images: Path, params: AuditParams, folder: Path) -> None:
+def draw_audit(audit: Audit, synthetic: Path, images: Path, folder: Path) -> None:
     """Write the pictures that have anything to show.
 
     Args:
@@ -30,14 +29,14 @@ def draw_audit(audit: Audit, synthetic: Path, images: Path, params: AuditParams,
     """
     findings = list(audit.per_class["finding"]) if len(audit.per_class) else []
     if findings:
-        save_figure(finding_tests_picture(audit, findings, params), folder / "finding_tests.png")
+        save_figure(finding_tests_picture(audit, findings), folder / "finding_tests.png")
     if len(audit.verdicts):
         save_figure(nearest_picture(audit.verdicts, synthetic, images), folder / "nearest_real_images.png")
         save_figure(carriers_picture(audit.verdicts, synthetic, images), folder / "carriers_beside_samples.png")
 
 
-def finding_tests_picture(audit: Audit, findings: list[str], params: AuditParams, *, columns: int = 3) -> Figure:
-    """ROC of the judge's test of each finding: real validation images with it, and planted ones that show others."""
+def finding_tests_picture(audit: Audit, findings: list[str], *, columns: int = 3) -> Figure:
+    """ROC of the judge's test of each finding on real validation images; at the dot's score the finding is seen."""
     lines = -(-len(findings) // columns)
     figure, panels = plt.subplots(lines, columns, figsize=(2.9 * columns, 2.9 * lines), squeeze=False,
                                   layout="constrained")  # fmt: skip
@@ -47,28 +46,23 @@ def finding_tests_picture(audit: Audit, findings: list[str], params: AuditParams
         auc, threshold = audit.tests.loc[[finding], ["auc", "threshold"]].to_numpy(dtype=float)[0]
         labels = audit.validation_labels[finding].to_numpy()
         axes.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="wrong finding, passed", ylabel="finding there, passed")
-        if np.isnan(auc):
-            axes.set_title(f"{finding}\nnot judged: no validation image with it", fontsize=8)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="finding not there, seen", ylabel="finding there, seen")
+        if np.isnan([auc, threshold]).any():
+            axes.set_title(f"{finding}\nnot judged: too few validation images", fontsize=8)
             continue
         score, known = audit.validation_scores[finding].to_numpy(), ~np.isnan(labels)
         wrong, right, _ = roc_curve(labels[known], score[known])
         axes.plot(wrong, right, color="#4c72b0")
-        passed = [float((score[labels == kind] >= threshold).mean()) for kind in (0, 1)]
+        passed = [float((score[labels == kind] > threshold).mean()) for kind in (0, 1)]
         axes.plot(*passed, "o", color="#c44e52")
-        verb = "rejects" if audit.tests.at[finding, "decides"] else f"only flags (below {params.judge_min_auc:g})"
-        axes.set_title(
-            f"{finding}\nAUC {auc:.3f}, {verb}\npassed: {passed[0]:.0%} wrong, {passed[1]:.0%} right",
-            fontsize=8,
-        )
+        axes.set_title(f"{finding}\nAUC {auc:.3f}\nseen: {passed[1]:.0%} with it, {passed[0]:.0%} without", fontsize=8)
     return figure
 
 
 def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
     """For each target four samples: where the judge sees it best, middling and worst, and the one nearest to a copy.
 
-    Each beside its nearest real image in pixels and its nearest in the judge's features, under the judge's score, the
-    verdict and both distances.
+    Each beside its nearest training image in pixels, under the judge's score, the verdict and the distances.
     """
     chosen = []
     for _, part in verdicts.groupby("target", sort=True):
@@ -81,13 +75,13 @@ def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Fi
                                   squeeze=False, layout="constrained")  # fmt: skip
     for axes, (name, row) in zip(panels.ravel(), chosen, strict=True):
         sample = resized(drawn.read([row["sample"]]), real.size)
-        axes.imshow(np.hstack([*sample, *real.read([row["pixel_nearest"], row["feature_nearest"]])]), cmap="gray",
+        axes.imshow(np.hstack([*sample, *real.read([row["pixel_nearest"]])]), cmap="gray",
                     vmin=0, vmax=255)  # fmt: skip
         axes.axis("off")
+        features = "not compared" if np.isnan(row["feature_distance"]) else f"{row['feature_distance']:.3f}"
         axes.set_title(
             f"{row['target']}, {name}: {row['target_score']:.3f}\n{row['reason'] or 'accepted'}\n"
-            f"pixels {row['pixel_distance']:.4f} ({row['pixel_split']}), "
-            f"features {row['feature_distance']:.3f} ({row['feature_split']})",
+            f"pixels {row['pixel_distance']:.4f}, laid over each other {features}",
             fontsize=7,
         )
     return figure

@@ -7,23 +7,31 @@ from trcgl.audit.run import Audit
 from trcgl.metrics import nan_mean
 
 
-def audit_metrics(audit: Audit) -> dict[str, float | int]:
+def audit_metrics(audit: Audit) -> dict[str, float | int | str]:
     """Counts over all samples, and means over the tail findings that have a value; NaN where none has.
 
-    detector_auc_ratio is the independent detector's AUC for drawn samples, against images without the finding, over
-    its AUC for real images: 1 where samples show the finding as clearly as real images do.
+    unverified counts labels of accepted samples that training leaves open. kid_features names the frozen feature space
+    of KID. detector_auc_ratio is the independent detector's AUC for drawn samples, against images without the finding,
+    over its AUC for real images: 1 where samples show the finding as clearly as real images do.
     """
-    table = audit.per_class
-    columns = ("drawn", "accepted", "kid", "ms_ssim", "detector_auc_real", "detector_auc_drawn", "detector_seen")
+    table, verdicts = audit.per_class, audit.verdicts
+    columns = (
+        "drawn", "accepted", "kid", "kid_accepted", "kid_real", "ms_ssim", "detector_auc_real", "detector_auc_drawn",
+        "detector_seen_accepted", "detector_seen_rejected",
+    )  # fmt: skip
     value = {name: table[name] if name in table else pd.Series(dtype="float64") for name in columns}
-    counts = verdict_counts(audit.verdicts)
+    counts = verdict_counts(verdicts)
     return {
         **counts,
+        "unverified": int(verdicts.loc[verdicts["accepted"], "unverified"].map(len).sum()),
         "acceptance": counts["accepted"] / counts["drawn"] if counts["drawn"] else float("nan"),
         "lowest_acceptance": float((value["accepted"] / value["drawn"]).min()),
-        "decided_findings": int(audit.tests["decides"].sum()),
+        "kid_features": audit.kid_features,
         "kid": nan_mean(value["kid"]),
+        "kid_accepted": nan_mean(value["kid_accepted"]),
+        "kid_real": nan_mean(value["kid_real"]),
         "ms_ssim": nan_mean(value["ms_ssim"]),
         "detector_auc_ratio": nan_mean(value["detector_auc_drawn"] / value["detector_auc_real"]),
-        "detector_seen": nan_mean(value["detector_seen"]),
+        "detector_seen_accepted": nan_mean(value["detector_seen_accepted"]),
+        "detector_seen_rejected": nan_mean(value["detector_seen_rejected"]),
     }

@@ -1,20 +1,30 @@
 """The audit of a folder of synthetic images, from files to verdicts and tables."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
-from trcgl.audit.detector import load_detector
+from trcgl.audit.base_features import BaseFeatures
+from trcgl.audit.co_findings import unverified_findings
+from trcgl.audit.detector import detector_columns, detector_features, load_detector
 from trcgl.audit.distances import sample_distances
 from trcgl.audit.drawn_images import load_drawn_images
-from trcgl.audit.limits import NEIGHBOURS, Limits
-from trcgl.audit.per_class import detector_columns, per_class_table
+from trcgl.audit.finding_tests import finding_tests
+from trcgl.audit.judge import judge_scores
+from trcgl.audit.likeness import likeness_columns
+from trcgl.audit.limits import Limits, real_limits
+from trcgl.audit.overlaid import Space
+from trcgl.audit.per_class import per_class_table
 from trcgl.audit.real_images import load_real_images, no_real_images
-from trcgl.audit.verdicts import judge_samples
+from trcgl.audit.twins import find_twins
+from trcgl.audit.verdicts import judge_samples, twins_rejected
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import AuditParams
+from trcgl.diffusion.generator.saved import has_generator
 
 REPORTED_DECIMALS = 6
 """Of scores and distances: sums of float products differ in their last bits from one processor to the next."""
@@ -25,13 +35,17 @@ class Audit:
     """What was found.
 
     Attributes:
-        verdicts: one row per sample, see `judge_samples`.
-        per_class: `per_class_table` of the tail findings and, with a detector, the columns of `second_opinion`.
+        verdicts: one row per sample, see `judge_samples` and `twins_rejected`, and unverified (a list of findings, see
+            `unverified_findings`).
+        per_class: of the tail findings the columns of `per_class_table`, `likeness_columns` and, with a detector,
+            `detector_columns`.
         tests: by finding, see `finding_tests`.
         limits: see `real_limits`.
         validation_scores: float [N, C], the judge's, by finding; for pictures.
         validation_labels: float [N, C] of 1, 0 or NaN, by finding.
         image_size: side in pixels at which all was judged.
+        kid_features: the frozen feature space of KID, precision and recall.
+        generator: whether stage one is on.
     """
 
     verdicts: pd.DataFrame
@@ -41,6 +55,8 @@ class Audit:
     validation_scores: pd.DataFrame
     validation_labels: pd.DataFrame
     image_size: int
+    kid_features: str
+    generator: bool
 
 
 def audit_synthetic(
@@ -48,6 +64,7 @@ def audit_synthetic(
     images: Path,
     labels: Path,
     judge: Path,
+    generator: Path,
     tail: list[str],
     params: AuditParams,
     device: torch.device,
@@ -58,8 +75,9 @@ def audit_synthetic(
         synthetic: shards with samples.parquet.
         images: shards of the real images at the size the judge reads.
         labels: labels.parquet. Training images are what samples are near to and far from, validation images set the
-            judge's thresholds, and a sample may be a copy of an image of any split.
+            judge's thresholds and are what samples should be like. Test images are not read.
         judge: folder of a classifier trained on real images only.
+        generator: folder of the generator, whose base is the frozen feature space.
         tail: findings of the table by class.
 
     Raises:
@@ -69,24 +87,42 @@ def audit_synthetic(
     findings = list(model.config.class_names)
     detector = load_detector(params.detector, findings).to(device) if params.detector is not None else None
     drawn = load_drawn_images(synthetic, model)
-    real = load_real_images(images, labels, model) if len(drawn) else no_real_images(model)
+    train, val = (
+        load_real_images(images, labels, model, split) if len(drawn) else no_real_images(model)
+        for split in ("train", "val")
+    )
+    space: Space = BaseFeatures(generator, device) if len(drawn) else _no_features
+    validation_scores = judge_scores(model, val.pixels)
 
-    tests, limits = real.tests(params), real.limits(params)
-    distances = sample_distances(drawn.samples, drawn.measured, real.rows, real.measured, NEIGHBOURS)
-    verdicts = judge_samples(drawn.samples, drawn.measured.scores, tests, distances, limits)
+    tests, limits = finding_tests(validation_scores, val.labels, params), real_limits(train, val, space, params)
+    distances = sample_distances(drawn, train, limits, space)
+    verdicts = judge_samples(drawn.samples, drawn.scores, tests, distances, limits)
+    passed = verdicts["accepted"].to_numpy(dtype=bool)
+    twins = find_twins(drawn.samples, passed, drawn.pixels, drawn.measured.thumbnails, limits, space)
+    verdicts = twins_rejected(verdicts, twins).assign(
+        unverified=pd.Series(unverified_findings(drawn.samples, drawn.scores, tests), dtype=object)
+    )
 
-    per_class = per_class_table(tail, drawn, real, tests, verdicts)
-    val = real.split("val")
-    validation_labels = real.labels.iloc[val].reset_index(drop=True)
-    if detector is not None and tail:
-        opinion = detector_columns(detector, real.pixels[val], validation_labels, drawn.pixels, verdicts, tail)
-        per_class = pd.concat([per_class, opinion], axis=1)
+    per_class, kid_features = per_class_table(tail, tests, verdicts), "base generator"
+    if detector is not None:
+        space, kid_features = partial(detector_features, detector), "independent detector"
+    accepted = verdicts["accepted"].to_numpy(dtype=bool)
+    parts = [per_class, likeness_columns(tail, drawn, accepted, train, val, space)]
+    if detector is not None:
+        parts.append(detector_columns(detector, val.pixels, val.labels, drawn.pixels, verdicts, tail))
     return Audit(
         verdicts=verdicts.round(REPORTED_DECIMALS),
-        per_class=per_class.round(REPORTED_DECIMALS),
+        per_class=pd.concat(parts, axis=1).round(REPORTED_DECIMALS),
         tests=tests,
         limits=limits,
-        validation_scores=pd.DataFrame(real.measured.scores[val], columns=findings),
-        validation_labels=validation_labels,
+        validation_scores=pd.DataFrame(validation_scores, columns=findings),
+        validation_labels=val.labels,
         image_size=model.config.image_size,
+        kid_features=kid_features,
+        generator=has_generator(generator),
     )
+
+
+def _no_features(_: object) -> np.ndarray:
+    """A space to compare nothing in."""
+    return np.empty((0, 0), np.float32)

@@ -5,12 +5,11 @@ import pandas as pd
 
 from trcgl.audit.limits import Limits
 
-COPY = "copy of a real image"
+COPY = "copy of a training image"
 NOT_SEEN = "target finding not seen"
-INVENTED = "other finding invented"
 OUTLIER = "unlike real images"
 TWIN = "twin of another sample"
-REASONS = {"copy": COPY, "finding": NOT_SEEN, "invented": INVENTED, "outlier": OUTLIER, "twin": TWIN}
+REASONS = {"copy": COPY, "finding": NOT_SEEN, "outlier": OUTLIER, "twin": TWIN}
 """Short name -> reason, in order of weight: the first that applies decides."""
 NOT_JUDGED = "target finding not judged"
 
@@ -18,55 +17,52 @@ NOT_JUDGED = "target finding not judged"
 def judge_samples(
     samples: pd.DataFrame, scores: np.ndarray, tests: pd.DataFrame, distances: pd.DataFrame, limits: Limits
 ) -> pd.DataFrame:
-    """Decide sample by sample.
+    """Decide sample by sample on all but twins, which `twins_rejected` does among those that pass.
 
     Args:
-        samples: sample, target, findings (all that its prompt names), unknown (that it may show all the same).
-        scores: [N, C] the judge's probabilities, C in the order of `tests`.
+        samples: sample, target.
+        scores: [N, C] the judge's, C in the order of `tests`.
         tests: from `finding_tests`.
         distances: from `sample_distances`, in the order of `samples`.
 
     Returns:
-        sample, target, accepted, reason ("" when accepted), reasons (all that apply, joined by "; "), flag (what the
-        judge suspects and is not good enough to decide, or "" ), rank (1: of its target's samples the one where the
-        judge sees it best), target_score, target_threshold (NaN where the finding could not be judged), invented (the
-        findings, joined by ", "), and the columns of `distances`.
+        sample, target, accepted, reason ("" when accepted), reasons (all that apply, joined by "; "), flag (NOT_JUDGED
+        or ""), rank (1: of its target's samples the one where the judge sees it best), target_score, target_threshold
+        (NaN where the finding could not be judged), and the columns of `distances` but "copy".
     """
     position = {finding: c for c, finding in enumerate(tests.index)}
     columns = np.array([position[target] for target in samples["target"]], dtype=np.int64)
     target_score = scores[np.arange(len(samples)), columns].astype(np.float64)
     threshold = tests["threshold"].to_numpy()[columns]
-    decides = tests["decides"].to_numpy(dtype=bool)
-    allowed = np.zeros(scores.shape, dtype=bool)
-    for row, lists in enumerate(zip(samples["findings"], samples["unknown"], strict=True)):
-        allowed[row, [position[finding] for findings in lists for finding in findings]] = True
-    invented = ~allowed & decides & (scores > tests["invented_threshold"].to_numpy())
-
-    not_seen = target_score < threshold
-    measured = {name: values.to_numpy() for name, values in distances.items()}
     applies = {
-        COPY: limits.near(measured["pixel_distance"], measured["feature_distance"]),
-        NOT_SEEN: not_seen & decides[columns],
-        INVENTED: invented.any(axis=1),
-        OUTLIER: measured["neighbour_distance"] > limits.neighbour,
-        TWIN: limits.near(measured["twin_pixel_distance"], measured["twin_feature_distance"]),
+        COPY: distances["copy"].to_numpy(),
+        NOT_SEEN: target_score <= threshold,
+        OUTLIER: distances["neighbour_distance"].to_numpy() > limits.neighbour,
     }
-    table = np.stack([applies[reason] for reason in REASONS.values()], axis=1)
-    reasons = [[reason for reason, there in zip(REASONS.values(), row, strict=True) if there] for row in table]
-    flag = np.select([np.isnan(threshold), not_seen & ~decides[columns]], [NOT_JUDGED, NOT_SEEN], "")
+    reasons = [[reason for reason in applies if applies[reason][row]] for row in range(len(samples))]
     rank = pd.Series(target_score).groupby(samples["target"].to_numpy()).rank(method="first", ascending=False)
     verdicts = pd.DataFrame(
         {
             "sample": samples["sample"].to_numpy(),
             "target": samples["target"].to_numpy(),
-            "accepted": ~table.any(axis=1),
+            "accepted": np.array([not found for found in reasons], dtype=bool),
             "reason": pd.Series([found[0] if found else "" for found in reasons], dtype="str"),
             "reasons": pd.Series(["; ".join(found) for found in reasons], dtype="str"),
-            "flag": pd.Series(flag, dtype="str"),
+            "flag": pd.Series(np.where(np.isnan(threshold), NOT_JUDGED, ""), dtype="str"),
             "rank": rank.astype("int64"),
             "target_score": target_score,
             "target_threshold": threshold,
-            "invented": pd.Series([", ".join(tests.index[row]) for row in invented], dtype="str"),
         }
     )
-    return pd.concat([verdicts, distances.reset_index(drop=True)], axis=1)
+    return pd.concat([verdicts, distances.drop(columns="copy").reset_index(drop=True)], axis=1)
+
+
+def twins_rejected(verdicts: pd.DataFrame, twins: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts with twins rejected, and the columns of `find_twins` but "twin"."""
+    twin = twins["twin"].to_numpy()
+    changed = verdicts.assign(
+        accepted=verdicts["accepted"] & ~twin,
+        reason=verdicts["reason"].mask(twin, TWIN),
+        reasons=verdicts["reasons"].mask(twin, TWIN),
+    )
+    return pd.concat([changed, twins.drop(columns="twin")], axis=1)

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.views import predict_views
 from trcgl.config import EvaluationParams
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.split import EvaluationSet
-from trcgl.evaluation.views import predict_views, views
+from trcgl.evaluation.views import views
 from trcgl.runtime.errors import InputError
 
 

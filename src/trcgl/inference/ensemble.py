@@ -9,7 +9,7 @@ import torch
 from trcgl.artifacts.pixels import Pixels
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.scaling import Scaling
-from trcgl.evaluation.views import View, predict_views
+from trcgl.classifier.network.views import View, predict_views
 from trcgl.runtime.errors import InputError
 
 

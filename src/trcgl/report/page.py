@@ -44,10 +44,10 @@ PICTURES = {
         "audit_synthetic/carriers_beside_samples.png": "Each drawn image to the right of its carrier, the real "
         "training image that it started from or whose labels it follows, with the audit's verdict: accepted ones, "
         "then rejected ones.",
-        "audit_synthetic/nearest_real_images.png": "Drawn image, nearest real image in pixels, nearest real image in "
-        "the judge's features, with the judge's score, the verdict and both distances.",
+        "audit_synthetic/nearest_real_images.png": "Drawn image and nearest training image in pixels, with the judge's "
+        "score, the verdict and both distances.",
         "audit_synthetic/finding_tests.png": "How well the judge recognises each tail finding on real validation "
-        "images; the dot is its threshold.",
+        "images; the dot is the score above which it sees the finding.",
     },
     "classifier": {
         "report/classifier_curves.png": "Both classifiers while they learned.",

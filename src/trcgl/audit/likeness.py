@@ -1,0 +1,48 @@
+"""How like real validation images of a finding its samples are, in a feature space that is the same in every commit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from trcgl.audit.diversity import mean_similarity
+from trcgl.audit.drawn_images import DrawnImages
+from trcgl.audit.fidelity import kernel_distance, precision_recall
+from trcgl.audit.overlaid import Space
+from trcgl.audit.real_images import RealImages
+
+
+def likeness_columns(
+    findings: Sequence[str], drawn: DrawnImages, accepted: np.ndarray, train: RealImages, val: RealImages, space: Space
+) -> pd.DataFrame:
+    """One row per finding, in their order.
+
+    Args:
+        accepted: bool [N], of the samples.
+        space: the frozen feature space.
+
+    Returns:
+        real_images (validation images with the finding, which are the reference), kid, kid_accepted, kid_real (drawn,
+        accepted and real training images against them; NaN with less than two images on a side), precision, recall (of
+        all drawn), ms_ssim, ms_ssim_real.
+    """
+    features, rows = space(drawn.pixels), []
+    for finding in findings:
+        own = (drawn.samples["target"] == finding).to_numpy()
+        shown = val.with_finding(finding)
+        pixels = val.pixels[shown]
+        real, fitted = space(pixels), space(train.pixels[train.with_finding(finding)])
+        precision, recall = precision_recall(real, features[own])
+        rows.append(
+            {
+                "real_images": len(real),
+                "kid": kernel_distance(real, features[own]),
+                "kid_accepted": kernel_distance(real, features[own & accepted]),
+                "kid_real": kernel_distance(real, fitted),
+                "precision": precision,
+                "recall": recall,
+                "ms_ssim": mean_similarity(drawn.pixels[own], np.arange(own.sum())),
+                "ms_ssim_real": mean_similarity(pixels, val.patients[shown]),
+            }
+        )
+    return pd.DataFrame(rows)

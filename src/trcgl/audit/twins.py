@@ -1,0 +1,48 @@
+"""Of samples that resemble each other the first is kept; a rejected sample has no twins."""
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.pixels import Pixels
+from trcgl.audit.duplicates import Closest, closest
+from trcgl.audit.limits import Limits
+from trcgl.audit.overlaid import Space
+
+
+def find_twins(
+    samples: pd.DataFrame, passed: np.ndarray, pixels: np.ndarray, thumbnails: np.ndarray, limits: Limits, space: Space
+) -> pd.DataFrame:
+    """Go through the samples that passed all else, in their order, and compare each with those accepted before it.
+
+    Args:
+        samples: sample.
+        passed: bool [N].
+        pixels: uint8 [N, S, S].
+        thumbnails: uint8 [N, THUMBNAIL, THUMBNAIL].
+
+    Returns:
+        One row per sample: twin (bool), twin_of (the accepted sample it is closest to, or ""), twin_pixel_distance (inf
+        without one) and twin_feature_distance (NaN without one that is near in pixels).
+    """
+    places = np.flatnonzero(passed)
+    accepted = np.zeros(len(places), dtype=bool)
+    images: Pixels = pixels[places]
+    found = np.full(len(samples), Closest(), dtype=object)
+    turn = closest(
+        images, thumbnails[places], images, thumbnails[places], lambda rows: ~accepted[None].repeat(len(rows), axis=0),
+        limits, space,
+    )  # fmt: skip
+    for number, one in enumerate(turn):
+        accepted[number] = not one.duplicate
+        found[places[number]] = one
+    names = samples["sample"].to_numpy(dtype=object)
+    return pd.DataFrame(
+        {
+            "twin": np.array([one.duplicate for one in found], dtype=bool),
+            "twin_of": pd.Series(
+                [names[places[one.reference]] if one.reference >= 0 else "" for one in found], dtype="str"
+            ),
+            "twin_pixel_distance": np.array([one.pixels for one in found], dtype=np.float64),
+            "twin_feature_distance": np.array([one.features for one in found], dtype=np.float64),
+        }
+    )
