@@ -30,6 +30,7 @@ from tests.label_tables import (
     read,
     rows_of,
 )
+from trcgl.labels.cells import name_key
 from trcgl.labels.report import label_counts
 from trcgl.runtime.errors import InputError
 
@@ -124,8 +125,12 @@ def test_a_file_that_is_not_such_a_table_is_refused_in_one_line(name: str, form:
 MISSING = (
     "nan", "NaN", "NAN", "-nan", "NA", "na", "N/A", "n/a", "n.a.", "<NA>", "None", "none", "null", "NULL", "Null",
     "NaT", "#N/A", "#NA", ".", "''", '""', "unknown", "missing", "undefined", "\\N", "", "(blank)",
+    "-9223372036854775808", "-2147483648",
 )  # fmt: skip
-NO_NAME = ("-", "--", "?", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "*")
+NO_NAME = (
+    "-", "--", "?", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "*", "####", "########", "inf", "-Inf", "Infinity",
+    "ANONYMOUS", "Anonymized", "anonymised", "anon",
+)  # fmt: skip
 
 
 def with_words(adapter: Adapter, what: Meant, column: str) -> Rows:
@@ -255,6 +260,11 @@ SEVERAL: dict[str, Callable[[list[str]], str]] = {
     "numpy": lambda labels: "[" + " ".join(f"'{label}'" for label in labels) + "]",
     "a quote at the front": lambda labels: "'" + "|".join(labels),
     "lines": lambda labels: "\n".join(labels),
+    "wide commas": "\uff0c".join, "Chinese commas": "\u3001".join, "Arabic commas": "\u060c ".join,
+    "wide semicolons": "\uff1b".join, "Arabic semicolons": "\u061b".join, "wide bars": "\uff5c".join,
+    "drawn bars": "\u2502".join, "wide plus": "\uff0b".join, "colons": ":".join, "dashes": " - ".join,
+    "dots": "\u2022".join, "hyphens": "-".join, "underlines": "_".join, "carets": "^".join, "and": " and ".join,
+    "y": " y ".join, "brackets": lambda labels: f"{labels[0]} ({labels[1]})",
 }  # fmt: skip
 
 
@@ -281,7 +291,10 @@ def test_one_list_that_might_mean_another_thing_stops_or_is_rejected(
 
 
 # Where no row has one of them alone, a name may hold these
-PART_OF_A_NAME = ("slashes", "plus", "ampersand")
+PART_OF_A_NAME = (
+    "slashes", "plus", "ampersand", "wide plus", "colons", "dashes", "dots", "hyphens", "underlines", "carets", "and",
+    "y", "brackets",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("way", [way for way in SEVERAL if way not in PART_OF_A_NAME])
@@ -295,7 +308,9 @@ def test_a_table_of_such_lists_stops(name: str, way: str, tmp_path: Path):
         read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
 
 
-@pytest.mark.parametrize("other", ["mass", "MASS", "mAss", "Mass_", "\uff2dass", "Mass-"])
+@pytest.mark.parametrize(
+    "other", ["mass", "MASS", "mAss", "Mass_", "\uff2dass", "Mass-", "Mass.", "Mass:", "M\u00e1ss", "M ass"]
+)
 @pytest.mark.parametrize("name", LISTED)
 def test_one_finding_in_two_spellings_stops(name: str, other: str, tmp_path: Path):
     adapter, what = ADAPTERS[name], meant()
@@ -305,7 +320,7 @@ def test_one_finding_in_two_spellings_stops(name: str, other: str, tmp_path: Pat
         read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
 
 
-@pytest.mark.parametrize("other", ["mass", "Mass.1", " MASS", "Ma\u200bss "])
+@pytest.mark.parametrize("other", ["mass", "Mass.1", " MASS", "Ma\u200bss ", "M\u00e1ss", "Mass."])
 @pytest.mark.parametrize("name", ["folder", "cxrlt", "mimic", "vindr"])
 def test_one_finding_in_two_columns_stops(name: str, other: str, tmp_path: Path):
     adapter = ADAPTERS[name]
@@ -359,6 +374,8 @@ def test_accents_in_parts_make_no_second_finding(name: str, tmp_path: Path):
         ("101.0", "is a float, but not all ids are"), ("101,0", "is a float, but not all ids are"),
         ("2015-03-04", "is a date"), ("2015-03-04 00:00:00", "is a date"), ("04/03/2015", "is a date"),
         ("04.03.2015", "is a date"), ("4-Mar", "is a date"), ("Mar-04", "is a date"), ("04-mar-2015", "is a date"),
+        ("4.3.2015", "is a date"), ("4-3-2015", "is a date"),
+        ("2147483647", "is the largest whole number"), ("9223372036854775807", "is the largest whole number"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", HAS_IDS)
@@ -408,12 +425,42 @@ def test_other_ids_are_ids(name: str, other: str, tmp_path: Path):
     check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows_of(adapter, what))), what, name)
 
 
+def test_what_stands_between_digits_tells_names_apart():
+    assert name_key("Pleural_effusion") == name_key("pleural  Effusion.") == name_key("PleuralEffusion")
+    assert name_key("h\u00famero") == name_key("HUMERO")
+    assert name_key("air\u2013space") == name_key("air-space")
+    for one, other in (
+        ("T1-2", "T12"),
+        ("grade 1.5", "grade 15"),
+        ("\u0915\u093f", "\u0915\u0941"),
+        ("Kerley A", "Kerley B"),
+    ):
+        assert name_key(one) != name_key(other)
+
+
+def test_words_that_are_findings_of_their_own_are_said(tmp_path: Path, said: list[str]):
+    """A space joins the words of a name, and no two labels: the name stays."""
+    text = "image,patient,labels\na.png,1,Mass\nb.png,2,Nodule\nc.png,3,Mass Nodule\n"
+    table = read("folder", tmp_path / "t.csv", text)
+    assert table.vocabulary == ["Mass", "Nodule", "Mass Nodule"]
+    assert "row 3: labels 'Mass Nodule' is one finding, though its words are others" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1,234", "1234"), ("1 234", "1234"), ("\uff11\uff12", "12"), ("\u0661\u0662", "12")]
+)
+def test_digits_that_look_otherwise_are_said(one: str, other: str, tmp_path: Path, said: list[str]):
+    text = f'image,patient,labels\na.png,"{one}",Mass\nb.png,{other},Mass\n'
+    assert read("folder", tmp_path / "t.csv", text).rows["patient"].tolist() == [one, other]
+    assert "1 ids differ from another only in capitals, leading zeros or the form of their digits" in said[0]
+
+
 @pytest.mark.parametrize("name", HAS_IDS)
 def test_ids_that_look_alike_are_said(name: str, tmp_path: Path, said: list[str]):
     adapter, what = ADAPTERS[name], meant()
     what.patients[4:8] = ["P1", "p1", "007", "7"]
     check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows_of(adapter, what))), what, name)
-    line = next(line for line in said if f"{adapter.patient}: 2 ids differ from another only in capitals or" in line)
+    line = next(line for line in said if f"{adapter.patient}: 2 ids differ from another only in capitals, " in line)
     assert "rows 5 and 6" in line
 
 

@@ -270,7 +270,7 @@ def class_table(path: Path, *rows: tuple[str, str]) -> Path:
 
 def test_labels_merge_into_classes(tmp_path: Path) -> None:
     table = small_table(tmp_path, "['nodule', 'mass']", "['multiple nodules']", "['dai']", "['pneumonia']")
-    file = class_table(tmp_path, ("Nodule", "nodule|multiple nodules"), ("Any", "nodule| dai"), ("None", "unheard of"))
+    file = class_table(tmp_path, ("Nodule", "nodule|multiple nodules"), ("Any", "nodule| dai"), ("Rare", "unheard of"))
     merged = merge_labels(table, file)
     assert merged.vocabulary == ["Nodule", "Any"]
     assert merged.matrix(["Nodule", "Any"]).tolist() == [[1, 1], [1, 0], [0, 1], [0, 0]]

@@ -41,7 +41,7 @@ def test_a_picture_is_read_as_it_is_meant(name: str, tmp_path: Path):
             continue
         if (difference := cell.difference(decoded)) > 0:
             wrong.append(f"{cell.name}: differs by {difference:g}")
-        if cell.name != "PNM P7":
+        if not cell.name.startswith("PNM P7"):
             assert set(header_size(path)) == set(cell.shown.shape), cell.name
     print(f"{name}: {len(names)} cells")
     assert not wrong, f"{len(wrong)} of {len(names)} cells:\n" + "\n".join(wrong[:40])

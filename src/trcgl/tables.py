@@ -141,6 +141,9 @@ def _head(path: Path) -> tuple[bool, bytes]:
     """Whether the file is packed, and the first bytes of what it holds."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the CSV file itself")
+    if path.exists() and not path.is_file():
+        # It is read several times, and the second time would wait for ever
+        raise InputError(f"{path}: is a pipe, socket or device; save the table to a file first")
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == GZIP_MAGIC

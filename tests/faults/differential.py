@@ -5,6 +5,7 @@ both read the file and see different pictures.
 """
 
 import io
+import re
 import sys
 import warnings
 from functools import cache
@@ -82,8 +83,15 @@ def _from_dark_to_bright(pixels: np.ndarray) -> np.ndarray:
     return (values - values.min()) / (values.max() - values.min())
 
 
+def _xmp_of_another_spelling(content: bytes) -> bool:
+    """Whether it may state an orientation in a way that is read here and not by Pillow."""
+    return re.search(rb"tiff:Orientation(?![\">])", content) is not None
+
+
 def by_pillow(content: bytes) -> np.ndarray | None:
     """Upright luma; 16-bit TIFF of which white is zero, which Pillow does not know, turned round."""
+    if _xmp_of_another_spelling(content):
+        return None
     try:
         with quiet_libraries(), Image.open(io.BytesIO(content)) as image:
             # The byte of the header that says "bits less one": Pillow spoils colours of more than 8
@@ -107,7 +115,12 @@ def by_pillow(content: bytes) -> np.ndarray | None:
 
 
 def by_opencv(content: bytes) -> np.ndarray | None:
-    """Luma, where OpenCV shows a file right: no orientation of its own but TIFF's, no white that is zero, no CMYK."""
+    """Luma, where OpenCV shows a file right: no orientation of its own but TIFF's, no white that is zero, no CMYK.
+
+    Of PAM it takes red for blue, and black and white for bits.
+    """
+    if content.startswith(b"P7") or _xmp_of_another_spelling(content):
+        return None
     try:
         with Image.open(io.BytesIO(content)) as image:
             tags = dict(getattr(image, "tag_v2", {}))

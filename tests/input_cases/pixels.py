@@ -81,6 +81,15 @@ def _twelve_bits() -> bytes:
     return _changed(content, content.index(b"\xff\xc0") + 4, b"\x0c")
 
 
+def _jpeg_ls() -> bytes:
+    content = saved(GREY_8, "JPEG")
+    return _changed(content, content.index(b"\xff\xc0"), b"\xff\xf7")
+
+
+def _pam(*lines: str, content: bytes = GREY_8.tobytes()) -> Callable[[], bytes]:
+    return lambda: "\n".join(["P7", *lines, "ENDHDR", ""]).encode() + content
+
+
 def _compressed(frames: list[bytes]) -> Callable[[], bytes]:
     def content() -> bytes:
         return dicom(GREY_8, JPEGBaseline8Bit, PixelData=encapsulate(frames))
@@ -161,6 +170,9 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG2000Lossless, BitsStored=12, HighBit=15), "compressed DICOM whose highest bit is 15 of 12; export it uncompressed"),
     ("DICOM with frames that it does not state", lambda: dicom(GREY_16, PixelData=GREY_16.tobytes() * 3), "3 frames; a radiograph has one"),
     ("DICOM, compressed, with frames that it does not state", _compressed([saved(GREY_8, "JPEG"), saved(GREY_8, "JPEG")]), "2 frames; a radiograph has one"),
+    ("DICOM, compressed, of another width than its tags say", lambda: dicom(GREY_8, JPEGBaseline8Bit, Rows=52, Columns=40), "DICOM of 40 x 52 pixels by its tags, 52 x 40 by its compressed picture"),
+    ("DICOM of JPEG 2000, of another width than its tags say", lambda: dicom(GREY_16, JPEG2000Lossless, BitsStored=12, Rows=20, Columns=104), "DICOM of 104 x 20 pixels by its tags, 52 x 40 by its compressed picture"),
+    ("DICOM whose transfer syntax is of another compression", lambda: dicom(GREY_8, JPEG2000Lossless, PixelData=encapsulate([saved(GREY_8, "JPEG")])), "DICOM in the transfer syntax JPEG 2000 Image Compression whose pixels are JPEG"),
     ("DICOM without head, compressed", _no_syntax, "DICOM without a transfer syntax, and ... bytes of pixels where 2080 would be uncompressed; export it again with its file meta information"),
     ("DICOM whose JPEG lacks its middle", _compressed([_without_middle(saved(GREY_8, "JPEG", quality=100), b"\xff\xd9")]), "damaged JPEG data (premature end of data segment)"),
     ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG2000Lossless, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
@@ -180,6 +192,7 @@ FILES: tuple[Kind, ...] = (
     ("JPEG, progressive, without its last scan", lambda: _first_scans(_jpeg(progressive=True)), "truncated JPEG (scans are missing)"),
     ("JPEG of unusual sampling", _odd_sampling, "JPEG whose colours are sampled in an unusual way; save it as PNG"),
     ("JPEG of 12 bits", _twelve_bits, "JPEG of 12 bits; 8 are read, so save it as 16-bit PNG or TIFF"),
+    ("JPEG-LS", _jpeg_ls, "JPEG-LS, which is not read; save it as PNG"),
     ("JPEG without a picture", lambda: b"\xff\xd8\xff\xd9", "truncated JPEG (no picture in it)"),
     ("TIFF of several pages", lambda: tiff(GREY_8, Tiff(), (GREY_8[::-1], Tiff())), "2 pages; a radiograph has one"),
     ("TIFF whose thumbnail comes first", _thumbnail_first, "its first page is a thumbnail; save the picture alone"),
@@ -211,6 +224,11 @@ FILES: tuple[Kind, ...] = (
     ("PGM with values above its largest", lambda: b"P5\n52 40\n99\n" + GREY_8.tobytes(), "damaged PNM (a value of 255 above its largest, 99)"),
     ("PGM of no height", lambda: b"P2 52 0 255\n", "damaged PNM (a side of no length)"),
     ("PGM without a size", lambda: b"P5\n52 wide\n", "damaged PNM (its head has no size)"),
+    ("PAM cut short", _pam("WIDTH 52", "HEIGHT 41", "DEPTH 1", "MAXVAL 255"), "damaged PNM (numbers are missing)"),
+    ("PAM without a width", _pam("HEIGHT 40", "DEPTH 1", "MAXVAL 255"), "damaged PNM (its head has no size)"),
+    ("PAM of no width", _pam("WIDTH 0", "HEIGHT 40", "DEPTH 1", "MAXVAL 255"), "damaged PNM (a side of no length)"),
+    ("PAM with values above its largest", _pam("WIDTH 52", "HEIGHT 40", "DEPTH 1", "MAXVAL 99"), "damaged PNM (a value of 255 above its largest, 99)"),
+    ("PAM in ink", _pam("WIDTH 26", "HEIGHT 20", "DEPTH 4", "MAXVAL 255", "TUPLTYPE CMYK"), "PAM of 4 samples of up to 255 (CMYK); save it as PNG"),
     ("a PDF document", lambda: b"%PDF-1.7\n", "a PDF document; export its picture as PNG"),
     ("a ZIP archive", lambda: b"PK\3\4\x14\0", "a ZIP archive; unpack it"),
     ("a file compressed by gzip", lambda: b"\x1f\x8b\x08\0", "compressed by gzip; unpack it"),

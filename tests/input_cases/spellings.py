@@ -1,5 +1,6 @@
 """Label tables that other programs have rewritten, and lists of names that do not fit."""
 
+import os
 from pathlib import Path
 
 from tests.input_cases.case import HEADER, PARSE, Case, Spoil
@@ -55,6 +56,20 @@ def mimic(labels_: str, metadata: str, split: str | None = None) -> Spoil:
     return spoil
 
 
+def _one_file_twice(folder: Path) -> None:
+    """Two rows of the table, of two patients, that name one file: by its name, and by its path."""
+    (folder / "images/x").mkdir()
+    (folder / "images/00000000_000.png").rename(folder / "images/x/00000000_000.png")
+    rows = [f"{k:08d}_000.png,{k},{('train', 'val', 'test')[k % 3]},{k % 2},1" for k in range(12)]
+    own("image,patient,split,Mass,Nodule", "x/00000000_000.png,77,test,1,0", *rows)(folder)
+    params(dataset__split_file=None, labels__tail_findings=["Mass"])(folder)
+
+
+def _pipe(folder: Path) -> None:
+    (folder / "labels.csv").unlink()
+    os.mkfifo(folder / "labels.csv")
+
+
 ROUNDED = "which merges patients; give the file with ids written out as text"
 SEVERAL = "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
 
@@ -66,7 +81,11 @@ SPELLINGS = (
         for word in ("nan", "NaN", "NA", "N/A", "None", "null", "#N/A", "-", "?", "''", "#REF!", "unknown")
     ),
     Case(ROWS, "NIH: one label NA", PARSE, nih("Mass|NA"), "a label of the list is missing", True),
-    *(Case(ROWS, f"patient {word}", PARSE, nih("Mass", word), "patient id missing", True) for word in ("NA", "None", "#N/A")),
+    *(Case(ROWS, f"patient {word}", PARSE, nih("Mass", word), "patient id missing", True) for word in ("NA", "None", "#N/A", "####", "-9223372036854775808", "inf", "ANONYMOUS")),
+    Case(
+        ROWS, "one file under two names", PARSE,
+        _one_file_twice, "image file is of several rows", True,
+    ),
     Case(ROWS, "PadChest: labels without commas", PARSE, padchest("['mass' 'nodule']"), "labels are not a list of texts", True),
     Case(
         GROUP, "a number for a label", PARSE, nih("1"),
@@ -78,7 +97,21 @@ SPELLINGS = (
             GROUP, f"labels separated by '{mark.strip()}'", PARSE, nih(f"Mass{mark}Nodule"),
             f"labels.csv: row 1: Finding Labels 'Mass{mark}Nodule' {SEVERAL}",
         )
-        for mark in (", ", ";", "/", " + ", " & ")
+        for mark in (", ", ";", "/", " + ", " & ", "\uff0c", "\u3001", "\uff1b", ":", " - ", " and ")
+    ),
+    Case(
+        GROUP, "a label with its probability", PARSE, nih("Mass:0.9"),
+        "labels.csv: row 1: Finding Labels 'Mass:0.9' has a number behind it; give the names of findings alone",
+    ),
+    Case(
+        GROUP, "a label whose UTF-8 was read in another encoding", PARSE, nih("D\u00c3\u00a9rame"),
+        "labels.csv: row 1: Finding Labels 'D\u00c3\u00a9rame' seems to be 'D\u00e9rame', which was read in another encoding; save the "
+        "table as UTF-8 anew",
+    ),
+    Case(
+        GROUP, "CXR-LT: a column whose UTF-8 was read in another encoding", PARSE, cxrlt("ImageID,PatientID,D\u00c3\u00a9rame", "a.png,1,1"),
+        "labels.csv: column 'D\u00c3\u00a9rame' seems to be 'D\u00e9rame', which was read in another encoding; save the table as UTF-8 "
+        "anew",
     ),
     Case(
         GROUP, "labels separated by tabs", PARSE, nih("Mass\tNodule"),
@@ -104,7 +137,7 @@ SPELLINGS = (
             f"labels.csv: row 2: Finding Labels 'Mass' is the finding '{other}' of row 1 in another spelling; write it in one "
             "way",
         )
-        for other in ("mass", "MASS", "\uff2d\uff41\uff53\uff53")
+        for other in ("mass", "MASS", "\uff2d\uff41\uff53\uff53", "Mass.", "M\u00e1ss", "M ass")
     ),
     Case(
         GROUP, "CXR-LT: one finding in two columns", PARSE, cxrlt("ImageID,PatientID,Lung Mass,lung_mass", "a.png,1,1,0"),
@@ -167,6 +200,8 @@ SPELLINGS = (
             ("rounded to 15 digits by a spreadsheet", "324512345678901" + "0" * 23, "is rounded to the digits that a spreadsheet or a float keeps", ROUNDED),
             ("rounded to a float", "12345678901234567525491324606797053952", "is rounded to the digits that a spreadsheet or a float keeps", ROUNDED),
             ("a float among whole numbers", "7.0", "is a float, but not all ids are", "so one patient may be two; write all ids one way"),
+            ("the largest whole number, in place of longer ones", "9223372036854775807", "is the largest whole number that a column of a table holds", ROUNDED),
+            ("a date without zeros", "4.3.2015", "is a date", "where an id is wanted; give the column of ids, written out as text"),
             ("a date", "2015-01-02", "is a date", "where an id is wanted; give the column of ids, written out as text"),
             ("an id that a spreadsheet took for a date", "03-Dec", "is a date", "where an id is wanted; give the column of ids, written out as text"),
         )
@@ -283,6 +318,7 @@ SPELLINGS = (
             ("Parquet", b"PAR1" + bytes(9), "a Parquet file; save it as CSV"),
         )
     ),
+    Case(FILES, "a pipe", PARSE, _pipe, "labels.csv: is a pipe, socket or device; save the table to a file first"),
     Case(
         FILES, "a column with another name in capitals", PARSE, put("labels.csv", HEADER.replace("Patient ID", "Patient Id")),
         "labels.csv: column 'Patient ID' is missing; ...; rename 'Patient Id' to 'Patient ID'",

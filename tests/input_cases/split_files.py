@@ -60,6 +60,33 @@ SPLIT_FILES = (
         both(put("t.csv", "class,padchest_labels\nA,\n"), params(labels__class_table="t.csv")),
         "t.csv: row 1: a class needs a name and at least one label",
     ),
+    *(
+        Case(
+            "Class table",
+            what,
+            PARSE,
+            both(put("t.csv", f"class,padchest_labels\n{rows}\n"), params(labels__class_table="t.csv")),
+            f"t.csv: {seen}",
+        )
+        for what, rows, seen in (
+            ("a class without a name", "NA,Mass", "row 1: a class needs a name and at least one label"),
+            (
+                "a class in two spellings",
+                "lump,Mass\nLump,Nodule",
+                "classes 'lump' and 'Lump' are one finding in two spellings; keep one",
+            ),
+            (
+                "a label in another spelling than the label table's",
+                "lump,Mass|nodule",
+                "the label 'nodule' is 'Nodule' in the label table; write both in one way",
+            ),
+            (
+                "labels with semicolons between them",
+                "lump,Mass;Nodule\nknot,Nodule",
+                "'Mass;Nodule' seems to be several labels; separate them by '|'",
+            ),
+        )
+    ),
     Case(
         "Class table",
         "labels of another data set",

@@ -91,3 +91,14 @@ def saved(picture: Image.Image | np.ndarray, kind: str, **options: Any) -> bytes
     handle = io.BytesIO()
     (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(handle, kind, **options)
     return handle.getvalue()
+
+
+def xmp_orientations(orientation: int) -> list[tuple[str, bytes]]:
+    """The ways in which XMP may state an orientation: what is written, and the text."""
+    ways = {
+        "an attribute": f'<rdf:Description tiff:Orientation="{orientation}"/>',
+        "an attribute in single quotes": f"<rdf:Description tiff:Orientation='{orientation}'/>",
+        "an attribute with spaces": f'<rdf:Description tiff:Orientation = "{orientation}" />',
+        "an element": f"<rdf:Description><tiff:Orientation>{orientation}</tiff:Orientation></rdf:Description>",
+    }
+    return [(f"XMP {orientation} as {how}", f"<x:xmpmeta>{text}</x:xmpmeta>".encode()) for how, text in ways.items()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, saved, stored_as
+from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, saved, stored_as, xmp_orientations
 
 
 def _kinds() -> Iterator[tuple[str, Image.Image, dict[str, object]]]:
@@ -33,6 +33,12 @@ def cells() -> Iterator[Cell]:
                 content = saved(stored, "JPEG", quality=95, exif=tags, **options, **more)
                 title = f"JPEG {name}, {process}, EXIF {orientation}"
                 yield Cell(title, content, _by_pillow(content), 0 if name == "grey" else 1)
+                for how, xmp in xmp_orientations(orientation) if orientation and process == "baseline" else ():
+                    without = saved(stored, "JPEG", quality=95, **options)
+                    body = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+                    part = b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body
+                    marked = without[:2] + part + without[2:]
+                    yield Cell(f"JPEG {name}, {how}", marked, _by_pillow(content), 0 if name == "grey" else 1)
                 yield Cell(f"{title}, bytes behind", content + b"\xff\0\xd8" * 99, _by_pillow(content), 1)
 
 

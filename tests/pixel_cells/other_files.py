@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, saved, stored_as
+from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, saved, stored_as, xmp_orientations
 
 
 def cells() -> Iterator[Cell]:
@@ -43,6 +43,8 @@ def cells() -> Iterator[Cell]:
         stored = Image.fromarray(stored_as(rgb, orientation))
         content = saved(stored, "WEBP", lossless=True, exif=b"Exif\0\0" + exif(orientation))
         yield Cell(f"WEBP, EXIF {orientation}", content, luma(rgb), 1)
+        for how, xmp in xmp_orientations(orientation):
+            yield Cell(f"WEBP, {how}", saved(stored, "WEBP", lossless=True, xmp=xmp), luma(rgb), 1)
     for bare in (False, True):
         content = saved(deep, "JPEG2000", irreversible=False, no_jp2=bare)
         yield Cell(f"JPEG2000 grey 16, bare {bare}", content, deep)
@@ -63,9 +65,18 @@ def _pnm() -> Iterator[Cell]:
         head = b"# made by hand\n" + size + b"%d\n" % top
         yield Cell(f"PNM P5 {top}", b"P5\n" + head + grey.astype(kind).tobytes(), grey, 1, True)
         yield Cell(f"PNM P6 {top}", b"P6\n" + head + rgb.astype(kind).tobytes(), luma(rgb), 2, True)
-        if top == 255:
-            text = b"WIDTH 52\nHEIGHT 40\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n"
-            yield Cell("PNM P7", b"P7\n" + text + grey.tobytes(), grey)
+        alpha = np.full_like(grey, top)
+        for name, pixels, right in (
+            ("BLACKANDWHITE" if top == 1 else "GRAYSCALE", grey, grey),
+            ("GRAYSCALE_ALPHA", np.dstack([grey, alpha]), grey),
+            ("RGB", rgb, luma(rgb)),
+            ("RGB_ALPHA", np.dstack([rgb, alpha]), luma(rgb)),
+            ("", rgb, luma(rgb)),
+        ):
+            depth = pixels.size // grey.size
+            text = f"P7\n# made by hand\nWIDTH 52\nHEIGHT 40\nDEPTH {depth}\nMAXVAL {top}\n"
+            text += f"TUPLTYPE {name}\nENDHDR\n" if name else "ENDHDR\n"
+            yield Cell(f"PNM P7 {name} {top}", text.encode() + pixels.astype(kind).tobytes(), right, 2, True)
         yield Cell(
             f"PNM P3 {top}", b"P3\n" + head + b" ".join(b"%d" % value for value in rgb.ravel()), luma(rgb), 2, True
         )

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, stored_as
+from tests.pixel_cells.cell import ORIENTATIONS, Cell, colours, exif, film, luma, stored_as, xmp_orientations
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -71,7 +71,7 @@ def _palette(entries: np.ndarray) -> bytes:
     return chunk(b"PLTE", entries.astype(np.uint8).tobytes())
 
 
-XMP = b"XML:com.adobe.xmp\0\0\0\0\0" + b'<x:xmpmeta><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>'
+XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 
 
 def cells() -> Iterator[Cell]:
@@ -104,8 +104,8 @@ def _of_kind(
         yield cell(f"{kind}, EXIF {orientation}", orientation, before + turn)
         if depth == 8:
             yield cell(f"{kind}, EXIF {orientation} after the data", orientation, before, turn)
-            xmp = chunk(b"iTXt", XMP % orientation)
-            yield cell(f"{kind}, XMP {orientation}", orientation, before + xmp)
+            for how, xmp in xmp_orientations(orientation):
+                yield cell(f"{kind}, {how}", orientation, before + chunk(b"iTXt", XMP + xmp))
     for number in (0, 9):
         yield cell(f"{kind}, EXIF {number} (unknown)", 1, before + chunk(b"eXIf", exif(number)))
     harmless = {

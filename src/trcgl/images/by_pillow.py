@@ -1,15 +1,18 @@
 """Pillow's decoders: less common formats, and TIFF up to 8 bits, of which OpenCV shows damaged ones."""
 
 import io
+import re
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from trcgl.images.by_opencv import opencv_pixels
-from trcgl.images.grey import grey
+from trcgl.images.grey import grey, turned
 from trcgl.images.quiet import quiet_libraries
 from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
+
+XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\s*["'<]""")
 
 
 def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
@@ -26,7 +29,10 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
                 # Of colours Pillow keeps 8 bits
                 return grey(opencv_pixels(data))
             image.load()
-            return grey(_array(ImageOps.exif_transpose(image)))
+            if image.format == "TIFF":
+                # Its own tag has turned it
+                return grey(_array(ImageOps.exif_transpose(image)))
+            return turned(grey(_array(image)), _stated(image))
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise many undocumented kinds on damaged files
@@ -58,6 +64,16 @@ def orientation(data: bytes, formats: tuple[str, ...]) -> int:
     """EXIF's, or XMP's where EXIF has none; 1 if neither can be read."""
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            return int(image.getexif().get(0x0112, 1))
+            return _stated(image)
     except Exception:  # Pillow raises many undocumented kinds on damaged metadata
         return 1
+
+
+def _stated(image: Image.Image) -> int:
+    """EXIF's orientation, else XMP's, of which Pillow knows one of the ways to write an attribute; else 1."""
+    by_exif = image.getexif().get(0x0112)
+    if by_exif:
+        return int(by_exif)
+    texts = [image.info.get(name) or b"" for name in ("xmp", "XML:com.adobe.xmp")]
+    found = XMP_ORIENTATION.search(b"".join(text.encode() if isinstance(text, str) else text for text in texts))
+    return int(found[1]) if found else 1

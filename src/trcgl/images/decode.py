@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from trcgl.images.by_opencv import opencv_pixels
-from trcgl.images.grey import grey
 from trcgl.images.grey import inverted as inverted_grey
 from trcgl.images.kinds import START, format_of
 from trcgl.images.png import decode_png
@@ -83,7 +81,9 @@ def _decoder(data: bytes, kind: str | None) -> Callable[[bytes], np.ndarray]:
 
         return decode_pnm
     if kind == "PAM":
-        return lambda content: grey(opencv_pixels(content))
+        from trcgl.images.pnm import decode_pam
+
+        return decode_pam
     if kind in BY_PILLOW:
         from trcgl.images.by_pillow import pillow_pixels
 

@@ -74,6 +74,10 @@ def _check_pixels(dataset: Dataset) -> None:
     # The first is the table of offsets
     fragments = list(generate_fragments(dataset.PixelData))[1:]
     check_frames(sum(_starts_frame(part, syntax) for part in fragments))
+    if syntax != RLE:
+        from trcgl.images.dicom_streams import check_stream
+
+        check_stream(b"".join(fragments), syntax, columns, rows)
     if syntax in JPEG_8_BIT and not twelve:
         from trcgl.images.jpeg import checked_pixels
 

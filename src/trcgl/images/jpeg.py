@@ -14,14 +14,15 @@ from trcgl.images.unreadable import UnreadableImage, check_size, one_line
 
 BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length: TEM, RST0 to RST7, SOI."""
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_LS = 0xF7
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {JPEG_LS}
 APP1, EOI, SOS = 0xE1, 0xD9, 0xDA
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 @dataclass
-class _Header:
+class Header:
     """What the markers say.
 
     Attributes:
@@ -41,7 +42,7 @@ class _Header:
 
 def decode_jpeg(data: bytes) -> np.ndarray:
     """Upright grey uint8 [H, W]."""
-    header = _read_header(data)
+    header = read_header(data)
     check_size(header.width, header.height)
     pixels = checked_pixels(data, header)
     if len(header.components) == 4:
@@ -57,15 +58,17 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     return shown
 
 
-def checked_pixels(data: bytes, header: _Header | None = None) -> np.ndarray:
+def checked_pixels(data: bytes, header: Header | None = None) -> np.ndarray:
     """As stored, uint8 [H, W, C] with blue first.
 
     Raises:
         UnreadableImage: damaged or cut short.
     """
-    header = header or _read_header(data)
+    header = header or read_header(data)
     if not header.kind:
         raise UnreadableImage("truncated JPEG (no picture in it)")
+    if header.kind == JPEG_LS:
+        raise UnreadableImage("JPEG-LS, which is not read; save it as PNG")
     if header.precision != 8:
         raise UnreadableImage(f"JPEG of {header.precision} bits; 8 are read, so save it as 16-bit PNG or TIFF")
     _check_scans(header)
@@ -81,9 +84,9 @@ def checked_pixels(data: bytes, header: _Header | None = None) -> np.ndarray:
         raise UnreadableImage(f"damaged JPEG data ({reason})") from None
 
 
-def _read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """The markers of the picture. Those of a thumbnail lie inside a segment and are jumped over."""
-    header = _Header()
+    header = Header()
     place, end = 2, len(data)
     while place + 4 <= end:
         if data[place] != 0xFF:
@@ -120,7 +123,7 @@ def _read_header(data: bytes) -> _Header:
     return header
 
 
-def _check_scans(header: _Header) -> None:
+def _check_scans(header: Header) -> None:
     """Raise UnreadableImage if parts of the picture never come: libjpeg shows what there is without a word."""
     bits = {(component, k): 14 for component in header.components for k in range(64)}
     for components, first, last, low in header.scans:

@@ -1,4 +1,7 @@
-"""PGM and PPM as stored: the binary ones by OpenCV, since Pillow would stretch the values; PBM is Pillow's."""
+"""PGM and PPM as stored: the binary ones by OpenCV, since Pillow would stretch the values; PBM is Pillow's.
+
+PAM is read here: OpenCV takes its red for blue, and its black and white for bits.
+"""
 
 import math
 import re
@@ -9,6 +12,11 @@ from trcgl.images.by_opencv import opencv_pixels
 from trcgl.images.by_pillow import pillow_pixels
 from trcgl.images.grey import grey
 from trcgl.images.unreadable import UnreadableImage, check_size
+
+PAM_KINDS = {
+    1: ("GRAYSCALE", "BLACKANDWHITE"), 2: ("GRAYSCALE_ALPHA", "BLACKANDWHITE_ALPHA"), 3: ("RGB",), 4: ("RGB_ALPHA",)
+}  # fmt: skip
+"""By the number of samples; a file need not say it."""
 
 
 def decode_pnm(data: bytes) -> np.ndarray:
@@ -41,3 +49,30 @@ def _written_out(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) == 3:
         values = values[..., ::-1]
     return values.astype(np.uint8 if values.max() < 256 else np.uint16)
+
+
+def decode_pam(data: bytes) -> np.ndarray:
+    """Grey [H, W], uint8 or uint16."""
+    head, mark, body = data.partition(b"\nENDHDR\n")
+    lines = [line.split(None, 1) for line in head.split(b"\n")[1:] if line.strip() and not line.startswith(b"#")]
+    stated = {words[0]: words[-1].strip() for words in lines}
+    names = (b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL")
+    if not mark or not all(stated.get(name, b"").isdigit() for name in names):
+        raise UnreadableImage("damaged PNM (its head has no size)")
+    height, width, depth, top = (int(stated[name]) for name in names)
+    kind = stated.get(b"TUPLTYPE", b"").decode("ascii", "replace")
+    if depth not in PAM_KINDS or kind not in ("", *PAM_KINDS[depth]) or not 0 < top < 65536:
+        raise UnreadableImage(f"PAM of {depth} samples of up to {top} ({kind or 'not said of what'}); save it as PNG")
+    if not width or not height:
+        raise UnreadableImage("damaged PNM (a side of no length)")
+    check_size(width, height)
+    sample = np.dtype(np.uint8 if top < 256 else ">u2")
+    count = height * width * depth
+    if len(body) < count * sample.itemsize:
+        raise UnreadableImage("damaged PNM (numbers are missing)")
+    pixels = np.frombuffer(body, sample, count).reshape(height, width, depth)
+    if pixels.max() > top:
+        raise UnreadableImage(f"damaged PNM (a value of {pixels.max()} above its largest, {top})")
+    pixels = pixels.astype(np.uint8 if top < 256 else np.uint16)
+    # Blue first, as `grey` takes it
+    return grey(pixels[..., [2, 1, 0, 3][:depth]] if depth > 2 else pixels)

@@ -1,5 +1,6 @@
 """What stands in a cell instead of a value, and what makes two spellings of one name."""
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -18,14 +19,23 @@ _log = get_logger("labels")
 NOT_A_VALUE = (
     "", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat", "none", "null", "<null>", "(null)", "nil", "\\n", "#n/a",
     "#na", ".", "..", "''", '""', "unknown", "undefined", "missing", "not available", "(blank)",
+    "-9223372036854775808", "-2147483648",
 )  # fmt: skip
-"""Texts, in small letters, by which programs and people write that there is no value."""
+"""Texts, in small letters, by which programs and people write that there is no value; the last are what becomes of it
+in a column of whole numbers."""
 NOT_A_NAME = (
     *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+    "inf", "-inf", "infinity", "anonymous", "anonymized", "anonymised", "anon", *("#" * n for n in range(1, 21)),
 )  # fmt: skip
-"""And texts that name nothing, though as a code they might mean something."""
+"""And texts that name nothing, though as a code they might mean something; #### is a number in a narrow column."""
 NOT_A_FILE = ("", "nan", "na", "<na>", "none", "null", "#n/a")
 """Those of them that are written where an image has no file."""
+
+ACCENTS = re.compile("[\u0300-\u036f]")
+"""Of Latin, Greek and Cyrillic letters; in other scripts marks make other letters."""
+SAME_MARKS = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-") | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
+)
 
 
 # No text is turned into small letters, which takes longer than all else
@@ -85,9 +95,21 @@ def say(line: str) -> None:
 
 
 def name_key(name: str) -> str:
-    """What two spellings of one name have in common: letters whatever their case, width and accents' form."""
-    text = unicodedata.normalize("NFKC", clean_text(name)).casefold()
-    return re.sub(r"[\s_\-]+", " ", text).strip() or name
+    """What two spellings of one name have in common: letters and digits whatever their case, width, accents and form.
+
+    What stands between words, and a full stop or the like at the end, does not count; between digits it does.
+    """
+    text = unicodedata.normalize("NFKD", clean_text(name).translate(SAME_MARKS)).casefold()
+    words = re.sub(r"[\s_\-.]+", " ", ACCENTS.sub("", text)).strip(" :;,")
+    return re.sub(r" (?!\d)|(?<!\d) ", "", words) or name
+
+
+def misread(name: str) -> str:
+    """The name as it was before UTF-8 was read as Windows' encoding; "" if that did not happen to it."""
+    for encoding in () if name.isascii() else ("cp1252", "latin-1"):
+        with contextlib.suppress(UnicodeError):
+            return name.encode(encoding).decode("utf-8")
+    return ""
 
 
 def first_twins(names: Iterable[str]) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_VALUE, first_twins, say
+from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, say
 from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
 from trcgl.tables import INDEX_NAME
@@ -34,6 +34,12 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
     if twins:
         raise InputError(f"{path}: columns '{twins[0]}' and '{twins[1]}' are one finding in two spellings; keep one")
     for name in classes:
+        right = misread(name)
+        if right:
+            raise InputError(
+                f"{path}: column '{name}' seems to be '{right}', which was read in another encoding; save the table as "
+                "UTF-8 anew"
+            )
         if re.sub(r"\.\d+$", "", name) in set(header) - {name}:
             raise InputError(f"{path}: column '{name}' is a repeated one that pandas has numbered; keep one of the two")
     return classes

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain
@@ -30,10 +31,13 @@ _DAY, _MONTH, _YEAR, _TIME = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])", 
 DATE = re.compile(
     rf"{_YEAR}([-/.]){_MONTH}\1{_DAY}{_TIME}"
     rf"|(?:{_DAY}([-/.]){_MONTH}|{_MONTH}([-/.]){_DAY})(?:\2|\3){_YEAR}{_TIME}"
-    rf"|[1-3]?[0-9]/[1-3]?[0-9]/{_YEAR}{_TIME}"
+    rf"|[1-3]?[0-9]([-/.])[1-3]?[0-9]\4{_YEAR}{_TIME}"
     rf"|[0-3]?[0-9]-(?:{_NAMED})(?:-[0-9]{{2,4}})?|(?:{_NAMED})-[0-9]{{2,4}}"
 )
 """As spreadsheets write one, also for an id such as 3-12; MAR-12 in capitals is an id."""
+LARGEST = frozenset(str(2**bits - 1) for bits in (31, 32, 63, 64))
+"""What a column of whole numbers keeps of larger ones."""
+THOUSANDS = re.compile(r"([0-9]{1,3})((?:[, '][0-9]{3})+)")
 SPREADSHEET_DIGITS, FLOAT_BITS = 15, 53
 """What a spreadsheet, and a float, keeps of a number."""
 SIXTEENS = frozenset(f"{number:04d}" for number in range(0, 10_000, 16))
@@ -79,6 +83,9 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
         rounded += bare
     if rounded:
         raise stop(rounded, "is a rounded number", as_text)
+    largest = [text for text in numbers if text in LARGEST]
+    if largest:
+        raise stop(largest, "is the largest whole number that a column of a table holds", as_text)
     floats = {text: match[1] for text in others if (match := WHOLE_FLOAT.fullmatch(text))}
     cut = _cut_short([text for text in (*numbers, *floats.values()) if len(text) > SPREADSHEET_DIGITS])
     cut |= {text for text, whole in floats.items() if len(whole) > SPREADSHEET_DIGITS or whole in cut}
@@ -124,18 +131,27 @@ def _is_float(number: int) -> bool:
 
 
 def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
-    """A line where ids differ in capitals or leading zeros only: often one patient, whom two splits may then share."""
-    if not any(text[0] == "0" or not text.isdecimal() for text in different):
+    """A line where ids differ in their writing only: often one patient, whom two splits may then share."""
+    if not any(text[0] == "0" or not text.isdecimal() or not text.isascii() for text in different):
         return
     seen: dict[str, str] = {}
     pairs = [
         (other, text)
         for text in ids.unique().tolist()
-        if not names_nothing(text) and (other := seen.setdefault(text.lstrip("0").casefold(), text)) != text
+        if not names_nothing(text) and (other := seen.setdefault(_written_plainly(text), text)) != text
     ]
     if pairs:
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
         say(
-            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals or leading zeros and count as "
-            f"other patients; the first: rows {first} and {second}"
+            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals, leading zeros or the form of "
+            f"their digits and count as other patients; the first: rows {first} and {second}"
         )
+
+
+def _written_plainly(text: str) -> str:
+    """An id in small letters, without leading zeros, marks between thousands and digits of other scripts."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    if plain.isdecimal():
+        return str(int(plain))
+    grouped = THOUSANDS.fullmatch(plain)
+    return (re.sub(r"\D", "", plain) if grouped else plain).lstrip("0").casefold()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from trcgl.labels.cells import first_twins, name_key, names_nothing, say
+from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say
 from trcgl.runtime.errors import InputError
 from trcgl.tables import clean_text
 
@@ -30,6 +30,19 @@ OPENING = "".join(sorted({pair[0] for pair in QUOTES}))
 CLOSING = '"`\u201d\u00bb'
 NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?")
 SEPARATORS = re.compile(r"[,;/+&\\|\u00a6]")
+OTHER_SEPARATORS = str.maketrans(
+    {
+        **dict.fromkeys("\u3001\u060c\ufe50\ufe51", ","),
+        **dict.fromkeys("\u061b\ufe54", ";"),
+        **dict.fromkeys("\u2016\u2223\u2502\u2503", "|"),
+    }
+)
+"""Commas, semicolons and bars of other scripts that are no wide form of the usual ones."""
+JOINING = frozenset(["and", "or", "with", "plus", "vs", "y", "o", "e", "con", "et", "ou", "avec", "und", "oder", "mit"])
+WORD = re.compile(r"[^\W_]+")
+NUMBER_BEHIND = re.compile(r".*\S\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?")
+MOST_WORDS = 12
+"""A longer name is a sentence."""
 
 
 def checked_names(
@@ -76,6 +89,9 @@ def checked_names(
         raise InputError(
             f"{said(other)} is the finding '{one}' of {place(one)} in another spelling; write it in one way"
         )
+    loose = [name for name in spelled if " " in name and _is_made_of(name, known)]
+    if loose:
+        say(f"{said(spelled[loose[0]])} is one finding, though its words are others; {len(loose)} findings are so")
     if all(meant[label] == label for label in different):
         return lists
     return [list(dict.fromkeys(meant[label] for label in labels)) for labels in lists]
@@ -96,8 +112,37 @@ def _wrong(name: str, known: set[str], pipes: bool) -> str:
         return "has a quote or bracket on one side; write the list in the data set's way"
     if NUMBER.fullmatch(name):
         return "is a number, not the name of a finding; give the column of names"
-    parts = [name_key(part) in known for part in SEPARATORS.split(name)]
-    several = len(parts) > 1 and (any(parts) or ("," in name and not pipes))
-    if several or re.search(r"[;|\u00a6]", name):
+    if NUMBER_BEHIND.fullmatch(name):
+        return "has a number behind it; give the names of findings alone"
+    right = misread(name)
+    if right:
+        return f"seems to be '{right}', which was read in another encoding; save the table as UTF-8 anew"
+    usual = unicodedata.normalize("NFKC", name.translate(OTHER_SEPARATORS)).translate(OTHER_SEPARATORS)
+    parts = [name_key(part) in known for part in SEPARATORS.split(usual)]
+    several = len(parts) > 1 and (any(parts) or ("," in usual and not pipes))
+    if several or re.search(r"[;|\u00a6]", usual) or (_is_joined(usual) and _is_made_of(usual, known)):
         return "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
     return ""
+
+
+def _is_joined(name: str) -> bool:
+    """Whether something else than a space stands between two words of a name."""
+    words = WORD.findall(name.lower())
+    return bool(JOINING & set(words[1:-1])) or re.search(r"\w[^\w\s]|[^\w\s]\s*\w|\w_+\w", name) is not None
+
+
+def _is_made_of(name: str, known: set[str]) -> bool:
+    """Whether a name is nothing but several others, with words like "and" between them."""
+    words = WORD.findall(name)
+    if len(words) > MOST_WORDS:
+        return False
+    # By the number of words from the start: the most names that they can be cut into, None if they cannot
+    names: list[int | None] = [0, *(None for _ in words)]
+    for end, last in enumerate(words, start=1):
+        found = [names[end - 1]] if last.lower() in JOINING else []
+        for start in range(end):
+            before = names[start]
+            if before is not None and name_key(" ".join(words[start:end])) in known:
+                found.append(before + 1)
+        names[end] = max((count for count in found if count is not None), default=None)
+    return (names[-1] or 0) > 1

@@ -6,11 +6,14 @@ ours, each class being its label with the descendants in PadChest's own label tr
 column `note` says why.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from trcgl.labels.cells import first_twins, name_key, names_nothing, say
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
@@ -20,15 +23,18 @@ def read_class_table(path: str | Path) -> pd.DataFrame:
     """A class table (columns class, padchest_labels separated by '|') as pairs: class, label.
 
     Raises:
-        InputError: not such a table, a class without labels, or a class listed twice.
+        InputError: not such a table, a class without a name or labels, or a class listed twice or in two spellings.
     """
     path = Path(path)
     table = read_columns(path, ("class", "padchest_labels"), what="a class table")
     for row, (name, labels) in enumerate(zip(table["class"], table["padchest_labels"], strict=True), start=1):
-        if not name or not labels:
+        if names_nothing(name) or names_nothing(labels):
             raise InputError(f"{path}: row {row}: a class needs a name and at least one label")
     if table["class"].duplicated().any():
         raise InputError(f"{path}: class '{table['class'][table['class'].duplicated()].iloc[0]}' is listed twice")
+    twins = first_twins(table["class"])
+    if twins:
+        raise InputError(f"{path}: classes '{twins[0]}' and '{twins[1]}' are one finding in two spellings; keep one")
     pairs = table.assign(label=table["padchest_labels"].str.split("|")).explode("label")[["class", "label"]]
     return pairs.assign(label=pairs["label"].str.strip()).reset_index(drop=True)
 
@@ -40,9 +46,10 @@ def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
     leave their rows as negatives; a class none of whose labels the data set knows is left out.
 
     Raises:
-        InputError: see `read_class_table`; the data set knows none of the labels.
+        InputError: see `read_class_table`; the data set knows none of the labels, or knows one in another spelling.
     """
     pairs = read_class_table(path)
+    _check_labels(path, pairs["label"], table.vocabulary)
     pairs = pairs[pairs["label"].isin(table.vocabulary)]
     if pairs.empty:
         raise InputError(f"{path}: none of its labels occurs in the label table; give the class table of this data set")
@@ -58,3 +65,21 @@ def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
         uncertain=merged(table.uncertain),
         unknowns=merged(table.unknowns),
     )
+
+
+def _check_labels(path: str | Path, labels: pd.Series, vocabulary: Sequence[str]) -> None:
+    """Stop on a label that would only seem to be in no row; a line says how many are in none.
+
+    Raises:
+        InputError: a label is the table's in another spelling, or several with another separator than '|'.
+    """
+    known = {name_key(name): name for name in vocabulary}
+    strangers = [label for label in dict.fromkeys(labels) if label and label not in vocabulary]
+    for label in strangers:
+        same = known.get(name_key(label))
+        if same is not None:
+            raise InputError(f"{path}: the label '{label}' is '{same}' in the label table; write both in one way")
+        if any(part.strip() in vocabulary for part in re.split(r"[,;/]", label)):
+            raise InputError(f"{path}: '{label}' seems to be several labels; separate them by '|'")
+    if strangers:
+        say(f"{path}: {len(strangers)} of its labels are in no row of the label table; the first: '{strangers[0]}'")

@@ -70,6 +70,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         *((f"labelled {label}", table.having([label])) for label in filters.exclude_images_with),
         ("image file is ambiguous", ambiguous),
         (MISSING, paths == ""),
+        ("image file is of several rows", pd.Series(paths).duplicated(keep=False)),
     )
     kept = table.reject(reasons)
     near = likely_file(rows.loc[reasons == MISSING, "image"], manifest["path"])
