@@ -59,7 +59,7 @@ TRCGL: dict[str, Any] = {
     "adjacency_confidence": 0.95,
     "label_vectors": None,
     "extra_source": "synthetic",
-    "extra_ratio": 1.0,
+    "extra_exposure": 0.5,
     "extra_weight": 0.5,
     "extra_until": 1.0,
 }
@@ -78,7 +78,6 @@ def with_synthetic(data: TrainingData, count: int) -> TrainingData:
     rows = data.train[-count:]
     target = np.where(data.targets[rows, 2] == 1, 2, 1)
     changed = {"train": data.train[:-count], "synthetic": rows, "synthetic_target": target}
-    changed["synthetic_rank"] = np.arange(count)
     return TrainingData(**{**vars(data), **changed})
 
 

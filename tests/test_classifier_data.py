@@ -47,8 +47,8 @@ def folder(tmp_path: Path) -> Path:
     unknown: list[list[str]] = [["effusion"], [], []]
     samples = pd.DataFrame({"sample": ["s0", "s1", "s2"], "target": target, "findings": findings, "unknown": unknown})
     samples.to_parquet(tmp_path / "synthetic" / "samples.parquet")
-    audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True], "rank": [5, 1, 2]})
-    audit.to_parquet(tmp_path / "audit.parquet")
+    audit = pd.DataFrame({"sample": ["s2", "s1", "s0"], "accepted": [True, False, True]})
+    audit.assign(unverified=pd.Series([[], ["nodule"], []])).to_parquet(tmp_path / "audit.parquet")
     return tmp_path
 
 
@@ -79,7 +79,6 @@ def test_only_accepted_samples_and_only_for_training(folder: Path):
     assert not set(data.synthetic) & (set(data.train) | set(data.val))
     np.testing.assert_array_equal(data.targets[data.synthetic], [[np.nan, 1], [1, 1]])
     assert [data.class_names[c] for c in data.synthetic_target] == ["nodule", "effusion"]
-    assert data.synthetic_rank.tolist() == [2, 5]
     pixels = data.images[np.array([6, 0, 5])]
     assert pixels.shape == (3, 8, 8)
     assert pixels[:, 0, 0].tolist() == [2, 6, 0]
@@ -107,6 +106,20 @@ def test_a_sample_of_an_unknown_finding_is_named(folder: Path):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
 
 
+def test_labels_that_the_audit_leaves_open_are_unknown(folder: Path):
+    """Asked for and not seen, or seen and not asked for; s2 was drawn for an effusion and named a nodule besides."""
+    audit = pd.DataFrame({"sample": ["s0", "s1", "s2"], "accepted": True})
+    audit.assign(unverified=pd.Series([[], ["effusion"], ["nodule"]])).to_parquet(folder / "audit.parquet")
+    data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
+    np.testing.assert_array_equal(data.targets[data.synthetic], [[np.nan, 1], [np.nan, 1], [1, np.nan]])
+    audit.assign(unverified=pd.Series([[], [], ["unheard of"]])).to_parquet(folder / "audit.parquet")
+    with pytest.raises(InputError, match=r"audit\.parquet: sample s2 names 'unheard of', which is not a class"):
+        load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
+    audit.to_parquet(folder / "audit.parquet")
+    with pytest.raises(InputError, match=r"audit\.parquet: .*'unverified'"):
+        load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
+
+
 def test_a_missing_column_is_named(folder: Path):
     pd.read_parquet(folder / "labels.parquet").drop(columns="nodule").to_parquet(folder / "labels.parquet")
     with pytest.raises(InputError, match=r"labels\.parquet: no column 'nodule'"):
@@ -114,7 +127,8 @@ def test_a_missing_column_is_named(folder: Path):
 
 
 def test_without_an_accepted_sample_there_is_none(folder: Path):
-    pd.DataFrame({"sample": ["s0"], "accepted": [False], "rank": [1]}).to_parquet(folder / "audit.parquet")
+    verdicts = pd.DataFrame({"sample": ["s0"], "accepted": [False], "unverified": [[]]})
+    verdicts.to_parquet(folder / "audit.parquet")
     data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     assert len(data.synthetic) == 0
     assert len(data.images) == len(data.targets) == 5

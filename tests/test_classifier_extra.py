@@ -1,6 +1,5 @@
-"""Extra images: fair in steps, matched in count and finding, nested, and counted nowhere."""
+"""Extra images: on top of the real ones, matched in count and finding, and counted nowhere."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from tests.classifier_cases import CPU, baseline_params, classifier_params, separable, with_synthetic
 from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.data import TrainingData
-from trcgl.classifier.training.extra import best_in_turn, duplicates_of, extra_rows, extra_weight, with_extra
+from trcgl.classifier.training.extra import Extra, extra_images, extra_weight, with_extra
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.training.train import fixed_batches, train
 from trcgl.config import TrainingParams
@@ -37,37 +36,54 @@ def epochs_of(params: TrainingParams, data: TrainingData, monkeypatch: pytest.Mo
     return list(zip(seen[::2], seen[1::2], strict=True))
 
 
-def test_every_arm_takes_as_many_steps(monkeypatch: pytest.MonkeyPatch):
-    arms = [
-        baseline_params(epochs=2),
-        classifier_params(epochs=2, extra_source="none"),
-        classifier_params(epochs=2, extra_source="duplicates"),
-        classifier_params(epochs=2),
-        classifier_params(epochs=2, extra_ratio=0.1),
-        classifier_params(epochs=2, extra_until=0.5),
-    ]
-    shapes = [[rows.shape for rows, _ in epochs_of(params, DATA, monkeypatch)] for params in arms]
-    assert len({tuple(shape) for shape in shapes}) == 1
-    assert len(set(shapes[0])) == 1
+RARE = 2
+"""Column of a finding."""
+TARGETS = np.unique(DATA.synthetic_target)
+"""Columns of the findings that the synthetic images were drawn for."""
 
 
-def test_synthetic_images_train_while_they_weigh_something(monkeypatch: pytest.MonkeyPatch):
-    """One frozen epoch without, two with, one after `extra_until` without; the baseline never sees one."""
-    epochs = epochs_of(classifier_params(extra_weight=0.25, extra_until=0.75), DATA, monkeypatch)
-    assert [bool(np.isin(rows, DATA.synthetic).any()) for rows, _ in epochs] == [False, True, True, False]
-    for rows, weights in epochs:
-        assert (weights == np.where(np.isin(rows, DATA.synthetic), 0.25, 1.0)).all()
-        assert np.bincount(rows.ravel(), minlength=160)[DATA.synthetic].max() <= 1
-        assert not np.isin(rows, DATA.val).any()
+@pytest.mark.parametrize("source", ["synthetic", "duplicates"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_the_dose_is_a_share_of_what_an_epoch_shows(source: str, share: float):
+    order = np.repeat(DATA.train, 3)
+    extra = extra_images(classifier_params(extra_source=source, extra_exposure=share), DATA, order)
+    for epoch in range(3):
+        rows = extra.of_epoch(0, epoch)
+        assert np.isin(rows, DATA.synthetic if source == "synthetic" else DATA.train).all()
+        assert len(rows) == sum(extra.times.values())
+        for target in TARGETS.tolist():
+            real = (DATA.targets[order, target] == 1).sum()
+            assert extra.times[target] / (extra.times[target] + real) == pytest.approx(share, abs=0.01)
+            assert np.isin(rows, extra.rows[target]).sum() >= extra.times[target]
+
+
+def test_arms_take_as_many_steps_and_show_every_real_image_as_often(monkeypatch: pytest.MonkeyPatch):
+    """One frozen epoch without extra images, two with, one after `extra_until` without; the baseline never has one."""
+    knobs = {"extra_exposure": 0.6, "extra_weight": 0.25, "extra_until": 0.75}
+    plain, duplicates, synthetic = (
+        epochs_of(classifier_params(extra_source=source, **knobs), DATA, monkeypatch)
+        for source in ("none", "duplicates", "synthetic")
+    )
+    shapes = [[len(rows) for rows, _ in run] for run in (plain, duplicates, synthetic)]
+    assert shapes[1] == shapes[2]
+    assert [more > real for more, real in zip(shapes[1], shapes[0], strict=True)] == [False, True, True, False]
+    for (real, _), (rows, weights), (doubled, others) in zip(plain, synthetic, duplicates, strict=True):
+        drawn = np.isin(rows, DATA.synthetic)
+        assert (weights == np.where(drawn, 0.25, 1.0)).all()
+        # What does not fill a batch goes to nobody
+        assert abs((~drawn).sum() - real.size) < 2 * real.shape[1]
+        assert abs((others == 0.25).sum() - drawn.sum()) < 2 * real.shape[1]
+        assert not np.isin(np.concatenate([rows, doubled]), DATA.val).any()
+        assert not np.isin(doubled, DATA.synthetic).any()
     for params in (baseline_params(), classifier_params(extra_source="none")):
         assert not any(np.isin(rows, DATA.synthetic).any() for rows, _ in epochs_of(params, DATA, monkeypatch))
 
 
 def test_without_extra_images_nothing_differs(monkeypatch: pytest.MonkeyPatch):
-    """Ratio 0, weight 0, share 0 and source none are the same run."""
+    """Exposure 0, weight 0, share of the epochs 0 and source none are the same run."""
     runs = [
         epochs_of(classifier_params(**knob), DATA, monkeypatch)
-        for knob in ({"extra_source": "none"}, {"extra_ratio": 0.0}, {"extra_weight": 0.0}, {"extra_until": 0.0})
+        for knob in ({"extra_source": "none"}, {"extra_exposure": 0.0}, {"extra_weight": 0.0}, {"extra_until": 0.0})
     ]
     for other in runs[1:]:
         for (a, u), (b, v) in zip(runs[0], other, strict=True):
@@ -75,54 +91,34 @@ def test_without_extra_images_nothing_differs(monkeypatch: pytest.MonkeyPatch):
             assert (u == v).all()
 
 
-def test_duplicates_match_in_count_and_finding():
-    synthetic = extra_rows(classifier_params(extra_ratio=0.3), DATA)
-    duplicates = extra_rows(classifier_params(extra_ratio=0.3, extra_source="duplicates"), DATA)
-    assert len(synthetic) == len(duplicates) == 24
-    assert np.isin(duplicates, DATA.train).all()
-    wanted = DATA.synthetic_target[synthetic - DATA.synthetic[0]]
-    assert (DATA.targets[duplicates, wanted] == 1).all()
+def test_all_images_come_before_one_comes_again():
+    """Also across epochs."""
+    rows = np.arange(100, 107)
+    extra = Extra({0: rows, 3: np.array([5])}, {0: 4, 3: 2})
+    epochs = [extra.of_epoch(1, epoch) for epoch in range(7)]
+    assert [len(epoch) for epoch in epochs] == [6] * 7
+    firsts = np.concatenate([epoch[epoch >= 100] for epoch in epochs])
+    for turn in range(4):
+        assert sorted(firsts[7 * turn :][:7]) == rows.tolist()
+    assert firsts[:7].tolist() != firsts[7:14].tolist()
+    assert [(epoch == 5).sum() for epoch in epochs] == [2] * 7
+    assert (extra.of_epoch(1, 3) == epochs[3]).all()
+    assert Extra({}, {}).of_epoch(0, 0).tolist() == []
+    assert len(extra) == 8
 
 
-def test_duplicates_are_taken_evenly():
-    carriers = DATA.train[DATA.targets[DATA.train, 2] == 1]
-    times = np.bincount(duplicates_of(np.full(25, 2), DATA, 0), minlength=160)[carriers]
-    assert times.sum() == 25
-    assert times.max() - times.min() <= 1
+def test_duplicates_need_a_real_image():
+    carriers = DATA.train[DATA.targets[DATA.train, RARE] == 1]
     without = TrainingData(**{**vars(DATA), "train": np.setdiff1d(DATA.train, carriers)})
     with pytest.raises(InputError, match="no real training image shows 'rare'"):
-        duplicates_of(np.array([2]), without, 0)
+        extra_images(classifier_params(extra_source="duplicates"), without, without.train)
 
 
 def test_a_duplicate_weighs_as_an_extra_image_and_its_original_as_a_real_one():
     rows, weights = with_extra(np.arange(50), np.array([7, 7, 9]), 0.5, seed=0, epoch=0)
-    assert len(rows) == 50
-    assert weights[~np.isin(rows, [7, 9])].tolist() == [1.0] * (~np.isin(rows, [7, 9])).sum()
-    assert (weights == 0.5).sum() <= 3
-    assert set(rows[weights == 0.5]) <= {7, 9}
-    assert (weights[rows == 7] == 1.0).sum() <= 1
-
-
-@pytest.mark.parametrize("source", ["synthetic", "duplicates"])
-def test_a_smaller_ratio_is_part_of_a_larger_one(source: str):
-    taken = [
-        extra_rows(classifier_params(extra_source=source, extra_ratio=r), DATA).tolist() for r in (0.1, 0.25, 0.5, 9)
-    ]
-    assert [len(rows) for rows in taken] == [8, 20, 40, 40]  # of 80 real images; more than were accepted there are not
-    for smaller, larger in itertools.pairwise(taken):
-        assert larger[: len(smaller)] == smaller
-
-
-def test_findings_take_turns():
-    targets = np.array([4] * 10 + [1] * 3 + [2] * 6)
-    ranks = np.random.default_rng(0).permutation(19)
-    order = best_in_turn(targets, ranks)
-    assert sorted(order) == list(range(19))
-    assert [np.bincount(targets[order[:n]], minlength=5)[[1, 2, 4]].tolist() for n in (3, 9, 15)] == [
-        [1, 1, 1], [3, 3, 3], [3, 6, 6],
-    ]  # fmt: skip
-    for target in (1, 2, 4):
-        assert (np.diff(ranks[order[targets[order] == target]]) > 0).all()
+    assert len(rows) == 53
+    assert sorted(rows[weights == 0.5]) == [7, 7, 9]
+    assert sorted(rows[weights == 1.0]) == list(range(50))
 
 
 def test_weights_by_epoch():

@@ -75,6 +75,10 @@ def head_of(name: str, vectors: Tensor | None = None, **changes: float) -> Head:
     for parameter in head.parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter, std=0.5)
+    for module in head.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean = torch.randn(FEATURES)
+            module.running_var = 0.5 + torch.rand(FEATURES)
     return head
 
 
@@ -137,14 +141,15 @@ def test_linear():
     ("heads", "temperatures"),
     [(1, [1]), (2, [1, 99]), (4, [1, 2, 4, 99]), (6, [1, 2, 3, 4, 5, 99]), (8, [1, 2, 3, 4, 5, 6, 7, 99])],
 )
-def test_csra_is_the_papers_formula(heads: int, temperatures: list[int]):
+def test_csra_is_the_formula_of_its_authors_code(heads: int, temperatures: list[int]):
     head = head_of("csra", heads=heads)
     assert isinstance(head, CsraHead)
 
     def reference(maps: Tensor) -> Tensor:
         total = torch.zeros(BATCH, CLASSES, dtype=maps.dtype) + head.bias
         for h, temperature in enumerate(temperatures):
-            weight = head.classifiers.weight[h * CLASSES : (h + 1) * CLASSES]
+            weight = head.directions.weight[h * CLASSES : (h + 1) * CLASSES]
+            weight = weight / (weight**2).sum(1, keepdim=True).sqrt()
             scores = torch.einsum("cf,bfp->bcp", weight, maps.flatten(2))
             if temperature == 99:  # The paper's limit: max pooling of the scores
                 attended = torch.stack([torch.stack([max(row) for row in image.unbind()]) for image in scores.unbind()])
@@ -197,6 +202,7 @@ def test_trcgl_paper_is_the_papers_sum():
     assert isinstance(head, TrcglPaperHead)
 
     def reference(maps: Tensor) -> Tensor:
+        maps = normalised(head.norm, maps)
         gated = maps + 0.05 * maps * gate_of(head.reweighting.gate, maps)[:, :, None, None]
         weight, bias = head.classifier.weight, head.classifier.bias
         scores = torch.einsum("cf,bfp->bcp", head.attention.scores.weight[:, :, 0, 0], gated.flatten(2))
@@ -206,6 +212,23 @@ def test_trcgl_paper_is_the_papers_sum():
         return logits + 0.05 * (cosine + head.graph.bias)
 
     assert_equal_with_gradients(head, reference)
+
+
+def normalised(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
+    """By the statistics that were kept; nn.BatchNorm2d adds 1e-5 to a variance."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    mean, variance, weight, bias = (
+        part[:, None, None] for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    return (maps - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
+def test_trcgl_paper_normalises_what_it_trains_on():
+    """Every channel by its mean and deviation over the batch's places: another scale and offset change nothing."""
+    head = head_of("trcgl_paper", graph_dropout=0.0).train()
+    changed = random_maps() * torch.linspace(0.5, 3, FEATURES)[:, None, None] + 7
+    torch.testing.assert_close(head(changed)[0], head(random_maps())[0], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -263,7 +286,9 @@ def test_without_strengths_the_head_is_the_linear_one(name: str):
     if name == "trcgl":  # Its rows have unit length
         weight = plain.get_parameter("classifier.weight")
         weight.data /= weight.data.norm(dim=1, keepdim=True)
-    for found, expected in zip(head(random_maps()), plain(random_maps()), strict=True):
+    maps = random_maps()
+    read = normalised(head.eval().norm, maps) if isinstance(head, TrcglPaperHead) else maps
+    for found, expected in zip(head(maps), plain(read), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
@@ -325,8 +350,10 @@ def head_weight(head: Head) -> Tensor:
     if isinstance(head, TrcglHead):
         return head.rows().detach()[0]
     if isinstance(head, CsraHead):
-        return head.classifiers.weight.detach()[0]
-    return head.get_parameter("classifier.weight").detach()[0]
+        return head.directions.weight.detach()[0]
+    weight = head.get_parameter("classifier.weight").detach()[0]
+    # Where the BatchNorm turns a channel around, so must the feature be
+    return weight * head.norm.weight.detach() if isinstance(head, TrcglPaperHead) else weight
 
 
 @pytest.mark.parametrize("name", HEADS)

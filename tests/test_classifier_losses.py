@@ -99,6 +99,12 @@ def asl(x: float, y: float, c: int, image: np.ndarray) -> float:
     return -(1 - p) * math.log(p) if y else -(m**4) * math.log(1 - m)
 
 
+def asl_mldecoder(x: float, y: float, c: int, image: np.ndarray) -> float:
+    p = sigmoid(x)
+    m = max(p - 0.05, 0)
+    return -math.log(p) if y else -(m**4) * math.log(1 - m)
+
+
 def effective(count: int) -> float:
     """Sum of beta^i for i < n, the other way to write the effective number."""
     return math.fsum(0.9999**i for i in range(count))
@@ -150,10 +156,13 @@ def logit_adjustment(x: float, y: float, c: int, image: np.ndarray) -> float:
     return -math.log((present if y else absent) / (present + absent))
 
 
+# Its gradient is not that of its values: focusing factors are constants
+CONSTANT_FOCUS = ("asl_mldecoder", 0.0, asl_mldecoder)
 CASES = [
     ("bce", 0.0, bce),
     ("focal", 0.0, focal),
     ("asl", 0.0, asl),
+    CONSTANT_FOCUS,
     ("distribution_balanced", 0.0, distribution_balanced),
     ("effective_number_margin", 0.0, effective_number_margin),
     ("ldam_drw", 0.0, ldam),
@@ -166,7 +175,8 @@ CASES = [
 def test_values_and_gradients_are_those_of_the_formula(name: str, share: float, term: Term):
     value, gradient = value_and_gradient(built(name, share))
     assert value == pytest.approx(written_out(term, LOGITS), rel=1e-6)
-    assert gradient == pytest.approx(differences(term), rel=1e-6, abs=1e-7)
+    if name != CONSTANT_FOCUS[0]:
+        assert gradient == pytest.approx(differences(term), rel=1e-6, abs=1e-7)
 
 
 def test_every_loss_has_a_name_in_the_parameters():
@@ -176,23 +186,37 @@ def test_every_loss_has_a_name_in_the_parameters():
         build_loss("hinge", counts())
 
 
-@pytest.mark.parametrize("constant_focus", [False, True])
-def test_asl_is_timms(constant_focus: bool):
-    """timm computes in float32. By default it differentiates the focusing factor, as we do; else values are equal."""
+@pytest.mark.parametrize(
+    ("name", "gamma_pos", "constant_focus", "same_gradient"),
+    [("asl", 1, False, True), ("asl", 1, True, False), ("asl_mldecoder", 0, True, True)],
+)
+def test_asl_is_timms(name: str, gamma_pos: int, constant_focus: bool, same_gradient: bool):
+    """timm computes in float32. By default it differentiates the focusing factor, ML-Decoder's script does not."""
     known = np.nan_to_num(TARGETS)
     x = torch.from_numpy(LOGITS.copy()).requires_grad_()
     peer = AsymmetricLossMultiLabel(
-        gamma_neg=4, gamma_pos=1, clip=0.05, disable_torch_grad_focal_loss=constant_focus, reduction="batchmean"
+        gamma_neg=4, gamma_pos=gamma_pos, clip=0.05, disable_torch_grad_focal_loss=constant_focus, reduction="batchmean"
     )
     expected = peer(x, torch.from_numpy(known))
     expected.backward()
     assert x.grad is not None
     ours = torch.from_numpy(LOGITS.copy()).requires_grad_()
-    value = built("asl")(ours, torch.from_numpy(known), torch.ones(len(LOGITS), dtype=torch.float64))
+    value = built(name)(ours, torch.from_numpy(known), torch.ones(len(LOGITS), dtype=torch.float64))
     value.backward()
     assert ours.grad is not None
     assert value.item() == pytest.approx(expected.item(), rel=1e-6)
-    assert torch.allclose(ours.grad, x.grad, rtol=1e-5, atol=1e-6) != constant_focus
+    assert torch.allclose(ours.grad, x.grad, rtol=1e-5, atol=1e-6) == same_gradient
+
+
+def test_a_constant_focus_is_the_derivative_of_the_logarithms_alone():
+    """By hand: 1 - p for a positive; m^4 p (1 - p) / (1 - m) for a negative, 0 below the clip."""
+    _, gradient = value_and_gradient(built("asl_mldecoder"))
+    for i, c in np.ndindex(LOGITS.shape):
+        p = sigmoid(float(LOGITS[i, c]))
+        m = max(p - 0.05, 0)
+        slope = -(1 - p) if TARGETS[i, c] == 1 else m**4 * p * (1 - p) / (1 - m)
+        known = not math.isnan(TARGETS[i, c])
+        assert gradient[i, c] == pytest.approx(known * WEIGHT[i] * slope / len(LOGITS), rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize(("name", "share", "term"), CASES)

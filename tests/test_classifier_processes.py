@@ -99,7 +99,9 @@ def project(folder: Path, data: TrainingData) -> Path:
         }
     )
     write_parquet(folder / "data/synthetic/samples.parquet", samples)
-    verdicts = samples[["sample"]].assign(accepted=True, rank=range(1, len(samples) + 1))
+    verdicts = samples[["sample"]].assign(
+        accepted=True, unverified=pd.Series([[] for _ in range(len(samples))], dtype=object)
+    )
     write_parquet(folder / "data/synthetic_audit.parquet", verdicts)
     shutil.copy(ROOT / "params.yaml", folder)
     classifier = {

@@ -7,10 +7,10 @@ from tests.classifier_cases import baseline_params
 from trcgl.classifier.training.sampling import (
     class_aware_order,
     epoch_order,
-    repeat_factors,
     sampling_factors,
     steps_of_epoch,
 )
+from trcgl.numerics.repeat_factors import repeat_factors
 
 TARGETS = np.zeros((100, 3))
 TARGETS[:40, 0] = 1
@@ -20,7 +20,7 @@ TARGETS[50:, 1] = np.nan
 
 
 def test_factor_is_that_of_the_rarest_finding():
-    factors = repeat_factors(TARGETS, threshold=0.16, maximum=10)
+    factors = repeat_factors(TARGETS == 1, threshold=0.16, maximum=10)
     assert factors[:39] == pytest.approx(1)
     assert factors[39:43] == pytest.approx(2)  # sqrt(0.16 / 0.04), of 100 images
     assert factors[43:99] == pytest.approx(1)
@@ -28,12 +28,12 @@ def test_factor_is_that_of_the_rarest_finding():
 
 
 def test_cap_and_off():
-    assert repeat_factors(TARGETS, threshold=0.16, maximum=3)[99] == 3
-    assert (repeat_factors(TARGETS, threshold=0.0, maximum=3) == 1).all()
+    assert repeat_factors(TARGETS == 1, threshold=0.16, maximum=3)[99] == 3
+    assert (repeat_factors(TARGETS == 1, threshold=0.0, maximum=3) == 1).all()
 
 
 def test_order_depends_on_seed_and_epoch_alone():
-    rows, factors = np.arange(100), repeat_factors(TARGETS, 0.16, 10)
+    rows, factors = np.arange(100), repeat_factors(TARGETS == 1, 0.16, 10)
     assert (epoch_order(rows, factors, 1, 0) == epoch_order(rows, factors, 1, 0)).all()
     assert sorted(epoch_order(rows, np.ones(100), 1, 0)) == rows.tolist()
     assert epoch_order(rows, factors, 1, 0).tolist() != epoch_order(rows, factors, 1, 1).tolist()
@@ -86,4 +86,4 @@ def test_a_class_without_images_is_never_drawn():
 def test_the_length_of_an_epoch():
     assert (sampling_factors(baseline_params(sampler="class_aware"), TARGETS) == 1).all()
     repeated = sampling_factors(baseline_params(repeat_threshold=0.16, repeat_max=3.0), TARGETS)
-    assert (repeated == repeat_factors(TARGETS, 0.16, 3.0)).all()
+    assert (repeated == repeat_factors(TARGETS == 1, 0.16, 3.0)).all()

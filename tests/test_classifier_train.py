@@ -153,7 +153,8 @@ def test_a_smaller_step_at_a_time_comes_to_the_same(monkeypatch: pytest.MonkeyPa
         state, "build_optimizer", lambda model, params: torch.optim.SGD(parameter_groups(model, params.weight_decay))
     )
     monkeypatch.setattr(trainer, "CLIP_NORM", 0.0)
-    without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "graph_strength": 0.0}
+    without_batch_norm = {"backbone": "convnext_atto", "backbone_options": CONVNEXT, "head": "trcgl"}
+    without_batch_norm["graph_strength"] = 0.0
     params = classifier_params(**without_batch_norm, frozen_epochs=0, lr=0.05, head_lr=0.05)
     whole, parts = (
         train(replace(params, accumulate=accumulate), with_synthetic(DATA, 30), CPU, cooccurrence=COOCCURRENCE)

@@ -13,7 +13,16 @@ from trcgl.runtime.settings import Range, knob, merge, override, read_section, r
 
 DATASETS = ("phantom", "padchest", "nih", "cxrlt", "chexpert", "mimic", "vindr", "folder")
 """How a label table is read: each has its adapter, trcgl.labels.NAME, the command line offers these names."""
-LOSSES = ("bce", "focal", "asl", "distribution_balanced", "effective_number_margin", "ldam_drw", "logit_adjustment")
+LOSSES = (
+    "bce",
+    "focal",
+    "asl",
+    "asl_mldecoder",
+    "distribution_balanced",
+    "effective_number_margin",
+    "ldam_drw",
+    "logit_adjustment",
+)
 CSRA_HEADS = (1, 2, 4, 6, 8)
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
 PERCENT: Range = {"low": 0.0, "high": 100.0}
@@ -96,8 +105,9 @@ class GraphParams:
 
 @section
 class PretrainParams:
-    """A small base generator from nothing (`trcgl pretrain`): a file of its own, studies/pretrain/pretrain.yaml."""
+    """A small base generator (`trcgl pretrain`): a file of its own, such as studies/pretrain/pretrain.yaml."""
 
+    start: str | None
     latent_channels: int = knob(low=1)
     autoencoder_channels: tuple[int, ...]
     autoencoder_steps: int = knob(low=1)
@@ -110,6 +120,8 @@ class PretrainParams:
     unet_batch: int = knob(low=1)
     unet_lr: float = knob(low=0.0)
     unet_ema: float = knob(**PROBABILITY)
+    repeat_threshold: float = knob(**PROBABILITY)
+    repeat_max: float = knob(low=1.0)
 
 
 @section
@@ -141,6 +153,7 @@ class SamplingParams:
     images_per_finding: int | None = knob(low=0)
     images_per_real_image: float | None = knob(low=0.0)
     label_sets: str = knob(choices=("real", "single"))
+    carriers: str = knob(choices=("own", "normal"))
     strength: float = knob(low=0.0, high=1.0)
     shift: float = knob(low=0.0, high=0.5)
     steps: int = knob(low=1, high=1000)
@@ -152,11 +165,11 @@ class SamplingParams:
 
 @section
 class AuditParams:
-    judge_min_auc: float = knob(**PROBABILITY)
-    target_percentile: float = knob(**PERCENT)
+    seen_percentile: float = knob(**PERCENT)
     invented_percentile: float = knob(**PERCENT)
     outlier_percentile: float = knob(**PERCENT)
     duplicate_percentile: float = knob(**PERCENT)
+    duplicate_feature_percentile: float = knob(**PERCENT)
     detector: str | None
 
 
@@ -213,7 +226,7 @@ class ClassifierParams(TrainingParams):
     adjacency_confidence: float = knob(low=0.5, high=0.9999)
     label_vectors: str | None
     extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
-    extra_ratio: float = knob(low=0.0)
+    extra_exposure: float = knob(low=0.0, high=0.95)
     extra_weight: float = knob(**PROBABILITY)
     extra_until: float = knob(**PROBABILITY)
 

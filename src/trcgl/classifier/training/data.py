@@ -31,7 +31,6 @@ class TrainingData:
         class_groups: head, medium or tail for each.
         synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
         synthetic_target: int [M], the column of the finding that each was drawn for.
-        synthetic_rank: int [M], among the samples drawn for its finding; 1: the judge is surest that it shows it.
     """
 
     images: Pixels
@@ -43,7 +42,6 @@ class TrainingData:
     class_groups: tuple[str, ...]
     synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     synthetic_target: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    synthetic_rank: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def image_size(self) -> int:
@@ -91,8 +89,8 @@ def load_training_data(
     targets, names, train = real.targets, real.names, real.split("train")
     if not len(train):
         raise InputError(f"{labels}: no training image has pixels in {images}")
-    nothing = np.empty(0, np.int64)
-    accepted = Accepted([], np.empty((0, shards.size, shards.size), np.uint8), targets[:0], nothing, nothing)
+    pixels = np.empty((0, shards.size, shards.size), np.uint8)
+    accepted = Accepted([], pixels, targets[:0], np.empty(0, np.int64))
     if synthetic is not None and audit is not None:
         accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
         if listed_twice := sorted(set(names) & set(accepted.names)):
@@ -107,7 +105,6 @@ def load_training_data(
         class_groups=tuple(entry["group"] for entry in listed),
         synthetic=np.arange(len(names), len(names) + len(accepted.names)),
         synthetic_target=accepted.target,
-        synthetic_rank=accepted.rank,
     )
     log.info("%r", data)
     return data
@@ -120,37 +117,37 @@ class Accepted:
     Attributes:
         names: M sample names.
         pixels: uint8 [M, size, size].
-        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels leave unknown,
-            0 for the rest.
+        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels leave unknown
+            or the audit could not verify, 0 for the rest.
         target: int [M], the column of the finding that each was drawn for.
-        rank: int [M], as the audit ranks it.
     """
 
     names: list[str]
     pixels: np.ndarray
     targets: np.ndarray
     target: np.ndarray
-    rank: np.ndarray
 
 
 def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
     """Read the accepted samples of a folder of generated shards, resized to `size`."""
     samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings", "unknown"])
-    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
-    accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "rank"]]
+    verdicts = read_parquet(audit, ["sample", "accepted", "unverified"])
+    accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "unverified"]]
     samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
     column = {name: c for c, name in enumerate(class_names)}
-    for value, column_of in ((np.nan, "unknown"), (1.0, "findings")):
+    # The last one counts: a finding that was asked for is there, unless the audit did not see it
+    for value, column_of, file in (
+        (np.nan, "unknown", folder / "samples.parquet"), (1.0, "findings", folder / "samples.parquet"),
+        (np.nan, "unverified", audit),
+    ):  # fmt: skip
         for row, (sample, findings) in enumerate(zip(samples["sample"], samples[column_of], strict=True)):
             for finding in findings:
                 if finding not in column:
-                    raise InputError(
-                        f"{folder / 'samples.parquet'}: sample {sample} names '{finding}', which is not a class"
-                    )
+                    raise InputError(f"{file}: sample {sample} names '{finding}', which is not a class")
                 targets[row, column[finding]] = value
     names = samples["sample"].tolist()
     pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
     # The target is one of the findings, so its column is known
     target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
-    return Accepted(names, pixels, targets, target, samples["rank"].to_numpy(dtype=np.int64))
+    return Accepted(names, pixels, targets, target)

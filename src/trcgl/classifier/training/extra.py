@@ -1,12 +1,11 @@
-"""Extra training images of the tail findings: which, in which epochs, at which weight, and in whose place.
+"""Extra training images of the tail findings: which, how often, in which epochs, and at which weight.
 
-They compete with the real images for the places of an epoch, so runs with and without them take the same number of
-optimiser steps, and a difference between two runs is one of the images alone. The control for "more images of the
-tail" are duplicates: as many real images of the same findings, at the same weight and schedule.
+The dose is a share: of all times that an epoch shows a tail finding, that many show an extra image drawn for it. Extra
+images come on top, so a run with them shows every real image as often as one without. The control for "more of the
+tail" are duplicates: real images of the same findings in their place, as often and at the same weight.
 """
 
-import logging
-from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,73 +18,69 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("extra")
 
 
-def extra_rows(params: TrainingParams, data: TrainingData) -> np.ndarray:
-    """Row numbers of the extra images of a run, synthetic or real; a real image may come more than once.
+@dataclass(frozen=True)
+class Extra:
+    """The extra images of a run.
 
-    The rows of a smaller `extra_ratio` are the first of those of a larger one, and the better ones: a judge that is not
-    good enough to reject a sample still ranks it above others more often than not.
+    Attributes:
+        rows: of each finding (column of the targets) that has any, its row numbers.
+        times: of each of these findings, how many of them an epoch shows.
+    """
+
+    rows: dict[int, np.ndarray]
+    times: dict[int, int]
+
+    def __len__(self) -> int:
+        """How many different images there are to draw from."""
+        return sum(len(rows) for rows in self.rows.values())
+
+    def of_epoch(self, seed: int, epoch: int) -> np.ndarray:
+        """The rows of an epoch, counted from 0: of each finding all come once before one comes again.
+
+        Returns:
+            int64 [sum of `times`].
+        """
+        chosen = [np.empty(0, dtype=np.int64)]
+        for target, rows in self.rows.items():
+            places = np.arange(epoch * self.times[target], (epoch + 1) * self.times[target])
+            rounds, place = np.divmod(places, len(rows))
+            orders = {turn: rng("extra", seed, target, turn).permutation(rows) for turn in np.unique(rounds).tolist()}
+            chosen.append(np.array([orders[turn][k] for turn, k in zip(rounds, place, strict=True)], dtype=np.int64))
+        return np.concatenate(chosen)
+
+
+def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) -> Extra:
+    """The extra images of a run, synthetic or real.
+
+    Args:
+        order: rows of an epoch of real images, which says how often each finding is shown.
 
     Raises:
         InputError: duplicates are asked for, and no real training image has the finding.
     """
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
-        return np.empty(0, dtype=np.int64)
-    wanted = int(params.extra_ratio * len(data.train))
-    places = best_in_turn(data.synthetic_target, data.synthetic_rank)[:wanted]
-    rows = data.synthetic[places]
-    if params.extra_source == "duplicates":
-        rows = duplicates_of(data.synthetic_target[places], data, params.seed)
-    found = Counter(data.class_names[target] for target in data.synthetic_target[places])
-    # With too few, arms of different ratios are the same arm
-    log.log(
-        logging.WARNING if len(rows) < wanted else logging.INFO,
-        "%d extra images (%s; %d wanted, %d accepted): %s",
-        *(len(rows), params.extra_source, wanted, len(data.synthetic)),
-        ", ".join(f"{name} {count}" for name, count in sorted(found.items())) or "none",
-    )
-    return rows
-
-
-def best_in_turn(targets: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """An order of the samples in which the findings take turns for as long as they have any, each with its best left.
-
-    Args:
-        targets: int [M], the finding each sample was drawn for.
-        ranks: int [M], no rank twice within a finding; smaller is better.
-
-    Returns:
-        int [M], places in `targets`.
-    """
-    turn = np.empty(len(targets), dtype=np.int64)
-    for target in np.unique(targets):
-        places = np.flatnonzero(targets == target)
-        turn[places[np.argsort(ranks[places])]] = np.arange(len(places))
-    return np.lexsort((targets, turn))
-
-
-def duplicates_of(targets: np.ndarray, data: TrainingData, seed: int) -> np.ndarray:
-    """A real training image with each of the findings; all that have it are taken once before one is taken again.
-
-    Args:
-        targets: int [M], columns of data.targets.
-
-    Returns:
-        int [M], row numbers.
-    """
-    rows = np.empty(len(targets), dtype=np.int64)
-    for target in np.unique(targets):
-        carriers = data.train[data.targets[data.train, target] == 1]
-        if not len(carriers):
-            raise InputError(
-                f"classifier.extra_source 'duplicates': no real training image shows '{data.class_names[target]}'"
-            )
-        places = np.flatnonzero(targets == target)
-        rows[places] = np.resize(rng("duplicates", seed, int(target)).permutation(carriers), len(places))
-    return rows
+        return Extra({}, {})
+    shown = (data.targets[order] == 1).sum(axis=0)
+    share = params.extra_exposure
+    rows, times = {}, {}
+    for target in np.unique(data.synthetic_target).tolist():
+        rows[target] = data.synthetic[data.synthetic_target == target]
+        if params.extra_source == "duplicates":
+            rows[target] = data.train[data.targets[data.train, target] == 1]
+            if not len(rows[target]):
+                raise InputError(
+                    f"classifier.extra_source 'duplicates': no real training image shows '{data.class_names[target]}'"
+                )
+        times[target] = round(float(shown[target]) * share / (1 - share))
+    log.info(
+        "extra images (%s; shown as often in an epoch): %s", params.extra_source,
+        ", ".join(f"{data.class_names[k]} {len(rows[k])} ({times[k]})" for k in rows) or "none",
+    )  # fmt: skip
+    return Extra(rows, times)
 
 
 def extra_weight(params: TrainingParams, epoch: int) -> float:
-    """What an extra image weighs in the loss of an epoch (counted from 0); at 0 none takes a place."""
+    """What an extra image weighs in the loss of an epoch (counted from 0); at 0 none is shown."""
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
         return 0.0
     # As in the paper, none while the backbone is frozen
@@ -96,20 +91,20 @@ def extra_weight(params: TrainingParams, epoch: int) -> float:
 def with_extra(
     order: np.ndarray, extra: np.ndarray, weight: float, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An epoch of real images with extra images in the place of some, as long as before.
+    """An epoch of real images with extra images among them.
 
     Args:
         order: int [N], rows of the real images in random order.
-        extra: int [M], rows of the extra images, each to come once at most.
-        weight: of an extra image in the loss.
+        extra: int [M], rows of the extra images.
+        weight: of an extra image in the loss; at 0 they are left out.
 
     Returns:
-        rows int [N] and their weights float32 [N]. A weight belongs to a place: a duplicated image has its own.
+        rows int [N + M] and their weights float32. A weight belongs to a place: a duplicated image has its own.
     """
     weights = np.ones(len(order), dtype=np.float32)
     if not weight or not len(extra):
         return order, weights
     rows = np.concatenate([order, extra])
     weights = np.concatenate([weights, np.full(len(extra), weight, dtype=np.float32)])
-    drawn = rng("extra places", seed, epoch).permutation(len(rows))[: len(order)]
-    return rows[drawn], weights[drawn]
+    places = rng("extra places", seed, epoch).permutation(len(rows))
+    return rows[places], weights[places]

@@ -11,7 +11,10 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("train")
 
-WAYS = "lower accumulate, raise batch_size, or use a backbone without BatchNorm (such as convnext or vit)"
+WAYS = (
+    "lower accumulate, raise batch_size, or use a backbone without BatchNorm (such as convnext or vit) and a head "
+    "other than trcgl_paper"
+)
 
 
 def warn_of_one_image(model: nn.Module) -> None:

@@ -50,6 +50,7 @@ def train_and_save(
     model: Path | None,
     history: Path,
     steps_per_epoch: int | None = None,
+    start: Path | None = None,
 ) -> Trained:
     """Train one classifier and write it; an interrupted run of the same inputs, parameters and code continues.
 
@@ -62,7 +63,7 @@ def train_and_save(
         training: `params.baseline`, `params.classifier`, or one like them.
         model: the folder that is written; None: nothing but what is returned.
         history: a CSV, written anew after every epoch, so that one can look at its curve meanwhile.
-        steps_per_epoch: see `train`.
+        steps_per_epoch, start: see `train`.
     """
     with training_together(pick_device(params.compute.device)) as processes:
         use_threads(params.compute.threads)
@@ -70,6 +71,7 @@ def train_and_save(
         hashed = files.hashed()
         named = (training.initial_weights, training.label_vectors if isinstance(training, ClassifierParams) else None)
         hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
+        hashed += [] if start is None else [start]
         resume = ResumePoint(
             name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
         )
@@ -85,6 +87,7 @@ def train_and_save(
                 params.compute,
                 cooccurrence=cooccurrence,
                 steps_per_epoch=steps_per_epoch,
+                start=start,
                 resume=resume,
                 processes=processes,
                 tell=lambda rows: write_csv(history, rows),

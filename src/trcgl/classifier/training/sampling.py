@@ -1,8 +1,6 @@
 """Images with rare findings come several times an epoch: by repeat factors, or by drawing the finding first.
 
-Repeat factors: LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), f_c the share of
-training images with class c. (TRCGL-Net's repository divides by the sum of all label counts and counts synthetic rows;
-both make the threshold mean something else with every data set.) An epoch is as long as the factors' sum.
+Repeat factors: see numerics/repeat_factors.py. An epoch is as long as the factors' sum.
 
 Class-aware: Relay Backpropagation, https://arxiv.org/abs/1512.05830, section 4.2; class-balanced sampling in
 https://arxiv.org/abs/1910.09217. An epoch is as long as there are images, or as its caller says.
@@ -11,6 +9,7 @@ https://arxiv.org/abs/1910.09217. An epoch is as long as there are images, or as
 import numpy as np
 
 from trcgl.config import TrainingParams
+from trcgl.numerics.repeat_factors import repeat_factors
 from trcgl.numerics.seeding import rng
 
 
@@ -22,24 +21,7 @@ def sampling_factors(params: TrainingParams, targets: np.ndarray) -> np.ndarray:
     """
     if params.sampler == "class_aware":
         return np.ones(len(targets))
-    return repeat_factors(targets, params.repeat_threshold, params.repeat_max)
-
-
-def repeat_factors(targets: np.ndarray, threshold: float, maximum: float) -> np.ndarray:
-    """How often each image should come in an epoch, on average.
-
-    Args:
-        targets: [N, C] of 1, 0 and NaN for real training images only.
-        threshold: t; findings in a larger share of the images are not repeated. 0 turns repetition off.
-        maximum: cap on the factor.
-
-    Returns:
-        float64 [N] in [1, maximum]: the largest r_c over an image's positives, 1 for an image without any.
-    """
-    positive = targets == 1
-    share = positive.mean(axis=0)
-    per_class = np.sqrt(np.divide(threshold, share, out=np.zeros(len(share)), where=share > 0)).clip(1.0, maximum)
-    return np.where(positive, per_class, 1.0).max(axis=1, initial=1.0)
+    return repeat_factors(targets == 1, params.repeat_threshold, params.repeat_max)
 
 
 def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) -> np.ndarray:

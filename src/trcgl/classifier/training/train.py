@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from trcgl.classifier.training.augment import Augmentation
 from trcgl.classifier.training.build import build_model, loss_of
 from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.data import TrainingData
-from trcgl.classifier.training.extra import extra_rows, extra_weight, with_extra
+from trcgl.classifier.training.extra import Extra, extra_images, extra_weight, with_extra
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.one_image import naming_accumulate, warn_of_one_image
 from trcgl.classifier.training.optimizer import set_learning_rates
@@ -34,6 +35,7 @@ from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
 from trcgl.classifier.training.state import TrainingState
 from trcgl.classifier.training.thresholds import tune_thresholds
 from trcgl.classifier.training.together import equal_part, gradients_and_statistics, predict_together
+from trcgl.classifier.training.warm_start import warm_start
 from trcgl.config import ComputeParams, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.metrics import mean_average_precision
@@ -49,6 +51,10 @@ log = get_logger("train")
 
 CLIP_NORM = 1.0  # Of all gradients together: one steep batch does not undo many steps
 LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
+
+
+class NotFinite(InputError):
+    """Loss or gradient is not finite any more: the learning rate is too high, or a number format too small."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ class Run:
 
     Attributes:
         factors: float [len(data.train)], how often each real image comes in an epoch.
-        steps: optimiser steps of an epoch.
-        extra: rows of the extra images, see extra.py.
+        steps: optimiser steps of an epoch of real images; extra images come on top.
+        extra: see extra.py.
         targets: `data.targets` as a tensor.
     """
 
@@ -91,7 +97,7 @@ class Run:
     augment: Augmentation
     factors: np.ndarray
     steps: int
-    extra: np.ndarray
+    extra: Extra
     targets: Tensor
 
 
@@ -102,6 +108,7 @@ def train(
     *,
     cooccurrence: Cooccurrence | None = None,
     steps_per_epoch: int | None = None,
+    start: Path | None = None,
     resume: ResumePoint | None = None,
     processes: Processes = ALONE,
     tell: Callable[[pd.DataFrame], None] = lambda history: None,
@@ -114,31 +121,37 @@ def train(
         data: see TrainingData.
         compute: device, precision, and whether the network is compiled. The caller sets the number of threads.
         cooccurrence: counts in the order of data.class_names, for a head with a label graph.
-        steps_per_epoch: optimiser steps; None: what the real images repeated by their factors fill.
+        steps_per_epoch: optimiser steps on real images; None: what these repeated by their factors fill.
+        start: folder of a saved classifier of the same network, whose weights this one starts from; None: as `params`
+            say.
         resume: where to continue from after an interruption; saved after every epoch, see TrainingState.
         processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
         tell: is given the history so far after every epoch, in process 0.
 
     Raises:
-        InputError: loss or gradient is not finite any more (the message names step and images), batches do not divide
-            into equal parts, or the processes continue from different places.
+        NotFinite: loss or gradient is not finite any more (the message names step and images).
+        InputError: batches do not divide into equal parts, or the processes continue from different places.
     """
     if params.frozen_epochs and params.initial_weights is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
-    model = build_model(params, data, cooccurrence).to(device).to(memory_format=torch.channels_last)
+    model = build_model(params, data, cooccurrence)
+    if start is not None:
+        warm_start(model, start)
+    model = model.to(device).to(memory_format=torch.channels_last)
     state = TrainingState.start(model, params, pick_dtype(device, compute.precision))
     if compute.compile:
         model.compile()
     factors = sampling_factors(params, data.targets[data.train])
+    steps = steps_per_epoch or steps_of_epoch(factors, params.batch_size)
     run = Run(
         params, data, compute.precision, device, processes,
         loss=loss_of(params, data).to(device),
         augment=Augmentation.from_params(params),
         factors=factors,
-        steps=steps_per_epoch or steps_of_epoch(factors, params.batch_size),
-        extra=extra_rows(params, data),
+        steps=steps,
+        extra=extra_images(params, data, real_order(params, data, factors, steps, 0)),
         targets=torch.from_numpy(data.targets),
     )  # fmt: skip
     if resume is not None and (saved := resume.load()) is not None:
@@ -277,14 +290,20 @@ def finish(run: Run, state: TrainingState) -> Trained:
 
 def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Rows and loss weights of every batch of an epoch, of all processes together."""
-    params, data = run.params, run.data
+    params = run.params
+    order = real_order(params, run.data, run.factors, run.steps, epoch)
+    extra = run.extra.of_epoch(params.seed, epoch)
+    rows, weights = with_extra(order, extra, extra_weight(params, epoch), params.seed, epoch)
+    steps = run.steps + (len(rows) - len(order)) // params.batch_size
+    return fixed_batches(rows, params.batch_size, steps), fixed_batches(weights, params.batch_size, steps)
+
+
+def real_order(params: TrainingParams, data: TrainingData, factors: np.ndarray, steps: int, epoch: int) -> np.ndarray:
+    """The rows of the real images of an epoch, in random order."""
     if phase_of(params, epoch) == "retrain" or params.sampler == "class_aware":
-        count = run.steps * params.batch_size
-        order = class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
-    else:
-        order = epoch_order(data.train, run.factors, params.seed, epoch)
-    rows, weights = with_extra(order, run.extra, extra_weight(params, epoch), params.seed, epoch)
-    return fixed_batches(rows, params.batch_size, run.steps), fixed_batches(weights, params.batch_size, run.steps)
+        count = steps * params.batch_size
+        return class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
+    return epoch_order(data.train, factors, params.seed, epoch)
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:
@@ -305,6 +324,6 @@ def stop_unless_finite(
         loss = losses[bad[0]].item()
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norms[bad[0]].item()}"
         images = ", ".join(str(data.names[row]) for row in batches[bad[0]])
-        raise InputError(
+        raise NotFinite(
             f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; lower lr or use fp32; images of the batch: {images}"
         )

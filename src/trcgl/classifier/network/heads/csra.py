@@ -1,11 +1,12 @@
 """Class-specific residual attention: every class adds what it sees where it looks to what it sees on average.
 
 Residual Attention: A Simple but Effective Method for Multi-Label Recognition, https://arxiv.org/abs/2108.02456,
-section 3. The authors' code also divides each class's scores by the norm of its weights; the paper's formulas, and this
-file, do not.
+section 3, as its authors' code computes it (https://github.com/Kevinz-code/CSRA, pipeline/csra.py): with rows of unit
+length, which the paper's formulas do not show.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trcgl.classifier.network.class_attention import attended_scores, largest_score
@@ -22,24 +23,26 @@ TEMPERATURES: dict[int, tuple[int, ...]] = {
 
 
 class CsraHead(Head):
-    """logit_c = sum over heads of m_c (mean(x) + strength * sum_p a_p x_p) + b_c, a = softmax_p(T m_c x_p).
+    """logit_c = sum over heads of mean_p s_cp + strength * sum_p softmax_p(T s_cp) s_cp, plus b_c; s_cp = r_c x_p.
 
-    Every head has weights m of its own and a temperature T that is fixed. The bias is ours (0: the paper's formula):
-    without one, no head could start from the findings' prevalence.
+    r_c is the direction of w_c: a class's weights, divided by their length. Every head has weights w of its own and a
+    temperature T that is fixed. The bias is ours (0: the authors' formula): without one, no head could start from the
+    findings' prevalence.
 
     Args:
         features: channels F of the map.
         classes: C.
-        heads: 1, 2, 4, 6 or 8: the numbers of heads for which the paper gives temperatures.
-        strength: the paper's lambda.
+        heads: 1, 2, 4, 6 or 8: the numbers of heads for which the authors give temperatures.
+        strength: the paper's lambda, one for all heads and not learned; the authors' README has 0.1 (VOC 2007), 0.3
+            (WIDER-Attribute), 0.4 and 0.5 (COCO).
     """
 
     def __init__(self, features: int, classes: int, *, heads: int, strength: float):
         super().__init__()
         self.temperatures = TEMPERATURES[heads]
         self.strength = strength
-        # The heads' weights one below the other
-        self.classifiers = nn.Linear(features, heads * classes, bias=False)
+        # The heads' weights one below the other, of which only the directions count
+        self.directions = nn.Linear(features, heads * classes, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
 
     @property
@@ -50,7 +53,8 @@ class CsraHead(Head):
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""
         positions = maps.shape[2] * maps.shape[3]
         parts = []
-        scores_of_heads = position_scores(self.classifiers.weight, maps).chunk(len(self.temperatures), dim=1)
+        rows = F.normalize(self.directions.weight, dim=1)
+        scores_of_heads = position_scores(rows, maps).chunk(len(self.temperatures), dim=1)
         for temperature, scores in zip(self.temperatures, scores_of_heads, strict=True):
             if temperature == LARGEST:
                 attended = largest_score(scores)

@@ -1,7 +1,9 @@
 """ML-Decoder: every class asks the map with a query of its own.
 
 ML-Decoder: Scalable and Versatile Classification Head, https://arxiv.org/abs/2111.12933, section 3, with one query a
-class ("full decoding"; its groups of classes are for thousands of them). timm's own copy keeps its attention to itself,
+class ("full decoding", the default of its authors' code up to 100 classes,
+https://github.com/Alibaba-MIIL/ML_Decoder, src_files/ml_decoder/ml_decoder.py; groups of classes are for thousands of
+them). timm's own copy keeps its attention to itself,
 and with this torch it does not run: its layer does not take the arguments that nn.TransformerDecoder passes.
 """
 

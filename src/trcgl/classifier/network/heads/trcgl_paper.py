@@ -15,6 +15,8 @@ from trcgl.classifier.network.label_graph import LabelGraph
 class TrcglPaperHead(Head):
     """logits = linear(mean(x)) + attention_strength * attended(x') + graph_strength * graph(mean(x')), x' = gated x.
 
+    x is the backbone's map after a BatchNorm, which the authors' code has before all branches.
+
     Args:
         features: channels F of the map.
         adjacency: float32 [C, C] for the label graph; its size is the number of classes.
@@ -42,6 +44,7 @@ class TrcglPaperHead(Head):
         self.graph_strength = graph_strength
         # First, so that it starts from the same numbers as the plain head with the same seed
         self.classifier = nn.Linear(features, classes)
+        self.norm = nn.BatchNorm2d(features)
         self.reweighting = ChannelReweighting(features, gate_reduction, gate_strength)
         self.attention = ClassAttention(features, classes)
         self.graph = LabelGraph(features, adjacency, label_embedding, graph_dropout)
@@ -52,6 +55,7 @@ class TrcglPaperHead(Head):
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the first two terms less their biases."""
+        maps = self.norm(maps)
         gated = self.reweighting(maps)
         # The score of an attention-weighted mean of features is the attention-weighted mean of the places' scores
         attended = self.attention(gated) * position_scores(self.classifier.weight, gated)

@@ -17,6 +17,7 @@ class AsymmetricLoss(MultiLabelLoss):
     Args:
         counts: see ClassCounts.
         gamma_negative, gamma_positive, clip: the defaults of the authors' code.
+        constant_focus: the focusing factors are constants to the gradient.
     """
 
     def __init__(
@@ -25,16 +26,22 @@ class AsymmetricLoss(MultiLabelLoss):
         gamma_negative: float = 4.0,
         gamma_positive: float = 1.0,
         clip: float = 0.05,
+        constant_focus: bool = False,
     ):
         super().__init__(counts)
         self.gamma_negative = gamma_negative
         self.gamma_positive = gamma_positive
         self.clip = clip
+        self.constant_focus = constant_focus
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
         probability = logits.sigmoid()
         shifted = (probability - self.clip).clamp(min=0.0)
+        focus_positive = (1.0 - probability) ** self.gamma_positive
+        focus_negative = shifted**self.gamma_negative
+        if self.constant_focus:
+            focus_positive, focus_negative = focus_positive.detach(), focus_negative.detach()
         # log p from the logit stays finite where p rounds to 0; 1 - m is at least clip up to rounding
-        positive = -((1.0 - probability) ** self.gamma_positive) * F.logsigmoid(logits)
-        negative = -(shifted**self.gamma_negative) * torch.log1p(-shifted.clamp(max=1.0 - 1e-7))
+        positive = -focus_positive * F.logsigmoid(logits)
+        negative = -focus_negative * torch.log1p(-shifted.clamp(max=1.0 - 1e-7))
         return targets * positive + (1.0 - targets) * negative

@@ -2,6 +2,7 @@
 
 from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.asl import AsymmetricLoss
+from trcgl.classifier.training.losses.asl_mldecoder import MlDecoderAsymmetricLoss
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.training.losses.distribution_balanced import DistributionBalancedLoss
@@ -14,6 +15,7 @@ LOSSES: dict[str, type[MultiLabelLoss]] = {
     "bce": BinaryCrossEntropy,
     "focal": FocalLoss,
     "asl": AsymmetricLoss,
+    "asl_mldecoder": MlDecoderAsymmetricLoss,
     "distribution_balanced": DistributionBalancedLoss,
     "effective_number_margin": EffectiveNumberMargin,
     "ldam_drw": LdamDrw,

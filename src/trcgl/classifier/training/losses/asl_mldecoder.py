@@ -1,0 +1,19 @@
+"""Asymmetric Loss as ML-Decoder is trained with it: positives in full, focusing factors that are constants.
+
+https://github.com/Alibaba-MIIL/ML_Decoder, train.py: gamma_neg 4, gamma_pos 0, clip 0.05, and
+disable_torch_grad_focal_loss, so that no gradient goes through the focusing factors.
+"""
+
+from trcgl.classifier.training.counts import ClassCounts
+from trcgl.classifier.training.losses.asl import AsymmetricLoss
+
+
+class MlDecoderAsymmetricLoss(AsymmetricLoss):
+    """-log p for positives, -[m^4] log(1 - m) for negatives, m = max(p - 0.05, 0), [.] a constant to the gradient.
+
+    Args:
+        counts: see ClassCounts.
+    """
+
+    def __init__(self, counts: ClassCounts):
+        super().__init__(counts, gamma_positive=0.0, constant_focus=True)
