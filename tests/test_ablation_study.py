@@ -17,9 +17,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from comparison.intervals import t_interval
 from comparison.numbers import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
-from study.arms import Arm, LearningRates, Study, load_study
+from study.arms import Arm, Chosen, LearningRates, Study, load_study
+from study.bracketing import bracketed
 from study.runs import real_files, steps_like, steps_on_real_images
 from tests.import_graph import ROOT, STUDIES
+from tests.stand_in_generator import STAND_INS
 from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
 from trcgl.config import load_params
 from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
@@ -33,7 +35,7 @@ DOCUMENT = YAML(typ="safe").load(FOLDER / "dvc.yaml")
 DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
-EXTRA = ["duplicates", "duplicates_010", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
+EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
 ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default"}
 TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 
@@ -52,7 +54,10 @@ def test_the_arms_are_these():
         assert study.arm_params(arm, 0).classifier.extra_source != "none"
     for arm in [*HEADS, "base_images"]:
         assert study.arm_params(arm, 0).classifier.extra_source == "none"
-    assert [arm for arm, entry in study.arms.items() if entry.pretrained_like] == ["base_images"]
+    assert [arm for arm, entry in study.arms.items() if entry.pretrained] == ["base_images"]
+    assert {arm: dict(entry.chosen_from) for arm, entry in study.arms.items() if entry.chosen_from} == {
+        "csra": {"classifier.csra_lambda": (0.1, 0.3, 0.5)}
+    }
     assert [arm for arm, entry in study.arms.items() if entry.same_as] == ["real_only"]
     assert study.arms["real_only"].same_as == "trcgl"
     rates = {arm: entry.learning_rate_of for arm, entry in study.arms.items()}
@@ -63,22 +68,21 @@ def test_what_is_compared_with_what():
     references = {name: set(arm.references) for name, arm in load_study(FOLDER).arms.items()}
     assert all("bce_linear" in references[head] for head in HEADS[1:])
     assert "trcgl_paper" in references["trcgl"]
-    assert references["default"] == {*HEADS[:-1], "real_only", "duplicates_010"}
+    assert references["default"] == {*HEADS[:-1], "real_only", "duplicates"}
 
 
 def test_arms_differ_in_what_they_are_about_alone():
-    """Every arm takes as many epochs as the default, pre-training included."""
+    """Every arm takes as many epochs on real images as the default."""
     study = load_study(FOLDER)
-    trcgl = study.arm_params("trcgl", 3, 0.004).classifier
+    trcgl = study.arm_params("trcgl", 3, Chosen(0.004)).classifier
     for name, arm in study.arms.items():
         if arm.same_as or arm.shipped_samples:
             continue
-        knobs = study.arm_params(name, 3, 0.004).classifier
+        knobs = study.arm_params(name, 3, Chosen(0.004)).classifier
         changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(trcgl, key)}
         named = {key.removeprefix("classifier.") for other in (arm, study.arms["trcgl"]) for key in other.overrides}
-        assert changed <= named | {"epochs"}
-        before = study.pretraining_epochs(name) if arm.pretrained_like else 0
-        assert before + knobs.epochs == trcgl.epochs
+        assert changed <= named
+        assert knobs.epochs == trcgl.epochs
         assert knobs.seed == 3
         assert knobs.lr == 0.004
     assert study.arm_params("synthetic", 0).compute.threads == 1
@@ -86,26 +90,57 @@ def test_arms_differ_in_what_they_are_about_alone():
 
 def test_the_default_is_what_is_shipped():
     study, shipped = load_study(FOLDER), load_params(ROOT / "params.yaml")
-    params = study.arm_params("default", 7, study.chosen_rate("default"))
+    params = study.arm_params("default", 7, study.chosen("default"))
     assert replace(params.classifier, seed=shipped.classifier.seed) == shipped.classifier
     assert (study.params().sampling.images_per_finding or 0) >= (shipped.sampling.images_per_finding or 0)
 
 
-def test_the_grid_is_around_the_shipped_rate_and_takes_half_the_epochs():
+def test_the_grid_is_around_the_shipped_rate_and_takes_all_epochs():
     study, shipped = load_study(FOLDER), load_params(ROOT / "params.yaml").classifier
-    grid = study.learning_rates
-    assert min(grid.tried) < shipped.lr < max(grid.tried)
-    assert grid.seed not in study.seeds
-    assert grid.epochs == math.ceil(shipped.epochs / 2)
-    knobs = study.rate_params("csra", grid.tried[0]).classifier
-    assert (knobs.head, knobs.lr, knobs.epochs, knobs.seed) == ("csra", grid.tried[0], grid.epochs, grid.seed)
+    rates = study.learning_rates
+    assert min(rates.grid) < shipped.lr < max(rates.grid)
+    assert len(set(rates.seeds) - set(study.seeds)) == 3
+    knobs = study.arm_params("csra", 100, Chosen(rates.grid[0], {"classifier.csra_lambda": 0.3})).classifier
+    assert (knobs.head, knobs.lr, knobs.epochs, knobs.seed) == ("csra", rates.grid[0], shipped.epochs, 100)
+    assert knobs.csra_lambda == 0.3
 
 
-def test_the_heads_rate_keeps_its_ratio():
+def peak(at: float) -> Callable[[float], float]:
+    return lambda rate: -abs(math.log(rate / at))
+
+
+@pytest.mark.parametrize(
+    ("at", "asked"),
+    [
+        (0.004, {0.002, 0.004, 0.008}),
+        (0.0005, {0.008, 0.004, 0.002, 0.001, 0.0005, 0.00025}),
+        (0.02, {0.002, 0.004, 0.008, 0.016, 0.032}),
+    ],
+)
+def test_the_grid_grows_until_the_best_is_inside(at: float, asked: set[float]):
+    seen: list[float] = []
+    best = bracketed([0.008, 0.002, 0.004], lambda rate: seen.append(rate) or peak(at)(rate), of="arm")
+    assert best == min(asked, key=lambda rate: -peak(at)(rate))
+    assert len(seen) == len(asked)
+    assert set(seen) == asked
+    assert min(asked) < best < max(asked)
+
+
+def test_a_grid_that_does_not_bracket_is_one_line():
+    with pytest.raises(InputError, match=r"^arm: 0\.256 is the best .* from 0\.002 to 0\.256, .* the grid higher$"):
+        bracketed([0.002, 0.004], lambda rate: rate, of="arm")
+    with pytest.raises(InputError, match="start the grid lower"):
+        bracketed([0.002], lambda rate: -rate, of="arm")
+    with pytest.raises(InputError, match="no finding can be scored"):
+        bracketed([0.002], lambda rate: math.nan, of="arm")
+
+
+def test_a_pretrained_arm_trains_in_full_after_it():
     study = load_study(FOLDER)
-    study.shipped["classifier"] |= {"lr": 0.0003, "head_lr": 0.003}
-    knobs = study.arm_params("trcgl", 0, 0.001).classifier
-    assert (knobs.lr, knobs.head_lr) == pytest.approx((0.001, 0.01))
+    chosen = Chosen(0.004)
+    before, after = (params("base_images", 3, chosen) for params in (study.pretraining_params, study.arm_params))
+    assert after == study.arm_params("trcgl", 3, chosen)
+    assert replace(before.classifier, head="trcgl") == after.classifier
 
 
 def test_a_wrong_name_is_one_line(tmp_path: Path):
@@ -121,11 +156,11 @@ def test_a_wrong_name_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="run arm 'bce_linear' with seed 0 first"):
         load_runs(empty, pd.DataFrame({"name": [], "group": []}))
     with pytest.raises(InputError, match="choose the learning rate of arm 'trcgl' first"):
-        empty.chosen_rate("synthetic")
+        empty.chosen("synthetic")
 
 
 def made_up_study(arms: dict[str, Arm]) -> Study:
-    return Study("made_up", Path(), Path(), {}, {}, arms, (0, 1, 2), 150, LearningRates((0.1,), 9, 1))
+    return Study("made_up", Path(), Path(), {}, {}, arms, (0, 1, 2), 150, LearningRates((0.1,), (9,)))
 
 
 def made_up_runs() -> tuple[Runs, Study]:
@@ -196,50 +231,14 @@ def test_the_best_arm_is_chosen_on_validation_images():
     worse["value"] += np.where(worse["metric"].str.startswith("val_"), -0.1, 0.3)
     both = pd.concat([metrics, worse])
     assert best_on_validation(both, made_up_study(more)) == "b"
-    block = results_block(metrics, comparisons(runs, study, "b"), study, "b", {"a": None, "b": 0.002})
+    chosen = {"a": Chosen(), "b": Chosen(0.002, {"classifier.csra_lambda": 0.3})}
+    block = results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen)
     assert "| a | as shipped | 7 |" in block
-    assert "| b | 0.002 | 7 |" in block
+    assert "| b | 0.002, csra_lambda 0.3 | 7 |" in block
     assert "`b` is best on validation images" in block
     assert "| b | a | +" in block
     metrics.loc[metrics["metric"] == "medium_mAP", "value"] = math.nan
-    assert "nan" not in results_block(metrics, comparisons(runs, study, "b"), study, "b", {"a": None, "b": 0.002})
-
-
-# The real ones take half a minute to start, and every audit refuses what a generator of two steps draws
-STAND_INS = {
-    "sample_tail": """
-from pathlib import Path
-import numpy as np
-import pandas as pd
-from trcgl.config import load_params
-from trcgl.artifacts.shards import ShardWriter
-from trcgl.runtime.files import read_json
-
-params = load_params()
-classes = read_json("data/labels/classes.json")["classes"]
-tail = [entry["name"] for entry in classes if entry["group"] == "tail"] * params.sampling.images_per_finding
-names = [f"synth-{i}" for i in range(len(tail))]
-Path("data/synthetic").mkdir()
-writer = ShardWriter(Path("data/synthetic"), 32, shard_images=100)
-for i, name in enumerate(names):
-    writer.add(name, np.random.default_rng((params.sampling.seed, i)).integers(0, 256, (32, 32)).astype(np.uint8))
-writer.close()
-findings = [[name] for name in tail]
-table = pd.DataFrame({"sample": names, "target": tail, "findings": findings, "unknown": [[]] * len(tail)})
-table.assign(seed=params.diffusion.seed).to_parquet("data/synthetic/samples.parquet")
-""",
-    "audit_synthetic": """
-import json
-from pathlib import Path
-import pandas as pd
-
-Path("metrics").mkdir()
-samples = pd.read_parquet("data/synthetic/samples.parquet")[["sample"]]
-samples.assign(accepted=True, rank=range(1, len(samples) + 1)).to_parquet("data/synthetic_audit.parquet")
-Path("metrics/synthetic.json").write_text(json.dumps({"judge": str(Path("data/models/baseline").resolve())}))
-Path("metrics/synthetic_per_class.csv").touch()
-""",
-}
+    assert "nan" not in results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen)
 
 
 def test_a_generator_is_what_the_root_pipeline_would_make():
@@ -267,23 +266,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", folder / "docs/results.md")
-    # So that the number drawn limits how many extra images the default takes, and not their ratio
-    set_params(folder / "params.yaml", {"classifier.extra_ratio": 1.0})
     set_params(
         study / "params.yaml",
         {
             "seeds": [0, 1],
             "resamples": 50,
-            "learning_rates": [0.0001, 0.002],
-            "learning_rate_epochs": 1,
+            "learning_rates": [0.0001, 0.004, 1e30],  # The last breaks every training
+            "learning_rate_seeds": [100, 101],
             "root.sampling.images_per_finding": 5,
             "base": "../../data",
         },
     )
     edit(study / "arms.yaml", fewer_arms)
     edit(study / "dvc.yaml", fewer_stages)
-    for stage in GENERATOR["STAGES"]:
-        (folder / f"stages/{stage}.py").write_text(STAND_INS.get(stage, ""))
+    for stage, script in STAND_INS.items():
+        (folder / f"stages/{stage}.py").write_text(script)
     commit(folder, "study")
     run(folder, "dvc", "repro", "--quiet", "cache_images", "build_cooccurrence")
     run(study, "dvc", "repro", "--quiet", "dvc.yaml")
@@ -294,6 +291,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fewer_arms(arms: Any) -> None:
     for name in ARMS - set(TINY_ARMS):
         del arms[name]
+    arms["trcgl"]["chosen_from"] = {"classifier.attention_strength": [0.0, 0.5]}
     for entry in arms.values():
         entry["references"] = [name for name in entry["references"] if name in TINY_ARMS]
 
@@ -342,14 +340,57 @@ def test_what_the_study_leaves(project: Path):
 
 @pytest.mark.slow
 def test_the_rate_is_the_best_on_validation_images(project: Path):
+    """The mean over the seeds, and inside the grid; the knob is chosen at the grid's middle rate before it."""
     runs = project / "studies/ablation/runs"
     for arm in ("bce_linear", "trcgl"):
         found = json.loads((runs / f"learning-rate-{arm}/learning_rate.json").read_text())
-        tried = {entry["learning_rate"]: entry["val_mAP"] for entry in found["tried"]}
-        assert list(tried) == [0.0001, 0.002]
-        assert tried[0.0001] != tried[0.002]
-        assert found["chosen"] == max(tried, key=lambda rate: tried[rate])
-        assert f"| {arm} | {found['chosen']:g} |" in (project / "docs/results.md").read_text()
+        tried = pd.DataFrame(found["tried"])
+        at_middle = tried[tried["learning_rate"] == 0.004]
+        if arm == "trcgl":
+            knob = at_middle.groupby("classifier.attention_strength")["val_mAP"].mean()
+            assert set(knob.index) == {0.0, 0.5}
+            assert found["knobs"] == {"classifier.attention_strength": knob.idxmax()}
+            tried = tried[tried["classifier.attention_strength"] == knob.idxmax()]
+        assert set(tried.groupby("learning_rate")["seed"].agg(tuple)) == {(100, 101)}
+        means = tried.groupby("learning_rate")["val_mAP"].mean()
+        assert {0.0001, 0.004, 1e30} <= set(means.index)
+        assert means[1e30] == 0 < means[0.0001]
+        assert found["chosen"] == means.idxmax()
+        assert means.index.min() < found["chosen"] < means.index.max()
+        assert f"| {arm} | {found['chosen']:g}" in (project / "docs/results.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_choice_runs_nothing_twice(project: Path):
+    """The script as DVC runs it, killed by its third run; the first two are not run again."""
+    study = project / "studies/ablation"
+    killed = [
+        "import runpy, sys",
+        "from trcgl.classifier.training import run",
+        "train_and_save, ran = run.train_and_save, []",
+        "def counted(name, *args, **kwargs):",
+        "    ran.append(name)",
+        "    print(name)",
+        "    if len(ran) == int(sys.argv[2]):",
+        "        raise KeyboardInterrupt",
+        "    return train_and_save(name, *args, **kwargs)",
+        "run.train_and_save = counted",
+        "runpy.run_path('learning_rate.py', run_name='__main__')",
+    ]
+    (study / "killed.py").write_text("\n".join(killed))
+    found = study / "runs/learning-rate-bce_linear/learning_rate.json"
+    before = found.read_bytes()
+    try:
+        command = "PYTHONPATH=../../src:..:. python killed.py bce_linear {} || true"
+        first, second = (run(study, "sh", "-c", command.format(at)) for at in (3, 100))
+    finally:
+        (study / "killed.py").unlink()
+    began = [[line for line in said.splitlines() if line.startswith("ablation-learn")] for said in (first, second)]
+    assert [name.rsplit("-", 1)[1] for name in began[0]] == ["100", "101", "100"]
+    assert began[1][0] == began[0][2]
+    assert not set(began[1]) & set(began[0][:2])
+    assert found.read_bytes() == before
+    assert not list(project.glob("studies/.resume/ablation*/*"))
 
 
 @pytest.mark.slow
@@ -455,7 +496,7 @@ def test_one_more_arm_runs_nothing_else(project: Path):
 
 
 @pytest.mark.slow
-def test_a_pretrained_arm_takes_the_same_steps(project: Path):
+def test_a_pretrained_arm_takes_as_many_steps_before_and_after(project: Path):
     """The two scripts as DVC runs them, with the project's own images in place of the base generator's."""
     study = project / "studies/ablation"
     set_params(project / "params.yaml", {"classifier.epochs": 2})
@@ -466,7 +507,7 @@ def test_a_pretrained_arm_takes_the_same_steps(project: Path):
             run(study, "sh", "-c", f"PYTHONPATH=../../src:.. python {script}.py base_images 0")
         before = pd.read_csv(study / "runs/backbone-base_images-0/history.csv")
         after = pd.read_csv(study / "runs/base_images-0/history.csv")
-        assert len(before) == len(after) == 1
+        assert len(before) == len(after) == 2
     finally:
         run(project, "git", "checkout", "-q", ".")
 

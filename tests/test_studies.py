@@ -1,7 +1,7 @@
 """The studies as a DVC project of their own: what their stages list, their arms, images and parameters."""
 
-import math
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from study.arms import JUDGE, Study, load_study
+from study.arms import JUDGE, Chosen, Study, load_study
 from study.parameters import load_pipeline
 from study.workplace import run_stages
 from tests.import_graph import ROOT, STUDIES, all_imports, needed_rooms
@@ -22,11 +22,12 @@ from tests.tiny_project import commit, copy_project, copy_studies, environment, 
 from trcgl.config import checked, load_params
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.settings import read_yaml
 
 CORE = load_study(STUDIES / "ablation")
 DAGS = {
     study: YAML(typ="safe").load(STUDIES / study / "dvc.yaml")
-    for study in ("ablation", "ablation/extended", "confirmation", "real_xrays", "pretrain")
+    for study in ("ablation", "ablation/extended", "confirmation", "real_xrays", "stage_one", "pretrain")
 }
 CODE = [
     (study, name)
@@ -75,7 +76,9 @@ def test_a_stage_lists_knobs_that_there_are(study: str):
                 values = YAML(typ="safe").load(STUDIES / study / file)
                 for key in keys or []:
                     section = values
-                    for part in key.replace("${item.arm}", next(iter(values))).split("."):
+                    for part in re.split(r"\.(?![^{]*})", key):
+                        # Any entry of a mapping that a matrix goes through
+                        part = next(iter(section)) if part.startswith("${item.") else part
                         assert part in section, (name, file, key)
                         section = section[part]
 
@@ -105,9 +108,9 @@ def test_the_extended_study_is_beside_the_core_studys_trcgl():
 
 def test_extended_arms_differ_in_what_they_are_about_alone():
     study = load_study(STUDIES / "ablation/extended")
-    trcgl = study.arm_params("trcgl", 3, 0.004).classifier
+    trcgl = study.arm_params("trcgl", 3, Chosen(0.004)).classifier
     for name, arm in study.arms.items():
-        knobs = study.arm_params(name, 3, 0.004).classifier
+        knobs = study.arm_params(name, 3, Chosen(0.004)).classifier
         changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(trcgl, key)}
         assert changed <= {key.removeprefix("classifier.") for key in arm.overrides}
         assert knobs.extra_source == "none"
@@ -143,12 +146,11 @@ def test_a_study_on_other_images_has_its_arms_data_and_seeds(name: str, tmp_path
     assert set(study.arms["default"].references) == set(rivals)
     assert {arm: study.arms[arm].overrides for arm in rivals} == {arm: CORE.arms[arm].overrides for arm in rivals}
     assert study.data == study.folder / "data" != CORE.data
-    shipped, grid = checked(study.shipped, name), study.learning_rates
+    shipped, rates = checked(study.shipped, name), study.learning_rates
     default = study.arm_params("default", 0)
     assert replace(default.classifier, seed=shipped.classifier.seed) == shipped.classifier
-    assert grid.seed not in study.seeds
-    assert min(grid.tried) < shipped.classifier.lr < max(grid.tried)
-    assert grid.epochs == math.ceil(shipped.classifier.epochs / 2)
+    assert len(set(rates.seeds) - set(study.seeds)) == 3
+    assert min(rates.grid) < shipped.classifier.lr < max(rates.grid)
     assert default.dataset != load_params(ROOT / "params.yaml").dataset
 
 
@@ -184,16 +186,26 @@ def test_a_preset_lies_over_the_params_file_and_the_study_over_both(tmp_path: Pa
         load_pipeline(study).params()
 
 
-def test_the_base_generator_saw_other_patients_and_no_tail_finding():
-    params, shipped = load_pipeline(STUDIES / "pretrain").params(), CORE.params()
-    assert params.dataset.seed not in (
-        shipped.dataset.seed,
-        load_pipeline(STUDIES / "confirmation").params().dataset.seed,
-    )
-    assert set(params.labels.exclude_images_with) > set(shipped.labels.exclude_images_with)
-    assert params.images == shipped.images
+def test_bases_saw_other_patients_and_tail_findings_only_where_that_is_said():
+    settings = read_yaml(STUDIES / "pretrain/params.yaml")
+    shipped = CORE.params()
+    taken = {shipped.dataset.seed, load_pipeline(STUDIES / "confirmation").params().dataset.seed}
+    hospitals = {name: load_pipeline(STUDIES / "pretrain", name).params() for name in settings["data_sets"]}
+    for hospital in hospitals.values():
+        assert hospital.dataset.seed not in taken
+        assert hospital.images == shipped.images
+    tail = {name: sum(hospital.dataset.phantom.train_tail_positives or (1,)) for name, hospital in hospitals.items()}
+    saw = {name: sum(tail[hospital] for hospital in base["data_sets"]) for name, base in settings["bases"].items()}
+    assert {name for name, count in saw.items() if count} == {"informed", "informed_rotated"}
+    assert saw["informed"] == saw["informed_rotated"]
+    # The rotated hospital and the one without differ from the far one in nothing else
+    far = hospitals["far"]
+    for name in ("far_rotated", "far_without"):
+        positives = hospitals[name].dataset.phantom.train_tail_positives
+        phantom = replace(far.dataset.phantom, train_tail_positives=positives)
+        assert hospitals[name] == replace(far, dataset=replace(far.dataset, phantom=phantom))
     assert CORE.base is not None
-    assert CORE.base.resolve() == load_pipeline(STUDIES / "pretrain").data
+    assert CORE.base.resolve() == load_pipeline(STUDIES / "pretrain", "near").data
 
 
 def test_an_arm_that_needs_another_brings_it(tmp_path: Path):
@@ -299,7 +311,7 @@ def test_a_killed_study_continues_where_it_was(tmp_path: Path):
     for script in (project / "stages").glob("*.py"):
         script.write_text(STAND_IN.replace("PLACE", str(tmp_path)))
     commit(project, "studies")
-    command = ["dvc", "repro", "-q", "pretrain/dvc.yaml:data"]
+    command = ["dvc", "repro", "-q", "pretrain/dvc.yaml:data@near"]
     running = subprocess.Popen(command, cwd=studies, env=environment(), start_new_session=True)
     until = time.monotonic() + 60
     while not (tmp_path / "waits").exists():
@@ -308,12 +320,12 @@ def test_a_killed_study_continues_where_it_was(tmp_path: Path):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    assert list(studies.glob(".resume/pretrain-data/*/state-*.pt"))
-    assert not (studies / "pretrain/data").exists()
+    assert list(studies.glob(".resume/pretrain-near-data/*/state-*.pt"))
+    assert not (studies / "pretrain/data/near").exists()
     (tmp_path / "go").touch()
     run(studies, *command)
-    ran = (studies / "pretrain/data/graph/made").read_text().split()
+    ran = (studies / "pretrain/data/near/graph/made").read_text().split()
     assert ran == ["make_phantom", "scan_images", "parse_labels", "parse_labels", "cache_images", "build_cooccurrence"]
-    assert not list(studies.glob(".resume/pretrain-data/*"))
+    assert not list(studies.glob(".resume/pretrain-near-data/*"))
     assert not (project / ".resume").exists()
     assert "studies" not in run(project, "git", "status", "--short").replace("studies/pretrain/dvc.lock", "")

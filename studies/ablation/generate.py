@@ -3,21 +3,17 @@
 The judge is not trained here: it is the model that the arm of the plain head leaves for this seed.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
 from study.arms import JUDGE, SHIPPED, load_study
-from study.places import ROOT, keep_state_in_studies
+from study.generator import KEPT, LINKED, STAGES, drawn_images
+from study.places import keep_state_in_studies
 from study.shipped import shipped_verdicts
-from study.workplace import run_stages
-from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.files import directory_beside, write_parquet
+from trcgl.runtime.files import write_parquet
 from trcgl.runtime.stage import run_stage
 
-STAGES = ("finetune_diffusion", "sample_tail", "audit_synthetic")
-LINKED = ("images", "labels")
-KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.json", "metrics/synthetic_per_class.csv")
+__all__ = ["KEPT", "LINKED", "STAGES"]
 
 
 def main() -> None:
@@ -25,26 +21,10 @@ def main() -> None:
     keep_state_in_studies()
     study = load_study(".")
     values = study.values({"diffusion.seed": seed, "sampling.seed": seed})
-    judge = study.run_of(JUDGE, seed) / "model"
-    links = {part: study.data / part for part in LINKED} | {"assets": ROOT / "data/assets", "models/baseline": judge}
-    resume = ResumePoint(
-        f"{study.name}-generator-{seed}",
-        params=values,
-        inputs=[
-            *(ROOT / "stages" / f"{stage}.py" for stage in STAGES),
-            *(study.data / part for part in ("images/diffusion/index.parquet", "labels/labels.parquet")),
-            judge,
-        ],
-    )
-    work = run_stages(ROOT, STAGES, values, links, resume)
-    shipped = shipped_verdicts(study, work / "data/synthetic", work / "data/synthetic_audit.parquet")
-    with directory_beside(f"runs/generator-{seed}") as folder:
-        # Copied: a run that is killed here finds all of it again. The models stay behind; nobody needs them any more
-        for kept in KEPT:
-            copy = shutil.copytree if (work / kept).is_dir() else shutil.copy
-            copy(work / kept, folder / Path(kept).name)
+    name, judge = f"{study.name}-generator-{seed}", study.run_of(JUDGE, seed) / "model"
+    with drawn_images(name, study, values, judge, Path(f"runs/generator-{seed}")) as (work, folder):
+        shipped = shipped_verdicts(study, work / "data/synthetic", work / "data/synthetic_audit.parquet")
         write_parquet(folder / SHIPPED, shipped)
-    resume.clear()
 
 
 if __name__ == "__main__":

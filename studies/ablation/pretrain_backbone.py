@@ -1,4 +1,4 @@
-"""The classifier's backbone pre-trained on what the base generator saw, for as many steps as synthetic images get."""
+"""The backbone of an arm pre-trained on what the base generator saw, for as many steps as the arm then takes."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def main() -> None:
     study = load_study(".")
     if (base := study.base) is None:
         raise InputError(f"{study.file}: names no 'base'; arm '{arm}' needs its images")
-    params = study.pretraining_params(arm, seed, study.chosen_rate(arm))
+    params = study.pretraining_params(arm, seed, study.chosen(arm))
     os.chdir(ROOT)
     knobs, files = params.classifier, real_files(study.data)
     with directory_beside(study.folder / f"runs/backbone-{arm}-{seed}") as folder:
@@ -29,7 +29,7 @@ def main() -> None:
             TrainingFiles(base / "images/classifier", base / "labels/labels.parquet", base / "labels/classes.json"),
             model=folder / "model",
             history=folder / "history.csv",
-            # An epoch of the arm that is imitated, on other images: a step costs the same whatever is in it
+            # Those of the arm's own training, whatever the number of images
             steps_per_epoch=steps_on_real_images(knobs, files),
         )
 

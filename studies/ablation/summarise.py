@@ -21,12 +21,12 @@ def main() -> None:
     metrics = arm_metrics(runs)
     best = best_on_validation(metrics, study)
     summary = comparisons(runs, study, best)
-    rates = {arm: study.chosen_rate(arm) for arm in study.arms}
+    chosen = {arm: study.chosen(arm) for arm in study.arms}
     write_csv(ROOT / f"metrics/{study.name}.csv", metrics)
     write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
     panels = {name: arm.panel for name, arm in study.arms.items()}
     save_figure(difference_forest(summary, "tail_mAP", panels), ROOT / f"docs/figures/{study.name}.png")
-    replace_between(ROOT / "docs/results.md", study.name, results_block(metrics, summary, study, best, rates))
+    replace_between(ROOT / "docs/results.md", study.name, results_block(metrics, summary, study, best, chosen))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ def main() -> None:
     arm, seed = sys.argv[1], int(sys.argv[2])
     keep_state_in_studies()
     study = load_study(".")
-    params = study.arm_params(arm, seed, study.chosen_rate(arm))
+    params = study.arm_params(arm, seed, study.chosen(arm))
     # Paths in a params file are as seen from the project
     os.chdir(ROOT)
     knobs = params.classifier
-    if study.arms[arm].pretrained_like is not None:
+    if study.arms[arm].pretrained:
         weights = study.folder / f"runs/backbone-{arm}-{seed}/model/model.safetensors"
         knobs = dataclasses.replace(knobs, initial_weights=str(weights))
     with directory_beside(study.run_of(arm, seed)) as folder:

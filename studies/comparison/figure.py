@@ -8,12 +8,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 
-def difference_forest(summary: pd.DataFrame, metric: str, panels: Mapping[str, str]) -> Figure:
+def difference_forest(
+    summary: pd.DataFrame, metric: str, panels: Mapping[str, str], *, over: str = "seeds and patients"
+) -> Figure:
     """Differences of arms to their references with intervals, one line per comparison, from the top as in the table.
 
     Args:
         summary: arm, reference, metric, difference, low, high.
         panels: arm -> title of its panel; panels stand below each other on one scale.
+        over: what the intervals cover.
     """
     rows = summary[summary["metric"] == metric]
     shown = {title: rows[rows["arm"].map(panels) == title] for title in dict.fromkeys(panels.values())}
@@ -35,5 +38,5 @@ def difference_forest(summary: pd.DataFrame, metric: str, panels: Mapping[str, s
         axes.set_ylim(len(part) - 0.5, -0.5)
         axes.set_title(title, fontsize=9, loc="left")
         axes.grid(axis="x", lw=0.3)
-    grid[-1, 0].set_xlabel(f"difference in {metric}, 95 % interval over seeds and patients (grey: includes 0)")
+    grid[-1, 0].set_xlabel(f"difference in {metric}, 95 % interval over {over} (grey: includes 0)")
     return figure

@@ -1,4 +1,4 @@
-"""Intervals for a mean over few seeds, measured on one set of patients."""
+"""Intervals for a mean over few seeds that share their patients, or over replicates that share nothing."""
 
 import numpy as np
 from scipy import stats
@@ -34,4 +34,17 @@ def t_interval(by_seed: np.ndarray, resampled: np.ndarray, patients: int) -> tup
         parts = between_seeds**2 / (seeds - 1) + between_patients**2 / (patients - 1)
         freedom = max(variance**2 / parts, seeds - 1) if parts > 0 else float(seeds - 1)
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
+    return mean - half, mean + half
+
+
+def paired_t_interval(differences: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % interval for the mean of independent paired differences; NaN for fewer than two.
+
+    Args:
+        differences: [R], one value per replicate.
+    """
+    if (count := len(differences)) < 2:
+        return float("nan"), float("nan")
+    mean = float(differences.mean())
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * float(differences.std(ddof=1)) / count**0.5
     return mean - half, mean + half

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from comparison.intervals import t_interval
-from study.arms import Study
+from study.arms import Chosen, Study
 from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.resampled import resample
 from trcgl.runtime.errors import InputError
@@ -135,26 +135,26 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
 
 
 def results_block(
-    metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None, rates: Mapping[str, float | None]
+    metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None, chosen: Mapping[str, Chosen]
 ) -> str:
     """Markdown: every arm, mean and standard deviation over seeds; every comparison of tail mAP and mAP.
 
     Args:
-        rates: the learning rate chosen for an arm; None: that of the params file.
+        chosen: by arm, what validation images chose.
     """
     columns = (CHOSEN_BY, *TEST)
     lines = [
         f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the classifier and, where drawn "
         "images are used, their generator and its judge. `val_` is on validation images, the rest on test images. "
-        "Learning rates (of the backbone) were chosen by mAP on validation images.",
+        "Learning rates (of the backbone, and what is named beside them) were chosen by mAP on validation images, with "
+        "other seeds.",
         "",
         f"| arm | learning rate | extra images | {' | '.join(columns)} |",
         "|---|---|---|" + "---|" * len(columns),
     ]
     for arm in study.arms:
         extra = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == EXTRA), "value"].mean()
-        rate = rates[arm]
-        cells = ["as shipped" if rate is None else f"{rate:g}", f"{extra:.0f}"]
+        cells = [str(chosen[arm]), f"{extra:.0f}"]
         for metric in columns:
             value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"].to_numpy()
             spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""

@@ -1,7 +1,7 @@
 """The arms of a study: what each is compared with, and what it changes in the pipeline's parameters."""
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +26,37 @@ class Arm:
             of the arm's panel in the figure.
         references: the arms it is compared with.
         overrides: dotted keys of the pipeline's params file and their values.
-        learning_rate_of: the arm whose learning rate, chosen on validation images, it takes; None: the params file's.
-        pretrained_like: an arm whose first epochs, those with extra images, are replaced by as many optimiser steps
-            on the images that the base generator saw; None: trained from the params file's initial weights throughout.
+        learning_rate_of: the arm whose learning rate and knob, chosen on validation images, it takes; None: the params
+            file's.
+        chosen_from: a dotted key and the values of it from which validation images choose, before the learning rate;
+            at most one key.
+        pretrained: its backbone is first trained on the images that the base generator saw, for as many epochs and
+            steps as all of it is then trained on real images; False: trained from the params file's initial weights.
         steps_like: an arm that tells the optimiser steps of an epoch, where another sampler would take fewer or more;
             None: as many as its own sampler fills.
         shipped_samples: of the drawn images only as many of each finding as the params file itself asks for.
         same_as: an arm whose runs these are, under another name; None: runs of its own.
+        extra: the pool that its extra images are from (for duplicates: that names the findings); None: a generator of
+            its own seed.
+        films: a folder of films in the data folder that it trains on instead of the data set's own; None: these.
+        starts_from: an arm whose whole network, of the same seed, it goes on from; None: from the params file's initial
+            weights.
+        reported: whether it is an arm of the comparison; False: it only makes a network for others to start from.
     """
 
     group: str
     references: tuple[str, ...]
     overrides: dict[str, Any]
     learning_rate_of: str | None = None
-    pretrained_like: str | None = None
+    chosen_from: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    pretrained: bool = False
     steps_like: str | None = None
     shipped_samples: bool = False
     same_as: str | None = None
+    extra: str | None = None
+    films: str | None = None
+    starts_from: str | None = None
+    reported: bool = True
 
     @property
     def panel(self) -> str:
@@ -52,17 +66,35 @@ class Arm:
 
 @dataclass(frozen=True)
 class LearningRates:
-    """The grid from which every arm that has a learning rate of its own takes one.
+    """The grid from which every arm that has a learning rate of its own takes one, by runs as long as the study's.
 
     Attributes:
-        tried: of the backbone; the head's moves with it.
-        seed: of the runs that choose; none of the study's.
-        epochs: of these runs, after the frozen ones.
+        grid: of the backbone, ascending; the head's moves with it. It is extended until the best is no end of it.
+        seeds: of the runs that choose; none of the study's.
     """
 
-    tried: tuple[float, ...]
-    seed: int
-    epochs: int
+    grid: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What validation images chose for an arm.
+
+    Attributes:
+        rate: the learning rate of the backbone; the head's keeps its ratio to it. None: both as in the params file.
+        knobs: dotted keys of the pipeline's params file and their values, see `Arm.chosen_from`.
+    """
+
+    rate: float | None = None
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        rate = "as shipped" if self.rate is None else f"{self.rate:g}"
+        return ", ".join([rate, *(f"{key.rpartition('.')[2]} {value}" for key, value in self.knobs.items())])
+
+
+AS_SHIPPED = Chosen()
 
 
 @dataclass(frozen=True)
@@ -71,7 +103,8 @@ class Study(Pipeline):
 
     Attributes:
         arms: by name, in the order of the file.
-        seeds: of the runs; each reseeds generator, judge and classifier.
+        seeds: of the runs; each reseeds generator, judge and classifier, and is a data set of its own in a study of
+            replicates.
         resamples: of the patients, behind each interval.
         learning_rates: see LearningRates.
         base: folder with the data set of the base generator; None: no arm needs it.
@@ -83,84 +116,65 @@ class Study(Pipeline):
     learning_rates: LearningRates
     base: Path | None = None
 
-    def arm_params(self, arm: str, seed: int, rate: float | None = None) -> Params:
+    def arm_params(self, arm: str, seed: int, chosen: Chosen = AS_SHIPPED) -> Params:
         """The parameters of an arm's classifier.
-
-        Args:
-            rate: of the backbone; the head's keeps its ratio to it. None: both as in the params file.
 
         Raises:
             InputError: no such arm, one without runs of its own, or a value that the params file would not take.
         """
-        changed = self._changed(arm, seed, rate)
-        if self.arms[arm].pretrained_like is not None:
-            epochs = self.params(changed).classifier.epochs
-            changed["classifier.epochs"] = epochs - self.pretraining_epochs(arm)
+        if arm not in self.arms:
+            raise InputError(f"arms.yaml has no arm '{arm}'; it has {', '.join(self.arms)}")
+        if (twin := self.arms[arm].same_as) is not None:
+            raise InputError(f"arms.yaml: arm '{arm}' is the same as '{twin}'; run that")
+        changed = {**self.arms[arm].overrides, **chosen.knobs, "classifier.seed": seed}
+        if chosen.rate is not None:
+            shipped = self.params(changed).classifier
+            changed |= {"classifier.lr": chosen.rate, "classifier.head_lr": chosen.rate * shipped.head_lr / shipped.lr}
         return self.params(changed)
 
-    def pretraining_params(self, arm: str, seed: int, rate: float | None = None) -> Params:
+    def pretraining_params(self, arm: str, seed: int, chosen: Chosen = AS_SHIPPED) -> Params:
         """The parameters under which the backbone of an arm is pre-trained; a linear head needs no label graph."""
-        pretraining = {
-            "classifier.frozen_epochs": 0,
-            "classifier.epochs": self.pretraining_epochs(arm),
-            "classifier.head": "linear",
-        }
-        return self.params(self._changed(arm, seed, rate) | pretraining)
-
-    def pretraining_epochs(self, arm: str) -> int:
-        """The epochs in which the arm that is imitated uses extra images."""
-        imitated = self.arms[arm].pretrained_like
-        if imitated is None:
-            raise InputError(f"arms.yaml: arm '{arm}' has no pretrained_like; it is not pre-trained")
-        knobs = self.params(self._changed(imitated, 0, None)).classifier
-        return math.ceil(knobs.extra_until * (knobs.frozen_epochs + knobs.epochs))
-
-    def rate_params(self, arm: str, rate: float) -> Params:
-        """The parameters of the shorter run by which a learning rate is judged."""
-        shorter = {"classifier.epochs": self.learning_rates.epochs}
-        return self.params(self._changed(arm, self.learning_rates.seed, rate) | shorter)
+        params = self.arm_params(arm, seed, chosen)
+        return replace(params, classifier=replace(params.classifier, frozen_epochs=0, head="linear"))
 
     def rate_file(self, arm: str) -> Path:
-        """Where the learning rate of an arm is, once chosen."""
+        """Where the learning rate chosen for an arm is."""
         return self.folder / f"runs/learning-rate-{arm}/learning_rate.json"
 
-    def chosen_rate(self, arm: str) -> float | None:
-        """The learning rate with which an arm is trained; None: that of the params file.
+    def chosen(self, arm: str) -> Chosen:
+        """What validation images chose for an arm.
 
         Raises:
-            InputError: it has not been chosen yet.
+            InputError: nothing has been chosen yet.
         """
         source = self.arms[arm].learning_rate_of if arm in self.arms else None
         if source is None:
-            return None
-        path = self.rate_file(source)
-        if not path.exists():
-            raise InputError(f"{path}: missing; choose the learning rate of arm '{source}' first (learning_rate.py)")
-        return float(read_json(path, ["chosen"])["chosen"])
+            return AS_SHIPPED
+        file = self.rate_file(source)
+        if not file.exists():
+            raise InputError(f"{file}: missing; choose the learning rate of arm '{source}' first (learning_rate.py)")
+        found = read_json(file, ["chosen", "knobs"])
+        return Chosen(found["chosen"], found["knobs"])
 
     def run_of(self, arm: str, seed: int) -> Path:
         """The folder of a run."""
         return self.folder / f"runs/{self.arms[arm].same_as or arm}-{seed}"
 
-    def _changed(self, arm: str, seed: int, rate: float | None) -> dict[str, Any]:
-        if arm not in self.arms:
-            raise InputError(f"arms.yaml has no arm '{arm}'; it has {', '.join(self.arms)}")
-        if (twin := self.arms[arm].same_as) is not None:
-            raise InputError(f"arms.yaml: arm '{arm}' is the same as '{twin}'; run that")
-        changed = {**self.arms[arm].overrides, "classifier.seed": seed}
-        if rate is not None:
-            shipped = self.params(changed).classifier
-            changed |= {"classifier.lr": rate, "classifier.head_lr": rate * shipped.head_lr / shipped.lr}
-        return changed
+    def pool_of(self, name: str, seed: int) -> Path:
+        """The folder of a pool of extra images."""
+        return self.folder / f"pools/{name}-{seed}"
 
 
-def load_study(folder: str | Path) -> Study:
+def load_study(folder: str | Path, data_set: str | None = None) -> Study:
     """Read params.yaml of a study's folder and the files it names.
+
+    Args:
+        data_set: see `load_pipeline`.
 
     Raises:
         InputError: as for `load_pipeline`, or a name in the arms file is not that of an arm of this study.
     """
-    pipeline = load_pipeline(folder)
+    pipeline = load_pipeline(folder, data_set)
     settings = read_yaml(pipeline.file)
     file = pipeline.folder / settings["arms"]
     arms = {name: _arm(entry) for name, entry in read_yaml(file).items()}
@@ -173,24 +187,28 @@ def load_study(folder: str | Path) -> Study:
             unknown = min(set(only) - set(arms))
             raise InputError(f"{pipeline.file}: 'only' names '{unknown}', which is no arm of {file}")
     base = settings.get("base")
-    rates = tuple(settings["learning_rates"])
     return Study(
         **vars(pipeline),
         arms=arms,
-        seeds=tuple(settings["seeds"]),
-        resamples=settings["resamples"],
-        learning_rates=LearningRates(rates, settings["learning_rate_seed"], settings["learning_rate_epochs"]),
+        seeds=tuple(settings["replicates" if "replicates" in settings else "seeds"]),
+        # A study of replicates resamples no patients; one whose arms have the shipped rates chooses none
+        resamples=settings.get("resamples", 0),
+        learning_rates=LearningRates(
+            tuple(sorted(settings.get("learning_rates", ()))), tuple(settings.get("learning_rate_seeds", ()))
+        ),
         base=None if base is None else pipeline.folder / base,
     )
 
 
 def _arm(entry: dict[str, Any]) -> Arm:
-    return Arm(**{**entry, "references": tuple(entry["references"]), "overrides": entry.get("overrides") or {}})
+    chosen_from = {key: tuple(values) for key, values in entry.get("chosen_from", {}).items()}
+    lists = {"references": tuple(entry["references"]), "overrides": entry.get("overrides") or {}}
+    return Arm(**{**entry, **lists, "chosen_from": chosen_from})
 
 
 def _check_names(arms: dict[str, Arm], file: Path) -> None:
     for name, arm in arms.items():
-        named = (arm.pretrained_like, arm.same_as, arm.learning_rate_of, arm.steps_like)
+        named = (arm.same_as, arm.learning_rate_of, arm.steps_like, arm.starts_from)
         for other in (*arm.references, *filter(None, named)):
             if other not in arms:
                 raise InputError(f"{file}: arm '{name}' needs '{other}', which is no arm there")

@@ -50,14 +50,35 @@ class Pipeline:
         return checked(self.values(overrides), str(self.file))
 
 
-def load_pipeline(folder: str | Path) -> Pipeline:
+def merge_mappings(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put `changes` over `values` in place; a mapping within both is merged."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            merge_mappings(values[key], value)
+        else:
+            values[key] = value
+
+
+def _data_sets(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What each data set changes in `root`, by name."""
+    if "replicates" not in settings:
+        return settings["data_sets"]
+    seeds = [key.split(".") for key in settings["replicate_seeds"]]
+    return {str(number): {section: {seed: number} for section, seed in seeds} for number in settings["replicates"]}
+
+
+def load_pipeline(folder: str | Path, data_set: str | None = None) -> Pipeline:
     """Read the params.yaml of a study's folder and the files that its `parameters` name.
 
     The first of these is complete; each other holds only what differs and lies over those before it.
 
+    Args:
+        data_set: of a study with several: a key of `data_sets`, whose values lie over `root`, or the number of a
+            replicate, which each of `replicate_seeds` takes; its data are in a folder of that name.
+
     Raises:
-        InputError: a file cannot be read, has a key that the pipeline does not know, or a path of the data set is not
-            set.
+        InputError: a file cannot be read, has a key that the pipeline does not know, a path of the data set is not set,
+            or there is no such data set or replicate.
     """
     folder = Path(folder).resolve()
     settings = read_yaml(folder / "params.yaml")
@@ -71,4 +92,11 @@ def load_pipeline(folder: str | Path) -> Pipeline:
             raise InputError(
                 f"{folder / 'params.yaml'}: 'root.dataset.{key}' is empty; set it to a path on this machine"
             )
-    return Pipeline(settings["name"], folder, (folder / settings["data"]).resolve(), shipped, root)
+    name, data = settings["name"], folder / settings["data"]
+    if data_set is not None:
+        if data_set not in (sets := _data_sets(settings)):
+            raise InputError(f"{folder / 'params.yaml'}: has no data set '{data_set}'; it has {', '.join(sets)}")
+        name, data = f"{name}-{data_set}", data / data_set
+        # Copied, because data sets may share a part by an anchor
+        merge_mappings(root, copy.deepcopy(sets[data_set]))
+    return Pipeline(name, folder, data.resolve(), shipped, root)

@@ -1,5 +1,7 @@
 """What an arm's run leaves for the comparison."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -15,8 +17,8 @@ from trcgl.runtime.files import read_parquet
 SPLITS = ("val", "test")
 
 
-def held_out_predictions(model: Classifier, files: TrainingFiles) -> pd.DataFrame:
-    """Long table of the splits that nothing was trained on, image by image.
+def held_out_predictions(model: Classifier, files: TrainingFiles, splits: Sequence[str] = SPLITS) -> pd.DataFrame:
+    """Long table of splits that nothing was trained on, image by image.
 
     Patients are in it for the intervals: it belongs into cached data, never into metrics.
 
@@ -29,7 +31,7 @@ def held_out_predictions(model: Classifier, files: TrainingFiles) -> pd.DataFram
     table = read_parquet(files.labels, ["image", "patient", "split"])
     names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
     stored, parts = ShardedImages(files.images), []
-    for split in SPLITS:
+    for split in splits:
         real = labelled_images(table, names, stored.index["image"], (split,), file=files.labels)
         if not len(real):
             raise InputError(f"{files.images}: no cached image of the '{split}' split; there is nothing to compare")

@@ -4,6 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.arms import SHIPPED, Study
+from study.films import IMAGES, LABELS
+from study.pools import AUDIT
+from study.pools import IMAGES as POOL_IMAGES
 from trcgl.classifier.training.data import load_training_data
 from trcgl.classifier.training.run import TrainingFiles
 from trcgl.classifier.training.sampling import sampling_factors, steps_of_epoch
@@ -30,8 +33,24 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
     return replace(files, synthetic=generator / "synthetic", audit=generator / audit)
 
 
+def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
+    """What an arm of a study of replicates trains on; its classes and label graph are always those of the replicate."""
+    files, entry = real_files(study.data), study.arms[arm]
+    if entry.films is not None:
+        folder = study.data.parent / entry.films
+        files = replace(files, images=folder / IMAGES, labels=folder / LABELS)
+    if entry.extra is None:
+        return files
+    pool = study.pool_of(entry.extra, seed)
+    return replace(files, synthetic=pool / POOL_IMAGES, audit=pool / AUDIT)
+
+
 def steps_like(study: Study, arm: str, files: TrainingFiles) -> int | None:
-    """Optimiser steps an epoch of an arm that takes as many as another; None: as its own sampler says."""
+    """Optimiser steps an epoch of an arm that takes as many as another; None: as its own sampler says.
+
+    Args:
+        files: the real images, which the other arm trains on.
+    """
     other = study.arms[arm].steps_like
     return None if other is None else steps_on_real_images(study.arm_params(other, 0).classifier, files)
 

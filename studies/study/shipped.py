@@ -25,5 +25,5 @@ def shipped_verdicts(study: Pipeline, synthetic: Path, audit: Path) -> pd.DataFr
     samples = read_parquet(synthetic / "samples.parquet", ["sample", "target"])
     sampling = checked(study.shipped, str(study.file)).sampling
     shipped = samples[first_samples(samples["target"], rows, sampling)]
-    verdicts = read_parquet(audit, ["sample", "accepted", "rank"])
+    verdicts = read_parquet(audit, ["sample", "accepted", "unverified"])
     return verdicts[verdicts["sample"].isin(shipped["sample"])].reset_index(drop=True)

@@ -1,0 +1,113 @@
+"""Replicates in numbers: each has data, patients and seeds of its own, so one value of an arm is one observation."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from comparison.intervals import paired_t_interval
+from study.arms import Study
+from trcgl.artifacts.class_list import read_classes
+from trcgl.evaluation.resampled import resample
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json, read_parquet
+
+TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
+VALIDATION = ("val_tail_mAP", "val_mAP")
+EXTRA, CAS = "extra_images", "CAS"
+SCORED_POOLS = ("drawn_uninformed", "drawn_informed", "oracle")
+
+
+def average_precision_of(finding: str) -> str:
+    """The metric's name of one finding on test images."""
+    return f"AP {finding}"
+
+
+def run_metrics(run: Path, split: str) -> dict[str, float]:
+    """Metrics of a run on one split of its replicate: means over findings, and AP of each tail finding.
+
+    Args:
+        run: folder with `predictions.parquet` and `classes.json`.
+
+    Raises:
+        InputError: the run is missing, or its predictions are of other findings than its classes.
+    """
+    path = run / "predictions.parquet"
+    if not path.exists():
+        raise InputError(f"{path}: missing; run this arm of this replicate first, or take it out of 'replicates'")
+    classes = read_classes(run / "classes.json")["classes"]
+    names, groups = [entry["name"] for entry in classes], np.array([entry["group"] for entry in classes])
+    table = read_parquet(path, ["split", "finding", "label", "probability"])
+    table = table[table["split"] == split]
+    if table["finding"].tolist()[: len(names)] != names:
+        raise InputError(f"{path}: other findings than in classes.json; run it again")
+    labels = table["label"].to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, len(names))
+    scores = table["probability"].to_numpy().reshape(-1, len(names))
+    found = resample(labels, scores, np.ones((1, len(labels))))
+    means = {name: float(values[0]) for name, values in found.means(groups).items()}
+    tail = {average_precision_of(names[k]): float(found.ap[k, 0]) for k in np.flatnonzero(groups == "tail")}
+    return means | tail
+
+
+def replicate_metrics(study: Study) -> pd.DataFrame:
+    """arm, seed (the replicate), metric, value: every reported arm, and the CAS of the pools beside their arms.
+
+    Raises:
+        InputError: a run is missing.
+    """
+    rows: list[tuple[str, int, str, float]] = []
+    for arm in (name for name, entry in study.arms.items() if entry.reported):
+        for seed in study.seeds:
+            run = study.run_of(arm, seed)
+            on_test, on_validation = run_metrics(run, "test"), run_metrics(run, "val")
+            found = {name: on_validation[name.removeprefix("val_")] for name in VALIDATION}
+            found |= {name: on_test[name] for name in on_test if name in TEST or name.startswith("AP ")}
+            found[EXTRA] = float(read_json(run / "extra.json", ["extra_images"])["extra_images"])
+            if arm in SCORED_POOLS:
+                found[CAS] = run_metrics(study.folder / f"runs/cas-{arm}-{seed}", "val")["tail_mAP"]
+            rows += [(arm, seed, metric, value) for metric, value in found.items()]
+    return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+
+
+def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Every arm less each of its references, on test images, replicate by replicate.
+
+    A replicate in which a metric is not defined (NaN: a finding that is no class there) is left out of that row.
+
+    Returns:
+        arm, reference, metric, mean (of the arm), difference, low, high, seeds (replicates behind the row).
+    """
+    values = metrics.pivot(index="seed", columns=["metric", "arm"], values="value")
+    compared = [name for name in metrics["metric"].unique() if name in TEST or name.startswith("AP ")]
+    rows = []
+    for arm, entry in study.arms.items():
+        for reference in entry.references:
+            for metric in compared:
+                pairs = values[metric][[arm, reference]].dropna()
+                gain = (pairs[arm] - pairs[reference]).to_numpy()
+                low, high = paired_t_interval(gain)
+                mean, difference = (float(x.mean()) if len(x) else np.nan for x in (pairs[arm].to_numpy(), gain))
+                rows.append((arm, reference, metric, mean, difference, low, high, len(gain)))
+    return pd.DataFrame(rows, columns=["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"])
+
+
+def gain_by_films_seen(summary: pd.DataFrame, arm: str, reference: str, seen: dict[str, int]) -> pd.DataFrame:
+    """The gain of an arm in each tail finding beside the films with it that the base had seen, most first.
+
+    Args:
+        summary: see `paired_differences`.
+        seen: films by finding.
+
+    Returns:
+        finding, seen, difference, low, high.
+    """
+    rows = summary[(summary["arm"] == arm) & (summary["reference"] == reference)].set_index("metric")
+    table = pd.DataFrame(
+        [
+            (finding, count, *rows.loc[average_precision_of(finding), ["difference", "low", "high"]])
+            for finding, count in seen.items()
+            if average_precision_of(finding) in rows.index
+        ],
+        columns=["finding", "seen", "difference", "low", "high"],
+    )
+    return table.sort_values(["seen", "finding"], ascending=[False, True], ignore_index=True)

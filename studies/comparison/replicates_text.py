@@ -1,0 +1,69 @@
+"""The replicates' results as they stand in docs/results.md."""
+
+import numpy as np
+import pandas as pd
+
+from comparison.replicates import CAS, EXTRA
+from study.arms import Study
+
+COLUMNS = ("tail_mAP", "mAP", "val_tail_mAP", EXTRA, CAS)
+
+
+def replicates_block(metrics: pd.DataFrame, summary: pd.DataFrame, gains: pd.DataFrame, study: Study) -> str:
+    """Markdown: every arm, every comparison, and the gain of each finding, with the figures."""
+    replicates = f"{len(study.seeds)} replicate{'s' if len(study.seeds) != 1 else ''}"
+    lines = [
+        f"Mean and standard deviation over {replicates}, each with data, patients, judge, generators and "
+        "seeds of its own. `val_` and CAS (tail mAP of a network whose tail positives are that pool's images alone) "
+        "are on validation images, the rest on test images.",
+        "",
+        f"| arm | {' | '.join(COLUMNS)} |",
+        "|---|" + "---|" * len(COLUMNS),
+    ]
+    for arm in (name for name, entry in study.arms.items() if entry.reported):
+        own = metrics[metrics["arm"] == arm]
+        cells = [_cell(own.loc[own["metric"] == metric, "value"].dropna().to_numpy(), metric) for metric in COLUMNS]
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Mean of the paired differences with Student's t over {replicates}, 95 %.",
+        "",
+        "| arm | reference | tail mAP | mAP |",
+        "|---|---|---|---|",
+    ]
+    for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
+        shown = part.set_index("metric")
+        row = [_interval(shown.loc[[metric]].iloc[0]) for metric in ("tail_mAP", "mAP")]
+        lines.append(f"| {arm} | {reference} | {' | '.join(row)} |")
+    lines += [
+        "",
+        "`drawn_informed` less `duplicates`, AP of each finding, and how many films the base had seen under its name:",
+        "",
+        "| finding | films seen | AP |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {row['finding']} | {row['seen']} | {_interval(row)} |" for _, row in gains.iterrows()]
+    lines += [
+        "",
+        f"![Differences between the arms, with intervals](figures/{study.name}.png)",
+        "",
+        f"![Gain of each finding against the films of it that the base had seen](figures/{study.name}_findings.png)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(found: np.ndarray, metric: str) -> str:
+    """Mean and standard deviation over the replicates; a dash where the arm has no such number."""
+    if not len(found):
+        return "-"
+    if metric == EXTRA:
+        return f"{found.mean():.0f}"
+    return f"{found.mean():.3f}" + (f" ± {found.std(ddof=1):.3f}" if len(found) > 1 else "")
+
+
+def _interval(row: pd.Series) -> str:
+    """A difference with its bounds, which one replicate does not have."""
+    if np.isnan(row["difference"]):
+        return "-"
+    bounds = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"{row['difference']:+.3f}{bounds}"

@@ -1,0 +1,41 @@
+"""The best of a grid that grows until the best is no end of it."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from trcgl.runtime.errors import InputError
+
+FACTOR = 2.0
+MOST_ADDED = 6
+"""Values beyond the grid: a grid that needs more is in the wrong place."""
+
+
+def bracketed(grid: Iterable[float], score: Callable[[float], float], *, of: str) -> float:
+    """The value with the largest score, extended by FACTOR beyond the end that is best, until one inside is.
+
+    Args:
+        grid: positive, at least one value.
+        score: higher is better; asked once a value.
+        of: whose values they are, for the message.
+
+    Raises:
+        InputError: an end is still the best when MOST_ADDED values have been added, or a score is not a number.
+    """
+    scores: dict[float, float] = {}
+    asked = sorted(grid)
+    most = len(asked) + MOST_ADDED
+    while True:
+        scores |= {value: score(value) for value in asked}
+        if any(math.isnan(found) for found in scores.values()):
+            raise InputError(f"{of}: no finding can be scored on validation images, so no value can be chosen")
+        low, high = min(scores), max(scores)
+        # Of equals the lowest
+        best: float = max(sorted(scores), key=lambda value: scores[value])
+        if low < best < high:
+            return best
+        if len(scores) == most:
+            raise InputError(
+                f"{of}: {best:g} is the best on validation images of all from {low:g} to {high:g}, at the end of them; "
+                f"start the grid {'lower' if best == low else 'higher'}"
+            )
+        asked = [low / FACTOR if best == low else high * FACTOR]

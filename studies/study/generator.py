@@ -1,0 +1,54 @@
+"""A generator fitted, used and judged anew by the pipeline's own stage scripts, for one run of a study."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from study.parameters import Pipeline
+from study.places import ROOT
+from study.workplace import run_stages
+from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.files import directory_beside
+
+STAGES = ("finetune_diffusion", "sample_tail", "audit_synthetic")
+LINKED = ("images", "labels")
+KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.json", "metrics/synthetic_per_class.csv")
+
+
+@contextmanager
+def drawn_images(
+    name: str, study: Pipeline, values: Any, judge: Path, out: Path, *, inputs: Iterable[Path] = ()
+) -> Iterator[tuple[Path, Path]]:
+    """Fine-tune, sample and audit; an interrupted run continues.
+
+    Args:
+        name: of the run's resumable state.
+        values: of the params file of the stages.
+        judge: folder of the saved classifier that judges what is drawn; it is not trained here.
+        out: the folder that `KEPT` is copied to, replaced as a whole when the caller is done with it.
+        inputs: what the result depends on besides the study's data, the judge and the scripts.
+
+    Yields:
+        The folder in which the stages ran, and the one that becomes `out`.
+    """
+    links = {part: study.data / part for part in LINKED} | {"assets": ROOT / "data/assets", "models/baseline": judge}
+    resume = ResumePoint(
+        name,
+        params=values,
+        inputs=[
+            *(ROOT / "stages" / f"{stage}.py" for stage in STAGES),
+            *(study.data / part for part in ("images/diffusion/index.parquet", "labels/labels.parquet")),
+            judge,
+            *inputs,
+        ],
+    )
+    work = run_stages(ROOT, STAGES, values, links, resume)
+    with directory_beside(out) as folder:
+        # Copied: a run that is killed here finds all of it again. The models stay behind; nobody needs them any more
+        for kept in KEPT:
+            copy = shutil.copytree if (work / kept).is_dir() else shutil.copy
+            copy(work / kept, folder / Path(kept).name)
+        yield work, folder
+    resume.clear()
