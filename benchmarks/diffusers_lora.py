@@ -73,7 +73,7 @@ class SameImages:
         )  # fmt: skip
         pipeline = load_pipeline(str(params.base), None, size=self.size, dtype=torch.float32)
         findings = (("cardiomegaly",),) * IMAGES
-        rows = TrainingRows(self.names, ("PA",) * IMAGES, findings, ((),) * IMAGES, {})
+        rows = TrainingRows(self.names, ("PA",) * IMAGES, findings, ((),) * IMAGES, {}, np.empty(0, int))
         cache = LatentCache(pipeline.vae, ShardedImages(self.work / "shards"))
         prompts = prompts_of(rows, params.prompt_template, {"cardiomegaly": "cardiomegaly"})
         started = cpu_seconds()

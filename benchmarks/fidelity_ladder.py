@@ -113,6 +113,7 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
         tuple(rows.findings[i] for i in common),
         tuple(rows.unknown[i] for i in common),
         {},
+        np.empty(0, int),
     )
     named = phrases(findings, params.labels.vocabulary)
     drawn = drawn_by_base(pipeline, rows, prompts_of(rows, params.diffusion.prompt_template, named), params)

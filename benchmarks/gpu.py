@@ -277,7 +277,8 @@ class Generating:
             tokens = adapt(
                 self.pipeline, cache, self.params,
                 TrainingRows(
-                    tuple(self.names), ("PA",) * len(self.names), tuple(self.findings), ((),) * len(self.names), {}
+                    tuple(self.names), ("PA",) * len(self.names), tuple(self.findings), ((),) * len(self.names), {},
+                    np.empty(0, int),
                 ),
                 texts, [self.FINDING], journal, self.kind,
             )  # fmt: skip

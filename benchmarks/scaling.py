@@ -24,7 +24,7 @@ from benchmarks.timing import peak_megabytes, take_turns
 
 from trcgl.artifacts.pixels import StoredPixels
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
-from trcgl.audit.copies import nearest_copies
+from trcgl.audit.copies import overlays
 from trcgl.audit.measured import measure
 from trcgl.audit.neighbours import nearest_features, none_barred
 from trcgl.classifier.network.model import Classifier
@@ -126,9 +126,8 @@ def audit(folder: Path, images: int) -> None:
     """What the audit does with every real image: measure it, and compare the samples with it."""
     judge = Classifier.load("data/assets/phantom_detector")
     real = measure(judge, stored(folder, images))
-    samples = real.of(np.arange(SAMPLES))
-    nearest_copies(samples.thumbnails, real.thumbnails, none_barred(images))
-    nearest_features(samples.features, real.features, 5, none_barred(images))
+    list(overlays(real.thumbnails[:SAMPLES], real.thumbnails, none_barred(images)))
+    nearest_features(real.features[:SAMPLES], real.features, 5, none_barred(images))
 
 
 def memory(what: str, call: str, folder: Path, few: int) -> Row:

@@ -19,6 +19,7 @@ from tests.labels_files import padchest_row, write_padchest
 from tests.tiny_base import shared_base
 from tests.tiny_project import run, set_params
 from trcgl.cli import main
+from trcgl.config import load_params
 from trcgl.doctor import images as images_module
 from trcgl.images.manifest import scan_images
 
@@ -221,7 +222,7 @@ def test_another_folder_than_the_scanned_one_is_not_drift(project: Path, capsys:
 
 def test_a_full_disk(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """Twice the pictures where DVC copies, once where it links, nothing for those that are there."""
-    pictures = 60 * 2 * 64**2 + 120 * 64**2
+    pictures = 60 * 2 * 64**2 + (load_params().sampling.images_per_finding or 0) * 64**2
     usage = SimpleNamespace(free=2 * pictures - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     (line, *_) = examined(capsys, problems=1)

@@ -41,7 +41,7 @@ from trcgl.runtime.errors import InputError
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # What a CSV file can hold of it: no NUL, no lone surrogates
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-label = st.sampled_from(["mass", "nodule", "pleural effusion", "normal", "ma ss", "mass "])
+label = st.sampled_from(["mass", "nodule", "pleural effusion", "normal", "left mass", "mass "])
 # What no reader changes: no space that is not plain, nothing that cannot be seen
 plain = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
 
