@@ -128,7 +128,7 @@ def main() -> None:
     print(f"\nfindings, test images:\n{seen.round(3).to_string()}")
 
     rows: list[Row] = [
-        result_row(f"planted copies rejected: {change}", share, 0.9, 1.0, "share", COMMAND)
+        result_row(f"planted copies rejected: {change}", share, 0.95, 1.0, "share", COMMAND)
         for change, share in copies["rejected"].items()
     ]
     rows += [
