@@ -53,7 +53,8 @@ def _bare_dicom(implicit: bool, little: bool) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         write_dicom(path, noise(0))
         dataset = pydicom.dcmread(path)
-        bare = pydicom.Dataset({tag: dataset[tag] for tag in dataset.keys() if dataset[tag].tag != 0x7FE00010})  # noqa: SIM118 (iterating gives values)
+        tags = dataset.keys()
+        bare = pydicom.Dataset({tag: dataset[tag] for tag in tags if dataset[tag].tag != 0x7FE00010})
         buffer = DicomBytesIO()
         buffer.is_implicit_VR, buffer.is_little_endian = implicit, little
         write_dataset(buffer, bare)

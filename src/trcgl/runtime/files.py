@@ -252,7 +252,8 @@ def tensor_kinds(path: str | Path) -> dict[str, str]:
     from safetensors import safe_open
 
     with damage_explained(path), safe_open(path, "numpy") as opened:
-        return {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118 (no mapping)
+        names = opened.keys()
+        return {name: opened.get_slice(name).get_dtype() for name in names}
 
 
 def _check(path: str | Path, kind: str, needed: Sequence[str], found: Collection[str]) -> None:
