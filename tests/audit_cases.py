@@ -66,7 +66,7 @@ def write_generator(folder: Path) -> None:
     """A base beside its card: all that the audit reads of a generator."""
     folder.mkdir()
     copy_base(str(shared_base(SIDE)), folder)
-    card = GeneratorCard("base", None, True, "{findings}", 2, 2, 0, SIDE, {})
+    card = GeneratorCard("base", None, True, "{findings}", "no finding", 2, 2, 0, SIDE, {})
     card.write(folder)
 
 

@@ -215,6 +215,28 @@ def test_a_copy_of_a_training_image_is_found_and_named(project: Path) -> None:
     assert (verdicts["pixel_distance"].drop("s1") > verdicts.at["s1", "pixel_distance"]).all()
 
 
+def test_a_film_that_a_sample_was_drawn_into_is_no_original_of_it(project: Path, tmp_path: Path) -> None:
+    """Samples are their carriers: only one whose carrier has the target is a copy; so is one of another patient's."""
+    shutil.copytree(project, tmp_path / "project")
+    folder = tmp_path / "project"
+    labels = pd.read_parquet(folder / "labels.parquet")
+    labels["rare"] = pd.array([int(name in ("1.png", "2.png")) for name in labels["image"]], dtype="Int8")
+    labels.loc[labels["image"] == "21.png", "patient"] = "p20"
+    labels.to_parquet(folder / "labels.parquet")
+    real = ShardedImages(folder / "images")
+    shown, carriers = ["1.png", "10.png", "11.png", "20.png"], ["1.png", "10.png", "12.png", "21.png"]
+    shutil.rmtree(folder / "synthetic")
+    write_samples(folder / "synthetic", real.read(shown), "rare")
+    table = pd.read_parquet(folder / "synthetic/samples.parquet").assign(carrier=carriers)
+    table.to_parquet(folder / "synthetic/samples.parquet")
+    verdicts = run(folder).verdicts
+    copies = [COPY in reasons for reasons in verdicts["reasons"]]
+    assert copies == [True, False, True, False]
+    assert verdicts["pixel_nearest"][0] == "1.png"
+    assert verdicts["pixel_nearest"][2] == "11.png"
+    assert "20.png" not in verdicts["pixel_nearest"].tolist()
+
+
 def test_test_images_are_in_no_decision_and_no_number(project: Path, tmp_path: Path) -> None:
     params = replace(PARAMS, detector=str(project / "judge"))
     before = run(project, params=params)

@@ -42,9 +42,7 @@ from trcgl.diffusion.generator.latents import LatentCache, Shown, shifted
 from trcgl.diffusion.generator.lora import UNET_LAYERS, save_lora
 from trcgl.diffusion.generator.prompts import (
     PromptTokens,
-    check_template,
     guided_embeddings,
-    prompt_text,
     prompts_of,
     report_cut_prompts,
     text_embeddings,
@@ -52,6 +50,7 @@ from trcgl.diffusion.generator.prompts import (
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows, mixed_batch, training_rows
 from trcgl.diffusion.generator.saved import load_generator
 from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining import pretrain as pretraining
 from trcgl.diffusion.pretraining.networks import build_autoencoder, seeded
 from trcgl.diffusion.pretraining.pretrain import pretrain, standardise_latents
@@ -62,13 +61,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -117,16 +110,6 @@ def test_half_of_a_batch_carries_a_tail_finding(rows: TrainingRows) -> None:
     assert set(batch[:5]) <= set(rows.carriers["azygos lobe"])
     assert np.array_equal(batch, mixed_batch(rows, 10, 0.5, "seed", 3))
     assert len(mixed_batch(replace(rows, carriers={}), 10, 0.5, 0)) == 10
-
-
-def test_prompt_names_view_and_findings() -> None:
-    template = PARAMS.prompt_template
-    assert prompt_text(template, "PA", ["effusion"], PHRASES) == "chest X-ray, PA view, pleural effusion"
-    assert prompt_text(template, "", [], PHRASES) == "chest X-ray, unknown view, no finding"
-    with pytest.raises(InputError, match=r"unknown field '\{age\}'"):
-        check_template("{age} {findings}")
-    with pytest.raises(InputError, match="findings"):
-        check_template("a chest X-ray")
 
 
 def test_every_word_is_one_token() -> None:
@@ -355,7 +338,7 @@ def test_only_prompt_tokens_and_lora_change(base: Path, rows: TrainingRows, imag
     pipeline = load(base)
     parts = {"vae": pipeline.vae, "text": pipeline.text_encoder, "unet": pipeline.unet}
     before = {f"{k}.{n}": p.clone() for k, part in parts.items() for n, p in part.named_parameters()}
-    prompts, names = prompts_of(rows, PARAMS.prompt_template, PHRASES), sorted(PHRASES)
+    prompts, names = prompts_of(rows, Wording.of(PARAMS), PHRASES), sorted(PHRASES)
     tokens = adapt(pipeline, LatentCache(pipeline.vae, images), PARAMS, rows, prompts, names, Journal())
     empty = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, [""])[0]
     start = PromptTokens.beside(empty, 3, PARAMS.prompt_sharing, names, seeded_generator(PARAMS.seed, "tokens"))
@@ -412,7 +395,7 @@ def base_weights(
     rows: TrainingRows, images: ShardedImages, journal: Journal, start: str | None = None
 ) -> dict[str, Tensor]:
     """Of a base from nothing, or from another one."""
-    prompts = prompts_of(rows, PARAMS.prompt_template, PHRASES)
+    prompts = prompts_of(rows, Wording.of(PARAMS), PHRASES)
     pipeline = pretrain(
         PARAMS, replace(PRETRAIN, start=start), images=images, names=rows.images, prompts=prompts,
         shares=np.full(len(rows), 1 / len(rows)), phrases=list(PHRASES.values()),

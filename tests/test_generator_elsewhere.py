@@ -18,8 +18,8 @@ from tests.tiny_base import SIZE, stock, tiny_base
 from trcgl import load_generator
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.diffusion.generator.base_parts import quiet_libraries
-from trcgl.diffusion.generator.prompts import prompt_text
 from trcgl.diffusion.generator.rows import training_rows
+from trcgl.diffusion.generator.wording import prompt_text
 from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.sample import draw, initial_noise
 from trcgl.runtime.errors import InputError
@@ -88,7 +88,7 @@ def test_the_printed_lines_draw_what_sample_tail_draws(
     monkeypatch.chdir(projects(kind))
     precision = getattr(torch, dtype)
     own = load_generator("data/models/diffusion", CPU, precision, autoencoder=torch.float32)
-    prompt = prompt_text(own.card.prompt_template, "PA", ["azygos lobe"], PHRASES)
+    prompt = prompt_text(own.card.wording, "PA", ["azygos lobe"], PHRASES)
     params = replace(SAMPLING, steps=12, guidance_scale=2.5, micro_batch=1)
     planned = plan_samples(training_rows(label_table(), CLASSES, list(images.index["image"])), own.card, params)[0]
     sample: Sample = replace(planned, prompt=prompt, findings=("azygos lobe",), seed=7)

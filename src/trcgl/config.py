@@ -130,6 +130,7 @@ class DiffusionParams:
     base: str | None
     base_revision: str | None
     prompt_template: str
+    prompt_normal: str
     prompt_tokens: int = knob(low=0, high=64)
     prompt_sharing: str = knob(choices=("shared", "per_finding", "per_finding_with_shared"))
     lora_rank: int = knob(low=1)
@@ -155,6 +156,7 @@ class SamplingParams:
     label_sets: str = knob(choices=("real", "single"))
     carriers: str = knob(choices=("own", "normal"))
     strength: float = knob(low=0.0, high=1.0)
+    edit_threshold: float | None = knob(low=0.01, high=1.0)
     shift: float = knob(low=0.0, high=0.5)
     steps: int = knob(low=1, high=1000)
     guidance_scale: float = knob(low=1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from study.parameters import load_pipeline
 from study.places import ROOT, keep_state_in_studies
 from trcgl.config import load_pretrain_params
+from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining.base_folder import pretrain_folder
 from trcgl.diffusion.pretraining.sources import Source
 from trcgl.runtime.settings import read_yaml
@@ -21,7 +22,7 @@ def main() -> None:
     sizes = replace(load_pretrain_params("pretrain.yaml"), **changes)
     shared = load_pipeline(".")
     params = shared.params({"labels.vocabulary": str(ROOT / shared.params().labels.vocabulary)})
-    sources = [Source(hospital.data, hospital.params().diffusion.prompt_template) for hospital in hospitals]
+    sources = [Source(hospital.data, Wording.of(hospital.params().diffusion)) for hospital in hospitals]
     pretrain_folder(params, sizes, Path("bases") / name, sources)
 
 

@@ -1,13 +1,13 @@
 """A second opinion that decides nothing: a detector trained on other data than the judge looks at the samples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.pixels import Pixels, resized
+from trcgl.artifacts.pixels import ChangedPixels, Pixels, resized
 from trcgl.audit.measured import measure
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
@@ -32,28 +32,18 @@ def load_detector(folder: str, findings: list[str]) -> Classifier:
     return detector
 
 
-@dataclass(frozen=True)
-class _AtSize:
-    """Images at the size that a detector reads."""
-
-    images: Pixels
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-        return resized(self.images[rows], self.size)
+def _at_its_size(detector: Classifier, images: Pixels) -> Pixels:
+    return ChangedPixels(images, partial(resized, size=detector.config.image_size))
 
 
 def detector_features(detector: Classifier, images: Pixels) -> np.ndarray:
     """What the detector's head reads of images at any size: float32 [N, F]."""
-    return measure(detector, _AtSize(images, detector.config.image_size)).features
+    return measure(detector, _at_its_size(detector, images)).features
 
 
 def scores_by_finding(detector: Classifier, images: Pixels) -> pd.DataFrame:
-    """The detector's probabilities of images at any size: one column a finding."""
-    scores = predict(detector, _AtSize(images, detector.config.image_size))
+    """The detector's probabilities of images at any size: one column per finding."""
+    scores = predict(detector, _at_its_size(detector, images))
     return pd.DataFrame(scores, columns=list(detector.config.class_names))
 
 

@@ -1,4 +1,8 @@
-"""Of every synthetic image: which training image it may be a copy of, and how far it lies from all of them."""
+"""Of every synthetic image: which training image it may be a copy of, and how far it lies from all of them.
+
+A film without the finding, into which a sample was drawn, is not what it could be a copy of: most of that film is meant
+to stay, and what the sample is for is what it does not show.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +10,18 @@ import pandas as pd
 from trcgl.audit.drawn_images import DrawnImages
 from trcgl.audit.duplicates import closest
 from trcgl.audit.limits import NEIGHBOURS, Limits
-from trcgl.audit.neighbours import nearest_features, none_barred
+from trcgl.audit.neighbours import Barred, nearest_features, none_barred
 from trcgl.audit.overlaid import Space
 from trcgl.audit.real_images import RealImages
+
+
+def _drawn_into(drawn: DrawnImages, train: RealImages) -> Barred:
+    """Bars a sample from the films without its target of the patient that its carrier shows."""
+    patient = dict(zip(train.names, train.patients, strict=True))
+    shown = np.array([patient.get(carrier) for carrier in drawn.samples["carrier"]], dtype=object)
+    has = {target: (train.labels[target] == 1).to_numpy() for target in drawn.samples["target"].unique()}
+    targets = drawn.samples["target"].to_numpy()
+    return lambda rows: np.stack([(train.patients == shown[row]) & ~has[targets[row]] for row in rows])
 
 
 def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, space: Space) -> pd.DataFrame:
@@ -26,7 +39,7 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
     found = list(
         closest(
             drawn.pixels, drawn.measured.thumbnails, train.pixels, train.measured.thumbnails,
-            none_barred(len(train)), limits, space,
+            _drawn_into(drawn, train), limits, space,
         )
     )  # fmt: skip
     far, _ = nearest_features(drawn.measured.features, train.measured.features, NEIGHBOURS, none_barred(len(train)))

@@ -16,11 +16,13 @@ from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.lora import check_layers, check_matches, save_lora
-from trcgl.diffusion.generator.prompts import check_template, prompts_of, report_cut_prompts
+from trcgl.diffusion.generator.prompts import prompts_of, report_cut_prompts
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard
+from trcgl.diffusion.generator.wording import Wording
 from trcgl.numerics.device import pick_dtype
 from trcgl.numerics.processes import ALONE, Processes
+from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.memory import naming_the_knob
@@ -53,17 +55,19 @@ def finetune(
             is: bfloat16 was no faster there for convolutions of so few channels (measured: 50 against 52 images/s).
         processes: who else trains this generator; all end with the same one.
     """
+    if processes.index == 0:
+        warn_if_crowded(torch.get_num_threads())
     if params.base is None:
         raise ValueError("there is no base to teach")
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
-    check_template(params.prompt_template)
+    wording = Wording.of(params)
     check_layers(params.lora_layers)
     if params.base_revision is not None and not is_hub_id(params.base):
         raise InputError(
             f"diffusion.base_revision: '{params.base_revision}' is a commit of a hub id, but diffusion.base is the "
             f"folder '{params.base}'; set it to null"
         )
-    prompts = prompts_of(rows, params.prompt_template, phrases)
+    prompts = prompts_of(rows, wording, phrases)
     pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
     check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)
     check_answers(pipeline)
@@ -72,7 +76,7 @@ def finetune(
     if inside:
         copy_base(params.base, folder)
     report_cut_prompts(pipeline.tokenizer, prompts)
-    asked = TailQuestions(held_out, prompts_of(held_out, params.prompt_template, phrases), cache)
+    asked = TailQuestions(held_out, prompts_of(held_out, wording, phrases), cache)
     before = asked.loss(pipeline, None)
     if asked.count and not math.isfinite(before):
         raise InputError(
@@ -88,6 +92,7 @@ def finetune(
         base_revision=params.base_revision,
         base_inside=inside,
         prompt_template=params.prompt_template,
+        prompt_normal=params.prompt_normal,
         prompt_tokens=params.prompt_tokens,
         lora_rank=params.lora_rank,
         text_lora_rank=params.text_lora_rank,

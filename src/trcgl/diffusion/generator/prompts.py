@@ -7,7 +7,6 @@ combined by classifier-free guidance.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import torch
@@ -15,40 +14,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trcgl.diffusion.generator.rows import TrainingRows
-from trcgl.runtime.errors import InputError
+from trcgl.diffusion.generator.wording import Wording, prompt_text
 from trcgl.runtime.files import read_tensors
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("diffusion")
 
 NO_FINDING = "no finding"
-UNKNOWN_VIEW = "unknown"
-FIELDS = ("view", "findings")
+"""The name of P_0 in a file of tokens."""
 OWN = "finding: "
 
 
-def check_template(template: str) -> None:
-    """Raise an InputError unless the template uses known fields only, and {findings} among them."""
-    try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
-    except ValueError as error:
-        raise InputError(f"diffusion.prompt_template: '{template}' cannot be parsed ({error})") from None
-    unknown = [field for field in fields if field not in FIELDS]
-    if unknown or "findings" not in fields:
-        wrong = f"unknown field '{{{unknown[0]}}}'" if unknown else "no field '{findings}'"
-        raise InputError(f"diffusion.prompt_template: {wrong}; the fields are {{view}} and {{findings}}")
-
-
-def prompt_text(template: str, projection: str, findings: Sequence[str], phrases: Mapping[str, str]) -> str:
-    """The prompt of one image, such as "chest X-ray, PA view, pleural effusion, cardiomegaly"."""
-    named = ", ".join(phrases[finding] for finding in findings) or NO_FINDING
-    return template.format(view=projection or UNKNOWN_VIEW, findings=named)
-
-
-def prompts_of(rows: TrainingRows, template: str, phrases: Mapping[str, str]) -> list[str]:
+def prompts_of(rows: TrainingRows, wording: Wording, phrases: Mapping[str, str]) -> list[str]:
     """The prompt of every row."""
-    both = zip(rows.projections, rows.findings, strict=True)
-    return [prompt_text(template, view, findings, phrases) for view, findings in both]
+    known = zip(rows.projections, rows.findings, rows.patients, strict=True)
+    return [prompt_text(wording, view, findings, phrases, patient) for view, findings, patient in known]
 
 
 def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:

@@ -11,8 +11,12 @@ import numpy as np
 import pandas as pd
 
 from trcgl.artifacts.labelled_images import labelled_images
+from trcgl.diffusion.generator.wording import patient_words
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
+
+ABOUT = ("image", "split", "projection", "sex", "age")
+"""What the generator reads of an image besides its findings."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class TrainingRows:
     Attributes:
         images: names, in label-table order.
         projections: view of each image ("" when unknown).
+        patients: who is on each image, see `patient_words`.
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
@@ -30,6 +35,7 @@ class TrainingRows:
 
     images: tuple[str, ...]
     projections: tuple[str, ...]
+    patients: tuple[str, ...]
     findings: tuple[tuple[str, ...], ...]
     unknown: tuple[tuple[str, ...], ...]
     carriers: dict[str, np.ndarray]
@@ -60,7 +66,7 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     """Rows of one split whose image is available, possibly none.
 
     Args:
-        labels: data/labels/labels.parquet.
+        labels: data/labels/labels.parquet, columns ABOUT among them.
         classes: data/labels/classes.json.
         available: image names in the diffusion cache; unreadable images are not there.
 
@@ -74,6 +80,10 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     return TrainingRows(
         images=tuple(real.rows["image"].astype(str)),
         projections=tuple(real.rows["projection"].fillna("").astype(str)),
+        patients=tuple(
+            patient_words(None if pd.isna(age) else int(age), sex)
+            for age, sex in zip(real.rows["age"], real.rows["sex"].fillna("").astype(str), strict=True)
+        ),
         findings=_named(names, present),
         unknown=_named(names, np.isnan(real.targets)),
         carriers={name: rows for name, rows in columns.items() if len(rows)},

@@ -11,8 +11,9 @@ from torch import Tensor
 from trcgl.diffusion.generator.base import cast, load_pipeline
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import load_lora
-from trcgl.diffusion.generator.prompts import PromptTokens, guided_embeddings, prompt_text
+from trcgl.diffusion.generator.prompts import PromptTokens, guided_embeddings
 from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.generator.wording import Wording, patient_words, prompt_text
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import check_tensors, directory_beside, read_json, write_json
 
@@ -35,11 +36,16 @@ class GeneratorCard:
     base_revision: str | None
     base_inside: bool
     prompt_template: str
+    prompt_normal: str
     prompt_tokens: int
     lora_rank: int
     text_lora_rank: int
     size: int
     phrases: dict[str, str]
+
+    @property
+    def wording(self) -> Wording:
+        return Wording(self.prompt_template, self.prompt_normal)
 
     def write(self, folder: Path) -> None:
         write_json(folder / CARD, asdict(self))
@@ -82,12 +88,15 @@ class Generator:
     tokens: PromptTokens
     card: GeneratorCard
 
-    def ask(self, findings: Sequence[Sequence[str]], *, view: str = "PA") -> dict[str, Tensor]:
+    def ask(
+        self, findings: Sequence[Sequence[str]], *, view: str = "PA", age: int | None = None, sex: str = ""
+    ) -> dict[str, Tensor]:
         """What the pipeline is called with to draw one image for each list of findings.
 
         Args:
             findings: as in classes.json; an empty list: an image without findings.
             view: projection, such as PA or L; "" if unknown.
+            age, sex: in years, and F or M; for a base whose prompts name the {patient}.
 
         Returns:
             `prompt_embeds` and `negative_prompt_embeds`.
@@ -98,7 +107,8 @@ class Generator:
         phrases = self.card.phrases
         for name in (name for names in findings for name in names if name not in phrases):
             raise InputError(f"'{name}' is not a finding of this generator; it has: {', '.join(sorted(phrases))}")
-        prompts = [prompt_text(self.card.prompt_template, view, names, phrases) for names in findings]
+        patient = patient_words(age, sex)
+        prompts = [prompt_text(self.card.wording, view, names, phrases, patient) for names in findings]
         positive, negative = guided_embeddings(self.pipeline, self.tokens, prompts, findings)
         return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
 

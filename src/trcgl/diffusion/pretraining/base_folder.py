@@ -17,6 +17,7 @@ from trcgl.diffusion.generator.base import as_input, cast
 from trcgl.diffusion.generator.base_parts import COMPONENTS, quiet_libraries
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import text_embeddings
+from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining.pretrain import pretrain
 from trcgl.diffusion.pretraining.sources import JoinedImages, Prompted, Source, prompted
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
@@ -24,6 +25,7 @@ from trcgl.numerics.processes import Processes, training_together
 from trcgl.numerics.repeat_factors import repeat_factors
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.files import directory_beside, write_csv
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.provenance import commit_of_code
@@ -39,13 +41,13 @@ def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path, sources
     All processes of a launch train it together; the first one writes.
 
     Args:
-        sources: whose images; none: those in data/, under `diffusion.prompt_template`.
+        sources: whose images; none: those in data/, in the words of `diffusion`.
 
     Raises:
         InputError: no cached images, or params that do not fit them.
     """
     device = pick_device(params.compute.device)
-    sources = sources or (Source(Path("data"), params.diffusion.prompt_template),)
+    sources = sources or (Source(Path("data"), Wording.of(params.diffusion)),)
     with training_together(device) as processes:
         _pretrain_folder(params, sizes, folder, sources, device, processes)
 
@@ -67,9 +69,11 @@ def _pretrain_folder(
     inputs += [Path(params.labels.vocabulary), *([] if sizes.start is None else [Path(sizes.start)])]
     resume = ResumePoint(
         "pretrain",
-        params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.templates),
+        params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.wordings),
         inputs=inputs,
     )
+    if processes.index == 0:
+        warn_if_crowded(params.compute.threads)
     journal = Journal(resume, writes=processes.index == 0)
     words = [*train.without_findings(), *all_phrases(params.labels.vocabulary)]
     pipeline = pretrain(
@@ -137,7 +141,7 @@ for fine-tuning, not for diagnosis and not for any use on patients.
 - **Data:** {len(train.images)} training images of `{dataset.name}`{phantom}; images with any of these labels were left
   out: {", ".join(params.labels.exclude_images_with)}.
 - **Findings that its prompts named** (images): {listed or "none"}.
-- **Prompts:** {", ".join(f"`{template}`" for template in train.templates)}.
+- **Prompts:** {", ".join(f"`{wording.template}`" for wording in train.wordings)}.
 - **Command:** `trcgl pretrain`, from {start}: {trained}{steps.unet_steps} U-Net steps of {steps.unet_batch}, seed
   {params.diffusion.seed}; see `studies/pretrain`.
 - **Commit:** {commit_of_code()}

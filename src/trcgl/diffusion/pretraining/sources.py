@@ -10,8 +10,9 @@ import pandas as pd
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import phrases
-from trcgl.diffusion.generator.prompts import check_template, prompt_text, prompts_of
-from trcgl.diffusion.generator.rows import class_names, labelled_rows
+from trcgl.diffusion.generator.prompts import prompts_of
+from trcgl.diffusion.generator.rows import ABOUT, class_names, labelled_rows
+from trcgl.diffusion.generator.wording import Wording, prompt_text
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 
@@ -21,7 +22,7 @@ class Source:
     """A data folder as the stages leave it, and how its prompts are worded."""
 
     data: Path
-    template: str
+    wording: Wording
 
     @property
     def images(self) -> Path:
@@ -41,34 +42,33 @@ class Prompted:
     """Images of one split of all sources, and what their prompts say; rows of `images`, `prompts` and `findings` agree.
 
     Attributes:
-        templates: of the sources.
+        wordings: of the sources.
     """
 
     images: list[str]
     prompts: list[str]
     findings: list[tuple[str, ...]]
-    templates: tuple[str, ...]
+    wordings: tuple[Wording, ...]
 
     def without_findings(self) -> list[str]:
-        """The words of every template."""
-        return [prompt_text(template, "", [], {}) for template in self.templates]
+        """Every source's words for an image of which nothing is known."""
+        return [prompt_text(wording, "", [], {}) for wording in self.wordings]
 
 
 def prompted(sources: Sequence[Source], split: str, vocabulary: str) -> Prompted:
     """The labelled images of a split that have pixels.
 
     Raises:
-        InputError: a template has no {findings}, or a label table lacks a finding.
+        InputError: a label table lacks a finding.
     """
     images, prompts, findings = [], [], []
     for source in sources:
-        check_template(source.template)
-        classes, table = read_classes(source.classes), read_parquet(source.labels, ["image", "split", "projection"])
+        classes, table = read_classes(source.classes), read_parquet(source.labels, ABOUT)
         rows = labelled_rows(table, classes, list(ShardedImages(source.images).index["image"]), split)
         images += rows.images
         findings += rows.findings
-        prompts += prompts_of(rows, source.template, phrases(class_names(classes), vocabulary))
-    return Prompted(images, prompts, findings, tuple(source.template for source in sources))
+        prompts += prompts_of(rows, source.wording, phrases(class_names(classes), vocabulary))
+    return Prompted(images, prompts, findings, tuple(source.wording for source in sources))
 
 
 class JoinedImages(ShardedImages):

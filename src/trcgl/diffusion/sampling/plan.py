@@ -1,14 +1,15 @@
 """What to draw: how many images of each tail finding, and what each of them shows besides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.latents import Shown
-from trcgl.diffusion.generator.prompts import prompt_text
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard
+from trcgl.diffusion.generator.wording import prompt_text
 from trcgl.diffusion.sampling.counts import images_of
 from trcgl.numerics.seeding import rng, seed_of
 from trcgl.runtime.errors import InputError
@@ -50,6 +51,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
     if params.carriers == "normal" and not len(rows.normal):
         raise InputError("sampling.carriers: 'normal', but every training image has a finding; set it to own")
     plan = []
+    named = _parts_of_names(sorted(rows.carriers))
     for target, having in sorted(rows.carriers.items()):
         for number in range(images_of(len(having), params)):
             row = having[rng(params.seed, "row", target, number).integers(len(having))]
@@ -63,16 +65,29 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
             right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
             plan.append(
                 Sample(
-                    sample=f"synth-{'_'.join(target.replace('/', ' ').split())}-{number:05d}",
+                    sample=f"synth-{named[target]}-{number:05d}",
                     target=target,
                     carrier=Shown(rows.images[carrier], int(right), int(down)),
                     findings=findings,
                     unknown=tuple(dict.fromkeys(name for name in unknown if name not in findings)),
-                    prompt=prompt_text(card.prompt_template, rows.projections[carrier], findings, card.phrases),
+                    prompt=prompt_text(
+                        card.wording, rows.projections[carrier], findings, card.phrases, rows.patients[carrier]
+                    ),
                     seed=seed_of(params.seed, "noise", target, number),
                 )
             )
     return plan
+
+
+def _parts_of_names(targets: Sequence[str]) -> dict[str, str]:
+    """Target -> its part of a sample's name, without slashes and spaces; all different."""
+    names: dict[str, str] = {}
+    for number, target in enumerate(targets):
+        name = "_".join(target.replace("/", " ").split())
+        while name in names.values():
+            name = f"{name}_{number}"
+        names[target] = name
+    return names
 
 
 def _normal_like(row: int, rows: TrainingRows, *parts: str | int) -> int:

@@ -17,6 +17,7 @@ from trcgl.diffusion.generator.base import latent_size
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.saved import Generator
+from trcgl.diffusion.sampling.edit_mask import edit_mask
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.runtime.errors import InputError
 
@@ -43,6 +44,7 @@ def denoise(
     noise: Tensor,
     params: SamplingParams,
     carriers: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Solve from noise to images with the pipeline's scheduler.
 
@@ -52,6 +54,8 @@ def denoise(
         noise: standard normal, [B, C, h, w].
         carriers: scaled latents of real images, likewise: below `strength` 1 the start is not pure noise but these,
             noised as far as the first step expects (SDEdit, Meng et al., arXiv 2108.01073).
+        mask: of what is drawn anew, [B, 1, h, w] in 0..1; after every step the rest is that of the carriers, noised as
+            far as the next step expects (DiffEdit, arXiv 2210.11427). None: all.
 
     Returns:
         Grey float32 [B, size, size] in 0..1 on the pipeline's device.
@@ -76,6 +80,11 @@ def denoise(
             away, towards = predicted.chunk(2)
             predicted = away + params.guidance_scale * (towards - away)
         latents = scheduler.step(predicted, time, latents, return_dict=False)[0]
+        if carriers is not None and mask is not None:
+            following, rest = scheduler.timesteps[step + 1 : step + 2], carriers.to(latents)
+            if len(following):
+                rest = scheduler.add_noise(rest, noise.to(latents), following.expand(len(noise)))
+            latents = mask * latents + (1 - mask) * rest
     decoded = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
     return pipeline.image_processor.postprocess(decoded.float(), output_type="pt").mean(dim=1)
 
@@ -112,12 +121,14 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
         generator.pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
     )
     noise = initial_noise(generator.pipeline, [s.seed for s in filled])
-    carriers = None
+    carriers = mask = None
     if first_step(params):
         latents = LatentCache(generator.pipeline.vae, images, batch=params.micro_batch)
         latents.add(shown := [s.carrier for s in filled])
         carriers = latents.read(shown)
-    drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)]
+        if params.edit_threshold is not None:
+            mask = edit_mask(generator.pipeline, carriers, positive, negative, params.edit_threshold)
+    drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers, mask)[: len(samples)]
     for sample, finite in zip(samples, drawn.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
         if not finite:
             dtype = str(generator.pipeline.unet.dtype).removeprefix("torch.")

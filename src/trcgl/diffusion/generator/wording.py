@@ -1,0 +1,79 @@
+"""The text of a prompt: patient, view and findings in the words that a base was trained with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
+
+from trcgl.config import DiffusionParams
+from trcgl.runtime.errors import InputError
+
+UNKNOWN_VIEW = "unknown"
+UNKNOWN_PATIENT = "patient"
+SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+FIELDS = ("patient", "view", "findings")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a base is spoken to, which is how the texts were worded that it has learned from.
+
+    Attributes:
+        template: with the fields {patient}, {view} and {findings}, of which {findings} must be there.
+        normal: what {findings} says of an image without any.
+    """
+
+    template: str
+    normal: str = "no finding"
+
+    @classmethod
+    def of(cls, params: DiffusionParams) -> "Wording":
+        """As the params file has it.
+
+        Raises:
+            InputError: a template without {findings}, or with a field that is none of ours.
+        """
+        check_template(params.prompt_template)
+        return cls(params.prompt_template, params.prompt_normal)
+
+
+def patient_words(age: int | None, sex: str) -> str:
+    """What {patient} says: "50 year old female", "50 year old patient", "female" or "patient", as far as known.
+
+    The first is the form that RoentGen-v2 was trained with (arXiv 2508.16783).
+
+    Args:
+        age: in years; None: unknown.
+        sex: as in data/labels/labels.parquet; what is neither female nor male is not named.
+    """
+    who = SEXES.get(sex.casefold())
+    if age is None:
+        return who or UNKNOWN_PATIENT
+    return f"{age} year old {who or UNKNOWN_PATIENT}"
+
+
+def check_template(template: str) -> None:
+    """Raise an InputError unless the template uses known fields only, and {findings} among them."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise InputError(f"diffusion.prompt_template: '{template}' cannot be parsed ({error})") from None
+    unknown = [field for field in fields if field not in FIELDS]
+    if unknown or "findings" not in fields:
+        wrong = f"unknown field '{{{unknown[0]}}}'" if unknown else "no field '{findings}'"
+        raise InputError(f"diffusion.prompt_template: {wrong}; the fields are {{patient}}, {{view}} and {{findings}}")
+
+
+def prompt_text(
+    wording: Wording,
+    projection: str,
+    findings: Sequence[str],
+    phrases: Mapping[str, str],
+    patient: str = UNKNOWN_PATIENT,
+) -> str:
+    """The prompt of one image, such as "chest X-ray, PA view, pleural effusion, cardiomegaly".
+
+    Args:
+        patient: from `patient_words`.
+    """
+    named = ", ".join(phrases[finding] for finding in findings) or wording.normal
+    return wording.template.format(patient=patient, view=projection or UNKNOWN_VIEW, findings=named)
