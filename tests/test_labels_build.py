@@ -73,7 +73,7 @@ def test_products_agree_with_counting_by_hand(table: LabelTable, manifest: pd.Da
     assert built.selected["image"].to_list() == built.labels["image"].to_list()
     assert set(built.selected["path"]) <= set(manifest["path"])
     names = [entry["name"] for entry in built.classes["classes"]]
-    assert list(built.labels.columns) == ["image", "patient", "study", "projection", "sex", "split", *names]
+    assert list(built.labels.columns) == ["image", "patient", "study", "projection", "sex", "age", "split", *names]
     positives: dict[tuple[str, str], int] = {}
     for row in built.labels.itertuples():
         number = table.rows.loc[table.rows["image"] == row.image, "row"].item()

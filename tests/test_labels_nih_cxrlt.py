@@ -3,9 +3,12 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.labels_files import NIH_2017_COLUMNS, NIH_2020_COLUMNS, write_rows
+from trcgl.evaluation.places import box_lesions, decode_mask
+from trcgl.labels.boxes import read_boxes
 from trcgl.labels.cxrlt import read_cxrlt
 from trcgl.labels.nih import read_nih
 from trcgl.labels.table import LabelTable
@@ -114,3 +117,32 @@ def test_cxrlt_bad_files(tmp_path: Path) -> None:
     write_rows(tmp_path / "Removal.csv", ["image"], [{"image": "a.png"}])
     with pytest.raises(InputError, match=r"Removal\.csv: column 'ImageID' is missing"):
         read_cxrlt(tmp_path)
+
+
+@pytest.mark.parametrize("head", [",,,", ""])
+@pytest.mark.parametrize("end", [",,,", ""])
+def test_boxes_have_commas_at_the_end_or_not(tmp_path: Path, head: str, end: str):
+    """NIH's list has both, the copy in torchxrayvision a header with them and rows without."""
+    file = tmp_path / "BBox_List_2017.csv"
+    file.write_text(
+        f"Image Index,Finding Label,Bbox [x,y,w,h]{head}\na.png,Infiltrate,1,2.5,3,4{end}\nb.png,Mass,5,6,7,8\n"
+    )
+    boxes = read_boxes(file)
+    assert boxes[["image", "finding"]].to_numpy().tolist() == [["a.png", "Infiltration"], ["b.png", "Mass"]]
+    assert boxes[["x", "y", "w", "h", "width"]].to_numpy().tolist() == [[1, 2.5, 3, 4, 1024], [5, 6, 7, 8, 1024]]
+
+
+def test_boxes_of_vindr(tmp_path: Path):
+    """Corners become sizes; rows of no finding have none; the place of several readers is what half of them marked."""
+    file = tmp_path / "train.csv"
+    lines = ["a,R1,Mass,0,0,40,100", "a,R2,Mass,20,0,60,100", "a,R3,Mass,30,0,80,100", "b,R1,No finding,,,,"]
+    file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n" + "\n".join(lines))
+    boxes = read_boxes(file)
+    assert boxes[["row", "x", "w"]].to_numpy().tolist() == [[1, 0, 40], [2, 20, 40], [3, 30, 50]]
+    (mask,) = box_lesions(boxes.assign(width=1024.0, height=512.0))["mask"]
+    place = decode_mask(mask)
+    assert place.shape == (512, 1024)
+    assert np.flatnonzero(place.any(axis=0)).tolist() == list(range(20, 60))
+    file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\na,R1,Mass,9,0,4,1\n")
+    with pytest.raises(InputError, match="row 1: the box of 'a' is not four numbers x_min"):
+        read_boxes(file)

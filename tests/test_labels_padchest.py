@@ -154,7 +154,7 @@ def test_files_that_are_no_label_table(tmp_path: Path) -> None:
     assert "cannot be read (No such file" in one_line(tmp_path / "none.csv")
     assert "is a folder" in one_line(tmp_path)
     assert "is empty" in one_line(file("empty.csv", b""))
-    assert "not a CSV text file" in one_line(file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
+    assert "is an image; give the CSV file itself" in one_line(file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
     assert "not a CSV text file" in one_line(file("latin.csv", b"Im\xe1genes,b\n1,2\n"))
     assert "damaged or cut short" in one_line(file("cut.csv.gz", gzip.compress(good)[:40]))
     assert "row 2 has 31 columns, the header 36" in one_line(file("cut.csv", good[: good.rindex(b"Physician")]))

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import plainly, seen_as
 
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_MAGICS = {
@@ -35,6 +36,18 @@ OTHER_MAGICS = {
     b"<!DOCTYPE": "a web page, such as a server's error message; download the file again",
     b"<!doctype": "a web page, such as a server's error message; download the file again",
     b"<html": "a web page, such as a server's error message; download the file again",
+    b"{\\rtf": "a text of a word processor (RTF); save the table as CSV",
+    b"<?xml": "XML; save it as CSV",
+    b"\x89PNG": "an image; give the CSV file itself",
+    b"\xff\xd8\xff": "an image; give the CSV file itself",
+    b"GIF8": "an image; give the CSV file itself",
+    b"SQLite format 3": "an SQLite database; export the table as CSV",
+    b"\x89HDF": "an HDF5 file; export the table as CSV",
+    b"\x93NUMPY": "a NumPy array; save the table as CSV",
+    b"ARROW1": "an Arrow (Feather) file; save it as CSV",
+    b"7z\xbc\xaf": "packed by 7-Zip; unpack it",
+    b"Rar!": "packed by RAR; unpack it",
+    b"+/v": "text in UTF-7; save it as UTF-8",
     b"{": "JSON; save it as CSV",
     b"[": "JSON; save it as CSV",
     b"%PDF": "a PDF document; give the CSV file itself",
@@ -57,6 +70,10 @@ INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 JOINERS = re.compile("[\u200c\u200d]")
 UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+UTF_7 = re.compile(r"\+A[A-Za-z0-9+/]{2,}-")
+"""A sign other than a letter of English, a digit and a few more, as UTF-7 writes it."""
+EBCDIC = "cp037"
+ENOUGH = 3
 NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
@@ -169,6 +186,9 @@ def _not_text(path: Path, head: bytes) -> InputError:
     # English text in UTF-16 has a null in every other byte
     if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
         return InputError(f"{path}: seems to be UTF-16 text without the mark at its start; save it as UTF-8")
+    line = re.split("[\x85\n]", head[:2000].decode(EBCDIC))[0]
+    if line.isprintable() and sum(sign.isascii() and sign.isalnum() for sign in line) > len(line) / 2:
+        return InputError(f"{path}: seems to be EBCDIC text, of a mainframe; save it as UTF-8")
     return InputError(f"{path}: is not a CSV text file in UTF-8 (its first line is not text)")
 
 
@@ -192,8 +212,10 @@ def _form(path: Path) -> _Form:
     if not any(name.strip() for name in header) and len(header) < 2:
         raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
     line = "".join(name.strip() for name in header)
-    if "\0" in line or "\ufffd" in line:
+    if "\ufffd" in line or any(unicodedata.category(sign) == "Cc" and sign != "\t" for sign in line):
         raise _not_text(path, head)
+    if len(UTF_7.findall(text)) >= ENOUGH and "\ufffd" not in head.decode("utf-7", errors="replace"):
+        raise InputError(f"{path}: is text in UTF-7; save it as UTF-8")
     for mark, name in OTHER_SEPARATORS.items():
         if line.count(mark) > len(header) - 1:
             raise _other_separator(path, name)
@@ -209,10 +231,11 @@ def check_header(path: Path, header: Sequence[str], required: Sequence[str], wha
     for name in required:
         if name not in header:
             found = ", ".join(column[:60] for column in header[:12]) + (", ..." if len(header) > 12 else "")
-            near = next((column for column in header if column.casefold() == name.casefold()), None)
+            near = next((column for column in header if plainly(column).casefold() == name.casefold()), None)
             raise InputError(
                 f"{path}: column '{name}' is missing; {what} is comma-separated and has the columns "
-                f"{', '.join(required)}; found: {found}{f'; rename {near!r} to {name!r}' if near else ''}"
+                f"{', '.join(required)}; found: {found}"
+                + (f"; rename {near!r}{seen_as(near)} to {name!r}" if near else "")
             )
 
 
@@ -225,14 +248,21 @@ def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Se
     return wanted
 
 
-def _parse(path: Path, form: _Form, positions: list[int]) -> pa.Table:
+def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None = None) -> pa.Table:
+    """Some columns as text.
+
+    Args:
+        evened: the content, if it is not the file's own; see `_evened`.
+    """
     # Positions as names, because the header may repeat names of columns that are not read
     names = [str(position) for position in range(len(form.header))]
     columns = [str(position) for position in positions]
     try:
         with pa.OSFile(str(path)) as raw:
             stream = pa.CompressedInputStream(raw, "gzip") if form.packed else raw
-            if form.encoding != "utf-8":
+            if evened is not None:
+                stream = pa.BufferReader(evened)
+            elif form.encoding != "utf-8":
                 stream = pa.BufferReader(stream.read().decode(form.encoding).encode())
             return arrow_csv.read_csv(
                 stream,
@@ -256,6 +286,9 @@ def _parse(path: Path, form: _Form, positions: list[int]) -> pa.Table:
                 "in UTF-8, or fetch it again if it is damaged"
             ) from None
         ragged = RAGGED.search(reason)
+        if ragged and evened is None and (text := _evened(path, form)) is not None:
+            header = form.header[: _named_columns(form)]
+            return _parse(path, _Form(False, "utf-8", 0, header), positions, text)
         if ragged:
             row, expected, got = (int(number) for number in ragged.groups())
             raise InputError(
@@ -263,6 +296,28 @@ def _parse(path: Path, form: _Form, positions: list[int]) -> pa.Table:
                 "short or damaged, or a value with a comma or a quote in it is not quoted"
             ) from None
         raise InputError(f"{path}: damaged, cut short or not comma-separated UTF-8 text ({reason[:160]})") from None
+
+
+def _named_columns(form: _Form) -> int:
+    """How many columns there are up to the last one with a name."""
+    return max(place for place, name in enumerate(form.header, start=1) if name.strip())
+
+
+def _evened(path: Path, form: _Form) -> bytes | None:
+    """The table without what is empty behind its last named column; None if nothing is.
+
+    Some tables, as NIH's list of boxes, have commas at the end of the header that the rows lack, or the other way
+    round. They say nothing, so such a row is not cut short.
+    """
+    width, changed = _named_columns(form), False
+    lines = read_text(path).splitlines(keepends=True)[form.lines_before :]
+    evened = io.StringIO()
+    writer = csv.writer(evened, lineterminator="\n")
+    for row in csv.reader(lines):
+        cut = row[:width] if not any(value.strip() for value in row[width:]) else row
+        changed |= len(cut) < len(row)
+        writer.writerow(cut)
+    return evened.getvalue().encode() if changed else None
 
 
 def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:

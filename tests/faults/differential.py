@@ -17,11 +17,13 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageOps
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from tests.faults.fuzz import run
 from tests.faults.spoiled import spoil
 from tests.pixel_cells import dicom_files, jpeg_files, other_files, png_files, tiff_cells
 from tests.pixel_cells.cell import luma
+from tests.pixel_cells.dicom_files import NATIVE, UID_TAG, relabelled
 from trcgl.images.decode import UnreadableImage, decode
 from trcgl.images.kinds import is_dicom
 from trcgl.images.quiet import quiet_libraries
@@ -29,6 +31,9 @@ from trcgl.images.quiet import quiet_libraries
 FILES = (png_files, jpeg_files, tiff_cells, dicom_files, other_files)
 EVERY = 7
 """Of the matrix's files one in so many, which is enough for each kind."""
+RENAMED = 0.1
+SYNTAXES = (*NATIVE, RLELossless, JPEG2000Lossless, JPEGBaseline8Bit)
+"""Which a DICOM file gets that is written in another one, now and then."""
 CLOSE = 4 / 255
 """Of the range: readers with 8 bits against ours with 16, and colours rounded in another way."""
 
@@ -49,7 +54,10 @@ def run_case(seed: int, number: int, folder: Path) -> str:
     """
     random = np.random.default_rng([seed, number])
     contents = bank()
-    content = spoil(random, contents[int(random.integers(len(contents)))])
+    content = contents[int(random.integers(len(contents)))]
+    if UID_TAG in content[:400] and random.random() < RENAMED:
+        content = relabelled(content, str(random.choice(SYNTAXES)))
+    content = spoil(random, content)
     return compare(folder / "case", content)
 
 

@@ -30,6 +30,8 @@ from trcgl.tables import read_columns, read_header
 
 Random = np.random.Generator
 FINDINGS = ("Mass", "Nodule", "Edema", "pleural effusion", "t\u00f3rax en tonel")
+LIKE_E, LIKE_S = ("\u0435", "\uff45", "\U0001d41e"), ("\u0455", "\uff53", "\ua731")
+"""Letters that look like others."""
 NOTHING = ("", "nan", "NA", "None", "#N/A", "null", ".", "N/A", "\u00a0")
 KINDS = ("padchest", "nih", "folder", "coded", "cxrlt", "vindr")
 
@@ -41,7 +43,7 @@ class Case:
     Attributes:
         dataset: the adapter.
         columns, rows: the cells.
-        image: the column of the image's name.
+        image, label: the columns of the image's name and, if labels are listed, of the list.
         present: image -> findings that are there, of the rows that must be kept; None: unknown.
         patients: image -> patient.
     """
@@ -50,6 +52,7 @@ class Case:
     columns: list[str]
     rows: list[dict[str, str]]
     image: str
+    label: str
     present: dict[str, dict[str, int | None]]
     patients: dict[str, str]
 
@@ -91,7 +94,7 @@ def build(random: Random) -> Case:
         "cxrlt": (["ImageID", "PatientID", *FINDINGS], "ImageID", "PatientID", "", ""),
         "vindr": (["image_id", *FINDINGS], "image_id", "", "", ""),
     }[kind]
-    case = Case("folder" if kind == "coded" else kind, list(columns), [], image, {}, {})
+    case = Case("folder" if kind == "coded" else kind, list(columns), [], image, label, {}, {})
     as_float = random.random() < 0.2
     for number in range(int(random.integers(1, 30))):
         values: dict[str, int | None] = {name: int(random.random() < 0.4) for name in FINDINGS}
@@ -156,6 +159,12 @@ def run_case(seed: int, number: int, folder: Path) -> str:
     if random.random() < 0.25:
         return run_list(random, folder)
     case = build(random)
+    odd = case.label != "" and random.random() < 0.1
+    if odd:
+        name = choice(random, FINDINGS).replace("e", choice(random, LIKE_E), 1).replace("s", choice(random, LIKE_S), 1)
+        row = case.rows[int(random.integers(len(case.rows)))]
+        row[case.label] = listed(random, [name], bars=case.dataset != "padchest")
+        odd = row[case.label].isascii() is False and name not in FINDINGS
     path = folder / "case.csv"
     content = written(random, case)
     path.write_bytes(content)
@@ -164,9 +173,13 @@ def run_case(seed: int, number: int, folder: Path) -> str:
         table = read_table(case.dataset, path)
     except InputError as error:
         assert "\n" not in str(error)
+        if odd:
+            assert "(U+" in str(error), str(error)
+            return str(error)
         # A column that happens to hold no code, or no list at all
         assert not case.present or "holds no 0 or 1" in str(error), str(error)
         return str(error)
+    assert not odd, "a letter that looks like another is read"
     suffix = ".dicom" if case.dataset == "vindr" else ""
     stem = {name: name.removesuffix(".png") + suffix if suffix else name for name in case.present}
     rows = table.rows.set_index("image")

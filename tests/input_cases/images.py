@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSNearLossless
 
 from tests.faults.spoiled import dicom, png_header
 from tests.input_cases.case import CACHE, PARSE, SCAN, Case, Spoil
 from tests.input_cases.spoiling import both, cut, delete, folder_instead, put, substitute
+from tests.pixel_cells.dicom_files import dicom as film_file
 
 
 def each_image(content: bytes) -> Spoil:
@@ -52,6 +55,11 @@ def damaged_png(path: Path) -> bytes:
 
 def _dicom(**changes: object) -> Callable[[Path], bytes]:
     return lambda path: dicom(np.random.default_rng(0), path, **changes)
+
+
+def _unknown_stream(path: Path) -> bytes:
+    frame = encapsulate([b"\xff\xd8\xff\xf7\xff\xd9"])
+    return film_file(np.zeros((40, 52), np.uint8), JPEGLSNearLossless, PixelData=frame)
 
 
 def twice_in_two_folders(folder: Path) -> None:
@@ -186,7 +194,7 @@ IMAGES = (
         "Images",
         "DICOM with a compression that needs another package",
         CACHE,
-        image(_dicom(TransferSyntaxUID="1.2.840.10008.1.2.4.81"), "five.dcm"),
+        image(_unknown_stream, "five.dcm"),
         "pixels compressed as JPEG-LS Lossy, for which no decoder is installed; `pip install python-gdcm` brings one",
         True,
     ),

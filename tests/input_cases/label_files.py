@@ -115,7 +115,7 @@ LABEL_FILES = (
         "an image",
         PARSE,
         put("labels.csv", png_header(64, 64)),
-        "labels.csv: is not a CSV text file in UTF-8 (its first line is not text)",
+        "labels.csv: is an image; give the CSV file itself",
     ),
     Case(
         "Label file",

@@ -32,6 +32,24 @@ OTHERS = (
         "test_odd_names.py::test_overlays_of_long_names_are_written",
     ),
     (
+        "trcgl predict",
+        "overlays for the model's folder, beside the images that are read, or over one of them by a link",
+        "model: lies in the model's folder; give another name for --overlays",
+        "test_same_names.py::test_overlays_never_come_over_or_beside_what_is_read",
+    ),
+    (
+        "Patient ids",
+        "an id such as -1, 999 or unknown1 of suspiciously many images",
+        "a warning: ...: row 5: patient '-1' is that of 9 of 29 rows; if it stands for no patient, leave those cells blank, else all are one patient's",
+        "test_placeholder_ids.py::test_a_placeholder_of_many_images_is_said_with_count_and_row",
+    ),
+    (
+        "Label spelling",
+        "a name in letters that only look Latin, of another alphabet than all others",
+        "a warning: ...: labels '\u0422\u0412' only looks Latin (its first letter is U+0422), and 1 names do; if 'TB' is meant, write it so",
+        "test_look_alikes.py::test_a_name_that_only_looks_latin_is_said",
+    ),
+    (
         "Figures",
         "names with signs that the font lacks",
         "...png: the font lacks 2 signs, which are drawn as boxes: ...",

@@ -12,12 +12,21 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
 from tests.input_cases.case import CACHE, Case
 from tests.input_cases.images import image
 from tests.pixel_cells.cell import colours, exif, film, saved
-from tests.pixel_cells.dicom_files import dicom, table
+from tests.pixel_cells.dicom_files import dicom, halves, relabelled, table
 from tests.pixel_cells.png_files import GREY, RGB, SIGNATURE, chunk, png
 from tests.pixel_cells.tiff_files import SHORT, Tiff, tiff
 
@@ -47,6 +56,10 @@ def _palette(**changes: Any) -> Callable[[], bytes]:
         tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 8]
         tags[f"{name}PaletteColorLookupTableData"] = bytes(range(256))
     return lambda: dicom(GREY_8, **(tags | changes))
+
+
+def _renamed(real: UID, declared: UID) -> Callable[[], bytes]:
+    return lambda: relabelled(dicom(GREY_16, real, BitsStored=12), declared)
 
 
 def _without_middle(content: bytes, end: bytes = b"") -> bytes:
@@ -145,6 +158,13 @@ def _damaged_strip(compression: int) -> Callable[[], bytes]:
 
 UNKNOWN_TABLE = "it must be three whole numbers"
 DICOM_FILES: tuple[Kind, ...] = (
+    ("DICOM in another byte order than its transfer syntax", _renamed(ExplicitVRBigEndian, ExplicitVRLittleEndian), "DICOM in the transfer syntax Explicit VR Little Endian that is written as explicit, big-endian; export it again"),
+    ("DICOM that is not deflated, though its transfer syntax is", _renamed(ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian), "DICOM in the transfer syntax Deflated Explicit VR Little Endian that is written as explicit, little-endian; export it again"),
+    ("DICOM that is deflated, though its transfer syntax is not", _renamed(DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian), "DICOM in the transfer syntax Implicit VR Little Endian that is written as deflated; export it again"),
+    ("DICOM that is compressed, though its transfer syntax is not", _renamed(RLELossless, ExplicitVRLittleEndian), "DICOM in the transfer syntax Explicit VR Little Endian whose pixels are compressed; export it again"),
+    ("DICOM that is not compressed, though its transfer syntax is", _renamed(ExplicitVRLittleEndian, RLELossless), "DICOM in the transfer syntax RLE Lossless whose pixels are not compressed; export it again"),
+    ("DICOM whose head is damaged", lambda: dicom(GREY_16)[:150] + bytes(999), "DICOM whose data are neither tags nor deflated tags: its head (group 2) may be damaged"),
+    ("DICOM of a head alone", lambda: halves(dicom(GREY_16))[0], "DICOM with nothing behind its head (group 2)"),
     ("DICOM in a retired colour space", _dicom(PhotometricInterpretation="HSV"), "DICOM with the photometric interpretation 'HSV'; MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB and YBR_FULL are read"),
     ("DICOM without a photometric interpretation", _dicom(PhotometricInterpretation=None), "DICOM with the photometric interpretation ''; ..."),
     ("DICOM in RGB of one sample", _dicom(PhotometricInterpretation="RGB"), "DICOM of 1 samples per pixel, which contradicts RGB"),

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from tests.input_cases.case import HEADER, PARSE, Case, Spoil
 from tests.input_cases.label_files import cxrlt, labels, padchest
 from tests.input_cases.spoiling import both, params, put, substitute
@@ -137,7 +139,7 @@ SPELLINGS = (
             f"labels.csv: row 2: Finding Labels 'Mass' is the finding '{other}' of row 1 in another spelling; write it in one "
             "way",
         )
-        for other in ("mass", "MASS", "\uff2d\uff41\uff53\uff53", "Mass.", "M\u00e1ss", "M ass")
+        for other in ("mass", "MASS", "Mass.", "M\u00e1ss", "M ass")
     ),
     Case(
         GROUP, "CXR-LT: one finding in two columns", PARSE, cxrlt("ImageID,PatientID,Lung Mass,lung_mass", "a.png,1,1,0"),
@@ -155,6 +157,35 @@ SPELLINGS = (
         GROUP, "a view in another spelling", PARSE,
         both(substitute("labels.csv", "M,PA", "M,pa"), params(labels__projections=["PA"])),
         "'labels.projections' names 'PA', and 1 rows have 'pa'; write both alike, or name both",
+    ),
+    *(
+        Case(
+            GROUP, f"a label with a {kind}", PARSE, nih(label),
+            f"labels.csv: row 1: Finding Labels '{label}' has the letter '{letter}' ({named}; write '{right}'",
+        )
+        for kind, label, letter, named, right in (
+            ("Cyrillic letter", "\u0410telectasis", "\u0410", "U+0410, cyrillic capital letter a) in a Latin word", "Atelectasis"),
+            ("Greek letter", "N\u03bfdule", "\u03bf", "U+03BF, greek small letter omicron) in a Latin word", "Nodule"),
+            ("Cyrillic word", "Kerley \u0412", "\u0412", "U+0412, cyrillic capital letter ve) among Latin words", "Kerley B"),
+            ("wide letter", "\uff2d\uff41\uff53\uff53", "\uff2d", "U+FF2D, fullwidth latin capital letter m), a form of plain letters", "Mass"),
+            ("mathematical letter", "\U0001d40cass", "\U0001d40c", "U+1D40C, mathematical bold capital m), a form of plain letters", "Mass"),
+            ("ligature", "\ufb01brosis", "\ufb01", "U+FB01, latin small ligature fi), a form of plain letters", "fibrosis"),
+        )
+    ),
+    Case(
+        GROUP, "CXR-LT: a column with a Cyrillic letter", PARSE, cxrlt("ImageID,PatientID,M\u0430ss", "a.png,1,1"),
+        "labels.csv: column 'M\u0430ss' has the letter '\u0430' (U+0430, cyrillic small letter a) in a Latin word; write 'Mass'",
+    ),
+    Case(
+        GROUP, "a tail finding with a Cyrillic letter", PARSE, params(labels__tail_findings=["N\u043edule"]),
+        "params.yaml: 'labels.tail_findings[0]' is 'N\u043edule', which has the letter '\u043e' (U+043E, cyrillic small letter o) "
+        "in a Latin word; write 'Nodule'",
+    ),
+    Case(
+        GROUP, "a class table with a Cyrillic letter", PARSE,
+        both(put("t.csv", "class,padchest_labels\nlump,M\u0430ss|Nodule\n"), params(labels__class_table="t.csv")),
+        "t.csv: row 1: 'M\u0430ss|Nodule' has the letter '\u0430' (U+0430, cyrillic small letter a) in a Latin word; write "
+        "'Mass|Nodule'",
     ),
     # Codes
     Case(
@@ -203,6 +234,9 @@ SPELLINGS = (
             ("the largest whole number, in place of longer ones", "9223372036854775807", "is the largest whole number that a column of a table holds", ROUNDED),
             ("a date without zeros", "4.3.2015", "is a date", "where an id is wanted; give the column of ids, written out as text"),
             ("a date", "2015-01-02", "is a date", "where an id is wanted; give the column of ids, written out as text"),
+            ("an id that a spreadsheet took for a month", "Mar-05", "is a date", "where an id is wanted; give the column of ids, written out as text"),
+            ("an id that a spreadsheet took for a time", "12:30", "is a time of day", "where an id is wanted; give the column of ids, written out as text"),
+            ("an id that a Spanish spreadsheet took for a date", "05-ene", "is a date", "where an id is wanted; give the column of ids, written out as text"),
             ("an id that a spreadsheet took for a date", "03-Dec", "is a date", "where an id is wanted; give the column of ids, written out as text"),
         )
     ),
@@ -210,6 +244,11 @@ SPELLINGS = (
         IDS, "a null in an id", PARSE, nih("Mass", "7\0"),
         "labels.csv: row 1: Patient ID '7\\x00' holds a character that is not text (so are 0 more), so two ids may look "
         "alike; write ids as text",
+    ),
+    Case(
+        IDS, "two files that would have one name", PARSE, own("image,patient,labels", "x_a.png,1,Mass", "x/a.png,2,Mass"),
+        "labels.csv: image 'x_a.png' of row 1 and 'x/a.png' of row 2 would both be called 'x_a.png'; rename one of the files, "
+        "here and in its folder",
     ),
     # Lists of names
     Case(
@@ -302,6 +341,15 @@ SPELLINGS = (
         "labels.csv: seems to be UTF-16 text without the mark at its start; save it as UTF-8",
     ),
     Case(
+        FILES, "EBCDIC", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("cp037")),
+        "labels.csv: seems to be EBCDIC text, of a mainframe; save it as UTF-8",
+    ),
+    Case(
+        GROUP, "a label in UTF-7", PARSE, nih("D+AOk-rame"),
+        "labels.csv: row 1: Finding Labels 'D+AOk-rame' seems to be 'D\u00e9rame', which was read in another encoding; save the "
+        "table as UTF-8 anew",
+    ),
+    Case(
         FILES, "UTF-16 cut short", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("utf-16")[:-1]),
         "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...)",
     ),
@@ -316,6 +364,12 @@ SPELLINGS = (
             ("JSON", '[{"image": "a.png"}]\n', "JSON; save it as CSV"),
             ("a pointer of Git LFS", "version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer; `git lfs pull` fetches the file"),
             ("Parquet", b"PAR1" + bytes(9), "a Parquet file; save it as CSV"),
+            ("a database", b"SQLite format 3\0", "an SQLite database; export the table as CSV"),
+            ("an array", b"\x93NUMPY\1\0", "a NumPy array; save the table as CSV"),
+            ("UTF-7, with its mark", "+/v8-" + HEADER, "text in UTF-7; save it as UTF-8"),
+            ("UTF-7", HEADER.encode("utf-7") + 3 * "a.png,t\u00f3rax,0,1,50,M,PA\n".encode("utf-7"), "text in UTF-7; save it as UTF-8"),
+            ("random bytes", np.random.default_rng(0).bytes(999), "not a CSV text file in UTF-8 (its first line is not text)"),
+            ("control characters", HEADER.replace("Labels", "\x01\x02"), "not a CSV text file in UTF-8 (its first line is not text)"),
         )
     ),
     Case(FILES, "a pipe", PARSE, _pipe, "labels.csv: is a pipe, socket or device; save the table to a file first"),

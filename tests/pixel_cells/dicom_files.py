@@ -68,6 +68,25 @@ def dicom(pixels: np.ndarray, syntax: UID = ExplicitVRLittleEndian, **tags: Any)
     return handle.getvalue()
 
 
+UID_TAG = b"\x02\x00\x10\x00UI"
+
+
+def halves(content: bytes) -> tuple[bytes, bytes]:
+    """The head (preamble and group 2), and what is behind it."""
+    end = 144 + int.from_bytes(content[140:144], "little")
+    return content[:end], content[end:]
+
+
+def relabelled(content: bytes, syntax: str) -> bytes:
+    """With another transfer syntax in its head, and nothing else changed."""
+    head, body = halves(content)
+    place = head.index(UID_TAG)
+    value = syntax.encode() + b"\0" * (len(syntax) % 2)
+    old = int.from_bytes(head[place + 6 : place + 8], "little")
+    head = head[: place + 6] + len(value).to_bytes(2, "little") + value + head[place + 8 + old :]
+    return head[:140] + (len(head) - 144).to_bytes(4, "little") + head[144:] + body
+
+
 def _rle(pixels: np.ndarray) -> bytes:
     """Each byte plane as runs of bytes as they are, the highest first."""
     planes = []

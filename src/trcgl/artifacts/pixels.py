@@ -1,7 +1,8 @@
-"""Pictures by row number: from shards on disk or from memory, resized, and read one batch ahead."""
+"""Pictures by row number: from shards on disk or from memory, changed, and read one batch ahead."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import cv2
@@ -40,6 +41,20 @@ class StoredPixels:
         pixels[stored] = self._shards.read(self._names[rows[stored]].tolist())
         pixels[~stored] = self._appended[rows[~stored] - len(self._names)]
         return pixels
+
+
+@dataclass(frozen=True)
+class ChangedPixels:
+    """Images of which every row that is read goes through `change`: uint8 [n, S, S] -> [n, T, T]."""
+
+    images: Pixels
+    change: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        return self.change(self.images[rows])
 
 
 def scaled(picture: np.ndarray, width: int, height: int) -> np.ndarray:

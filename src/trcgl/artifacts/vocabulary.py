@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trcgl.tables import read_columns
+import pandas as pd
+
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import odd_letters
+from trcgl.tables import clean_text, read_columns
 
 
 def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
@@ -14,13 +18,28 @@ def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
             193 labels, then those of NIH ChestX-ray14 and of CXR-LT that PadChest does not have).
 
     Raises:
-        InputError: not such a table.
+        InputError: not such a table, or one with letters that look like others.
     """
-    table = read_columns(Path(vocabulary), ("label", "phrase"), what="a vocabulary")
+    table = read_vocabulary(vocabulary)
     known = dict(zip(table["label"], table["phrase"], strict=True))
     return {label: known.get(label, label.replace("_", " ")) for label in labels}
 
 
 def all_phrases(vocabulary: str | Path) -> list[str]:
     """Every phrase of a vocabulary file, in its order."""
-    return read_columns(Path(vocabulary), ("label", "phrase"), what="a vocabulary")["phrase"].tolist()
+    return read_vocabulary(vocabulary)["phrase"].tolist()
+
+
+def read_vocabulary(path: str | Path) -> pd.DataFrame:
+    """Columns label and phrase of a vocabulary file.
+
+    Raises:
+        InputError: see `phrases`.
+    """
+    table = read_columns(Path(path), ("label", "phrase"), what="a vocabulary")
+    for row, texts in enumerate(zip(table["label"], table["phrase"], strict=True), start=1):
+        for text in map(clean_text, texts):
+            wrong = odd_letters(text)
+            if wrong:
+                raise InputError(f"{path}: row {row}: '{text}' {wrong}")
+    return table

@@ -14,6 +14,8 @@ from pydicom.encaps import generate_fragments
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from trcgl.images.dicom_streams import RLE, check_stream, is_rle
+from trcgl.images.dicom_syntax import contradiction, is_encapsulated
 from trcgl.images.dicom_tags import lift_shared_tags, pixel_ratio, required
 from trcgl.images.dicom_values import palette_grey, shown_grey
 from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
@@ -22,7 +24,6 @@ PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-RLE = "1.2.840.10008.1.2.5"
 STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
 """Of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
 
@@ -30,7 +31,7 @@ STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
 def decode_dicom(data: bytes) -> np.ndarray:
     """Grey float32 [H, W] as it is to be shown: dark air, square pixels."""
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        dataset = _dataset(data)
         _check_pixels(dataset)
         pixels = _grey(dataset)
         return _square(pixels, pixel_ratio(dataset))
@@ -38,6 +39,21 @@ def decode_dicom(data: bytes) -> np.ndarray:
         raise
     except Exception as error:  # pydicom and its decoders raise many undocumented kinds on damaged files
         raise UnreadableImage(f"DICOM pixels cannot be decoded: {one_line(error)}") from None
+
+
+def _dataset(data: bytes) -> Dataset:
+    """All tags; a file without pixels has a reason if it is not written as its transfer syntax says."""
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    except Exception:  # As below
+        wrong = contradiction(data)
+        if wrong:
+            raise UnreadableImage(wrong) from None
+        raise
+    wrong = "" if any(name in dataset for name in PIXELS) else contradiction(data)
+    if wrong:
+        raise UnreadableImage(wrong)
+    return dataset
 
 
 def dicom_size(data: bytes | str) -> tuple[int, int]:
@@ -64,6 +80,9 @@ def _check_pixels(dataset: Dataset) -> None:
     if not syntax.is_compressed or syntax.is_deflated:
         _check_native_frames(dataset)
         return
+    if not is_encapsulated(dataset.PixelData):
+        name = syntax.name.split(" (")[0]
+        raise UnreadableImage(f"DICOM in the transfer syntax {name} whose pixels are not compressed; export it again")
     decoder = get_decoder(syntax)
     twelve = syntax == JPEG_8_BIT[1] and int(dataset.get("BitsStored") or 0) > 8
     if not decoder.is_available or (twelve and "gdcm" not in decoder.available_plugins):
@@ -74,10 +93,7 @@ def _check_pixels(dataset: Dataset) -> None:
     # The first is the table of offsets
     fragments = list(generate_fragments(dataset.PixelData))[1:]
     check_frames(sum(_starts_frame(part, syntax) for part in fragments))
-    if syntax != RLE:
-        from trcgl.images.dicom_streams import check_stream
-
-        check_stream(b"".join(fragments), syntax, columns, rows)
+    check_stream(b"".join(fragments), syntax, columns, rows)
     if syntax in JPEG_8_BIT and not twelve:
         from trcgl.images.jpeg import checked_pixels
 
@@ -90,8 +106,7 @@ def _check_pixels(dataset: Dataset) -> None:
 def _starts_frame(fragment: bytes, syntax: UID) -> bool:
     """A frame may be cut into several fragments."""
     if syntax == RLE:
-        # The head: the number of segments, and the place of the first, which is behind the head
-        return fragment[:1] != b"\0" and fragment[1:8] == b"\0\0\0\x40\0\0\0"
+        return is_rle(fragment)
     return fragment.startswith(STARTS)
 
 
@@ -110,6 +125,9 @@ def _pixel_bytes(dataset: Dataset) -> int:
 
 def _check_native_frames(dataset: Dataset) -> None:
     """Frames that `NumberOfFrames` does not state; bytes after the frame that are no whole second one are harmless."""
+    if "PixelData" in dataset and is_encapsulated(dataset.PixelData):
+        name = dataset.file_meta.TransferSyntaxUID.name.split(" (")[0]
+        raise UnreadableImage(f"DICOM in the transfer syntax {name} whose pixels are compressed; export it again")
     held, frame = _pixel_bytes(dataset), max(1, _frame_bytes(dataset))
     if held < frame:
         raise UnreadableImage(f"DICOM pixels cut short: {held} bytes of {frame}")

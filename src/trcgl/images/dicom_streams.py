@@ -12,18 +12,32 @@ from trcgl.images.unreadable import UnreadableImage
 JPEG_2000 = b"\xff\x4f\xff\x51"
 JP2 = b"\0\0\0\x0cjP  "
 JPEG = b"\xff\xd8"
+RLE = "1.2.840.10008.1.2.5"
 
 
 def check_stream(frame: bytes, syntax: UID, columns: int, rows: int) -> None:
     """Raise UnreadableImage if a frame is of another format or size than the file's tags say."""
     kind, size = _stated(frame)
-    named = "JPEG 2000" if "2000" in syntax.name else "JPEG-LS" if "JPEG-LS" in syntax.name else "JPEG"
+    named = (
+        "RLE"
+        if syntax == RLE
+        else "JPEG 2000"
+        if "2000" in syntax.name
+        else "JPEG-LS"
+        if "JPEG-LS" in syntax.name
+        else "JPEG"
+    )
     if kind and kind != named:
         raise UnreadableImage(f"DICOM in the transfer syntax {syntax.name.split(' (')[0]} whose pixels are {kind}")
     if size and size != (columns, rows):
         raise UnreadableImage(
             f"DICOM of {columns} x {rows} pixels by its tags, {size[0]} x {size[1]} by its compressed picture"
         )
+
+
+def is_rle(frame: bytes) -> bool:
+    """By its head: the number of segments, and the place of the first, which is behind the head."""
+    return frame[:1] != b"\0" and frame[1:8] == b"\0\0\0\x40\0\0\0"
 
 
 def _stated(frame: bytes) -> tuple[str, tuple[int, int] | None]:
@@ -36,7 +50,7 @@ def _stated(frame: bytes) -> tuple[str, tuple[int, int] | None]:
         right, lower, left, upper = (int.from_bytes(frame[place + k : place + k + 4], "big") for k in range(8, 24, 4))
         return "JPEG 2000", (right - left, lower - upper)
     if not frame.startswith(JPEG):
-        return "", None
+        return "RLE" if is_rle(frame) else "", None
     header = read_header(frame)
     if not header.kind:
         return "", None

@@ -18,8 +18,9 @@ from trcgl.labels.splits import SPLITS, read_split_file, seeded_splits, stated_s
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
+from trcgl.runtime.letters import seen_as
 
-ABOUT_COLUMNS = ["image", "patient", "study", "projection", "sex", "split"]
+ABOUT_COLUMNS = ["image", "patient", "study", "projection", "sex", "age", "split"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Labels:
 
     Attributes:
         selected: image, path, photometric, sorted by image; depends on the table, the files and the filters only.
-        labels: image, patient, study, projection, sex, split, then one Int8 column per class (1, 0, missing =
+        labels: image, patient, study, projection, sex, age, split, then one Int8 column per class (1, 0, missing =
             unknown), sorted by image.
         classes: {"classes": [{"name", "group", "positives": {split: n}, "prevalence"}], "not_findings": [name],
             "dropped": {name: training positives}}.
@@ -128,9 +129,10 @@ def _check_all_listed(file: str | Path, patients: pd.Series, splits: Mapping[str
     if not listed.any():
         raise InputError(f"{file}: lists no patient of the label table (first: {patients[0]})")
     if not listed.all():
+        first = patients[~listed].iloc[0]
         raise InputError(
             f"{file}: lists {patients[listed].nunique()} of the {patients.nunique()} patients of the label table; the "
-            f"first that it does not list: '{patients[~listed].iloc[0]}'; list all, or remove the others' rows"
+            f"first that it does not list: '{first}'{seen_as(first)}; list all, or remove the others' rows"
         )
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trcgl.runtime.errors import one_visible_line
+from trcgl.runtime.letters import disguise, plainly
 from trcgl.runtime.logging import get_logger
-from trcgl.tables import clean_text
+from trcgl.tables import UTF_7, clean_text
 
 _log = get_logger("labels")
 
@@ -25,6 +26,10 @@ NOT_A_VALUE = (
 in a column of whole numbers."""
 NOT_A_NAME = (
     *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+    "#spill!", "#calc!", "#field!", "#busy!", "#blocked!", "#connect!", "#unknown!", "#getting_data", "#error!", "#ref",
+    "#value", "#nv", "#n/d", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#valor!", "#nom?", "#nome?", "#nombre!",
+    "#\u00a1ref!", "#\u00a1valor!", "#\u00a1div/0!", "#\u00a1num!", "#\u00bfnombre?", "#rif!",
+    "err:502", "err:508", "err:522",
     "inf", "-inf", "infinity", "anonymous", "anonymized", "anonymised", "anon", *("#" * n for n in range(1, 21)),
 )  # fmt: skip
 """And texts that name nothing, though as a code they might mean something; #### is a number in a narrow column."""
@@ -97,15 +102,20 @@ def say(line: str) -> None:
 def name_key(name: str) -> str:
     """What two spellings of one name have in common: letters and digits whatever their case, width, accents and form.
 
+    Letters of another alphabet that are drawn like Latin ones count as these.
+
     What stands between words, and a full stop or the like at the end, does not count; between digits it does.
     """
-    text = unicodedata.normalize("NFKD", clean_text(name).translate(SAME_MARKS)).casefold()
+    text = unicodedata.normalize("NFKD", plainly(clean_text(name)).translate(SAME_MARKS)).casefold()
     words = re.sub(r"[\s_\-.]+", " ", ACCENTS.sub("", text)).strip(" :;,")
     return re.sub(r" (?!\d)|(?<!\d) ", "", words) or name
 
 
 def misread(name: str) -> str:
-    """The name as it was before UTF-8 was read as Windows' encoding; "" if that did not happen to it."""
+    """The name as it was before UTF-8 was read as Windows' encoding, or UTF-7 as ASCII; "" if that did not happen."""
+    if UTF_7.search(name):
+        with contextlib.suppress(UnicodeError):
+            return clean_text(name.encode("ascii").decode("utf-7"))
     for encoding in () if name.isascii() else ("cp1252", "latin-1"):
         with contextlib.suppress(UnicodeError):
             return name.encode(encoding).decode("utf-8")
@@ -120,3 +130,18 @@ def first_twins(names: Iterable[str]) -> tuple[str, str] | None:
         if other != name:
             return other, name
     return None
+
+
+def say_disguised(where: str, names: Iterable[str]) -> None:
+    """A line for names that are drawn as Latin ones, and are of another alphabet than all others.
+
+    Args:
+        where: what the line starts with.
+    """
+    strangers = [name for name in names if not name.isascii()]
+    found = [name for name in strangers if disguise(name)]
+    if found and len(found) == sum(not plainly(name).isascii() or bool(disguise(name)) for name in strangers):
+        say(
+            f"{where} '{found[0]}' only looks Latin (its first letter is U+{ord(found[0][0]):04X}), and "
+            f"{len(found)} names do; if '{disguise(found[0])}' is meant, write it so"
+        )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes, warn_no_codes
+from trcgl.labels.file_names import check_apart
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
@@ -36,7 +37,8 @@ def read_chexpert(path: str | Path) -> LabelTable:
     Rejected rows: a Path that does not end with patient/study/view, a label that is not a code, no label.
 
     Raises:
-        InputError: not a readable CSV file with CheXpert's columns; no row with such a Path, or with codes alone.
+        InputError: not a readable CSV file with CheXpert's columns; no row with such a Path, or with codes alone;
+            two paths of one name.
     """
     path = Path(path)
     source = read_columns(path, ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
@@ -52,13 +54,16 @@ def read_chexpert(path: str | Path) -> LabelTable:
         )
     known = parts[0].notna()
     patient, study, view = (parts[position].fillna("") for position in range(3))
+    images = (patient + "_" + study + "_" + view).where(known, paths)
+    files = (patient + "/" + study + "/" + view).where(known, "")
+    check_apart(path, "Path", files, images)
     frontal = source["Frontal/Lateral"] == "Frontal"
     age = pd.to_numeric(source["Age"], errors="coerce")
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
-            "image": (patient + "_" + study + "_" + view).where(known, paths),
-            "file": (patient + "/" + study + "/" + view).where(known, ""),
+            "image": images,
+            "file": files,
             "patient": patient,
             "study": patient + "_" + study,
             "projection": source["AP/PA"].where(frontal, source["Frontal/Lateral"].replace("Lateral", "L")),

@@ -12,6 +12,7 @@ from trcgl.labels.groups import group_of
 from trcgl.labels.splits import SPLITS
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import seen_as
 
 
 def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
@@ -46,7 +47,8 @@ def check_spelling(table: LabelTable, params: LabelsParams) -> None:
             same = meant.get(name_key(name))
             if same is not None and name not in listed and name not in (params.findings or ()):
                 raise InputError(
-                    f"'labels.{key}' has '{same}', the label table '{name}'; write both in one way, or name both"
+                    f"'labels.{key}' has '{same}', the label table '{name}'{seen_as(name)}; write both in one way, "
+                    "or name both"
                 )
 
 
@@ -69,17 +71,19 @@ def choose_classes(
         InputError: no finding has enough training positives, or one that has lacks negatives.
     """
     positives = {name: (matrix[split == name] == 1).sum(axis=0) for name in SPLITS}
-    known = (matrix[split == "train"] != UNKNOWN).sum(axis=0)
+    training = matrix[split == "train"]
+    known = (training != UNKNOWN).sum(axis=0)
     trained = positives["train"]
     order = sorted(range(len(findings)), key=lambda i: (-trained[i], findings[i]))
     kept = [i for i in order if trained[i] >= params.min_positives]
     if not kept:
         raise InputError(
-            f"no finding has {params.min_positives} positives among {int((split == 'train').sum())} training images; "
+            f"no finding has {params.min_positives} positives among {len(training)} training images; "
             "lower 'labels.min_positives' or give more images"
         )
     for i in kept:
-        _check_negatives(findings[i], matrix[split == "train", i], silent)
+        if known[i] == trained[i]:
+            _say_no_negative(findings[i], len(training), int(trained[i]), silent)
     classes = []
     for i in kept:
         prevalence = float(trained[i] / known[i])
@@ -101,21 +105,19 @@ def choose_classes(
     return classes, {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
 
 
-def _check_negatives(finding: str, codes: np.ndarray, silent: int) -> None:
+def _say_no_negative(finding: str, images: int, positives: int, silent: int) -> None:
     """Stop where all that is known of a finding in training is that it is present; say so where it always is.
 
     Args:
-        codes: of the training images: 1, 0 or -1 (unknown).
+        images, positives: training images, and those that have it.
         silent: rows that were rejected because they state no label.
     """
-    if (codes == 0).any():
-        return
-    unknown = int((codes == UNKNOWN).sum())
+    unknown = images - positives
     if unknown + silent == 0:
         say(f"'{finding}' is present in every training image: nothing can be learned about it")
         return
     raise InputError(
-        f"finding '{finding}' has {len(codes) - unknown} positives and no negative in training; {unknown} images are "
+        f"finding '{finding}' has {positives} positives and no negative in training; {unknown} images are "
         f"unknown, {silent} rows state no label: if a blank means that it is absent, set 'labels.missing: negative' "
         "(and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'"
     )

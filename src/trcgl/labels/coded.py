@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, say
+from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, say, say_disguised
 from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import odd_letters, seen_as
 from trcgl.tables import INDEX_NAME
 
 PRESENT, ABSENT, UNCERTAIN, NOT_TOLD, NO_CODE = 1, 0, -1, -2, -3
@@ -27,12 +28,14 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
     """The columns of a header that are classes: all but the others and those that pandas wrote for its row numbers.
 
     Raises:
-        InputError: two columns are one class in two spellings, or pandas has numbered a repeated one.
+        InputError: two columns are one class in two spellings, pandas has numbered a repeated one, or a name has
+            letters that look like others.
     """
     classes = [name for name in header if name not in others and not INDEX_NAME.fullmatch(name)]
     twins = first_twins(classes)
     if twins:
-        raise InputError(f"{path}: columns '{twins[0]}' and '{twins[1]}' are one finding in two spellings; keep one")
+        one, other = (f"'{name}'{seen_as(name)}" for name in twins)
+        raise InputError(f"{path}: columns {one} and {other} are one finding in two spellings; keep one")
     for name in classes:
         right = misread(name)
         if right:
@@ -42,6 +45,10 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
             )
         if re.sub(r"\.\d+$", "", name) in set(header) - {name}:
             raise InputError(f"{path}: column '{name}' is a repeated one that pandas has numbered; keep one of the two")
+        wrong = odd_letters(name)
+        if wrong:
+            raise InputError(f"{path}: column '{name}' {wrong}")
+    say_disguised(f"{path}: column", classes)
     return classes
 
 

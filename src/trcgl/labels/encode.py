@@ -15,8 +15,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from trcgl.artifacts.label_vectors import write_label_vectors
+from trcgl.artifacts.vocabulary import read_vocabulary
 from trcgl.runtime.errors import InputError, exit_code
-from trcgl.tables import read_columns
 
 VOCABULARY = Path("data/assets/padchest_vocabulary.csv")
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", default=VOCABULARY, type=Path, metavar="FILE.csv", help="columns label,phrase")
     parser.add_argument("--name", help="what the file calls the encoder; default: as given")
     options = parser.parse_args()
-    table = read_columns(options.vocabulary, ("label", "phrase"), what="a vocabulary")
+    table = read_vocabulary(options.vocabulary)
     vectors = encode(table["phrase"].tolist(), options.encoder, options.revision)
     write_label_vectors(options.out, options.name or options.encoder, table["label"].tolist(), vectors)
 

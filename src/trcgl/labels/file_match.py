@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from trcgl.labels.cells import say
 from trcgl.labels.file_names import folded, format_of, stem_of
+from trcgl.runtime.letters import plainly
 from trcgl.tables import clean_text
 
 Value = TypeVar("Value")
@@ -54,7 +55,7 @@ def likely_file(missing: pd.Series, paths: pd.Series) -> str:
 
 def _letters(name: str) -> str:
     """What similar names have in common: letters and digits, without folder, suffix and leading zeros."""
-    text = unicodedata.normalize("NFKC", clean_text(stem_of(name)))
+    text = unicodedata.normalize("NFKC", plainly(clean_text(stem_of(name))))
     return re.sub(r"[\s_\-.]+", "", text).lstrip("0")
 
 

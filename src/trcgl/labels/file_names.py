@@ -3,6 +3,10 @@
 import re
 import unicodedata
 
+import pandas as pd
+
+from trcgl.runtime.errors import InputError
+
 SUFFIX = re.compile(r"\.(?:png|jpe?g|jfif|tiff?|bmp|dcm|dicom|dic|ima|img)(?:\.gz)?$", re.IGNORECASE)
 SAME_FORMAT = {"jpeg": "jpg", "jfif": "jpg", "tiff": "tif", "dicom": "dcm", "dic": "dcm", "ima": "dcm"}
 
@@ -33,3 +37,25 @@ def format_of(name: str) -> str:
     found = SUFFIX.search(name)
     suffix = found[0][1:].lower() if found else ""
     return SAME_FORMAT.get(suffix, suffix)
+
+
+def check_apart(table: object, column: str, files: pd.Series, names: pd.Series) -> None:
+    """Stop where two files of a table would get one name.
+
+    Args:
+        files: of each row, as the table states it.
+        names: what the project calls it.
+
+    Raises:
+        InputError: the rows of the first two such files.
+    """
+    if names is files or files.equals(names):
+        return
+    pairs = pd.DataFrame({"file": files, "name": names}).drop_duplicates()
+    twins = pairs[pairs["name"].duplicated(keep=False) & (pairs["name"] != "")]
+    if len(twins):
+        (one, first), (other, second) = list(twins[twins["name"] == twins["name"].iloc[0]]["file"].items())[:2]
+        raise InputError(
+            f"{table}: {column} '{first}' of row {one + 1} and '{second}' of row {other + 1} would both be called "
+            f"'{twins['name'].iloc[0]}'; rename one of the files, here and in its folder"
+        )

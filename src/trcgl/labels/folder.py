@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes
+from trcgl.labels.file_names import check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
 from trcgl.labels.splits import read_splits
@@ -37,7 +38,7 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: not a readable CSV file with these columns, no label column, a column with other values, another
-            split name, or patient ids that are no longer exact (`read_ids`).
+            split name, two files of one name, or patient ids that are no longer exact (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)
@@ -64,10 +65,12 @@ def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
     splits = read_splits(path, source["split"], may_be_blank=True)
     files = source["image"].str.replace("\\", "/", regex=False).str.removeprefix("./")
     inside = files.str.contains("/", regex=False) & ~files.str.contains(LEADS_OUT, regex=True)
+    images = files.where(~inside, files.str.replace("/", "_", regex=False))
+    check_apart(path, "image", files, images)
     return pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
-            "image": files.where(~inside, files.str.replace("/", "_", regex=False)),
+            "image": images,
             "file": files.where(inside, ""),
             "patient": read_ids(path, "patient", source["patient"]),
             "study": source["study"],

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.cells import cleaned, names_nothing, say
+from trcgl.labels.placeholders import say_crowded
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import disguise, odd_letters, plainly, seen_as
 
 # 3.24E+38, 3,24e+38, 1E+15
 ROUNDED_NUMBER = re.compile(r"[+-]?(?:[0-9]*[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[.,]?[eE]\+[0-9]+)")
@@ -26,7 +28,16 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-_NAMED = "|".join(chain.from_iterable((name, name[:3], name[:3].lower()) for name in _MONTHS))
+_ABROAD = (
+    "ene", "abr", "ago", "dic", "gen", "mag", "giu", "lug", "set", "ott", "fev", "out", "janv", "f\u00e9vr", "avr",
+    "mai", "juin", "juil", "ao\u00fbt", "d\u00e9c", "m\u00e4rz", "mrz", "okt", "dez",
+)  # fmt: skip
+_NAMED = "|".join(
+    chain(
+        chain.from_iterable((name, name[:3], name[:3].lower()) for name in _MONTHS),
+        chain.from_iterable((name, name.title()) for name in _ABROAD),
+    )
+)
 _DAY, _MONTH, _YEAR, _TIME = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])", "(?:19|20)[0-9]{2}", "(?:[ T][0-9:.]+)?"
 DATE = re.compile(
     rf"{_YEAR}([-/.]){_MONTH}\1{_DAY}{_TIME}"
@@ -35,6 +46,8 @@ DATE = re.compile(
     rf"|[0-3]?[0-9]-(?:{_NAMED})(?:-[0-9]{{2,4}})?|(?:{_NAMED})-[0-9]{{2,4}}"
 )
 """As spreadsheets write one, also for an id such as 3-12; MAR-12 in capitals is an id."""
+TIME = re.compile(r"[0-9]{1,3}:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?")
+"""As spreadsheets write one, also for an id such as 12:30."""
 LARGEST = frozenset(str(2**bits - 1) for bits in (31, 32, 63, 64))
 """What a column of whole numbers keeps of larger ones."""
 THOUSANDS = re.compile(r"([0-9]{1,3})((?:[, '][0-9]{3})+)")
@@ -52,8 +65,8 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     of a text ('007) are left out; a line says so. Cells without a value stay as they are.
 
     Raises:
-        InputError: ids that a spreadsheet or a column of floats has rounded or turned into dates; whole floats beside
-            other numbers.
+        InputError: ids that a spreadsheet or a column of floats has rounded or turned into dates or times; whole
+            floats beside other numbers.
     """
     ids = cleaned(ids, f"{path}: {column}")
     different = ids.unique().tolist()
@@ -94,6 +107,9 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     dates = [text for text in others if DATE.fullmatch(text)]
     if dates:
         raise stop(dates, "is a date", "where an id is wanted; give the column of ids, written out as text")
+    times = [text for text in others if TIME.fullmatch(text)]
+    if times:
+        raise stop(times, "is a time of day", "where an id is wanted; give the column of ids, written out as text")
     # 1.0 beside 1.1 is a name with a point in it
     if floats and not any(BROKEN_FLOAT.fullmatch(text) for text in others):
         if len(floats) < len(others) + len(numbers):
@@ -104,6 +120,7 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
         ids = ids.replace(floats)
         numbers = list(floats.values())
     _say_twins(path, column, ids, [*numbers, *others])
+    say_crowded(path, column, ids)
     return ids
 
 
@@ -131,7 +148,21 @@ def _is_float(number: int) -> bool:
 
 
 def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
-    """A line where ids differ in their writing only: often one patient, whom two splits may then share."""
+    """A line where ids differ in their writing only: often one patient, whom two splits may then share.
+
+    And one for ids of which some letters only look Latin.
+    """
+    different = list(different)
+    odd = [text for text in different if not text.isascii() and (odd_letters(text) or disguise(text))]
+    if not any(re.search("[A-Za-z]", text) for text in different if odd):
+        # All ids are of one alphabet
+        odd = []
+    if odd:
+        row = int(np.argmax(ids == odd[0])) + 1
+        say(
+            f"{path}: row {row}: {column} '{odd[0]}'{seen_as(odd[0])}: {len(odd)} ids are so, and another id may "
+            "look alike"
+        )
     if not any(text[0] == "0" or not text.isdecimal() or not text.isascii() for text in different):
         return
     seen: dict[str, str] = {}
@@ -144,13 +175,13 @@ def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[st
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
         say(
             f"{path}: {column}: {len(pairs)} ids differ from another only in capitals, leading zeros or the form of "
-            f"their digits and count as other patients; the first: rows {first} and {second}"
+            f"their letters and digits and count as other patients; the first: rows {first} and {second}"
         )
 
 
 def _written_plainly(text: str) -> str:
     """An id in small letters, without leading zeros, marks between thousands and digits of other scripts."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", plainly(text))
     if plain.isdecimal():
         return str(int(plain))
     grouped = THOUSANDS.fullmatch(plain)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say
+from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say, say_disguised
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import odd_letters, seen_as
 from trcgl.tables import clean_text
 
 HAS_NO_NAME = ""
@@ -58,8 +59,8 @@ def checked_names(
         row_of: the first row that has the list of an index.
 
     Raises:
-        InputError: a label is a number, holds a control character or a separator, has one quote, or is written in two
-            ways.
+        InputError: a label is a number, holds a control character or a separator, has one quote or letters that look
+            like others, or is written in two ways.
     """
     different = list(dict.fromkeys(chain.from_iterable(lists)))
     meant = {label: _meant(label) for label in different}
@@ -87,11 +88,13 @@ def checked_names(
     if twins:
         one, other = (spelled[name] for name in twins)
         raise InputError(
-            f"{said(other)} is the finding '{one}' of {place(one)} in another spelling; write it in one way"
+            f"{said(other)}{seen_as(other)} is the finding '{one}'{seen_as(one)} of {place(one)} in another "
+            "spelling; write it in one way"
         )
     loose = [name for name in spelled if " " in name and _is_made_of(name, known)]
     if loose:
         say(f"{said(spelled[loose[0]])} is one finding, though its words are others; {len(loose)} findings are so")
+    say_disguised(f"{path}: {column}", spelled)
     if all(meant[label] == label for label in different):
         return lists
     return [list(dict.fromkeys(meant[label] for label in labels)) for labels in lists]
@@ -122,7 +125,7 @@ def _wrong(name: str, known: set[str], pipes: bool) -> str:
     several = len(parts) > 1 and (any(parts) or ("," in usual and not pipes))
     if several or re.search(r"[;|\u00a6]", usual) or (_is_joined(usual) and _is_made_of(usual, known)):
         return "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
-    return ""
+    return odd_letters(name)
 
 
 def _is_joined(name: str) -> bool:

@@ -13,28 +13,35 @@ from pathlib import Path
 
 import pandas as pd
 
-from trcgl.labels.cells import first_twins, name_key, names_nothing, say
+from trcgl.labels.cells import first_twins, name_key, names_nothing, say, say_disguised
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
-from trcgl.tables import read_columns
+from trcgl.runtime.letters import odd_letters, seen_as
+from trcgl.tables import clean_text, read_columns
 
 
 def read_class_table(path: str | Path) -> pd.DataFrame:
     """A class table (columns class, padchest_labels separated by '|') as pairs: class, label.
 
     Raises:
-        InputError: not such a table, a class without a name or labels, or a class listed twice or in two spellings.
+        InputError: not such a table, a class without a name or labels, a name with letters that look like others, or a
+            class listed twice or in two spellings.
     """
     path = Path(path)
     table = read_columns(path, ("class", "padchest_labels"), what="a class table")
     for row, (name, labels) in enumerate(zip(table["class"], table["padchest_labels"], strict=True), start=1):
         if names_nothing(name) or names_nothing(labels):
             raise InputError(f"{path}: row {row}: a class needs a name and at least one label")
+        wrong = next(((text, said) for text in (name, labels) if (said := odd_letters(clean_text(text)))), None)
+        if wrong:
+            raise InputError(f"{path}: row {row}: '{wrong[0]}' {wrong[1]}")
     if table["class"].duplicated().any():
         raise InputError(f"{path}: class '{table['class'][table['class'].duplicated()].iloc[0]}' is listed twice")
     twins = first_twins(table["class"])
     if twins:
-        raise InputError(f"{path}: classes '{twins[0]}' and '{twins[1]}' are one finding in two spellings; keep one")
+        one, other = (f"'{name}'{seen_as(name)}" for name in twins)
+        raise InputError(f"{path}: classes {one} and {other} are one finding in two spellings; keep one")
+    say_disguised(f"{path}:", [*table["class"], *table["padchest_labels"]])
     pairs = table.assign(label=table["padchest_labels"].str.split("|")).explode("label")[["class", "label"]]
     return pairs.assign(label=pairs["label"].str.strip()).reset_index(drop=True)
 
@@ -78,7 +85,9 @@ def _check_labels(path: str | Path, labels: pd.Series, vocabulary: Sequence[str]
     for label in strangers:
         same = known.get(name_key(label))
         if same is not None:
-            raise InputError(f"{path}: the label '{label}' is '{same}' in the label table; write both in one way")
+            raise InputError(
+                f"{path}: the label '{label}'{seen_as(label)} is '{same}' in the label table; write both in one way"
+            )
         if any(part.strip() in vocabulary for part in re.split(r"[,;/]", label)):
             raise InputError(f"{path}: '{label}' seems to be several labels; separate them by '|'")
     if strangers:

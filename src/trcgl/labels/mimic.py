@@ -17,7 +17,7 @@ import pandas as pd
 from trcgl.labels.cells import cleaned, without_missing
 from trcgl.labels.chexpert import FINDINGS, NO_FINDING, infer_absent
 from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes, warn_no_codes
-from trcgl.labels.file_names import SUFFIX
+from trcgl.labels.file_names import SUFFIX, check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.splits import read_splits
 from trcgl.labels.table import LabelTable
@@ -92,7 +92,9 @@ def _with_ids(file: Path, source: pd.DataFrame) -> pd.DataFrame:
     """The ids of a file as all files write them: whole numbers, an image's without a suffix."""
     for column in set(IDS) & set(source):
         if column == "dicom_id":
-            ids = cleaned(source[column], f"{file}: {column}").str.replace(SUFFIX, "", regex=True)
+            names = cleaned(source[column], f"{file}: {column}")
+            ids = names.str.replace(SUFFIX, "", regex=True)
+            check_apart(file, column, names, ids)
         else:
             ids = read_ids(file, column, source[column])
         source[column] = without_missing(ids)

@@ -15,6 +15,7 @@ from trcgl.labels.cells import name_key, say
 from trcgl.labels.file_match import likely_file, match_files
 from trcgl.labels.table import LabelTable, first_reason
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import seen_as
 
 MISSING = "image file missing"
 SELECTED_COLUMNS = ["image", "path", "photometric"]
@@ -103,7 +104,8 @@ def _chosen(rows: pd.DataFrame, column: str, wanted: tuple[str, ...] | None) -> 
         same = keys.get(name_key(str(value)))
         if same is not None and value:
             raise InputError(
-                f"'labels.{column}s' names '{same}', and {count} rows have '{value}'; write both alike, or name both"
+                f"'labels.{column}s' names '{same}', and {count} rows have '{value}'{seen_as(str(value))}; write "
+                "both alike, or name both"
             )
     if not chosen.any():
         present = ", ".join(f"'{value}'" for value in sorted(rows[column].unique()))

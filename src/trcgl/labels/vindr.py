@@ -22,7 +22,7 @@ from trcgl.labels.coded import (
     class_columns,
     read_codes,
 )
-from trcgl.labels.file_names import SUFFIX
+from trcgl.labels.file_names import SUFFIX, check_apart
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
@@ -88,7 +88,9 @@ def _read(file: Path, findings: list[str]) -> pd.DataFrame:
     spelled = {name: next((other for other in header if RENAMED.get(other) == name), name) for name in findings}
     source = read_columns(file, (IMAGE, *spelled.values()), (READER,), what=WHAT)
     source = source.rename(columns={other: name for name, other in spelled.items()})
-    names = without_missing(cleaned(source[IMAGE], f"{file}: {IMAGE}")).str.replace(SUFFIX, "", regex=True)
+    files = without_missing(cleaned(source[IMAGE], f"{file}: {IMAGE}"))
+    names = files.str.replace(SUFFIX, "", regex=True)
+    check_apart(file, IMAGE, files, names)
     return source.assign(**{IMAGE: names, "split": "test" if file.name == TEST else ""})
 
 
