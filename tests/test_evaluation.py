@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from trcgl import metrics
 from trcgl.evaluation import bootstrap
+from trcgl.evaluation.resampled import resample
 
 
 def scored(n: int = 300, *, ties: bool = False, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -59,18 +60,23 @@ def test_enriching_the_test_set_does_not_change_the_weighted_calibration():
     )
 
 
+def resampled_ap(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AP of one finding under each weighting."""
+    return resample(labels[:, None], scores[:, None], weights).ap[0]
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_weighted_ap_equals_scikit_learn(ties: bool):
     labels, scores = scored(200, ties=ties)
     weights = np.random.default_rng(1).integers(0, 4, (20, 200))
     expected = [average_precision_score(labels, scores, sample_weight=w) for w in weights]
-    np.testing.assert_allclose(bootstrap.weighted_average_precision(labels, scores, weights), expected, rtol=1e-12)
+    np.testing.assert_allclose(resampled_ap(labels, scores, weights), expected, rtol=1e-12)
 
 
 def test_a_resample_without_positives_is_undefined():
     labels, scores = np.array([1.0, 0.0, 0.0]), np.array([0.9, 0.2, 0.1])
     weights = np.array([[0, 1, 2], [1, 1, 1], [3, 0, 0]])
-    assert np.isnan(bootstrap.weighted_average_precision(labels, scores, weights)).tolist() == [True, False, True]
+    assert np.isnan(resampled_ap(labels, scores, weights)).tolist() == [True, False, True]
 
 
 def test_patients_are_resampled_whole():
@@ -90,7 +96,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     for draw in range(60):
         part = np.random.default_rng(draw).integers(0, len(labels), 400)
         weights = bootstrap.patient_weights(np.arange(400), 200, seed=draw)
-        samples = bootstrap.weighted_average_precision(labels[part], scores[part], weights)
+        samples = resampled_ap(labels[part], scores[part], weights)
         interval = bootstrap.percentile_interval(samples)
         covered += interval.low <= truth <= interval.high
     assert 50 <= covered <= 60
@@ -100,9 +106,9 @@ def test_mean_ap_leaves_out_findings_without_positives():
     labels = np.stack([scored()[0], np.zeros(300)], axis=1)
     scores = np.stack([scored()[1], scored(seed=1)[1]], axis=1)
     weights = np.ones((1, 300))
-    got = bootstrap.mean_of_defined(bootstrap.ap_samples(labels, scores, weights))
+    got = bootstrap.mean_of_defined(resample(labels, scores, weights).ap)
     assert got[0] == pytest.approx(average_precision_score(labels[:, 0], scores[:, 0]))
-    assert np.isnan(bootstrap.mean_of_defined(bootstrap.ap_samples(labels[:, 1:], scores[:, 1:], weights))).all()
+    assert np.isnan(bootstrap.mean_of_defined(resample(labels[:, 1:], scores[:, 1:], weights).ap)).all()
     assert np.isnan(bootstrap.mean_of_defined(np.empty((0, 1)))).all()
 
 

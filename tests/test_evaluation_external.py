@@ -183,6 +183,9 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
     model.save(folder / "model")
     row = {"View Position": "PA", "Finding Labels": "nodule"}
     rows = [row | {"Image Index": f"im{k:04d}.png", "Patient ID": str(k)} for k in range(10, 16)]
+    for k in range(10, 16):
+        square = np.random.default_rng(k).integers(0, 256, (40, 40)).astype(np.uint8)
+        Image.fromarray(square).save(folder / "images/deep" / f"im{k:04d}.png")
     rows[5]["Finding Labels"] = "No Finding"
     write_rows(folder / "labels.csv", NIH_2020_COLUMNS, rows)
     header = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
@@ -196,6 +199,15 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert nodule[["images", "pointing", "centre"]].tolist() == [5, 1.0, 1.0]
     assert 0 < nodule["iou"] < 1
     assert "class_map: 1.000 [1.000, 1.000], centre 1.000" in capsys.readouterr().out
+    for said, box in (
+        ("all boxes lie within the 40 x 40 px that the copies of the images have", "0,0,9,9"),
+        (
+            "row 1: the box of 'im0010.png' goes from 900, 0 to 1100, 9, out of the original image",
+            "900,0,200,9",
+        ),
+    ):
+        (folder / "boxes.csv").write_text(header + "".join(f"im{k:04d}.png,nodule,{box}\n" for k in (10, 11, 12)))
+        assert said in fails(folder, capsys, *arguments, dataset="nih")
     (folder / "boxes.csv").write_text(header + "im0010.png,nodule,0,0,wide,9,,,\n")
     assert "row 1: the box of 'im0010.png' is not four numbers" in fails(folder, capsys, *arguments, dataset="nih")
 

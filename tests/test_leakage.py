@@ -11,7 +11,8 @@ from PIL import Image
 
 from tests.import_graph import ROOT
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
-from trcgl.classifier.training.leakage import near_copies, stop_if_leaking
+from trcgl.classifier.training.leakage import stop_if_leaking
+from trcgl.classifier.training.near_copies import ALIKE, near_copies, thumbnails
 from trcgl.runtime.errors import InputError
 
 SIZE = 64
@@ -74,12 +75,43 @@ def test_a_near_copy_in_another_split_is_caught(tmp_path: Path, images: dict[str
 
 
 def test_copies_are_found_across_blocks(tmp_path: Path, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("trcgl.classifier.training.leakage.BLOCK", 4)
+    monkeypatch.setattr("trcgl.classifier.training.near_copies.BLOCK", 4)
+    monkeypatch.setattr("trcgl.classifier.training.near_copies.PAIRS", 2)
     images["11.png"] = another_export(images["0.png"])
     images["6.png"] = images["5.png"]
     data_set(tmp_path, images, PATIENTS, SPLITS)
     found = near_copies(ShardedImages(tmp_path), list(images), np.array(SPLITS))
     assert found == [("6.png", "5.png"), ("11.png", "0.png")]
+
+
+def test_near_copies_are_those_of_a_comparison_with_all(tmp_path: Path):
+    """Copies from equal to just not alike, of several images each, among pictures of their own."""
+    random = np.random.default_rng(0)
+    pictures = [chest(seed) for seed in range(500)]
+    for seed in range(500, 900):
+        noise = random.normal(0, random.uniform(0, 30), (SIZE, SIZE))
+        pictures.append((pictures[seed % 90] + noise).clip(0, 255).astype(np.uint8))
+    names = [f"{k}.png" for k in range(len(pictures))]
+    splits = random.choice(["train", "val", "test"], len(names), p=[0.6, 0.2, 0.2])
+    data_set(tmp_path, dict(zip(names, pictures, strict=True)), names, splits.tolist())
+    fine = thumbnails(np.stack(pictures)).astype(np.float64)
+    alike = np.where(splits[:, None] == splits, -1.0, fine @ fine.T)
+    asked = [i for i in range(len(names)) if splits[i] != "train" and alike[i].max() >= ALIKE]
+    assert 50 < len(asked) < 200
+    assert (abs(alike[splits != "train"].max(axis=1) - ALIKE) < 0.004).sum() > 5
+    found = dict(near_copies(ShardedImages(tmp_path), names, splits))
+    assert found == {names[i]: names[int(alike[i].argmax())] for i in asked}
+
+
+def test_blank_pages_are_no_copies_and_a_page_shown_often_is_one(tmp_path: Path):
+    """A thousand pairs of equal pictures are one comparison."""
+    blank, page = np.full((SIZE, SIZE), 9, np.uint8), chest(0)
+    pictures = {f"{kind}{k}.png": pixels for kind, pixels in (("b", blank), ("p", page)) for k in range(90)}
+    splits = [("train", "val", "test")[k % 3] for k in range(180)]
+    data_set(tmp_path, pictures, list(pictures), splits)
+    found = near_copies(ShardedImages(tmp_path), list(pictures), np.array(splits))
+    expected = {f"p{k}.png": "p0.png" for k in range(90) if k % 3}
+    assert dict(found) == expected
 
 
 # What could run code from a file, or from the network

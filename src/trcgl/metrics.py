@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 GROUPS = ("head", "medium", "tail")
 FIXED_THRESHOLD = 0.2
@@ -36,7 +36,11 @@ def area_under_roc(labels: np.ndarray, scores: np.ndarray) -> float:
 def f1_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     """F1 of `score >= threshold`; NaN without a positive or without a negative."""
     known, labels, scores = _known(labels, scores)
-    return float(f1_score(labels, scores >= threshold)) if known else float("nan")
+    if not known:
+        return float("nan")
+    # As scikit-learn's to the last bit, which takes a hundred times as long to look at what it is given
+    positive = scores >= threshold
+    return float(2 * (labels[positive] == 1).sum() / (labels.sum() + positive.sum()))
 
 
 def brier_score(labels: np.ndarray, scores: np.ndarray, prevalence: float) -> float:

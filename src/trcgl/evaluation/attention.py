@@ -17,11 +17,16 @@ from trcgl.evaluation.pointing import SHIFT_IMAGES
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.runtime.figures import save_figure
 
+FINDINGS = 24
+"""Of more findings as many are shown, from all over the table: a longer picture is not looked at."""
+
 
 def draw_attention(
     path: Path, model: Classifier, data: EvaluationSet, scores: np.ndarray, lesions: pd.DataFrame, count: int
 ) -> None:
     """Class maps of the positives the model is surest of and least sure of, so that the picture does not flatter.
+
+    Of more than FINDINGS findings with a positive, as many are shown, at equal distances in the table.
 
     Args:
         path: of the PNG file; without a positive there is none.
@@ -30,7 +35,10 @@ def draw_attention(
         count: images per finding.
     """
     chosen = []
-    for c, finding in enumerate(data.classes["name"]):
+    present = np.flatnonzero((data.labels == 1).any(axis=0))
+    shown = present[np.unique(np.linspace(0, len(present) - 1, min(FINDINGS, len(present))).round().astype(int))]
+    for c in shown.tolist():
+        finding = data.classes["name"][c]
         positives = np.flatnonzero(data.labels[:, c] == 1)
         ranked = positives[np.argsort(-scores[positives, c], kind="stable")]
         places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int))
@@ -40,16 +48,16 @@ def draw_attention(
     rows = np.array([row for row, _, _ in chosen])
     images = data.images[rows]
     _, maps = predict_with_maps(model, images)
-    save_figure(
-        attention_overlays(
-            list(images),
-            [maps[i, c] for i, (_, c, _) in enumerate(chosen)],
-            [f"{finding}: {scores[row, c]:.2f}" for row, c, finding in chosen],
-            [_mask(lesions, data.names[row], finding) for row, _, finding in chosen],
-            shift=receptive_shift(model, images[:SHIFT_IMAGES]),
-        ),
-        path,
+    figure = attention_overlays(
+        list(images),
+        [maps[i, c] for i, (_, c, _) in enumerate(chosen)],
+        [f"{finding}: {scores[row, c]:.2f}" for row, c, finding in chosen],
+        [_mask(lesions, data.names[row], finding) for row, _, finding in chosen],
+        shift=receptive_shift(model, images[:SHIFT_IMAGES]),
     )
+    if len(shown) < len(present):
+        figure.suptitle(f"{len(shown)} of {len(present)} findings, from all over the table", y=0.91, fontsize=9)
+    save_figure(figure, path)
 
 
 def _mask(lesions: pd.DataFrame, image: str, finding: str) -> np.ndarray | None:

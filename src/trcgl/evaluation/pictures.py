@@ -14,7 +14,7 @@ from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.resampled import Resampled
 from trcgl.evaluation.scored import Scored
 from trcgl.metrics import GROUPS
-from trcgl.runtime.figures import MODEL_COLOURS, save_figure
+from trcgl.runtime.figures import MODEL_COLOURS, columns_of, save_figure
 
 
 def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resampled]) -> None:
@@ -53,25 +53,33 @@ def ap_bars(
     high: Mapping[str, np.ndarray],
     chance: np.ndarray,
 ) -> Figure:
-    """AP of each finding with its interval, one bar per model, findings in order of the table.
+    """AP of each finding with its interval, one bar per model, findings in order of the table, in columns if many.
 
     Args:
         ap, low, high: model -> [C].
         chance: [C] share of positives: the AP of a coin.
     """
-    figure, axes = plt.subplots(figsize=(7, 0.42 * len(classes) + 1.2))
-    place = np.arange(len(classes))
+    parts = columns_of(len(classes))
+    figure, panels = plt.subplots(
+        1, len(parts), figsize=(7 * len(parts), 0.42 * len(parts[0]) + 1.2), squeeze=False,
+        layout=None if len(parts) == 1 else "constrained",
+    )  # fmt: skip
     height = 0.8 / len(ap)
-    for i, (model, values) in enumerate(ap.items()):
-        offset = (i - (len(ap) - 1) / 2) * height
-        error = np.abs(np.nan_to_num(np.stack([values - low[model], high[model] - values])))
-        axes.barh(place + offset, values, height, xerr=error, label=model, color=MODEL_COLOURS.get(model),
-                  error_kw={"lw": 0.8})  # fmt: skip
-    axes.plot(chance, place, "|", color="black", markersize=9, label="chance")
-    axes.set_yticks(place, [f"{name} ({group})" for name, group in zip(classes, groups, strict=True)])
-    axes.invert_yaxis()
-    axes.set(xlabel="average precision, 95 % interval over patients", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=len(ap) + 1, fontsize=8, frameon=False)
+    for axes, part in zip(panels[0], parts, strict=True):
+        place = np.arange(len(part))
+        for i, (model, values) in enumerate(ap.items()):
+            offset = (i - (len(ap) - 1) / 2) * height
+            error = np.abs(np.nan_to_num(np.stack([values - low[model], high[model] - values])))[:, part]
+            axes.barh(place + offset, values[part], height, xerr=error, label=model, color=MODEL_COLOURS.get(model),
+                      error_kw={"lw": 0.8})  # fmt: skip
+        axes.plot(chance[part], place, "|", color="black", markersize=9, label="chance")
+        axes.set_yticks(place, [f"{classes[c]} ({groups[c]})" for c in part])
+        if len(parts) > 1:
+            # Columns are as high as the fullest, so that a bar is as high in all
+            axes.set_ylim(-1, len(parts[0]))
+        axes.invert_yaxis()
+        axes.set(xlabel="average precision, 95 % interval over patients", xlim=(0, 1))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=len(ap) + 1, fontsize=8, frameon=False)
     return figure
 
 

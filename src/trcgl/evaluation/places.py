@@ -19,6 +19,8 @@ from trcgl.runtime.files import read_parquet
 
 FRAME = 256
 """Side in pixels of the square in which places are compared."""
+BOX_FRAME = 1024
+"""Pixels on the longer side of masks that are made of boxes: NIH's own."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,28 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.any(inside_rows[:, :, None] & inside_columns[:, None, :], axis=0)
 
 
-def box_lesions(boxes: pd.DataFrame, side: int) -> pd.DataFrame:
-    """Boxes as a table of places: image, finding, mask (PNG); the boxes of one finding in one image are united.
+def box_lesions(boxes: pd.DataFrame) -> pd.DataFrame:
+    """Boxes as a table of places: image, finding, mask (PNG).
+
+    The boxes that one reader drew of a finding in an image are united. Of several readers who marked a finding in an
+    image, what half of them have marked is its place, or, where no pixel is, what any of them has.
 
     Args:
-        boxes: image, finding, x, y, w, h in pixels of square images.
-        side: of these images.
+        boxes: image, finding, reader, and x, y, w, h in pixels of the original image of size width, height.
     """
-    rows = [
-        (*pair, encode_mask(box_mask(part[["x", "y", "w", "h"]].to_numpy(), side, side)))
-        for pair, part in boxes.groupby(["image", "finding"])
-    ]
+    rows = [(*pair, encode_mask(_agreed(part))) for pair, part in boxes.groupby(["image", "finding"])]
     return pd.DataFrame(rows, columns=["image", "finding", "mask"])
+
+
+def _agreed(boxes: pd.DataFrame) -> np.ndarray:
+    """bool [H, W] of one finding in one image, in the original's shape, with BOX_FRAME pixels on the longer side."""
+    width, height = boxes[["width", "height"]].iloc[0]
+    scale = BOX_FRAME / max(width, height)
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    masks = [box_mask(part[["x", "y", "w", "h"]].to_numpy() * scale, *shape) for _, part in boxes.groupby("reader")]
+    votes = np.sum(masks, axis=0)
+    agreed = 2 * votes >= len(masks)
+    return agreed if agreed.any() else votes > 0
 
 
 def encode_mask(mask: np.ndarray) -> bytes:

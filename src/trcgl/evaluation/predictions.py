@@ -1,6 +1,6 @@
 """What the models say of the test images, and the table of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,12 @@ from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.views import views
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
+
+ROWS = 1 << 20
+"""Of the table of predictions that are in memory at once; Parquet's own row groups are as long."""
 
 
 def score(models: Mapping[str, Classifier], data: EvaluationSet, params: EvaluationParams) -> Scored:
@@ -24,29 +30,38 @@ def score(models: Mapping[str, Classifier], data: EvaluationSet, params: Evaluat
     for name, model in models.items():
         if model.config.class_names != wanted:
             raise InputError(f"model '{name}' knows other findings than data/labels/classes.json; train it again")
-    shown = views(params)
+    shown, scores = views(params), {}
+    for name, model in models.items():
+        scores[name] = predict_views(model, data.images, shown)
+        log.info("%s: %d images scored", name, len(data.names))
     return Scored(
         labels=data.labels,
-        scores={name: predict_views(model, data.images, shown) for name, model in models.items()},
+        scores=scores,
         thresholds={name: [model.thresholds[finding] for finding in wanted] for name, model in models.items()},
         patients=data.patients,
         classes=data.classes,
     )
 
 
-def predictions_table(data: EvaluationSet, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Content of data/predictions.parquet: model, image, finding, label (missing where unknown), probability."""
-    findings = data.classes["name"].to_numpy()
-    parts = [
-        pd.DataFrame(
+def predictions_table(data: EvaluationSet, scores: Mapping[str, np.ndarray]) -> Iterator[pd.DataFrame]:
+    """Content of data/predictions.parquet, in parts: model, image, finding, label (missing where unknown),
+    probability."""
+    findings, images = data.classes["name"].to_numpy(object), np.array(data.names, dtype=object)
+    models, pairs = np.array(list(scores), dtype=object), data.labels.size
+    for start in range(0, len(models) * pairs, ROWS):
+        row = np.arange(start, min(start + ROWS, len(models) * pairs))
+        model, pair = np.divmod(row, pairs)
+        image, finding = np.divmod(pair, len(findings))
+        probability = np.empty(len(row), np.float32)
+        for place, values in enumerate(scores.values()):
+            own = model == place
+            probability[own] = values[image[own], finding[own]]
+        yield pd.DataFrame(
             {
-                "model": model,
-                "image": np.repeat(data.names, len(findings)),
-                "finding": np.tile(findings, len(data.names)),
-                "label": pd.Series(data.labels.ravel()).astype("Int8"),
-                "probability": values.ravel(),
+                "model": pd.Series(models[model], dtype="str"),
+                "image": pd.Series(images[image], dtype="str"),
+                "finding": pd.Series(findings[finding], dtype="str"),
+                "label": pd.Series(data.labels[image, finding]).astype("Int8"),
+                "probability": probability,
             }
         )
-        for model, values in scores.items()
-    ]
-    return pd.concat(parts, ignore_index=True)

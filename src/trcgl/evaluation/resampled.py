@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trcgl.evaluation.bootstrap import ap_samples, auc_samples, mean_of_defined
+from trcgl.evaluation.bootstrap import mean_of_defined
+from trcgl.evaluation.ranking import Ranking
 from trcgl.evaluation.scored import Scored
 from trcgl.metrics import GROUPS
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
+
+BLOCK = 128
+"""Weightings that are in memory as float64 at once."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,15 @@ def resample(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Res
     Args:
         labels: [N, C] of 1, 0 or NaN.
         scores: [N, C].
-        weights: [W, N].
+        weights: [W, N], not negative.
     """
-    return Resampled(ap_samples(labels, scores, weights), auc_samples(labels, scores, weights))
+    rankings = [Ranking(y, p) for y, p in zip(labels.T, scores.T, strict=True)]
+    found = np.empty((2, len(rankings), len(weights)))
+    for start in range(0, len(weights), BLOCK):
+        block = np.ascontiguousarray(weights[start : start + BLOCK].T, dtype=np.float64)
+        for c, ranking in enumerate(rankings):
+            found[:, c, start : start + BLOCK] = ranking.measured(block)
+    return Resampled(*found)
 
 
 def resample_models(scored: Scored, weights: np.ndarray) -> dict[str, Resampled]:
@@ -48,4 +61,8 @@ def resample_models(scored: Scored, weights: np.ndarray) -> dict[str, Resampled]
     Args:
         weights: [1 + B, N] from `image_weights`.
     """
-    return {model: resample(scored.labels, values, weights) for model, values in scored.scores.items()}
+    found = {}
+    for model, values in scored.scores.items():
+        found[model] = resample(scored.labels, values, weights)
+        log.info("%s: %d findings in %d resamples of the patients", model, values.shape[1], len(weights) - 1)
+    return found

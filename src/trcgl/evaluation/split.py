@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.artifacts.labelled_images import labelled_images
-from trcgl.artifacts.pixels import Pixels
+from trcgl.artifacts.pixels import Pixels, StoredPixels
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.evaluation.subgroups import SUBGROUPS
 from trcgl.runtime.errors import InputError
@@ -20,7 +20,7 @@ class EvaluationSet:
     Attributes:
         names: N image names.
         patients: [N] patient ids; they stay in memory and reach no output.
-        images: uint8 [N, S, S], in memory or on disk.
+        images: uint8 [N, S, S], on disk.
         labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
         classes: from classes.json: name, group, prevalence in the training rows.
         about: [N] rows, what is known of each image, for results by subgroup; see subgroups.py.
@@ -47,7 +47,7 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
     return EvaluationSet(
         names=real.names,
         patients=real.rows["patient"].to_numpy(),
-        images=stored.read(real.names),
+        images=StoredPixels(stored, real.names, np.empty((0, stored.size, stored.size), np.uint8)),
         labels=real.targets,
         classes=listed,
         about=real.rows[[name for name in SUBGROUPS if name in real.rows]],

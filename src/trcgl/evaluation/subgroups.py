@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import EvaluationParams
-from trcgl.evaluation.bootstrap import ap_samples, mean_of_defined, patient_weights, percentile_interval
+from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
+from trcgl.evaluation.resampled import resample
 from trcgl.evaluation.scored import Scored
 from trcgl.metrics import summary
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("evaluate")
 
 SUBGROUPS = ("projection", "sex")
 UNKNOWN = "unknown"
@@ -37,7 +41,7 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
         weights = patient_weights(part.patients, params.bootstrap_samples)
         for model, scores in part.scores.items():
             table = part.per_class(model)
-            interval = percentile_interval(mean_of_defined(ap_samples(part.labels, scores, weights)))
+            interval = percentile_interval(mean_of_defined(resample(part.labels, scores, weights).ap))
             rows[model].append(
                 {
                     "model": model,
@@ -51,6 +55,7 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
                 }
                 | summary(table)
             )
+        log.info("%s %s: %d images scored", subgroup, value, len(part.patients))
     return pd.DataFrame([row for of_model in rows.values() for row in of_model], columns=list(COLUMNS))
 
 

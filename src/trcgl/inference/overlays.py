@@ -40,7 +40,7 @@ class OverlayWriter:
     def __init__(self, folder: Path, model: TRCGLNet, paths: Sequence[Path], likeliest: int | None = None):
         self._folder = folder
         self._model = model
-        self._root = os.path.commonpath([absolute(path.parent) for path in paths])
+        self._root = common_folder(paths)
         self._likeliest = likeliest
         self._names = _file_names(model.findings)
         self._shift: tuple[float, float] | None = None
@@ -61,7 +61,7 @@ class OverlayWriter:
         for path, picture, probabilities, maps in zip(
             batch.read.paths, large, batch.probabilities, batch.maps, strict=True
         ):
-            place = self._folder / os.path.relpath(absolute(path), self._root)
+            place = overlay_folder(self._folder, path.parent, self._root) / path.name
             for finding in self._shown(probabilities):
                 title = (
                     f"{self._model.findings[finding]}   {probabilities[finding]:.2f} "
@@ -80,6 +80,21 @@ class OverlayWriter:
         if self._likeliest is not None:
             return ranked[: self._likeliest]
         return ranked[(probabilities >= self._model.thresholds)[ranked]]
+
+
+def common_folder(paths: Sequence[Path]) -> str:
+    """The folder that all images share."""
+    return os.path.commonpath({absolute(parent) for parent in {path.parent for path in paths}})
+
+
+def overlay_folder(folder: Path, parent: Path, root: str) -> Path:
+    """Where the overlays of the images in a folder go.
+
+    Args:
+        folder: of all overlays.
+        root: the folder that all images share.
+    """
+    return folder / os.path.relpath(absolute(parent), root)
 
 
 def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple[float, float]) -> Image.Image:

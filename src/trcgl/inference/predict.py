@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trcgl.images.kinds import is_image
 from trcgl.inference.files import find_images
-from trcgl.inference.overlays import SIDE, OverlayWriter
+from trcgl.inference.overlays import SIDE, OverlayWriter, common_folder, overlay_folder
 from trcgl.inference.pretrained import TRCGLNet, check_some_read, log, log_left_out
 from trcgl.inference.tables import Writer, check_table_path, csv_writer, table_writer
 from trcgl.runtime.errors import InputError
@@ -59,6 +59,8 @@ def predict_files(request: Request) -> None:
     found = find_images(request.images)
     log_left_out(found)
     paths = found.images
+    if request.overlays is not None:
+        _check_overlays(request.overlays, request, paths)
     if request.overlays is not None and _lies_among(request.overlays, request.images):
         log.warning("%s lies among the images: another run would read the overlays as images", request.overlays)
     model = TRCGLNet.from_pretrained(request.model, device=request.device)
@@ -81,6 +83,34 @@ def predict_files(request: Request) -> None:
         said.append(f"{len(found.closed)} {'place' if len(found.closed) == 1 else 'places'} could not be looked into")
     if said:
         raise InputError(f"{', '.join(said)}; the others are done")
+
+
+def _check_overlays(folder: Path, request: Request, paths: Sequence[Path]) -> None:
+    """Stop where overlays would come among the model's files, beside images that are read, or over one of these.
+
+    Raises:
+        InputError: see above.
+    """
+
+    def wrong(what: str) -> InputError:
+        return InputError(f"{folder}: {what}; give another name for --overlays")
+
+    place = Path(os.path.realpath(folder))
+    if place.is_relative_to(os.path.realpath(request.model)):
+        raise wrong("lies in the model's folder")
+    if request.out is not None and place.is_relative_to(os.path.realpath(request.out)):
+        raise wrong("is given for --out as well")
+    parents, root = {path.parent for path in paths}, common_folder(paths)
+    images, read = {os.path.realpath(parent) for parent in parents}, {os.path.realpath(path) for path in paths}
+    names = {path.name for path in paths}
+    for beside in {overlay_folder(folder, parent, root) for parent in parents}:
+        if os.path.realpath(beside) in images:
+            raise wrong(f"overlays would come into {beside}, beside the images that are read")
+        for file in beside.iterdir() if beside.is_dir() else ():
+            # An overlay's name is that of its image, a finding and its suffix
+            is_link = file.name.rsplit(".", 2)[0] in names and file.is_symlink()
+            if is_link and os.path.realpath(file) in read:
+                raise wrong(f"{file} is a link to an image that is read, and would be overwritten")
 
 
 def _lies_among(folder: Path, arguments: Sequence[str]) -> bool:

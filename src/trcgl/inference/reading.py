@@ -1,6 +1,5 @@
 """Image files -> batches of pictures, decoded ahead of their use, with a bounded number in memory."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from trcgl.artifacts.preparation import Preparation
 from trcgl.images.decode import UnreadableImage
 from trcgl.images.listing import SPECIAL
 from trcgl.images.prepare import read_squares
+from trcgl.runtime.cores import usable_cores
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_batches(
 
     waiting = iter(paths)
     pending: deque[tuple[Path, Future[list[np.ndarray] | str]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
             while True:
                 ahead = islice(waiting, 2 * batch_size - len(pending))

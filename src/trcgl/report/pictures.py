@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trcgl.runtime.figures import MODEL_COLOURS
+from trcgl.runtime.figures import MODEL_COLOURS, columns_of
 
 GROUP_COLOURS = {"head": "#4c72b0", "medium": "#8172b3", "tail": "#dd8452"}
 
@@ -20,19 +20,26 @@ def label_distribution(classes: Sequence[Mapping[str, Any]]) -> Figure:
     Args:
         classes: entries of data/labels/classes.json: name, group, positives a split.
     """
-    place = np.arange(len(classes))
-    figure, axes = plt.subplots(figsize=(8, 0.24 * len(classes) + 1.2), layout="constrained")
+    parts = columns_of(len(classes))
+    figure, panels = plt.subplots(
+        1, len(parts), figsize=(8 * len(parts), 0.24 * len(parts[0]) + 1.2), squeeze=False, layout="constrained"
+    )
     trained = np.array([entry["positives"]["train"] for entry in classes])
-    for group, colour in GROUP_COLOURS.items():
-        members = [i for i, entry in enumerate(classes) if entry["group"] == group]
-        axes.barh(place[members], trained[members], color=colour, label=f"{group}, training")
-    axes.plot([entry["positives"]["test"] for entry in classes], place, "D", color="black", markersize=3, label="test")
-    # Counts beside the names: bars of the rarest findings may be too short to be seen
-    axes.set_yticks(place, [f"{entry['name']} ({count})" for entry, count in zip(classes, trained, strict=True)])
-    axes.tick_params(axis="y", labelsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("images with the finding (in brackets: training)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, fontsize=8, frameon=False)
+    tested = np.array([entry["positives"]["test"] for entry in classes])
+    for axes, part in zip(panels[0], parts, strict=True):
+        for group, colour in GROUP_COLOURS.items():
+            members = [i for i, c in enumerate(part) if classes[c]["group"] == group]
+            if members or len(parts) == 1:
+                axes.barh(members, trained[part[members]], color=colour, label=f"{group}, training")
+        place = np.arange(len(part))
+        axes.plot(tested[part], place, "D", color="black", markersize=3, label="test")
+        # Counts beside the names: bars of the rarest findings may be too short to be seen
+        axes.set_yticks(place, [f"{classes[c]['name']} ({trained[c]})" for c in part])
+        axes.tick_params(axis="y", labelsize=8)
+        axes.invert_yaxis()
+        # The columns of many findings have a scale each: on the first one's, the rarest would have no bars
+        axes.set_xlabel("images with the finding (in brackets: training)")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, fontsize=8, frameon=False)
     return figure
 
 

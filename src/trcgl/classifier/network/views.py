@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from trcgl.artifacts.pixels import Pixels
+from trcgl.artifacts.pixels import ChangedPixels, Pixels
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 
@@ -46,26 +46,12 @@ class View:
         return np.stack([cv2.warpAffine(image, forward, (side, side), flags=cv2.INTER_LINEAR) for image in images])
 
 
-@dataclass(frozen=True)
-class _Viewed:
-    """Pixels of which every row is shown in one view."""
-
-    images: Pixels
-    view: View
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-        return self.view(self.images[rows])
-
-
 def predict_views(model: Classifier, images: Pixels, shown: tuple[View, ...]) -> np.ndarray:
     """Mean probability over the views, float32 [N, C]; with the plain view alone it is `predict`.
 
     Thresholds were tuned on plain pictures and stay as they are.
     """
-    total = predict(model, _Viewed(images, shown[0])).astype(np.float64)
+    total = predict(model, ChangedPixels(images, shown[0])).astype(np.float64)
     for view in shown[1:]:
-        total += predict(model, _Viewed(images, view))
+        total += predict(model, ChangedPixels(images, view))
     return (total / len(shown)).astype(np.float32)

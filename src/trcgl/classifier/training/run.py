@@ -13,6 +13,7 @@ from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.compiling import naming_the_compiler
+from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.files import write_csv
 from trcgl.runtime.memory import naming_the_knob
 
@@ -79,6 +80,8 @@ def train_and_save(
             files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit
         )
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
+        if processes.index == 0:
+            warn_if_crowded(params.compute.threads)
         section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
         with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"), naming_the_compiler():
             trained = train(

@@ -1,6 +1,5 @@
 """Saved classifiers on an external test set: from files to metrics; nothing is tuned on the set."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +24,11 @@ from trcgl.images.cache import write_cache
 from trcgl.inference.ensemble import average_weights, check_alike, ensemble_predict, ensemble_thresholds
 from trcgl.inference.external.external_set import ExternalSet, evaluation_set
 from trcgl.inference.external.result import ExternalResult
-from trcgl.labels.nih_boxes import BOX_SIDE, read_nih_boxes
+from trcgl.labels.boxes import read_boxes
 from trcgl.labels.table import LabelTable
 from trcgl.metrics import summary
 from trcgl.numerics.device import pick_device
+from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
 
@@ -58,12 +58,14 @@ def evaluate_external(
     models = _load(folders, external.dataset, compute, combine)
     first, model = next(iter(models.items()))
     config, preparation = model.config, preparation_of(model, first)
-    boxes = None if external.boxes is None else read_nih_boxes(external.boxes)
+    if external.boxes is not None:
+        read_boxes(external.boxes)  # What is wrong with it is said before the work
     table, selected = external.read()
     external.check_findings(config, table, first)
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
+        boxes = external.boxes_of(selected, data.names)
         weights = image_weights(data.patients, params.bootstrap_samples)
         numbers, per_class = _score(list(models.values()), data, weights, params)
         located = None if boxes is None else _locate(models, data, boxes, weights, preparation)
@@ -109,7 +111,7 @@ def _cached(
     temporary: str,
 ) -> tuple[LabelTable, StoredPixels]:
     """The rows whose image can be read, and their pixels as `cache_images` makes them."""
-    cache, workers = Path(temporary) / "images", compute.workers or os.cpu_count() or 1
+    cache, workers = Path(temporary) / "images", compute.workers or usable_cores()
     kept = Path(temporary) / "kept"
     write_cache(selected, source, {"images": size}, preparation, SHARD_IMAGES, cache, workers, kept=kept)
     unreadable = read_parquet(cache / "unreadable.parquet", ["path", "reason"])
@@ -150,7 +152,7 @@ def _locate(
     weights: np.ndarray,
     preparation: Preparation,
 ) -> pd.DataFrame:
-    """Localisation against the boxes of scored images and of the model's findings."""
-    used = boxes[boxes["image"].isin(data.names) & boxes["finding"].isin(data.classes["name"])]
-    log.info("%d of %d boxes belong to scored images and findings of the model", len(used), len(boxes))
-    return localise(models, data, box_lesions(used, BOX_SIDE), weights, preparation.resize)
+    """Localisation against the boxes of the model's findings."""
+    used = boxes[boxes["finding"].isin(data.classes["name"])]
+    log.info("%d of %d boxes are of findings of the model", len(used), len(boxes))
+    return localise(models, data, box_lesions(used), weights, preparation.resize)

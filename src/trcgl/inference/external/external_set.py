@@ -11,11 +11,13 @@ from trcgl.classifier.network.model import ModelConfig
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import SUBGROUPS
 from trcgl.images.manifest import scan_images
+from trcgl.inference.external.boxes import boxes_of
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("evaluate")
@@ -32,7 +34,8 @@ class ExternalSet:
         projections: views to use; None: all.
         excluded: labels whose images are left out.
         class_table: merges fine labels into classes, as `labels.class_table`; None: labels as they are.
-        boxes: NIH's list of boxes; None: localisation is not evaluated.
+        boxes: table of boxes, NIH's or VinDr's; None: localisation is not evaluated.
+        box_sizes: table of the sizes of the originals that the boxes are in; None: boxes or DICOM headers state them.
     """
 
     dataset: str
@@ -42,6 +45,7 @@ class ExternalSet:
     excluded: tuple[str, ...] = ()
     class_table: Path | None = None
     boxes: Path | None = None
+    box_sizes: Path | None = None
 
     def read(self) -> tuple[LabelTable, pd.DataFrame]:
         """The rows that are used and have an image file; and columns image, path, photometric of the same rows.
@@ -56,13 +60,23 @@ class ExternalSet:
         for name in self.projections or ():
             if name not in present:
                 listed = ", ".join(f"'{projection}'" for projection in present)
-                raise InputError(f"--projections: {self.labels} has no projection '{name}'; it has {listed}")
+                raise InputError(
+                    f"--projections: {self.labels} has no projection '{name}'{seen_as(name)}; it has {listed}"
+                )
         for name in self.excluded:
             if name not in table.vocabulary:
-                raise InputError(f"--exclude: {self.labels} has no label '{name}'; names must match exactly")
+                raise InputError(
+                    f"--exclude: {self.labels} has no label '{name}'{seen_as(name)}; names must match exactly"
+                )
         filters = Filters(self.projections, None, self.excluded, given_in="--images, --projections and --exclude")
         table, selected = select_images(table, scan_images(self.images), filters)
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
+
+    def boxes_of(self, selected: pd.DataFrame, names: list[str]) -> pd.DataFrame | None:
+        """The boxes of the scored images, or None if none are asked for; see `boxes_of`."""
+        if self.boxes is None:
+            return None
+        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names)
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
         """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""
