@@ -38,6 +38,7 @@ from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.lora import UNET_LAYERS, add_lora
 from trcgl.diffusion.generator.prompts import prompts_of
 from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.diffusion.generator.wording import UNKNOWN_PATIENT, Wording
 from trcgl.phantom.population import draw_population
 
 RESULT = Path("benchmarks/results/diffusers_lora.json")
@@ -73,9 +74,11 @@ class SameImages:
         )  # fmt: skip
         pipeline = load_pipeline(str(params.base), None, size=self.size, dtype=torch.float32)
         findings = (("cardiomegaly",),) * IMAGES
-        rows = TrainingRows(self.names, ("PA",) * IMAGES, findings, ((),) * IMAGES, {}, np.empty(0, int))
+        rows = TrainingRows(
+            self.names, ("PA",) * IMAGES, (UNKNOWN_PATIENT,) * IMAGES, findings, ((),) * IMAGES, {}, np.empty(0, int)
+        )
         cache = LatentCache(pipeline.vae, ShardedImages(self.work / "shards"))
-        prompts = prompts_of(rows, params.prompt_template, {"cardiomegaly": "cardiomegaly"})
+        prompts = prompts_of(rows, Wording.of(params), {"cardiomegaly": "cardiomegaly"})
         started = cpu_seconds()
         # All images, in the short run as well
         cache.add([Shown(name) for name in self.names])

@@ -28,6 +28,7 @@ from trcgl.diffusion.generator.base import as_input, load_pipeline
 from trcgl.diffusion.generator.prompts import prompts_of
 from trcgl.diffusion.generator.rows import TrainingRows, class_names, labelled_rows
 from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise
 from trcgl.metrics import area_under_roc
 from trcgl.numerics.seeding import seed_of
@@ -110,13 +111,14 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
     rows = TrainingRows(
         tuple(rows.images[i] for i in common),
         tuple(rows.projections[i] for i in common),
+        tuple(rows.patients[i] for i in common),
         tuple(rows.findings[i] for i in common),
         tuple(rows.unknown[i] for i in common),
         {},
         np.empty(0, int),
     )
     named = phrases(findings, params.labels.vocabulary)
-    drawn = drawn_by_base(pipeline, rows, prompts_of(rows, params.diffusion.prompt_template, named), params)
+    drawn = drawn_by_base(pipeline, rows, prompts_of(rows, Wording.of(params.diffusion), named), params)
     asked = np.array([[name in present for name in findings] for present in rows.findings], dtype=np.float32)
 
     columns = (

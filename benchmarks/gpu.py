@@ -37,11 +37,12 @@ from trcgl.diffusion.finetuning.denoising import denoising_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache, Shown
-from trcgl.diffusion.generator.prompts import PromptTokens, prompt_text, text_embeddings
+from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import Generator, GeneratorCard
 from trcgl.diffusion.generator.solver import use_solver
 from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.generator.wording import UNKNOWN_PATIENT, Wording, prompt_text
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.sample import draw
@@ -263,7 +264,7 @@ class Generating:
             micro_batch=sizes.tune_batch,
         )  # fmt: skip
         self.images, self.names = random_shards(folder / "diffusion", 512, sizes.tune_batch)
-        self.prompt = prompt_text(self.params.prompt_template, "PA", [self.FINDING], {self.FINDING: self.FINDING})
+        self.prompt = prompt_text(Wording.of(self.params), "PA", [self.FINDING], {self.FINDING: self.FINDING})
         self.pipeline = large_pipeline(sizes, device, [self.prompt])
         self.kind = next(self.pipeline.unet.parameters()).dtype
         self.findings = [(self.FINDING,)] * sizes.tune_batch
@@ -277,7 +278,8 @@ class Generating:
             tokens = adapt(
                 self.pipeline, cache, self.params,
                 TrainingRows(
-                    tuple(self.names), ("PA",) * len(self.names), tuple(self.findings), ((),) * len(self.names), {},
+                    tuple(self.names), ("PA",) * len(self.names),
+                    (UNKNOWN_PATIENT,) * len(self.names), tuple(self.findings), ((),) * len(self.names), {},
                     np.empty(0, int),
                 ),
                 texts, [self.FINDING], journal, self.kind,
@@ -316,7 +318,7 @@ class Generating:
 
     def drawn(self, tokens: PromptTokens, conditioning: Tensor, ceiling: float) -> Row:
         batch, steps = self.sampling.micro_batch, self.sampling.steps
-        card = GeneratorCard("", None, False, self.params.prompt_template, 0, 0, 0, 512, {})
+        card = GeneratorCard("", None, False, self.params.prompt_template, self.params.prompt_normal, 0, 0, 0, 512, {})
         generator = Generator(self.pipeline, tokens, card)
         samples = [
             Sample(str(i), self.FINDING, Shown(self.names[0]), (self.FINDING,), (), self.prompt, i)

@@ -25,8 +25,9 @@ from trcgl.audit.measured import measure
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import Params, load_params
 from trcgl.diffusion.generator.base import latent_size, load_pipeline
-from trcgl.diffusion.generator.prompts import prompt_text, text_embeddings
+from trcgl.diffusion.generator.prompts import text_embeddings
 from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.generator.wording import Wording, prompt_text
 from trcgl.diffusion.sampling.sample import as_uint8, denoise, initial_noise, is_guided
 from trcgl.phantom.population import TEST, draw_population
 
@@ -49,8 +50,8 @@ class Drawing:
         self.stock.scheduler = PNDMScheduler.from_config(self.stock.scheduler.config, skip_prk_steps=True)
         self.stock.set_progress_bar_config(disable=True)
         words = phrases(FINDINGS, params.labels.vocabulary)
-        template = params.diffusion.prompt_template
-        self.prompts = [prompt_text(template, "PA", [FINDINGS[i % len(FINDINGS)]], words) for i in range(batch)]
+        wording = Wording.of(params.diffusion)
+        self.prompts = [prompt_text(wording, "PA", [FINDINGS[i % len(FINDINGS)]], words) for i in range(batch)]
         self.positive = self._embedded(self.prompts)
         self.negative = self._embedded([""] * batch)
 

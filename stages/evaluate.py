@@ -18,7 +18,7 @@ from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.split import load_split
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.numerics.device import pick_device, use_threads
-from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet, write_text
+from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet_parts, write_text
 from trcgl.runtime.stage import run_stage
 
 
@@ -43,7 +43,7 @@ def main() -> None:
         overlays = params.evaluation.overlays_per_finding
         draw_attention(folder / "attention.png", models[OURS], data, scored.scores[OURS], lesions, overlays)
 
-    write_parquet("data/predictions.parquet", predictions_table(data, scored.scores))
+    write_parquet_parts("data/predictions.parquet", predictions_table(data, scored.scores))
     write_csv("metrics/per_class.csv", found.per_class)
     write_csv("metrics/differences.csv", found.differences)
     write_csv("metrics/intervals.csv", found.intervals)

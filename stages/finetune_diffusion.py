@@ -7,8 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import torch
+from typing import Any
 
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
@@ -17,7 +16,7 @@ from trcgl.config import Params, load_params
 from trcgl.diffusion.finetuning.finetune import finetune
 from trcgl.diffusion.finetuning.heldout import HeldOut
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.rows import class_names, labelled_rows, training_rows
+from trcgl.diffusion.generator.rows import ABOUT, class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
 from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import Processes, training_together
@@ -39,10 +38,10 @@ def main() -> None:
         return run(params, device, processes)
 
 
-def run(params: Params, device: torch.device, processes: Processes) -> None:
+def run(params: Params, device: Any, processes: Processes) -> None:
     use_threads(params.compute.threads)
     images, classes = ShardedImages(IMAGES), read_classes(CLASSES)
-    table, available = read_parquet(LABELS, ["image", "split", "projection"]), list(images.index["image"])
+    table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
     inputs = [IMAGES, LABELS, CLASSES, *filter(Path.is_dir, [Path(str(params.diffusion.base))])]

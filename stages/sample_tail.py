@@ -6,12 +6,10 @@ On several GPUs or machines that share the folder: PYTHONPATH=src accelerate lau
 import sys
 from pathlib import Path
 
-import torch
-
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import load_params
-from trcgl.diffusion.generator.rows import training_rows
+from trcgl.diffusion.generator.rows import ABOUT, training_rows
 from trcgl.diffusion.generator.saved import has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
@@ -20,6 +18,7 @@ from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
+from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.disk import check_space
 from trcgl.runtime.files import directory_beside, read_parquet
 from trcgl.runtime.stage import run_stage
@@ -35,18 +34,20 @@ def main() -> None:
     state = join_processes(device)
     use_threads(params.compute.threads)
     images = ShardedImages(IMAGES)
-    labels = read_parquet(LABELS, ["image", "split", "projection"])
+    labels = read_parquet(LABELS, ABOUT)
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
     resume, plan, drawn = None, list[Sample](), iter(())
     if has_generator(MODEL):
         resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 has fewer steps than a picture has grey levels
-        generator = load_generator(MODEL, device, dtype, autoencoder=torch.float32)
+        generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
         plan = plan_samples(rows, generator.card, params.sampling)
         # Each image is stored twice: in a micro-batch and in a shard
         there = sum(file.stat().st_size for file in resume.folder.glob("*.npz"))
         check_space(resume.folder, 2 * len(plan) * images.size**2 - there, f"{len(plan)} drawn images")
+        if state.is_main_process:
+            warn_if_crowded(params.compute.threads)
         share = {"process": state.process_index, "processes": state.num_processes}
         draw_share(generator, plan, images, params.sampling, resume.folder, **share)
         drawn = kept_images(plan, params.sampling, resume.folder)

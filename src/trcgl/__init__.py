@@ -7,9 +7,17 @@ generator = load_generator("data/models/diffusion")
 """
 
 import importlib
+import os
 from typing import Any
 
 PUBLIC = {"TRCGLNet": "trcgl.inference.pretrained", "load_generator": "trcgl.diffusion.generator.saved"}
+
+
+# Before torch is loaded, whose OpenMP runtime reads it then. At every barrier the threads that are done first wait by
+# computing, by default for some milliseconds: beside other programs they keep the core from whom they wait for. This
+# many rounds, some 40 microseconds, keep most of an idle machine's rate; none at all lose a third of it
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "4000")
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 import shtab
 
 from trcgl.config import DATASETS
+from trcgl.runtime.disk import FULL
 from trcgl.runtime.errors import InputError, exit_code
-from trcgl.runtime.files import FULL
+from trcgl.runtime.importing import without_collections
 from trcgl.setup.presets import ON_CPU, SCALES
 
 Argument = tuple[str, dict[str, Any]]
@@ -126,21 +127,23 @@ def _labels(options: argparse.Namespace) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    from trcgl.config import load_params, load_pretrain_params
-    from trcgl.diffusion.pretraining.base_folder import pretrain_folder
-    from trcgl.runtime.places import check_replaced_folder
+    with without_collections():
+        from trcgl.config import load_params, load_pretrain_params
+        from trcgl.diffusion.pretraining.base_folder import pretrain_folder
+        from trcgl.runtime.places import check_replaced_folder
 
     check_replaced_folder(options.out, "--out", mark="model_index.json")
     pretrain_folder(load_params(options.params), load_pretrain_params(options.settings), options.out)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from trcgl.inference.external.defaults import how_to_evaluate
-    from trcgl.inference.external.evaluate import evaluate_external
-    from trcgl.inference.external.external_set import ExternalSet
-    from trcgl.inference.external.result import FILES
-    from trcgl.numerics.device import use_threads
-    from trcgl.runtime.places import check_output, check_output_folder
+    with without_collections():
+        from trcgl.inference.external.defaults import how_to_evaluate
+        from trcgl.inference.external.evaluate import evaluate_external
+        from trcgl.inference.external.external_set import ExternalSet
+        from trcgl.inference.external.result import FILES
+        from trcgl.numerics.device import use_threads
+        from trcgl.runtime.places import check_output, check_output_folder
 
     evaluation, compute = how_to_evaluate(options.params)
     use_threads(compute.threads)
@@ -152,11 +155,13 @@ def _evaluate(options: argparse.Namespace) -> None:
         excluded=tuple(options.exclude),
         class_table=options.class_table,
         boxes=options.boxes,
+        box_sizes=options.box_sizes,
     )
     if options.out is not None:
         # Before the work, not after it
         check_output_folder(options.out, "--out")
         inputs = {"--labels": external.labels, "--class-table": external.class_table, "--boxes": external.boxes}
+        inputs["--box-sizes"] = external.box_sizes
         for name in FILES:
             check_output(options.out / name, "--out", inputs)
     result = evaluate_external(options.model, external, evaluation, compute, combine=options.combine)
@@ -166,23 +171,27 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from trcgl.inference.predict import Request, predict_files
+    with without_collections():
+        from trcgl.inference.predict import Request, predict_files
 
     names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
     predict_files(Request(**{name: getattr(options, name) for name in names}))
 
 
 def _export(options: argparse.Namespace) -> None:
-    from trcgl.inference.onnx_file import export_onnx
+    with without_collections():
+        from trcgl.inference.onnx_file import export_onnx
 
     difference = export_onnx(options.model, options.out)
     print(f"{options.out}: differs from the model by {difference:.1e} at most")
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from trcgl.doctor.run import doctor
+    # Whole libraries are imported to look up a name or a device
+    with without_collections():
+        from trcgl.doctor.run import doctor
 
-    doctor(options.params)
+        doctor(options.params)
 
 
 def _path(text: str) -> Path:
@@ -311,7 +320,19 @@ COMMANDS = {
                 help="merges or renames labels: columns class (the model's name) and padchest_labels (this data set's, "
                 "several with a bar between them)",
             ),
-            _argument("--boxes", type=_path, metavar="FILE", help="NIH's BBox_List_2017.csv: localisation, too"),
+            _argument(
+                "--boxes",
+                type=_path,
+                metavar="FILE",
+                help="NIH's BBox_List_2017.csv or VinDr's annotations (Kaggle's train.csv): localisation, too",
+            ),
+            _argument(
+                "--box-sizes",
+                type=_path,
+                metavar="FILE",
+                help="size of the originals that the boxes are in, where the images are copies in another format: "
+                "columns image_id, width, height (or dim0, dim1)",
+            ),
             _argument(
                 "--params",
                 type=_path,

@@ -2,7 +2,6 @@
 
 import configparser
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import psutil
 from trcgl.config import ComputeParams, Params
 from trcgl.doctor.repository import conflicts
 from trcgl.doctor.said import Said, problem
+from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.disk import existing, free_bytes, size_text
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.resume_folder import resume_root
@@ -84,11 +84,6 @@ def check_compute(compute: ComputeParams) -> Iterator[Said]:
         )  # fmt: skip
     else:
         yield Said("threads", f"{compute.threads} of {cores} cores")
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on; in a container or a queue fewer than the machine has."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
 
 
 def check_dvc() -> Iterator[Said]:

@@ -1,6 +1,5 @@
 """The folder that `make_phantom` writes: images, label table, lesion masks, splits, and a card of the renderer."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from trcgl.phantom.catalogue import FINDINGS
 from trcgl.phantom.population import Image, draw_population
 from trcgl.phantom.render import SIZE, render
 from trcgl.phantom.table import is_inverted, label_table, split_table
+from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet
 from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.workers import pixel_workers
@@ -53,7 +53,7 @@ def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None
             return
         images = draw_population(params.seed, params.phantom)
         (beside / "images").mkdir()
-        lesions = _write_images(images, beside / "images", SIZE, workers or os.cpu_count() or 1)
+        lesions = _write_images(images, beside / "images", SIZE, workers or usable_cores())
         write_csv(beside / "labels.csv", label_table(images, SIZE))
         write_csv(beside / "splits.csv", split_table(images))
         rows = [asdict(lesion) for lesion in lesions]

@@ -1,9 +1,13 @@
 """Free disk space, checked before the work and not after hours of it."""
 
+import errno
 import shutil
 from pathlib import Path
 
 from trcgl.runtime.errors import InputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a write for which there is no space: on the disk, in the quota, or in a file."""
 
 
 def check_space(place: str | Path, need: int, what: str) -> None:

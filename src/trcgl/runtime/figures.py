@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -19,6 +20,8 @@ from trcgl.runtime.logging import get_logger
 MODEL_COLOURS = {"baseline": "#8c8c8c", "trcgl": "#c44e52"}
 LONGEST = 60
 """Signs of a name at an axis: a longer one leaves no room for what is drawn."""
+COLUMN_ENTRIES = 60
+"""Findings above one another in a picture: more do not fit on a screen, or their names cannot be read."""
 FORMULA = r"$\mathdefault"
 MISSING = re.compile(r"Glyph (\d+) .*missing from")
 log = get_logger("figures")
@@ -48,6 +51,11 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool
         log.warning("%s: the font lacks %d signs, which are drawn as boxes: %s", path, len(missing), signs)
     for text in sorted(text for text in said if not MISSING.match(text)):
         log.warning("%s: %s", path, text)
+
+
+def columns_of(count: int) -> list[np.ndarray]:
+    """Which entries of a long list of bars stand in which column of a picture: one column up to COLUMN_ENTRIES."""
+    return np.array_split(np.arange(count), max(1, -(-count // COLUMN_ENTRIES)))
 
 
 def _shorten(axis: Axis) -> None:

@@ -3,23 +3,24 @@
 The readers report a damaged file in one line, with the way to get it back.
 """
 
-import errno
 import json
 import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trcgl.runtime.damage import damage_explained, damaged
+from trcgl.runtime.disk import FULL
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.places import final_file, final_folder, is_stream, write_through
 from trcgl.runtime.rounding import json_numbers, rounded_frame, rounded_values
@@ -27,7 +28,6 @@ from trcgl.runtime.rounding import json_numbers, rounded_frame, rounded_values
 if TYPE_CHECKING:
     from torch import Tensor
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The last is NumPy's, which drops the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
 NAME_START = 200
@@ -266,6 +266,16 @@ def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
     """Write `frame` without its index, atomically. Same frame and library version: same bytes."""
     with written_beside(path) as beside:
         frame.to_parquet(beside, index=False)
+
+
+def write_parquet_parts(path: str | Path, parts: Iterable[pd.DataFrame]) -> None:
+    """`write_parquet` of a table that comes in parts, at least one, and need not fit into memory: a row group each."""
+    with written_beside(path) as beside, ExitStack() as opened:
+        writer = None
+        for part in parts:
+            table = pa.Table.from_pandas(part, preserve_index=False)
+            writer = writer or opened.enter_context(pq.ParquetWriter(beside, table.schema, compression="snappy"))
+            writer.write_table(table)
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.letters import odd_letters
 
 
 def knob(*, low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None) -> Any:
@@ -132,8 +133,11 @@ def read_section(kind: type, values: Any, file: str, prefix: str) -> Any:
     return kind(**read)
 
 
-def _value(kind: Any, value: Any, bounds: Any, file: str, key: str) -> Any:
-    """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None."""
+def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: bool = False) -> Any:
+    """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None.
+
+    Texts in lists are names, which must not have letters that look like others.
+    """
     optional = isinstance(kind, types.UnionType)
     if optional:
         if value is None:
@@ -144,7 +148,7 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str) -> Any:
         item = typing.get_args(kind)[0]
         if not isinstance(value, list):
             raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a list")
-        return tuple(_value(item, part, {}, file, f"{key}[{i}]") for i, part in enumerate(value))
+        return tuple(_value(item, part, {}, file, f"{key}[{i}]", in_list=True) for i, part in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
             raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a section of names and values")
@@ -152,9 +156,12 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str) -> Any:
     wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    wrong = odd_letters(value) if in_list and isinstance(value, str) else ""
+    if wrong:
+        raise InputError(f"{file}: '{key}' is '{value}', which {wrong}")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be {wanted}{' or null' if optional else ''}")
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
     low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
     if choices is not None and value not in choices:

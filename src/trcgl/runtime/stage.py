@@ -1,5 +1,6 @@
 """How a stage's script runs: errors as one line, and its log lines also in a file that can be attached to a report."""
 
+import gc
 import hashlib
 import logging
 import os
@@ -28,6 +29,8 @@ def run_stage(main: Callable[[], None]) -> int:
     The log starts with what a bug report needs (commit, versions, machine, a hash of params.yaml), then holds what the
     terminal shows. Where it cannot be written (read-only folder, full disk), the run goes on without it.
     """
+    # What was imported stays: to go through it for garbage once more at the exit takes a second
+    gc.freeze()
     words = [Path(sys.argv[0]).stem, *sys.argv[1:]]
     handler = _LogFile(LOGS / (re.sub(r"[^\w.-]+", "-", "-".join(words))[:100] + ".log"))
     root = get_logger("stage").parent
