@@ -1,6 +1,7 @@
 """How the tests run side by side: one thread per process, and the files with long tests first."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +13,17 @@ os.environ |= {
     "OPENCV_FOR_THREADS_NUM": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """A module's results do not hang on how many threads the test before it left to torch."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

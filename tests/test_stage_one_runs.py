@@ -106,7 +106,9 @@ def test_pools_hold_nothing_of_validation_and_test_patients(project: Path, label
     held_out = set(labels.loc[labels["split"] != "train", "patient"])
     pasted = samples(project, "copy_paste")["carrier"].str.split(" on ", expand=True)
     assert set(pasted[0]) | set(pasted[1]) <= set(labels.index[labels["split"] == "train"])
-    findings = [name for name in labels.columns if name not in ("patient", "study", "projection", "sex", "split")]
+    findings = [
+        name for name in labels.columns if name not in ("patient", "study", "projection", "sex", "age", "split")
+    ]
     assert (labels.loc[pasted[1], findings] == 0).all().all()
     far = pd.read_parquet(project / "studies/pretrain/data/far/labels/labels.parquet").set_index("image")
     of_base = samples(project, "base_tail")
