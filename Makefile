@@ -30,7 +30,7 @@ plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a pa
 	dvc config --local plots.html_template tmp/plots_page.html
 	dvc plots show
 
-# A column per headline figure, and per knob in which the experiments differ: all 287 columns are more than a terminal has
+# A column per headline figure, and per knob in which the experiments differ: all 306 columns are more than a terminal has
 SHOWN := Experiment$$|trcgl\.(tail_)?mAP$$|gain\.tail_mAP$$
 KNOBS := (dataset|labels|images|graph|diffusion|sampling|audit|baseline|classifier|evaluation|compute)\.
 FIGURES := baseline\.(\w*m(AP|AUC|F1)|ECE)$$|images\.(train|val|test)$$

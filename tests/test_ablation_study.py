@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 
 from comparison.intervals import t_interval
 from comparison.numbers import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
@@ -24,7 +24,7 @@ from tests.import_graph import ROOT, STUDIES
 from tests.stand_in_generator import STAND_INS
 from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
 from trcgl.config import load_params
-from trcgl.evaluation.bootstrap import patient_weights, weighted_area_under_roc
+from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
 from trcgl.runtime.settings import override, read_yaml
@@ -213,14 +213,6 @@ def test_differences_and_intervals_equal_a_plain_loop():
     assert (row["low"], row["high"]) == pytest.approx(t_interval(by_seed, resampled, 80))
     assert row["low"] > 0
     assert row["seeds"] == 3
-
-
-def test_weighted_auc_equals_scikit_learn():
-    runs, _ = made_up_runs()
-    labels, scores = runs.labels["test"][:, 0], runs.scores["a", 0]["test"][:, 0]
-    weights = np.random.default_rng(1).integers(0, 4, (20, len(labels)))
-    expected = [roc_auc_score(labels, scores, sample_weight=w) for w in weights]
-    np.testing.assert_allclose(weighted_area_under_roc(labels, scores, weights), expected, rtol=1e-12)
 
 
 def test_the_best_arm_is_chosen_on_validation_images():

@@ -39,6 +39,13 @@ def test_the_stages_are_the_scripts():
     assert set(STAGES) == {path.stem for path in (ROOT / "stages").glob("*.py")}
 
 
+def test_experiments_are_shown_from_their_headline_figures_on():
+    """`dvc exp show` lists figures in the order of the stages, and a terminal shows what comes first."""
+    files = [next(iter(entry)) for stage in STAGES.values() for entry in stage.get("metrics", ())]
+    assert files[0] == "metrics/metrics.json"
+    assert len(files) > 1
+
+
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stage_lists_its_script_and_its_rooms(stage: str):
     """Each room that it imports from, and none that it does not; a new module in a room needs no edit."""

@@ -1,6 +1,5 @@
 """A training that starts from a whole saved network."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +22,7 @@ STILL = replace(KNOBS, lr=1e-12, head_lr=1e-12, epochs=1, seed=9)
 """Another seed, and no step to speak of."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def ran(output: str) -> set[str]:
 def downstream(names: set[str]) -> set[str]:
     """The stages and all that read, directly or through others, what they write."""
     reached = set(names)
-    for name in STAGES:  # listed in an order in which a stage comes after all that it reads from
+    for name in STAGES * len(STAGES):  # as often as needed whatever their order
         outs = {path for other in reached for path in written(other)}
         if any(str(dep) == out or str(dep).startswith(f"{out}/") for dep in DAG[name]["deps"] for out in outs):
             reached.add(name)
