@@ -1,5 +1,6 @@
 """How the tests run side by side: one thread per process, and the files with long tests first."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -24,6 +25,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """The lines that the readers print."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Kept()
+    logger = logging.getLogger("trcgl.labels")
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

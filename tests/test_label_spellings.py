@@ -6,8 +6,7 @@ dictionaries, or refused in one line.
 
 import codecs
 import gzip
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,23 +32,6 @@ from tests.label_tables import (
 from trcgl.labels.cells import name_key
 from trcgl.labels.report import label_counts
 from trcgl.runtime.errors import InputError
-
-
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """The lines that the readers print."""
-    lines: list[str] = []
-
-    class Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
-
-    handler = Kept()
-    logger = logging.getLogger("trcgl.labels")
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
-
 
 # Files: every adapter reads all of these alike
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from tests.label_tables import ADAPTERS, HAS_IDS, Meant, as_text, check, read, rows_of
-from tests.test_label_spellings import said  # noqa: F401 (a fixture)
 from trcgl.labels.ids import read_ids
 from trcgl.runtime.errors import InputError
 
@@ -32,7 +31,7 @@ def with_placeholder(name: str, count: int) -> Meant:
 @pytest.mark.parametrize("name", PLACEHOLDERS)
 @pytest.mark.parametrize("adapter", HAS_IDS)
 def test_a_placeholder_of_many_images_is_said_with_count_and_row(
-    adapter: str, name: str, tmp_path: Path, said: list[str]  # noqa: F811
+    adapter: str, name: str, tmp_path: Path, said: list[str]
 ):  # fmt: skip
     what = with_placeholder(name, 9)
     # A study's id is made of it
@@ -44,13 +43,13 @@ def test_a_placeholder_of_many_images_is_said_with_count_and_row(
 
 
 @pytest.mark.parametrize("name", ["999", "0", "test"])
-def test_a_placeholder_of_few_images_is_a_patient(name: str, tmp_path: Path, said: list[str]):  # noqa: F811
+def test_a_placeholder_of_few_images_is_a_patient(name: str, tmp_path: Path, said: list[str]):
     text = as_text(ADAPTERS["folder"].columns, rows_of(ADAPTERS["folder"], with_placeholder(name, 3)))
     assert (read("folder", tmp_path / "t.csv", text).rows["patient"] == name).sum() == 3
     assert said == []
 
 
-def test_two_images_of_one_negative_number_are_said(said: list[str]):  # noqa: F811
+def test_two_images_of_one_negative_number_are_said(said: list[str]):
     read_ids("t.csv", "patient", pd.Series(["1", "-1", "2", "-1", "3"], dtype="str"))
     assert "row 2: patient '-1' is that of 2 of 5 rows" in said[0]
     said.clear()
@@ -59,13 +58,13 @@ def test_two_images_of_one_negative_number_are_said(said: list[str]):  # noqa: F
     assert said == []
 
 
-def test_any_id_of_ten_times_the_images_of_others_is_said(said: list[str]):  # noqa: F811
+def test_any_id_of_ten_times_the_images_of_others_is_said(said: list[str]):
     ids = pd.Series([*map(str, range(1000, 2000)), *["St. Mary"] * 60], dtype="str")
     read_ids("t.csv", "patient", ids)
     assert "row 1001: patient 'St. Mary' is that of 60 of 1060 rows" in said[0]
 
 
-def test_ids_of_a_large_data_set_are_not_said(said: list[str]):  # noqa: F811
+def test_ids_of_a_large_data_set_are_not_said(said: list[str]):
     """Images per patient as in NIH's table: most have one or two, some a hundred; 99, 999 and 9999 are patients."""
     counts = np.random.default_rng(0).zipf(1.9, 30_000).clip(1, 184)
     ids = pd.Series(np.repeat(np.arange(1, 30_001), counts).astype(str), dtype="str")
@@ -89,7 +88,7 @@ def test_what_a_spreadsheet_makes_of_an_id_stops(adapter: str, name: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["1/2", "MAR-12", "A12:30", "12:75", "12-3", "P-999", "99-1", "0-1", "-", "12.30.1"])
-def test_what_may_be_an_id_is_one(name: str, said: list[str]):  # noqa: F811
+def test_what_may_be_an_id_is_one(name: str, said: list[str]):
     ids = pd.Series(["7", name, "8"], dtype="str")
     assert read_ids("t.csv", "patient", ids).tolist() == ids.tolist()
     assert said == []

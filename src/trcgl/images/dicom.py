@@ -45,7 +45,7 @@ def _dataset(data: bytes) -> Dataset:
     """All tags; a file without pixels has a reason if it is not written as its transfer syntax says."""
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-    except Exception:  # As below
+    except Exception:  # pydicom raises many undocumented kinds; without a better reason it goes on to `decode_dicom`
         wrong = contradiction(data)
         if wrong:
             raise UnreadableImage(wrong) from None
