@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from tests.labels_files import NIH_2020_COLUMNS, labels_params, manifest_of, write_rows
-from tests.test_label_spellings import said
 from trcgl.labels.build import build_labels
 from trcgl.labels.chexpert import FINDINGS
 from trcgl.labels.cxrlt import read_cxrlt
@@ -18,8 +17,6 @@ from trcgl.labels.nih import read_nih
 from trcgl.labels.splits import read_split_file
 from trcgl.labels.vindr import read_vindr
 from trcgl.runtime.errors import InputError
-
-__all__ = ["said"]
 
 IMAGES = [f"{k // 2:08d}_{k % 2:03d}.png" for k in range(20)]
 TEST = IMAGES[6:12]
