@@ -75,7 +75,14 @@ class SameImages:
         pipeline = load_pipeline(str(params.base), None, size=self.size, dtype=torch.float32)
         findings = (("cardiomegaly",),) * IMAGES
         rows = TrainingRows(
-            self.names, ("PA",) * IMAGES, (UNKNOWN_PATIENT,) * IMAGES, findings, ((),) * IMAGES, {}, np.empty(0, int)
+            self.names,
+            self.names,
+            ("PA",) * IMAGES,
+            (UNKNOWN_PATIENT,) * IMAGES,
+            findings,
+            ((),) * IMAGES,
+            {},
+            np.empty(0, int),
         )
         cache = LatentCache(pipeline.vae, ShardedImages(self.work / "shards"))
         prompts = prompts_of(rows, Wording.of(params), {"cardiomegaly": "cardiomegaly"})

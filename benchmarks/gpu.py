@@ -278,7 +278,7 @@ class Generating:
             tokens = adapt(
                 self.pipeline, cache, self.params,
                 TrainingRows(
-                    tuple(self.names), ("PA",) * len(self.names),
+                    tuple(self.names), tuple(self.names), ("PA",) * len(self.names),
                     (UNKNOWN_PATIENT,) * len(self.names), tuple(self.findings), ((),) * len(self.names), {},
                     np.empty(0, int),
                 ),
@@ -321,7 +321,7 @@ class Generating:
         card = GeneratorCard("", None, False, self.params.prompt_template, self.params.prompt_normal, 0, 0, 0, 512, {})
         generator = Generator(self.pipeline, tokens, card)
         samples = [
-            Sample(str(i), self.FINDING, Shown(self.names[0]), (self.FINDING,), (), self.prompt, i)
+            Sample(str(i), self.FINDING, Shown(self.names[0]), None, (self.FINDING,), (), self.prompt, i)
             for i in range(batch)
         ]
         seconds = seconds_of(lambda: draw(generator, samples, self.sampling, self.images), self.device, 3)

@@ -12,8 +12,9 @@ from trcgl.config import load_params
 from trcgl.diffusion.generator.rows import ABOUT, training_rows
 from trcgl.diffusion.generator.saved import has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
+from trcgl.diffusion.sampling.grafted_plan import plan_with_regions
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
-from trcgl.diffusion.sampling.plan import Sample, plan_samples
+from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import join_processes
@@ -42,13 +43,13 @@ def main() -> None:
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 has fewer steps than a picture has grey levels
         generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
-        plan = plan_samples(rows, generator.card, params.sampling)
+        plan, regions = plan_with_regions(generator, rows, images, params.sampling)
         # Each image is stored twice: in a micro-batch and in a shard
         there = sum(file.stat().st_size for file in resume.folder.glob("*.npz"))
         check_space(resume.folder, 2 * len(plan) * images.size**2 - there, f"{len(plan)} drawn images")
         if state.is_main_process:
             warn_if_crowded(params.compute.threads)
-        share = {"process": state.process_index, "processes": state.num_processes}
+        share = {"regions": regions, "process": state.process_index, "processes": state.num_processes}
         draw_share(generator, plan, images, params.sampling, resume.folder, **share)
         drawn = kept_images(plan, params.sampling, resume.folder)
     state.wait_for_everyone()

@@ -68,7 +68,7 @@ SAMPLING = replace(
     label_sets="real",
     carriers="own",
     strength=1.0,
-    edit_threshold=None,
+    region_threshold=0.4,
     shift=0.0,
     steps=2,
     guidance_scale=2.0,
@@ -93,6 +93,7 @@ def label_table() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image": [f"{i}.png" for i in range(13)],
+            "patient": [f"P{i // 2}" for i in range(12)] + ["P9"],
             "projection": ["PA", "L"] * 6 + [None],
             "sex": ["F", "M"] * 6 + [None],
             "age": pd.array([50, None, 18] * 4 + [1], dtype="Int64"),

@@ -319,7 +319,7 @@ def test_kept_micro_batches_are_not_drawn_again(
     whole = draw_plan(generator, plan, images, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     drawn: list[int] = []
-    monkeypatch.setattr(micro_batches, "draw", lambda g, s, p, i: drawn.append(len(s)) or draw(g, s, p, i))
+    monkeypatch.setattr(micro_batches, "draw", lambda g, s, p, i, r: drawn.append(len(s)) or draw(g, s, p, i, r))
     last = tmp_path / "from-000002.npz"
     content = last.read_bytes()
     flipped = bytearray(content)
@@ -362,7 +362,7 @@ def project(folder: Path, model: Path) -> Path:
     shutil.copytree(model, folder / "data/models/diffusion")
     shutil.copy(ROOT / "params.yaml", folder)
     # So many steps that a kill finds the run half-way
-    sampling = {"images_per_finding": 11, "images_per_real_image": None, "micro_batch": 2, "steps": 30}
+    sampling = {"images_per_finding": 11, "images_per_real_image": None, "micro_batch": 2, "strength": 0.9, "steps": 30}
     compute = {"threads": 1, "device": "cpu", "precision": "fp32"}
     set_params(
         folder / "params.yaml",
@@ -429,7 +429,7 @@ def test_samples_are_written_with_their_story(
     pixels = draw_plan(generator, plan, images, tmp_path / "kept")
     write_samples(tmp_path / "synthetic", plan, pixels, SIZE)
     table = pd.read_parquet(tmp_path / "synthetic" / "samples.parquet")
-    assert list(table.columns) == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
+    assert list(table.columns) == ["sample", "target", "carrier", "source", "findings", "unknown", "prompt", "seed"]
     assert table["seed"].dtype == np.int64
     assert list(table["findings"][0]) == list(plan[0].findings)
     assert np.array_equal(ShardedImages(tmp_path / "synthetic").read(list(table["sample"])), pixels)
@@ -442,7 +442,7 @@ def test_no_tail_finding_leaves_an_empty_set(
     draw_share(generator, plan, images, SAMPLING, tmp_path)
     write_samples(tmp_path / "synthetic", plan, kept_images(plan, SAMPLING, tmp_path), SIZE)
     schema = pq.read_schema(tmp_path / "synthetic" / "samples.parquet")
-    assert schema.names == ["sample", "target", "carrier", "findings", "unknown", "prompt", "seed"]
+    assert schema.names == ["sample", "target", "carrier", "source", "findings", "unknown", "prompt", "seed"]
     assert str(schema.field("findings").type).startswith("list<")
     assert len(ShardedImages(tmp_path / "synthetic")) == 0
 

@@ -12,7 +12,7 @@ from tests.inference_cases import PREPARATION, noise
 from tests.label_tables import ADAPTERS, as_text, meant, read, rows_of
 from tests.test_evaluation_external import save_model
 from trcgl.cli import main
-from trcgl.diffusion.sampling.plan import _parts_of_names
+from trcgl.diffusion.sampling.plan import parts_of_names
 from trcgl.runtime.errors import InputError
 
 TWINS = ("x_a.png", "x/a.png", "x/a_b.png", "x_a/b.png", "a.png", "A.png", "a.png.effusion.png", "x a.png")
@@ -77,7 +77,7 @@ def test_chexpert_paths_that_would_be_one_name_stop(tmp_path: Path):
 
 def test_samples_of_similar_findings_have_names_of_their_own():
     targets = ["a b", "a/b", "a_b", "a_b_1", "mass"]
-    names = _parts_of_names(targets)
+    names = parts_of_names(targets)
     assert list(names) == targets
     assert len(set(names.values())) == len(targets)
     assert names["mass"] == "mass"

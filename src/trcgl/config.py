@@ -154,9 +154,9 @@ class SamplingParams:
     images_per_finding: int | None = knob(low=0)
     images_per_real_image: float | None = knob(low=0.0)
     label_sets: str = knob(choices=("real", "single"))
-    carriers: str = knob(choices=("own", "normal"))
+    carriers: str = knob(choices=("own", "normal", "grafted"))
+    region_threshold: float = knob(low=0.01, high=1.0)
     strength: float = knob(low=0.0, high=1.0)
-    edit_threshold: float | None = knob(low=0.01, high=1.0)
     shift: float = knob(low=0.0, high=0.5)
     steps: int = knob(low=1, high=1000)
     guidance_scale: float = knob(low=1.0)
@@ -355,6 +355,16 @@ def _check_relations(params: Params, file: str) -> None:
         raise InputError(
             f"{file}: of 'sampling.images_per_finding' and 'sampling.images_per_real_image' {both} set; "
             "one of them must be a number, the other null"
+        )
+    if sampling.carriers == "grafted" and sampling.label_sets != "single":
+        raise InputError(
+            f"{file}: 'sampling.carriers' grafted goes with 'sampling.label_sets' single (a region holds the target "
+            f"alone); it is {sampling.label_sets}"
+        )
+    if sampling.strength == 0 and sampling.carriers != "grafted":
+        raise InputError(
+            f"{file}: 'sampling.strength' is 0 with 'sampling.carriers' {sampling.carriers}: every image would be a "
+            "copy of a real one; raise it, or set carriers to grafted"
         )
     if sampling.guidance_start > sampling.guidance_end:
         raise InputError(

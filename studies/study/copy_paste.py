@@ -16,16 +16,15 @@ import numpy as np
 import pandas as pd
 
 from study.pools import PoolImage
+from trcgl.diffusion.sampling.graft import brightness, graft, soft_edged, surrounding, widened
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 
-MARGIN, EDGE, SURROUND = 1, 0.75, 8
-"""Pixels of the pasted picture: the mask is widened by the first, so that the lesion's border comes along; its edge is
-blurred with the second as standard deviation; within the third of it, the two films are compared."""
+MARGIN, EDGE = 1 / 64, 3 / 256
+"""Shares of a side: the mask is widened by the first, so that the lesion's border comes along; its edge is blurred with
+the second as standard deviation."""
 CANDIDATES = 8
 """Normal films of which the one that fits best is taken: more would always take the same few."""
-OUTSIDE = 0.01
-"""Share below which a pixel is the carrier's."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,13 @@ class Films:
 
     def misfit(self, entry: Paste) -> float:
         """How different the two films are around the lesion; see `brightness`."""
-        return brightness(self.pixels[entry.carrier], self.pixels[entry.film], self.share(entry))[2]
+        around = surrounding(self.share(entry))
+        return brightness(self.pixels[entry.carrier], self.pixels[entry.film], around)[2]
 
     def pictures(self, pastes: Sequence[Paste]) -> Iterator[np.ndarray]:
         """uint8 [S, S] of each."""
         for entry in pastes:
-            yield paste(self.pixels[entry.carrier], self.pixels[entry.film], self.share(entry))
+            yield graft(self.pixels[entry.carrier], self.pixels[entry.film], self.share(entry))
 
 
 def soft_mask(mask: np.ndarray, size: int) -> np.ndarray:
@@ -128,48 +128,4 @@ def soft_mask(mask: np.ndarray, size: int) -> np.ndarray:
     Args:
         mask: bool [M, M], M at least `size`.
     """
-    wide = _widened(mask, round(MARGIN * mask.shape[0] / size)).astype(np.float32)
-    small = cv2.resize(wide, (size, size), interpolation=cv2.INTER_AREA)
-    share = np.clip(cv2.GaussianBlur(small, (0, 0), EDGE), 0, 1)
-    return np.where(share < OUTSIDE, np.float32(0), share)
-
-
-def brightness(carrier: np.ndarray, film: np.ndarray, share: np.ndarray) -> tuple[float, float, float]:
-    """The film in the carrier's grey levels, fitted by least squares to what surrounds the lesion in both.
-
-    Args:
-        carrier, film: uint8 [S, S].
-        share: see `soft_mask`.
-
-    Returns:
-        Factor (at most 2 either way), offset in grey levels, and what remains of the difference: its root mean square,
-        as a share of the carrier's standard deviation there, because a faint carrier differs less in grey levels.
-    """
-    around = _widened(share > 0, SURROUND) & (share == 0)
-    if not around.any():
-        return 1.0, 0.0, 0.0
-    ground, lesion = (picture[around].astype(np.float64) for picture in (carrier, film))
-    spread = lesion.var()
-    factor = float(np.cov(lesion, ground, bias=True)[0, 1] / spread) if spread > 0 else 1.0
-    factor = float(np.clip(factor, 0.5, 2.0))
-    offset = float(ground.mean() - factor * lesion.mean())
-    left = float(np.sqrt(np.mean((factor * lesion + offset - ground) ** 2)))
-    return factor, offset, left / max(float(ground.std()), 1.0)
-
-
-def paste(carrier: np.ndarray, film: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The film's lesion in the carrier: uint8 [S, S]; where the share is 0, the carrier as it is.
-
-    Args:
-        carrier, film: uint8 [S, S].
-        share: see `soft_mask`.
-    """
-    factor, offset, _ = brightness(carrier, film, share)
-    blended = share * (factor * film.astype(np.float32) + offset) + (1 - share) * carrier.astype(np.float32)
-    return np.where(share > 0, np.clip(np.rint(blended), 0, 255), carrier).astype(np.uint8)
-
-
-def _widened(mask: np.ndarray, radius: int) -> np.ndarray:
-    """bool [M, M]: all within so many pixels of the mask."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+    return soft_edged(widened(mask, MARGIN), size, EDGE)

@@ -233,4 +233,18 @@ PARAMETERS = (
         params(sampling__guidance_start=0.8, sampling__guidance_end=0.2),
         "params.yaml: 'sampling.guidance_start' (0.8) is above 'sampling.guidance_end' (0.2); ...",
     ),
+    Case(
+        "Parameters",
+        "grafts with other findings than the target",
+        PARSE,
+        params(sampling__carriers="grafted", sampling__label_sets="real"),
+        "params.yaml: 'sampling.carriers' grafted goes with 'sampling.label_sets' single ...; it is real",
+    ),
+    Case(
+        "Parameters",
+        "samples that are their carriers",
+        PARSE,
+        params(sampling__carriers="normal", sampling__strength=0),
+        "params.yaml: 'sampling.strength' is 0 with 'sampling.carriers' normal: every image would be a copy of a real ...",
+    ),
 )

@@ -27,12 +27,23 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         f"{drawn} images were drawn for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
         "enter training only, never validation or test. Not for diagnosis.",
         "",
+        *_grafts(audit),
         *_verdicts(audit, params),
         *_labels(audit, params),
         *_likeness(audit),
         *_second_opinion(audit, params),
     ]
     return "\n".join(lines)
+
+
+def _grafts(audit: Audit) -> list[str]:
+    if not audit.grafts:
+        return []
+    return [
+        f"{audit.grafts} of them are grafts: the region of a real training image where the generator sees the finding, "
+        "laid into a training image of another patient without any finding. So they show pixels of two real patients.",
+        "",
+    ]
 
 
 def _verdicts(audit: Audit, params: AuditParams) -> list[str]:

@@ -20,7 +20,7 @@ class DrawnImages:
     """All samples of a folder.
 
     Attributes:
-        samples: sample, target, carrier, findings, unknown.
+        samples: sample, target, carrier, source, findings, unknown.
         pixels: uint8 [N, S, S] at the size the judge reads, in the order of `samples`, as what follows.
         scores: float32 [N, C], the judge's.
         measured: features and thumbnails.
@@ -44,7 +44,7 @@ def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
     Raises:
         InputError: a sample names a finding that the judge does not know.
     """
-    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "carrier", "findings", "unknown"])
+    samples = read_parquet(folder / "samples.parquet", ["sample", "target", "carrier", "source", "findings", "unknown"])
     lists = [*samples["findings"], *samples["unknown"]]
     foreign = {*samples["target"], *(name for named in lists for name in named)} - set(judge.config.class_names)
     if foreign:

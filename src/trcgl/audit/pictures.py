@@ -90,15 +90,16 @@ def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Fi
 def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
     """For each target a line: the accepted samples that the judge ranks best, then rejected ones with the reason.
 
-    Each to the right of its carrier, the real training image whose view and label set it follows and, where
-    `sampling.strength` is below 1, that it starts from.
+    Each to the right of its carrier, the real training image whose view it shares and, where `sampling.strength` is
+    below 1, that it starts from; a graft also to the right of the real image whose region it has.
     """
-    carriers = read_parquet(synthetic / "samples.parquet", ["sample", "carrier"], only=True)
-    known = verdicts.merge(carriers, on="sample").sort_values(["target", "rank"])
+    beside = read_parquet(synthetic / "samples.parquet", ["sample", "carrier", "source"], only=True)
+    known = verdicts.merge(beside, on="sample").sort_values(["target", "rank"])
     real, drawn = ShardedImages(images), ShardedImages(synthetic)
     targets = list(dict.fromkeys(known["target"]))
     width = ACCEPTED + REJECTED
-    figure, panels = plt.subplots(len(targets), width, figsize=(2 * width, 1.3 * len(targets)), squeeze=False,
+    inches = 3 if known["source"].notna().any() else 2
+    figure, panels = plt.subplots(len(targets), width, figsize=(inches * width, 1.3 * len(targets)), squeeze=False,
                                   layout="constrained")  # fmt: skip
     for axes in panels.ravel():
         axes.axis("off")
@@ -108,8 +109,9 @@ def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> F
         # Where few are accepted, more of the rejected ones
         chosen = pd.concat([accepted, rejected]).head(width)
         for axes, (_, row) in zip(line[: len(chosen)], chosen.iterrows(), strict=True):
-            pair = [*real.read([row["carrier"]]), *resized(drawn.read([row["sample"]]), real.size)]
-            axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
+            films = [row["carrier"]] if pd.isna(row["source"]) else [row["source"], row["carrier"]]
+            shown = [*real.read(films), *resized(drawn.read([row["sample"]]), real.size)]
+            axes.imshow(np.hstack(shown), cmap="gray", vmin=0, vmax=255)
             called = f"{target}: " if axes is line[0] else ""
             axes.set_title(called + (row["reason"] or "accepted"), fontsize=7, loc="left")
     return figure

@@ -46,6 +46,7 @@ class Audit:
         image_size: side in pixels at which all was judged.
         kid_features: the frozen feature space of KID, precision and recall.
         generator: whether stage one is on.
+        grafts: samples with a region of a real film in them.
     """
 
     verdicts: pd.DataFrame
@@ -57,6 +58,7 @@ class Audit:
     image_size: int
     kid_features: str
     generator: bool
+    grafts: int
 
 
 def audit_synthetic(
@@ -120,6 +122,7 @@ def audit_synthetic(
         image_size=model.config.image_size,
         kid_features=kid_features,
         generator=has_generator(generator),
+        grafts=int(drawn.samples["source"].notna().sum()),
     )
 
 

@@ -42,8 +42,8 @@ PICTURES = {
     },
     "audit": {
         "audit_synthetic/carriers_beside_samples.png": "Each drawn image to the right of its carrier, the real "
-        "training image that it started from or whose labels it follows, with the audit's verdict: accepted ones, "
-        "then rejected ones.",
+        "training image that it started from or whose view it shares, and a graft also to the right of the real image "
+        "whose region it has; with the audit's verdict: accepted ones, then rejected ones.",
         "audit_synthetic/nearest_real_images.png": "Drawn image and nearest training image in pixels, with the judge's "
         "score, the verdict and both distances.",
         "audit_synthetic/finding_tests.png": "How well the judge recognises each tail finding on real validation "

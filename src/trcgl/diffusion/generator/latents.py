@@ -34,7 +34,6 @@ class LatentCache:
         self._place: dict[Shown, int] = {}
         self._latents: list[Tensor] = []
 
-    @torch.no_grad()
     def add(self, shown: Sequence[Shown]) -> None:
         """Encode those that are not there yet.
 
@@ -42,29 +41,13 @@ class LatentCache:
             InputError: a latent is not finite; the message names the image.
         """
         new = [one for one in dict.fromkeys(shown) if one not in self._place]
-        device, dtype, channels = self.vae.device, self.vae.dtype, self.vae.config.in_channels
         for start in range(0, len(new), self.batch):
             chunk = new[start : start + self.batch]
             filled = chunk + [chunk[0]] * (self.batch - len(chunk))
-            pixels = as_input(torch.from_numpy(self._pixels(filled)), channels).to(device, dtype)
-            means = self.vae.encode(pixels).latent_dist.mode()
-            scaled = (means.float() * self.vae.config.scaling_factor).cpu()
-            bad = (~scaled.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
-            if bad:
-                raise InputError(
-                    f"diffusion: the autoencoder's latent of image '{filled[bad[0]].image}' is not finite in "
-                    f"{str(dtype).removeprefix('torch.')}; set compute.precision to fp32, or give another base"
-                )
+            scaled = encode(self.vae, shown_pixels(self.images, filled), [one.image for one in filled])
             for one, latent in zip(chunk, scaled, strict=False):
                 self._place[one] = len(self._latents)
                 self._latents.append(latent.clone())
-
-    def _pixels(self, shown: Sequence[Shown]) -> np.ndarray:
-        pixels = self.images.read([one.image for one in shown])
-        for i, one in enumerate(shown):
-            if one.right or one.down:
-                pixels[i] = shifted(pixels[i], one.right, one.down)
-        return pixels
 
     def read(self, shown: Sequence[Shown]) -> Tensor:
         """float32 [n, C, h, w] on the CPU."""
@@ -78,6 +61,34 @@ class LatentCache:
     def standardise(self, mean: Tensor, std: Tensor) -> None:
         """Follow an autoencoder whose channels were standardised after latents had been cached."""
         self._latents = [(latent - mean[:, None, None]) / std[:, None, None] for latent in self._latents]
+
+
+@torch.no_grad()
+def encode(vae: Any, pixels: np.ndarray, names: Sequence[str]) -> Tensor:
+    """Scaled latents of pictures: float32 [n, C, h, w] on the CPU; the mean of the posterior.
+
+    Args:
+        pixels: uint8 [n, S, S].
+        names: of the images, for messages.
+
+    Raises:
+        InputError: a latent is not finite; the message names the image.
+    """
+    means = vae.encode(as_input(torch.from_numpy(pixels), vae.config.in_channels).to(vae.device, vae.dtype))
+    scaled = (means.latent_dist.mode().float() * vae.config.scaling_factor).cpu()
+    bad = (~scaled.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
+    if bad:
+        raise InputError(
+            f"diffusion: the autoencoder's latent of image '{names[bad[0]]}' is not finite in "
+            f"{str(vae.dtype).removeprefix('torch.')}; set compute.precision to fp32, or give another base"
+        )
+    return scaled
+
+
+def shown_pixels(images: ShardedImages, shown: Sequence[Shown]) -> np.ndarray:
+    """uint8 [n, S, S]."""
+    pixels = images.read([one.image for one in shown])
+    return np.stack([shifted(image, one.right, one.down) for image, one in zip(pixels, shown, strict=True)])
 
 
 def shifted(image: np.ndarray, right: int, down: int) -> np.ndarray:

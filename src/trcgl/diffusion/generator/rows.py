@@ -15,7 +15,7 @@ from trcgl.diffusion.generator.wording import patient_words
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 
-ABOUT = ("image", "split", "projection", "sex", "age")
+ABOUT = ("image", "patient", "split", "projection", "sex", "age")
 """What the generator reads of an image besides its findings."""
 
 
@@ -25,8 +25,9 @@ class TrainingRows:
 
     Attributes:
         images: names, in label-table order.
+        patient_ids: whose image it is.
         projections: view of each image ("" when unknown).
-        patients: who is on each image, see `patient_words`.
+        patients: what is said of who is on each image, see `patient_words`.
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
@@ -34,6 +35,7 @@ class TrainingRows:
     """
 
     images: tuple[str, ...]
+    patient_ids: tuple[str, ...]
     projections: tuple[str, ...]
     patients: tuple[str, ...]
     findings: tuple[tuple[str, ...], ...]
@@ -79,6 +81,7 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}
     return TrainingRows(
         images=tuple(real.rows["image"].astype(str)),
+        patient_ids=tuple(real.rows["patient"].astype(str)),
         projections=tuple(real.rows["projection"].fillna("").astype(str)),
         patients=tuple(
             patient_words(None if pd.isna(age) else int(age), sex)

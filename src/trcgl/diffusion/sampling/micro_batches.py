@@ -15,6 +15,7 @@ import numpy as np
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.saved import Generator
+from trcgl.diffusion.sampling.grafted_plan import Regions
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.sample import draw
 from trcgl.runtime.errors import InputError
@@ -37,14 +38,16 @@ def draw_share(
     params: SamplingParams,
     kept: Path,
     *,
+    regions: Regions | None = None,
     process: int = 0,
     processes: int = 1,
 ) -> None:
     """Draw the micro-batches of one process that are not kept yet: number k belongs to process k mod `processes`.
 
     Args:
-        images: hold the samples' carriers.
+        images: hold the samples' carriers and sources.
         kept: folder of the finished micro-batches, the same one for all processes.
+        regions: have those of the samples with a source; None: no sample has one.
     """
     share = list(enumerate(batch_files(plan, params, kept)))[process::processes]
     missing = [(number, file) for number, file in share if _kept(file) is None]
@@ -52,7 +55,7 @@ def draw_share(
     # One bar is enough: the shares are equal
     for number, file in progress(missing, what="sampling") if process == 0 else missing:
         with naming_the_knob("'sampling.micro_batch'"):
-            pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images)
+            pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images, regions)
         with written_beside(file) as beside:
             np.savez(beside, pixels=pixels)
         drawn += len(pixels)

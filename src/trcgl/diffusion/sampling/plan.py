@@ -23,6 +23,7 @@ class Sample:
         sample: unique name, such as synth-azygos_lobe-00003.
         target: the tail finding it is drawn for.
         carrier: the real training image whose view it shares, moved by a few pixels; below `strength` 1 its start.
+        source: the real training image whose region with the target is laid into the carrier; None: none is.
         findings: everything its prompt names, the target among them.
         unknown: what its labels leave unknown, or what its prompt does not name though its carrier has it.
         prompt: what the text encoder reads.
@@ -32,6 +33,7 @@ class Sample:
     sample: str
     target: str
     carrier: Shown
+    source: str | None
     findings: tuple[str, ...]
     unknown: tuple[str, ...]
     prompt: str
@@ -48,10 +50,10 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
     Raises:
         InputError: `carriers: normal`, and every training image has a finding.
     """
-    if params.carriers == "normal" and not len(rows.normal):
-        raise InputError("sampling.carriers: 'normal', but every training image has a finding; set it to own")
+    if params.carriers == "normal":
+        check_normal(rows, "normal")
     plan = []
-    named = _parts_of_names(sorted(rows.carriers))
+    named = parts_of_names(sorted(rows.carriers))
     for target, having in sorted(rows.carriers.items()):
         for number in range(images_of(len(having), params)):
             row = having[rng(params.seed, "row", target, number).integers(len(having))]
@@ -61,13 +63,12 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
             if params.strength < 1:
                 # An image from pure noise shows what was asked for; one that starts from another may keep what is there
                 unknown += (*rows.findings[carrier], *rows.unknown[carrier])
-            reach = round(params.shift * card.size)
-            right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
             plan.append(
                 Sample(
                     sample=f"synth-{named[target]}-{number:05d}",
                     target=target,
-                    carrier=Shown(rows.images[carrier], int(right), int(down)),
+                    carrier=moved(rows.images[carrier], card, params, target, number),
+                    source=None,
                     findings=findings,
                     unknown=tuple(dict.fromkeys(name for name in unknown if name not in findings)),
                     prompt=prompt_text(
@@ -79,7 +80,20 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
     return plan
 
 
-def _parts_of_names(targets: Sequence[str]) -> dict[str, str]:
+def check_normal(rows: TrainingRows, carriers: str) -> None:
+    """Raise an InputError where no training image is without any finding."""
+    if not len(rows.normal):
+        raise InputError(f"sampling.carriers: '{carriers}', but every training image has a finding; set it to own")
+
+
+def moved(image: str, card: GeneratorCard, params: SamplingParams, target: str, number: int) -> Shown:
+    """The image, by up to `params.shift` of its side."""
+    reach = round(params.shift * card.size)
+    right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
+    return Shown(image, int(right), int(down))
+
+
+def parts_of_names(targets: Sequence[str]) -> dict[str, str]:
     """Target -> its part of a sample's name, without slashes and spaces; all different."""
     names: dict[str, str] = {}
     for number, target in enumerate(targets):

@@ -14,10 +14,10 @@ from torch import Tensor
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.base import latent_size
-from trcgl.diffusion.generator.latents import LatentCache
+from trcgl.diffusion.generator.latents import encode, shifted, shown_pixels
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.saved import Generator
-from trcgl.diffusion.sampling.edit_mask import edit_mask
+from trcgl.diffusion.sampling.grafted_plan import Regions, grafted
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.runtime.errors import InputError
 
@@ -44,7 +44,6 @@ def denoise(
     noise: Tensor,
     params: SamplingParams,
     carriers: Tensor | None = None,
-    mask: Tensor | None = None,
 ) -> Tensor:
     """Solve from noise to images with the pipeline's scheduler.
 
@@ -54,8 +53,6 @@ def denoise(
         noise: standard normal, [B, C, h, w].
         carriers: scaled latents of real images, likewise: below `strength` 1 the start is not pure noise but these,
             noised as far as the first step expects (SDEdit, Meng et al., arXiv 2108.01073).
-        mask: of what is drawn anew, [B, 1, h, w] in 0..1; after every step the rest is that of the carriers, noised as
-            far as the next step expects (DiffEdit, arXiv 2210.11427). None: all.
 
     Returns:
         Grey float32 [B, size, size] in 0..1 on the pipeline's device.
@@ -80,11 +77,6 @@ def denoise(
             away, towards = predicted.chunk(2)
             predicted = away + params.guidance_scale * (towards - away)
         latents = scheduler.step(predicted, time, latents, return_dict=False)[0]
-        if carriers is not None and mask is not None:
-            following, rest = scheduler.timesteps[step + 1 : step + 2], carriers.to(latents)
-            if len(following):
-                rest = scheduler.add_noise(rest, noise.to(latents), following.expand(len(noise)))
-            latents = mask * latents + (1 - mask) * rest
     decoded = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
     return pipeline.image_processor.postprocess(decoded.float(), output_type="pt").mean(dim=1)
 
@@ -100,7 +92,13 @@ def initial_noise(pipeline: Any, seeds: Sequence[int]) -> Tensor:
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
-def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams, images: ShardedImages) -> np.ndarray:
+def draw(
+    generator: Generator,
+    samples: Sequence[Sample],
+    params: SamplingParams,
+    images: ShardedImages,
+    regions: Regions | None = None,
+) -> np.ndarray:
     """Draw at most `params.micro_batch` images, of any findings; a smaller number is filled up and cut.
 
     A batch of another size computes in another order, which changes the last bits: at a fixed size an image does not
@@ -108,27 +106,27 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
 
     Args:
         generator: as load_generator gives it.
-        images: hold the samples' carriers.
+        images: hold the samples' carriers and sources.
+        regions: have those of the samples with a source; None: no sample has one.
 
     Returns:
-        Grey uint8 [len(samples), size, size].
+        Grey uint8 [len(samples), size, size]; at `strength` 0 what they would start from.
 
     Raises:
         InputError: a drawn image is not finite.
     """
+    if params.strength == 0:
+        return starting_pictures(samples, images, regions)
     filled = [*samples, *[samples[-1]] * (params.micro_batch - len(samples))]
     positive, negative = guided_embeddings(
         generator.pipeline, generator.tokens, [s.prompt for s in filled], [s.findings for s in filled]
     )
     noise = initial_noise(generator.pipeline, [s.seed for s in filled])
-    carriers = mask = None
+    carriers = None
     if first_step(params):
-        latents = LatentCache(generator.pipeline.vae, images, batch=params.micro_batch)
-        latents.add(shown := [s.carrier for s in filled])
-        carriers = latents.read(shown)
-        if params.edit_threshold is not None:
-            mask = edit_mask(generator.pipeline, carriers, positive, negative, params.edit_threshold)
-    drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers, mask)[: len(samples)]
+        starts = starting_pictures(filled, images, regions)
+        carriers = encode(generator.pipeline.vae, starts, [s.carrier.image for s in filled])
+    drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)]
     for sample, finite in zip(samples, drawn.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
         if not finite:
             dtype = str(generator.pipeline.unet.dtype).removeprefix("torch.")
@@ -136,3 +134,13 @@ def draw(generator: Generator, samples: Sequence[Sample], params: SamplingParams
                 f"sampling: image '{sample.sample}' is not finite in {dtype}; set compute.precision to fp32"
             )
     return as_uint8(drawn)
+
+
+def starting_pictures(samples: Sequence[Sample], images: ShardedImages, regions: Regions | None) -> np.ndarray:
+    """What the samples start from: uint8 [n, S, S]; their carriers, with the regions of their sources."""
+    pixels = shown_pixels(images, [sample.carrier for sample in samples])
+    for place, sample in enumerate(samples):
+        if regions is not None and sample.source is not None:
+            picture = grafted(sample, images, regions)
+            pixels[place] = shifted(picture, sample.carrier.right, sample.carrier.down)
+    return pixels

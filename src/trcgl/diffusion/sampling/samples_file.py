@@ -17,6 +17,7 @@ SAMPLE_SCHEMA = pa.schema(
         ("sample", pa.string()),
         ("target", pa.string()),
         ("carrier", pa.string()),
+        ("source", pa.string()),
         ("findings", pa.list_(pa.string())),
         ("unknown", pa.list_(pa.string())),
         ("prompt", pa.string()),

@@ -1,0 +1,70 @@
+"""Where in a real film the generator sees a finding.
+
+The U-Net predicts the same noised film twice: for a prompt that names all of the film's findings, and for one that
+leaves the finding out. Where the two predictions differ, the finding shows (the comparison of DiffEdit,
+Couairon et al., arXiv 2210.11427). That needs no outline of any lesion: what is learned from labels says where.
+
+A place of the latents is several pixels wide. The film is therefore moved by parts of a place, and the maps of the
+moved films, moved back, are averaged: what they have in common is finer than a place.
+"""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trcgl.diffusion.generator.latents import encode, shifted
+from trcgl.numerics.seeding import seed_of
+
+NOISED = (0.1, 0.2, 0.3, 0.4)
+"""Shares of the noise schedule at which predictions are compared: more noise hides the edges, less says nothing."""
+MOVES = 4
+"""Positions along each side of a place that a film is moved to."""
+
+
+@torch.no_grad()
+def finding_map(
+    pipeline: Any, pixels: np.ndarray, with_it: Tensor, without: Tensor, *, batch: int, image: str
+) -> np.ndarray:
+    """How much the predictions differ at each pixel.
+
+    Args:
+        pipeline: a StableDiffusionPipeline.
+        pixels: uint8 [S, S], a real film.
+        with_it, without: embeddings of the two prompts, [1, tokens, width] in the U-Net's dtype.
+        batch: moved films at once.
+        image: the film's name, for messages.
+
+    Returns:
+        float32 [S, S], at least 0.
+    """
+    scheduler, unet, size = pipeline.scheduler, pipeline.unet, len(pixels)
+    steps = sorted({round((part / MOVES - 0.5) * pipeline.vae_scale_factor) for part in range(MOVES)})
+    moves = list(product(steps, steps))
+    total = np.zeros((size, size))
+    for start in range(0, len(moves), batch):
+        chunk = moves[start : start + batch]
+        latents = encode(pipeline.vae, np.stack([shifted(pixels, *move) for move in chunk]), [image] * len(chunk))
+        latents = latents.to(unet.device)
+        prompts = torch.cat([embedded.expand(len(chunk), -1, -1) for embedded in (without, with_it)])
+        difference = torch.zeros(len(chunk), 1, *latents.shape[2:], device=unet.device)
+        for share in NOISED:
+            time = torch.tensor([round(share * (scheduler.config.num_train_timesteps - 1))], device=unet.device)
+            kept = scheduler.alphas_cumprod.to(unet.device)[time].sqrt()
+            noised = kept * latents + (1 - kept**2).sqrt() * _noise(latents, int(time), start)
+            seen = torch.cat([noised, noised]).to(unet.dtype)
+            left, right = unet(seen, time, encoder_hidden_states=prompts, return_dict=False)[0].float().chunk(2)
+            difference += (right - left).abs().mean(dim=1, keepdim=True)
+        wide = F.interpolate(difference, size=(size, size), mode="nearest")[:, 0].cpu().numpy()
+        total += sum(shifted(one, -right, -down) for one, (right, down) in zip(wide, chunk, strict=True))
+    return (total / len(moves)).astype(np.float32)
+
+
+def _noise(latents: Tensor, time: int, first: int) -> Tensor:
+    """Standard normal like `latents`; each move has its own, so that what noise does averages out."""
+    seeds = [seed_of("finding map", time, first + number) for number in range(len(latents))]
+    drawn = [torch.randn(latents.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(drawn).to(latents)

@@ -1,0 +1,169 @@
+"""The plan with `carriers: grafted`: which film's region goes into which patient's film.
+
+Each film with the target gives its region once before one gives it again. Of a few dozen films of other patients
+without any finding, the one is taken that is most like the film around the region: there, the seam shows least.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from trcgl.artifacts.pixels import resized
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.config import SamplingParams
+from trcgl.diffusion.generator.prompts import guided_embeddings
+from trcgl.diffusion.generator.rows import TrainingRows
+from trcgl.diffusion.generator.saved import Generator, GeneratorCard
+from trcgl.diffusion.generator.wording import prompt_text
+from trcgl.diffusion.sampling.counts import images_of
+from trcgl.diffusion.sampling.finding_map import finding_map
+from trcgl.diffusion.sampling.graft import brightness, graft, region_of, soft_edged, surrounding
+from trcgl.diffusion.sampling.plan import Sample, check_normal, moved, parts_of_names, plan_samples
+from trcgl.numerics.seeding import rng, seed_of
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger, progress
+
+log = get_logger("diffusion")
+
+CANDIDATES = 60
+"""Films that are compared for each sample: more would always take the same few."""
+COMPARED = 64
+"""Side in pixels at which they are."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of findings in real films, each found when it is first asked for.
+
+    Attributes:
+        find: position of a training row and a finding it has -> share of each pixel, float32 [S, S], see `soft_edged`.
+    """
+
+    find: Callable[[int, str], np.ndarray]
+    _kept: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def add(self, rows: TrainingRows, row: int, finding: str) -> None:
+        """Find a film's region.
+
+        Raises:
+            InputError: the generator sees the finding nowhere in it.
+        """
+        key = rows.images[row], finding
+        if key in self._kept:
+            return
+        share = self.find(row, finding)
+        if not share.any():
+            raise InputError(
+                f"sampling.carriers: 'grafted', but for image '{key[0]}' the generator predicts the same with and "
+                f"without '{finding}', so that it cannot say where that is; raise diffusion.steps, or set it to normal"
+            )
+        # Compressed: thousands of regions of large films would not fit in memory
+        self._kept[key] = cv2.imencode(".png", np.rint(share * 255).astype(np.uint8))[1].tobytes()
+
+    def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
+        """Share of each pixel, float32 [S, S]: the region of (image, finding)."""
+        decoded = cv2.imdecode(np.frombuffer(self._kept[key], np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert decoded is not None
+        return decoded.astype(np.float32) / 255
+
+
+def regions_seen(generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams) -> Regions:
+    """Regions where the generator sees the findings: `params.region_threshold` of the most that it sees in the film."""
+
+    def find(row: int, finding: str) -> np.ndarray:
+        shown = rows.findings[row], tuple(name for name in rows.findings[row] if name != finding)
+        card, view, patient = generator.card, rows.projections[row], rows.patients[row]
+        texts = [prompt_text(card.wording, view, names, card.phrases, patient) for names in shown]
+        embedded, _ = guided_embeddings(generator.pipeline, generator.tokens, texts, shown)
+        film = images.read([rows.images[row]])[0]
+        differences = finding_map(
+            generator.pipeline, film, embedded[:1], embedded[1:], batch=params.micro_batch, image=rows.images[row]
+        )
+        return soft_edged(region_of(differences, params.region_threshold), len(film))
+
+    return Regions(find)
+
+
+def plan_with_regions(
+    generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams
+) -> tuple[list[Sample], Regions]:
+    """The plan for the carriers that `params` names, and the regions of its grafts."""
+    regions = regions_seen(generator, rows, images, params)
+    if params.carriers != "grafted":
+        return plan_samples(rows, generator.card, params), regions
+    return plan_grafts(rows, generator.card, params, images, regions), regions
+
+
+def plan_grafts(
+    rows: TrainingRows, card: GeneratorCard, params: SamplingParams, images: ShardedImages, regions: Regions
+) -> list[Sample]:
+    """The images to make, finding by finding; more images of a finding only append to it.
+
+    A sample is labelled with its target alone: the region holds what else the film shows there, so the film's other
+    findings are unknown.
+
+    Args:
+        images: hold the real images of `rows`.
+        regions: get those of the plan.
+
+    Raises:
+        InputError: no training image of another patient is without any finding, or a region is nowhere.
+    """
+    check_normal(rows, "grafted")
+    plan = []
+    named = parts_of_names(sorted(rows.carriers))
+    patients = np.unique(rows.patient_ids, return_inverse=True)[1]
+    views = np.array(rows.projections)
+    wanted = [(name, k) for name, films in sorted(rows.carriers.items()) for k in range(images_of(len(films), params))]
+    for target, number in progress(wanted, what="finding regions"):
+        having = rows.carriers[target]
+        turn, place = divmod(number, len(having))
+        film = int(rng(params.seed, "graft", target, turn).permutation(having)[place])
+        regions.add(rows, film, target)
+        others = rows.normal[patients[rows.normal] != patients[film]]
+        if not len(others):
+            raise InputError(
+                f"sampling.carriers: 'grafted', but no film without any finding is of another patient than "
+                f"'{rows.images[film]}'; set it to own"
+            )
+        alike = others[views[others] == views[film]]
+        choice = rng(params.seed, "carrier", target, number).permutation(alike if len(alike) else others)
+        share = regions[rows.images[film], target]
+        carrier = _most_alike(choice[:CANDIDATES], film, share, rows, images)
+        unknown = (*rows.findings[film], *rows.unknown[film], *rows.unknown[carrier])
+        plan.append(
+            Sample(
+                sample=f"synth-{named[target]}-{number:05d}",
+                target=target,
+                carrier=moved(rows.images[carrier], card, params, target, number),
+                source=rows.images[film],
+                findings=(target,),
+                unknown=tuple(dict.fromkeys(name for name in unknown if name != target)),
+                prompt=prompt_text(
+                    card.wording, rows.projections[carrier], (target,), card.phrases, rows.patients[carrier]
+                ),
+                seed=seed_of(params.seed, "noise", target, number),
+            )
+        )
+    films = {(sample.source, sample.target) for sample in plan}
+    log.info("%d regions with a tail finding in real films, each laid into films without any", len(films))
+    return plan
+
+
+def _most_alike(candidates: np.ndarray, film: int, share: np.ndarray, rows: TrainingRows, images: ShardedImages) -> int:
+    """The candidate that differs least from the film around the region."""
+    pictures = images.read([rows.images[row] for row in (film, *candidates)])
+    if len(share) > COMPARED:
+        pictures = resized(pictures, COMPARED)
+        share = cv2.resize(share, (COMPARED, COMPARED), interpolation=cv2.INTER_AREA)
+    around = surrounding(share)
+    return int(candidates[np.argmin([brightness(carrier, pictures[0], around)[2] for carrier in pictures[1:]])])
+
+
+def grafted(sample: Sample, images: ShardedImages, regions: Regions) -> np.ndarray:
+    """The sample's carrier, not moved, with its source's region: uint8 [S, S]."""
+    assert sample.source is not None
+    carrier, film = images.read([sample.carrier.image, sample.source])
+    return graft(carrier, film, regions[sample.source, sample.target])
