@@ -221,7 +221,23 @@ def test_of_several_films_the_most_alike_around_the_region_is_taken(
         rows, normal=np.array([2, 3, 6, 7]), projections=("L",) * len(rows.images),
         carriers={TARGET: np.array([1])}, patient_ids=tuple(rows.images),
     )  # fmt: skip
-    assert {sample.carrier.image for sample in planned(many, generator, images)} == {"7.png"}
+    assert planned(many, generator, images)[0].carrier.image == "7.png"
+    other = replace(many, carriers={TARGET: np.array([8])})
+    assert planned(other, generator, images)[0].carrier.image != "7.png"
+
+
+def test_a_region_is_laid_into_a_film_once_as_long_as_there_are_others(
+    rows: TrainingRows, generator: Generator, images: ShardedImages
+) -> None:
+    many = replace(
+        rows, normal=np.array([2, 3, 6, 7]), projections=("L",) * len(rows.images),
+        carriers={TARGET: np.array([1, 5])}, patient_ids=tuple(rows.images),
+    )  # fmt: skip
+    plan = planned(many, generator, images)
+    for source in ("1.png", "5.png"):
+        carriers = [sample.carrier.image for sample in plan if sample.source == source]
+        assert set(carriers[:4]) == {"2.png", "3.png", "6.png", "7.png"}
+        assert len(carriers) == 6
 
 
 def test_a_graft_is_labelled_with_its_target_alone(

@@ -2,6 +2,7 @@
 
 Each film with the target gives its region once before one gives it again. Of a few dozen films of other patients
 without any finding, the one is taken that is most like the film around the region: there, the seam shows least.
+A region is laid into a film once only, as long as there are others.
 """
 
 from collections.abc import Callable
@@ -69,19 +70,30 @@ class Regions:
         return decoded.astype(np.float32) / 255
 
 
+def map_of(
+    generator: Generator, rows: TrainingRows, images: ShardedImages, row: int, finding: str, params: SamplingParams
+) -> np.ndarray:
+    """Where the generator sees a finding of a film: float32 [S, S], see `finding_map`.
+
+    Args:
+        row: the film's position in `rows`; its other findings are in both prompts.
+    """
+    card, view, patient = generator.card, rows.projections[row], rows.patients[row]
+    shown = rows.findings[row], tuple(name for name in rows.findings[row] if name != finding)
+    texts = [prompt_text(card.wording, view, names, card.phrases, patient) for names in shown]
+    embedded, _ = guided_embeddings(generator.pipeline, generator.tokens, texts, shown)
+    film = images.read([rows.images[row]])[0]
+    return finding_map(
+        generator.pipeline, film, embedded[:1], embedded[1:], batch=params.micro_batch, image=rows.images[row]
+    )
+
+
 def regions_seen(generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams) -> Regions:
     """Regions where the generator sees the findings: `params.region_threshold` of the most that it sees in the film."""
 
     def find(row: int, finding: str) -> np.ndarray:
-        shown = rows.findings[row], tuple(name for name in rows.findings[row] if name != finding)
-        card, view, patient = generator.card, rows.projections[row], rows.patients[row]
-        texts = [prompt_text(card.wording, view, names, card.phrases, patient) for names in shown]
-        embedded, _ = guided_embeddings(generator.pipeline, generator.tokens, texts, shown)
-        film = images.read([rows.images[row]])[0]
-        differences = finding_map(
-            generator.pipeline, film, embedded[:1], embedded[1:], batch=params.micro_batch, image=rows.images[row]
-        )
-        return soft_edged(region_of(differences, params.region_threshold), len(film))
+        differences = map_of(generator, rows, images, row, finding, params)
+        return soft_edged(region_of(differences, params.region_threshold), images.size)
 
     return Regions(find)
 
@@ -117,6 +129,7 @@ def plan_grafts(
     patients = np.unique(rows.patient_ids, return_inverse=True)[1]
     views = np.array(rows.projections)
     wanted = [(name, k) for name, films in sorted(rows.carriers.items()) for k in range(images_of(len(films), params))]
+    used: dict[tuple[int, str], set[int]] = {}
     for target, number in progress(wanted, what="finding regions"):
         having = rows.carriers[target]
         turn, place = divmod(number, len(having))
@@ -129,9 +142,12 @@ def plan_grafts(
                 f"'{rows.images[film]}'; set it to own"
             )
         alike = others[views[others] == views[film]]
-        choice = rng(params.seed, "carrier", target, number).permutation(alike if len(alike) else others)
+        alike = alike if len(alike) else others
+        fresh = np.setdiff1d(alike, list(used.setdefault((film, target), set())))
+        choice = rng(params.seed, "carrier", target, number).permutation(fresh if len(fresh) else alike)
         share = regions[rows.images[film], target]
         carrier = _most_alike(choice[:CANDIDATES], film, share, rows, images)
+        used[film, target].add(carrier)
         unknown = (*rows.findings[film], *rows.unknown[film], *rows.unknown[carrier])
         plan.append(
             Sample(
