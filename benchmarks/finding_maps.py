@@ -1,14 +1,13 @@
-"""Does the generator know where a finding is? Its maps against the renderer's masks, beside a classifier's Grad-CAM.
+"""Does the generator know where a finding is? Its maps against the renderer's masks, beside a classifier's.
 
-    PYTHONPATH=src python -m benchmarks.finding_maps
+    PYTHONPATH=src:studies python -m benchmarks.finding_maps
 
 Run it after the default pipeline, in its folder. For each film with a tail finding and a mask of it: AUC of the pixels'
 values (inside the lesion against outside) and intersection over union of the region at `sampling.region_threshold`, not
-widened. Both kinds of maps are averages over the same number of moved films. The training films are those that grafts
-use; the test films neither model has seen. Writes benchmarks/results/finding_maps.json.
+widened. The baseline's maps are class activation maps; both kinds are averages over as many moved films. The training
+films are those that grafts use; the test films neither model has seen. Writes benchmarks/results/finding_maps.json.
 """
 
-from itertools import product
 from pathlib import Path
 
 import cv2
@@ -18,35 +17,19 @@ import torch
 from benchmarks.report import Row, ratio_row, write_results
 from sklearn.metrics import roc_auc_score
 
+from study.cam_maps import cam_map
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import load_params
-from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
 from trcgl.diffusion.generator.saved import load_generator
-from trcgl.diffusion.sampling.finding_map import MOVES
 from trcgl.diffusion.sampling.graft import region_of
 from trcgl.diffusion.sampling.grafted_plan import map_of
-from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.runtime.files import read_json
 
 RESULT = Path("benchmarks/results/finding_maps.json")
-COMMAND = "PYTHONPATH=src python -m benchmarks.finding_maps"
+COMMAND = "PYTHONPATH=src:studies python -m benchmarks.finding_maps"
 CPU = torch.device("cpu")
-
-
-def grad_cam(model: Classifier, film: np.ndarray, finding: str) -> np.ndarray:
-    """The mean over moved films, moved back: float32 [S, S]."""
-    size = len(film)
-    place = size // model.features(torch.zeros(1, 1, size, size)).shape[-1]
-    steps = [round((part / MOVES - 0.5) * place) for part in range(MOVES)]
-    moves = list(product(steps, steps))
-    pixels = np.stack([shifted(film, *move) for move in moves])
-    column = list(model.config.class_names).index(finding)
-    _, cams = class_maps_and_grad_cams(model, pixels, np.arange(len(moves)), np.full(len(moves), column))
-    wide = [np.kron(cam, np.ones((place, place))) for cam in cams]
-    back = [shifted(one, -right, -down) for one, (right, down) in zip(wide, moves, strict=True)]
-    return np.mean(back, axis=0).astype(np.float32)
 
 
 def agreement(differences: np.ndarray, lesion: np.ndarray, threshold: float) -> tuple[float, float]:
@@ -86,12 +69,21 @@ def main() -> None:
                     continue
                 film = images.read([real.images[row]])[0]
                 ours = map_of(generator, real, images, row, finding, params.sampling)
-                cam, threshold = grad_cam(baseline, film, finding), params.sampling.region_threshold
+                cam, threshold = cam_map(baseline, film, finding), params.sampling.region_threshold
                 measured.append((*agreement(ours, lesion, threshold), *agreement(cam, lesion, threshold)))
         auc, overlap, cam_auc, cam_overlap = np.mean(measured, axis=0)
         films = f"{len(measured)} lesions of {split} films"
-        rows.append(ratio_row(f"generator's map against Grad-CAM, {films}", auc, cam_auc, 1, "pixel AUC", COMMAND))
-        rows.append(ratio_row(f"its region against Grad-CAM's, {films}", overlap, cam_overlap, 1, "IoU", COMMAND))
+        rows.append(
+            ratio_row(
+                f"generator's map against the baseline's class activation map, {films}",
+                auc,
+                cam_auc,
+                1,
+                "pixel AUC",
+                COMMAND,
+            )
+        )
+        rows.append(ratio_row(f"its region against the baseline's, {films}", overlap, cam_overlap, 1, "IoU", COMMAND))
     write_results(RESULT, rows)
 
 

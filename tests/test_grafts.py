@@ -90,6 +90,14 @@ def test_prompts_that_say_the_same_have_no_region() -> None:
     assert not region_of(found, 0.4).any()
 
 
+def test_a_prediction_that_is_not_finite_names_film_and_precision() -> None:
+    unet = SeesBright()
+    pipeline = SimpleNamespace(vae=Blocks(), unet=unet, scheduler=DDIMScheduler(), vae_scale_factor=4)
+    broken = torch.full((1, 3, 8), float("nan"))
+    with pytest.raises(InputError, match=r"prediction for image 'a.png' is not finite in float32; set compute.prec"):
+        finding_map(pipeline, noise(0, 32), broken, torch.zeros(1, 3, 8), batch=16, image="a.png")
+
+
 def test_a_region_begins_at_its_share_of_the_most() -> None:
     """Three squares: of the film's most, of half of it, and of a quarter."""
     differences = np.full((64, 64), 0.2, np.float32)

@@ -26,7 +26,7 @@ from trcgl.phantom.catalogue import TAIL_NAMES
 pytestmark = pytest.mark.slow
 STUDY = load_study(STUDIES / "stage_one")
 REPORTED = [arm for arm, entry in STUDY.arms.items() if entry.reported]
-POOLS = ("copy_paste", "drawn_uninformed", "drawn_informed", "base_tail", "oracle")
+POOLS = ("copy_paste", "cam_grafts", "drawn_uninformed", "drawn_informed", "base_tail", "oracle")
 HALF = ("duplicates", *POOLS, "transfer_drawn")
 BASES = """
   common:
@@ -110,6 +110,14 @@ def test_pools_hold_nothing_of_validation_and_test_patients(project: Path, label
         name for name in labels.columns if name not in ("patient", "study", "projection", "sex", "age", "split")
     ]
     assert (labels.loc[pasted[1], findings] == 0).all().all()
+    by_cam = samples(project, "cam_grafts")
+    films = by_cam["carrier"].str.split(" on ", expand=True)
+    for target, source, carrier in zip(by_cam["target"], films[0], films[1], strict=True):
+        of_source, of_carrier = labels.loc[source], labels.loc[carrier]
+        assert of_source[target] == 1
+        assert (of_carrier[findings] == 0).all()
+        assert of_source["patient"] != of_carrier["patient"]
+        assert of_source["split"] == of_carrier["split"] == "train"
     far = pd.read_parquet(project / "studies/pretrain/data/far/labels/labels.parquet").set_index("image")
     of_base = samples(project, "base_tail")
     assert set(of_base["carrier"]) <= set(far.index[far["split"] == "train"])
@@ -128,7 +136,7 @@ def test_pools_are_as_large_as_what_the_informed_generator_drew(project: Path):
     pools = project / "studies/stage_one/pools"
     drawn = accepted_counts(pools / "drawn_informed-101")
     assert drawn == dict.fromkeys(sorted(TAIL_NAMES), 3)
-    assert accepted_counts(pools / "oracle-101") == drawn
+    assert accepted_counts(pools / "oracle-101") == accepted_counts(pools / "cam_grafts-101") == drawn
     masked = pd.read_parquet(project / "studies/stage_one/data/101/phantom/lesions.parquet")["finding"].unique()
     assert accepted_counts(pools / "copy_paste-101") == {name: drawn[name] for name in drawn if name in masked}
 
@@ -211,6 +219,7 @@ def test_the_pools_are_drawn_again_alike(project: Path):
     for script, pool in (
         ("draw_fresh_films", "oracle"),
         ("paste_lesions", "copy_paste"),
+        ("graft_by_cam", "cam_grafts"),
         ("gather_base_tail", "base_tail"),
     ):
         files = sorted(path for path in (study / f"pools/{pool}-101").rglob("*") if path.is_file())

@@ -16,8 +16,8 @@ STUDY = load_study(FOLDER)
 DAG = YAML(typ="safe").load(FOLDER / "dvc.yaml")["stages"]
 PRETRAIN = YAML(typ="safe").load(STUDIES / "pretrain/params.yaml")
 REPORTED = {
-    "real_only", "duplicates", "copy_paste", "drawn_uninformed", "drawn_informed", "base_tail", "oracle", "transfer",
-    "transfer_drawn", "pretrain_drawn",
+    "real_only", "duplicates", "copy_paste", "cam_grafts", "drawn_uninformed", "drawn_informed", "base_tail", "oracle",
+    "transfer", "transfer_drawn", "pretrain_drawn",
 }  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def test_the_arms_are_those_of_the_plan():
     assert all(f"| `{arm}` |" in plan for arm in REPORTED)
     for arm in REPORTED - {"real_only"}:
         assert "real_only" in STUDY.arms[arm].references
-    primary, secondary = ("duplicates", "real_only"), ("drawn_uninformed", "base_tail", "transfer", "copy_paste")
-    assert STUDY.arms["drawn_informed"].references == primary + secondary
+    primary, secondary = ("duplicates", "real_only"), ("drawn_uninformed", "base_tail", "transfer")
+    assert STUDY.arms["drawn_informed"].references == (*primary, *secondary, "copy_paste", "cam_grafts")
     assert "transfer" in STUDY.arms["transfer_drawn"].references
     starts = {arm: entry.starts_from for arm, entry in STUDY.arms.items() if entry.starts_from}
     assert starts == {"transfer": "base_films", "transfer_drawn": "base_films", "pretrain_drawn": "drawn_first"}

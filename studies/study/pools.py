@@ -21,11 +21,13 @@ class PoolImage:
         target: the finding that it is there for; it is among `findings`.
         findings: what its labels say it shows.
         source: the image or images that it is made of, or its own name.
+        unknown: findings that it may show or not.
     """
 
     target: str
     findings: tuple[str, ...]
     source: str
+    unknown: tuple[str, ...] = ()
 
 
 def write_pool(out: Path, name: str, extras: Sequence[PoolImage], pixels: Iterable[np.ndarray], size: int) -> None:
@@ -42,7 +44,7 @@ def write_pool(out: Path, name: str, extras: Sequence[PoolImage], pixels: Iterab
             "target": pd.Series([extra.target for extra in extras], dtype="str"),
             "carrier": pd.Series([extra.source for extra in extras], dtype="str"),
             "findings": [list(extra.findings) for extra in extras],
-            "unknown": [[] for _ in extras],
+            "unknown": [list(extra.unknown) for extra in extras],
         }
     )
     with directory_beside(out) as folder:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from trcgl.diffusion.generator.latents import encode, shifted
 from trcgl.numerics.seeding import seed_of
+from trcgl.runtime.errors import InputError
 
 NOISED = (0.1, 0.2, 0.3, 0.4)
 """Shares of the noise schedule at which predictions are compared: more noise hides the edges, less says nothing."""
@@ -40,6 +41,9 @@ def finding_map(
 
     Returns:
         float32 [S, S], at least 0.
+
+    Raises:
+        InputError: a prediction is not finite.
     """
     scheduler, unet, size = pipeline.scheduler, pipeline.unet, len(pixels)
     steps = sorted({round((part / MOVES - 0.5) * pipeline.vae_scale_factor) for part in range(MOVES)})
@@ -60,6 +64,12 @@ def finding_map(
             difference += (right - left).abs().mean(dim=1, keepdim=True)
         wide = F.interpolate(difference, size=(size, size), mode="nearest")[:, 0].cpu().numpy()
         total += sum(shifted(one, -right, -down) for one, (right, down) in zip(wide, chunk, strict=True))
+    if not np.isfinite(total).all():
+        dtype = str(unet.dtype).removeprefix("torch.")
+        raise InputError(
+            f"sampling: the generator's prediction for image '{image}' is not finite in {dtype}; set compute.precision "
+            "to fp32"
+        )
     return (total / len(moves)).astype(np.float32)
 
 

@@ -1,0 +1,37 @@
+"""Where a classifier sees a finding: its class activation map, as fine as the generator's map is made.
+
+The class maps of a plain head are class activation maps (Zhou et al., arXiv 1512.04150): the classifier's row for a
+finding, times the backbone's channels, place by place. A place is several pixels wide, so the film is moved by parts of
+one, and the maps of the moved films, moved back, are averaged, as `finding_map` does.
+"""
+
+from itertools import product
+
+import numpy as np
+import torch
+
+from trcgl.classifier.network.model import Classifier
+from trcgl.diffusion.generator.latents import shifted
+from trcgl.diffusion.sampling.finding_map import MOVES
+
+
+@torch.no_grad()
+def cam_map(model: Classifier, film: np.ndarray, finding: str) -> np.ndarray:
+    """The mean map over moved films: float32 [S, S], of any sign.
+
+    Args:
+        model: with the head `linear`.
+        film: uint8 [S, S].
+    """
+    model.eval()
+    size, column = len(film), list(model.config.class_names).index(finding)
+    side = model.features(torch.zeros(1, 1, size, size, dtype=torch.uint8)).shape[-1]
+    steps = [round((part / MOVES - 0.5) * size / side) for part in range(MOVES)]
+    moves = list(product(steps, steps))
+    pixels = torch.from_numpy(np.stack([shifted(film, *move) for move in moves])).unsqueeze(1)
+    _, maps = model.head(model.features(pixels))
+    wide = torch.nn.functional.interpolate(maps[:, column : column + 1].float(), size=(size, size), mode="nearest")[
+        :, 0
+    ]
+    back = [shifted(one, -right, -down) for one, (right, down) in zip(wide.numpy(), moves, strict=True)]
+    return np.mean(back, axis=0).astype(np.float32)
