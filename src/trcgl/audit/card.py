@@ -24,7 +24,7 @@ def synthetic_card(audit: Audit, params: AuditParams) -> str:
         return "\n".join([*title, f"{why}: there is nothing to judge.", ""])
     lines = [
         *title,
-        f"{drawn} images were drawn for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
+        f"{drawn} images were made for {len(audit.per_class)} tail findings; {accepted} were accepted. They "
         "enter training only, never validation or test. Not for diagnosis.",
         "",
         *_grafts(audit),
