@@ -171,6 +171,8 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM window that is text", lambda: dicom(GREY_16, WindowCenter="2047", WindowWidth="4095").replace(b"2047", b"wide"), "DICOM tag WindowCenter is 'wide'; it must be a number such as 2047.5"),
     ("DICOM window with a comma that may be a thousand's", lambda: dicom(GREY_16, WindowCenter="2.047", WindowWidth="4095").replace(b"2.047", b"2,047"), "DICOM tag WindowCenter is '2,047'; it must be a number such as 2047.5"),
     ("DICOM slope that is text", lambda: dicom(GREY_16, RescaleSlope="1.25", RescaleIntercept="0").replace(b"1.25", b"half"), "DICOM tag RescaleSlope is 'half'; it must be a number such as 2047.5"),
+    ("DICOM slope that is infinite", lambda: dicom(GREY_16, RescaleSlope="1.2500", RescaleIntercept="0").replace(b"1.2500", b"1e9999"), "DICOM tag RescaleSlope is '1e9999'; it must be a number such as 2047.5"),
+    ("DICOM slope that makes values infinite", lambda: dicom(GREY_16, RescaleSlope="1e300", RescaleIntercept="0"), "pixel values that are not finite"),
     ("DICOM slope without its intercept", _dicom(RescaleSlope="2", RescaleIntercept=None), "DICOM tag RescaleIntercept is missing beside RescaleSlope 2"),
     ("DICOM intercept without its slope", _dicom(RescaleSlope="", RescaleIntercept="-1024"), "DICOM tag RescaleSlope is missing beside RescaleIntercept -1024"),
     ("DICOM modality table cut short", _dicom(ModalityLUTSequence=[_lut(LUTData=b"\1" * 100)]), "DICOM table ModalityLUTSequence of 256 entries has 100 bytes"),
