@@ -9,6 +9,18 @@ OTHERS = (
     ),
     (
         "trcgl predict",
+        "HEIC, AVIF, JPEG XL or Photoshop files in a folder, also without a suffix",
+        "unreadable: ...: an AVIF, HEIC or film file; save it as PNG",
+        "test_listing.py::test_a_picture_that_is_not_read_is_no_report_beside_the_images",
+    ),
+    (
+        "trcgl predict",
+        "packed images in a folder, such as a.dcm.gz",
+        "unreadable: ...: compressed by gzip; unpack it",
+        "test_listing.py::test_a_packed_picture_is_named_and_a_packed_table_is_not",
+    ),
+    (
+        "trcgl predict",
         "a pipe or device in place of an image",
         "unreadable: ...: a pipe, socket or device; save the picture to a file first",
         "test_listing.py::test_a_pipe_or_device_is_not_waited_for",

@@ -22,6 +22,7 @@ OTHERS = (
     (rb"%PDF", "a PDF document; export its picture as PNG"),
     (rb"PK\x03\x04", "a ZIP archive; unpack it"),
     (rb"\x1f\x8b", "compressed by gzip; unpack it"),
+    (rb"BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "compressed by bzip2, xz or zstd; unpack it"),
     (rb"(?i)\s*<(!doctype )?html", "a web page, such as a server's error message; download the image again"),
     (rb"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the image"),
     (rb"(?s)....ftyp", "an AVIF, HEIC or film file; save it as PNG"),
