@@ -140,6 +140,18 @@ OTHERS = (
         "test_evaluation_external.py::test_one_patient_has_no_interval",
     ),
     (
+        "trcgl evaluate",
+        "sizes of originals without boxes",
+        "--box-sizes: is given without --boxes, and nothing would read it; give both, or neither",
+        "test_boxes.py::test_sizes_without_boxes_are_refused",
+    ),
+    (
+        "trcgl predict",
+        "a number of overlays without a folder for them",
+        "--likeliest: is given without --overlays, and nothing would be drawn; give both, or neither",
+        "test_inference.py::test_bad_requests_are_one_line_before_any_work",
+    ),
+    (
         "trcgl init",
         "a params.yaml whose changes would be lost",
         "params.yaml: has changes that are not committed and would be lost; commit them, or overwrite them with --force",

@@ -1,5 +1,6 @@
 """An external test set: a label table and an image folder, mapped to the findings of a saved classifier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +73,11 @@ class ExternalSet:
         table, selected = select_images(table, scan_images(self.images), filters)
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
-    def boxes_of(self, selected: pd.DataFrame, names: list[str]) -> pd.DataFrame | None:
-        """The boxes of the scored images, or None if none are asked for; see `boxes_of`."""
+    def boxes_of(self, selected: pd.DataFrame, names: list[str], findings: Sequence[str]) -> pd.DataFrame | None:
+        """The boxes of the scored images and the model's findings, or None if none are asked for; see `boxes_of`."""
         if self.boxes is None:
             return None
-        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names)
+        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names, findings)
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
         """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""
