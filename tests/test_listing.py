@@ -32,7 +32,9 @@ from trcgl.images.kinds import is_image
 from trcgl.images.listing import HIDDEN, OTHER, SPECIAL, TWICE, counted, list_images, printable
 from trcgl.inference import pretrained
 from trcgl.inference.files import find_images
+from trcgl.labels.file_match import match_files
 from trcgl.runtime.errors import exit_code
+from trcgl.runtime.picture_suffixes import SUFFIXES
 
 LATIN = os.fsdecode(b"ni\xf1o.png")
 
@@ -170,6 +172,19 @@ def test_a_known_suffix_is_enough_and_no_file_is_opened(tmp_path: Path, monkeypa
         (tmp_path / name).touch()
     monkeypatch.setattr(Path, "open", None)
     assert list_images(tmp_path).images == names
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_what_is_listed_is_found_by_a_name_without_its_suffix(suffix: str, packed: str, tmp_path: Path):
+    """Also in capitals, and beside a file of another name."""
+    names = [f"a{suffix}{packed}", f"B{suffix.upper()}{packed}", "c.png"]
+    for name in names:
+        (tmp_path / name).touch()
+    rows = pd.DataFrame({"image": ["a", "b"], "folder": "", "file": ""})
+    found, ambiguous = match_files(rows, pd.Series(list_images(tmp_path).images, dtype="str"))
+    assert found.tolist() == names[:2]
+    assert not ambiguous.any()
 
 
 def messy(root: Path) -> None:

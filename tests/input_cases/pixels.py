@@ -236,6 +236,15 @@ FILES: tuple[Kind, ...] = (
     ("PGM cut short", lambda: _without_middle(saved(GREY_8, "PPM")), "damaged image data"),
     ("PGM of numbers cut short", lambda: b"P2 52 40 255 " + b"7 " * 999, "damaged PNM (numbers are missing)"),
     ("PGM with values above its largest", lambda: b"P5\n52 40\n99\n" + GREY_8.tobytes(), "damaged PNM (a value of 255 above its largest, 99)"),
+    *(
+        (f"{name}, two pictures", lambda write=write: write() * 2, "several pictures; a radiograph has one")
+        for name, write in (
+            ("PBM", lambda: b"P4\n# of a series\n52 40\n" + bytes(range(7)) * 40), ("PGM", lambda: b"P5 52 40 255\n" + GREY_8.tobytes()),
+            ("PGM of 16 bits", lambda: b"P5\n52 40\n4095\n" + GREY_16.astype(">u2").tobytes()),
+            ("PPM", lambda: b"P6\n52 40\n#\n255\n" + COLOUR.tobytes()),
+            ("PAM", _pam("WIDTH 52", "HEIGHT 40", "DEPTH 1", "MAXVAL 255")),
+        )
+    ),
     ("PGM of no height", lambda: b"P2 52 0 255\n", "damaged PNM (a side of no length)"),
     ("PGM without a size", lambda: b"P5\n52 wide\n", "damaged PNM (its head has no size)"),
     ("PAM cut short", _pam("WIDTH 52", "HEIGHT 41", "DEPTH 1", "MAXVAL 255"), "damaged PNM (numbers are missing)"),

@@ -9,18 +9,8 @@ opened, because archives name DICOM files by numbers, or in their own ways.
 import re
 from pathlib import Path
 
-IMAGE_SUFFIXES = tuple(
-    f".{name}"
-    for names in (
-        ("png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "dib", "gif", "webp"),
-        ("jp2", "j2k", "j2c", "jpc", "jpx", "pnm", "pgm", "ppm", "pbm"),
-        ("dcm", "dicom", "dic", "ima"),
-        ("heic", "heif", "hif", "avif", "jxl", "psd"),
-    )
-    for name in names
-)
-"""The last line's are not read."""
-PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+from trcgl.runtime.picture_suffixes import PACKED, SUFFIXES
+
 START = 132
 """Bytes of a file that tell its format: a DICOM preamble and its mark."""
 MARKS = {
@@ -69,9 +59,9 @@ def is_image(path: str | Path) -> bool:
 def has_image_suffix(name: str) -> bool:
     """Whether a file's name alone says that it is an image, or a packed one."""
     name = name.lower()
-    if name.endswith(PACKED_SUFFIXES):
+    if name.endswith(PACKED):
         name = name.rpartition(".")[0]
-    return name.endswith(IMAGE_SUFFIXES)
+    return name.endswith(SUFFIXES)
 
 
 def format_of(start: bytes) -> str | None:
