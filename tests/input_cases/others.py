@@ -62,6 +62,18 @@ OTHERS = (
         "test_look_alikes.py::test_a_name_that_only_looks_latin_is_said",
     ),
     (
+        "Views and sexes",
+        "a sex in words, such as male or Femenino",
+        "a warning: sex: 'male' of row 1 is read as M; 2 words are read so",
+        "test_view_and_sex.py::test_sexes_are_two_whatever_the_words",
+    ),
+    (
+        "Views and sexes",
+        "a view in two spellings",
+        "a warning: projection: 'pa' of row 3 is 'PA' of row 1 in another spelling, and counts as another value; write them in one way",
+        "test_view_and_sex.py::test_a_view_in_two_spellings_is_said",
+    ),
+    (
         "Figures",
         "names with signs that the font lacks",
         "...png: the font lacks 2 signs, which are drawn as boxes: ...",
