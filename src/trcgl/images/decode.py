@@ -14,6 +14,7 @@ from trcgl.images.grey import inverted as inverted_grey
 from trcgl.images.kinds import START, format_of
 from trcgl.images.png import decode_png
 from trcgl.images.unreadable import MAX_PIXELS, UnreadableImage
+from trcgl.runtime.unexpanded import why_missing
 
 __all__ = ["MAX_PIXELS", "UnreadableImage", "decode", "header_size"]
 SMALLEST = 16
@@ -53,7 +54,8 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise UnreadableImage(f"cannot be read: {error.strerror}") from None
+        hint = why_missing(path) if isinstance(error, FileNotFoundError) else ""
+        raise UnreadableImage(f"cannot be read: {error.strerror}{hint}") from None
     if not data:
         raise UnreadableImage("empty file")
     kind = format_of(data[:START])

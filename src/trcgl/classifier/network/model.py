@@ -18,6 +18,7 @@ from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.network.weights import load_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
+from trcgl.runtime.unexpanded import why_missing
 
 WEIGHTS = "model.safetensors"
 CALIBRATION = "calibration.json"
@@ -216,7 +217,7 @@ def _why_no_folder(folder: Path, error: OSError) -> str:
     if folder.is_file():
         return "it is a file; give its folder"
     if not folder.is_dir():
-        return "there is no such folder"
+        return f"there is no such folder{why_missing(folder)}"
     inside = sorted(path.parent.name for path in folder.glob("*/classes.json"))
     if inside:
         return f"its folders {', '.join(inside)} are; give one of them"

@@ -20,6 +20,7 @@ from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.unexpanded import why_missing
 
 log = get_logger("evaluate")
 
@@ -55,7 +56,9 @@ class ExternalSet:
             InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
         """
         if not self.images.is_dir():
-            raise InputError(f"{self.images}: no such folder; give the folder of the images with --images")
+            raise InputError(
+                f"{self.images}: no such folder{why_missing(self.images)}; give the folder of the images with --images"
+            )
         table = read_table(self.dataset, self.labels)
         present = sorted(table.rows["projection"].unique())
         for name in self.projections or ():
