@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import timm
 import torch
-from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.report import Row, print_rows, rounds_row, write_results
 from benchmarks.timing import take_turns
 from torch import Tensor
 
@@ -129,13 +129,11 @@ def measured(code: Path, work: Path, rounds: int) -> Row:
         {"long": lambda: ours_for(FEW + STEPS), "peer": peer, "short": lambda: ours_for(FEW)}, rounds=rounds
     )
     seconds = timed.seconds["long"] - timed.seconds["short"]
-    return speed_row(
+    return rounds_row(
         f"training images/s of {BACKBONE} at {SIZE} px, batch {BATCH}, against the authors' code",
-        ours=STEPS * BATCH / float(np.median(seconds)),
-        peer=STEPS * BATCH / timed.median("peer"),
-        floor=None,
+        STEPS * BATCH / seconds,
+        STEPS * BATCH / timed.seconds["peer"],
         unit="images per CPU s",
-        ratios=timed.seconds["peer"] / seconds,
         least=1.3,
         command=COMMAND,
     )

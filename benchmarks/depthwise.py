@@ -13,7 +13,7 @@ from typing import Any
 
 import timm
 import torch
-from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.report import Row, print_rows, rounds_row, write_results
 from benchmarks.timing import take_turns
 from torch import nn
 
@@ -49,13 +49,12 @@ def costs(name: str, options: dict[str, Any], size: int, batch: int, dtype: torc
     rivals = {"ours": step(ours), "torch": step(torchs), "forward": lambda: forward(torchs)}
     timed = take_turns(rivals, rounds=ROUNDS)
     kind = str(dtype).removeprefix("torch.")
-    return speed_row(
+    return rounds_row(
         f"step of {name} at {size} px, batch {batch}, {kind}, against torch's own gradients",
-        ours=timed.median("ours"),
-        peer=timed.median("torch"),
+        timed.seconds["ours"],
+        timed.seconds["torch"],
         floor=2 * timed.median("forward"),
         unit="CPU s",
-        ratios=timed.ratios("ours", "torch"),
         most=1.0,
         command=COMMAND,
     )

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import torch
 from benchmarks.phantom_difficulty import pixels
-from benchmarks.report import print_rows, speed_row, write_results
+from benchmarks.report import print_rows, rounds_row, write_results
 from benchmarks.timing import cpu_seconds, take_turns
 
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
@@ -159,13 +159,12 @@ def main() -> None:
     with_latents = ours + np.array(encoding[-options.rounds :])
     floor = timed.median("calls") / FEW
     rows = [
-        speed_row(
+        rounds_row(
             f"fine-tuning steps/s of batches of {BATCH}, {what}, against diffusers' train_text_to_image_lora.py",
-            ours=steps / float(np.median(seconds)),
-            peer=steps / float(np.median(theirs)),
+            steps / seconds,
+            steps / theirs,
             floor=1 / floor,
             unit="steps per CPU s",
-            ratios=theirs / seconds,
             least=1.5,
             command=COMMAND,
         )

@@ -9,9 +9,8 @@ would hide the difference. The floor is the backbone. 174 findings, as PadChest 
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.report import Row, print_rows, rounds_row, write_results
 from benchmarks.timing import take_turns
 from torch import Tensor, nn
 
@@ -69,15 +68,13 @@ def costs(backbone_name: str, size: int, batch: int, most: float, rounds: int) -
     linear = seconds["bare"] + seconds["linear"]
     rows = []
     for name in HEADS:
-        step = seconds["bare"] + seconds[name]
         rows.append(
-            speed_row(
+            rounds_row(
                 f"step of {backbone_name} at {size} px, batch {batch}, with head {name}, against the linear head",
-                ours=float(np.median(step)),
-                peer=float(np.median(linear)),
-                floor=float(np.median(seconds["bare"])),
+                seconds["bare"] + seconds[name],
+                linear,
+                floor=timed.median("bare"),
                 unit="CPU s",
-                ratios=step / linear,
                 most=most,
                 command=COMMAND,
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 from benchmarks.peers import padchest_table, torchxrayvision
-from benchmarks.report import Row, print_rows, skipped_row, speed_row, write_results
+from benchmarks.report import Row, print_rows, rounds_row, skipped_row, write_results
 from benchmarks.timing import take_turns
 
 from trcgl.config import load_params
@@ -62,13 +62,12 @@ def measured(rounds: int) -> list[Row]:
         )
     print(f"inflating the file alone: {timed.median('inflate'):.2f} CPU s")
     return [
-        speed_row(
+        rounds_row(
             f"{QUESTION}, {about}",
-            ours=timed.median("ours"),
-            peer=timed.median(peer),
+            timed.seconds["ours"],
+            timed.seconds[peer],
             floor=timed.median("columns"),
             unit="CPU s",
-            ratios=timed.ratios("ours", peer),
             most=1.0,
             command=COMMAND,
         )

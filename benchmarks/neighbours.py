@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-from benchmarks.report import print_rows, speed_row, write_results
+from benchmarks.report import print_rows, rounds_row, write_results
 
 from trcgl.runtime.cores import usable_cores
 
@@ -92,25 +91,20 @@ def main() -> None:
                 beside.append(ours.rate())
         for trainer in (ours, spinning):
             trainer.close()
-    ours_alone, spinning_alone = (np.array(alone[name]) for name in ("ours", "spinning"))
     rows = [
-        speed_row(
+        rounds_row(
             "training images/s with a busy neighbour on every core, against the same without",
-            ours=float(np.median(beside)),
-            peer=float(np.median(ours_alone)),
-            floor=None,
+            beside,
+            alone["ours"],
             unit="images per s of wall time",
-            ratios=np.array(beside) / ours_alone,
             least=0.45,
             command=COMMAND,
         ),
-        speed_row(
+        rounds_row(
             "training images/s on idle cores, against threads that wait by computing",
-            ours=float(np.median(ours_alone)),
-            peer=float(np.median(spinning_alone)),
-            floor=None,
+            alone["ours"],
+            alone["spinning"],
             unit="images per s of wall time",
-            ratios=ours_alone / spinning_alone,
             least=0.97,
             command=COMMAND,
         ),

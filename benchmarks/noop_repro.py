@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.report import print_rows, speed_row, write_results
+from benchmarks.report import print_rows, rounds_row, write_results
 from benchmarks.timing import take_turns
 from ruamel.yaml import YAML
 
@@ -75,13 +75,12 @@ def main() -> None:
         bare(peer, stages)
         timed = take_turns({"ours": lambda: nothing_to_do(ours), "bare": lambda: nothing_to_do(peer)}, rounds=5)
     rows = [
-        speed_row(
+        rounds_row(
             f"dvc repro with nothing to do, against a bare pipeline of {stages} stages",
-            ours=timed.median("ours"),
-            peer=timed.median("bare"),
+            timed.seconds["ours"],
+            timed.seconds["bare"],
             floor=timed.median("bare"),
             unit="CPU s",
-            ratios=timed.ratios("ours", "bare"),
             most=1.5,
             command=COMMAND,
         )

@@ -83,6 +83,32 @@ def speed_row(
     }
 
 
+def rounds_row(
+    question: str,
+    ours: Sequence[float] | np.ndarray,
+    peer: Sequence[float] | np.ndarray,
+    *,
+    floor: float | None = None,
+    unit: str,
+    most: float | None = None,
+    least: float | None = None,
+    command: str,
+) -> Row:
+    """`speed_row` of what was measured in turns: a value of each rival per round."""
+    ours, peer = np.asarray(ours), np.asarray(peer)
+    return speed_row(
+        question,
+        ours=float(np.median(ours)),
+        peer=float(np.median(peer)),
+        floor=floor,
+        unit=unit,
+        ratios=ours / peer,
+        most=most,
+        least=least,
+        command=command,
+    )
+
+
 def memory_row(question: str, peaks: Sequence[float], command: str) -> Row:
     """Peak memory in MB of a small and of a ten times larger task: it may grow by a tenth."""
     few, many = peaks

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.phantom_difficulty import pixels
-from benchmarks.report import Row, print_rows, speed_row, write_results
+from benchmarks.report import Row, print_rows, rounds_row, write_results
 from benchmarks.timing import cpu_seconds, take_turns
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 
@@ -108,13 +108,12 @@ def overhead(drawing: Drawing, rounds: int) -> Row:
         unet.append(inside["unet"])
     drawing.ours.unet.forward, drawing.ours.vae.decode = calls["unet"], calls["vae"]
     steps = drawing.params.steps
-    return speed_row(
+    return rounds_row(
         f"a U-Net call within the loop, batch {len(drawing.prompts)}, against the bare forward",
-        ours=float(np.median(ours)) / steps,
-        peer=float(np.median(unet)) / steps,
+        np.array(ours) / steps,
+        np.array(unet) / steps,
         floor=float(np.median(unet)) / steps,
         unit="CPU s",
-        ratios=np.array(ours) / np.array(unet),
         most=1.05,
         command=COMMAND,
     )
@@ -125,13 +124,12 @@ def rate(drawing: Drawing, rounds: int) -> Row:
         {"ours": drawing.draw_ours, "peer": drawing.draw_stock, "calls": drawing.calls_alone}, rounds=rounds
     )
     images = len(drawing.prompts)
-    return speed_row(
+    return rounds_row(
         f"images/s, {drawing.params.steps} steps of DPM-Solver++, against StableDiffusionPipeline with PNDM {STEPS}",
-        ours=images / timed.median("ours"),
-        peer=images / timed.median("peer"),
+        images / timed.seconds["ours"],
+        images / timed.seconds["peer"],
         floor=images / timed.median("calls"),
         unit="images per CPU s",
-        ratios=timed.ratios("peer", "ours"),
         least=3.5,
         command=COMMAND,
     )
@@ -162,19 +160,16 @@ def quality(drawing: Drawing, params: Params, images: int) -> Row:
         "stock": measure(judge, np.concatenate([drawing.draw_stock(first) for first in batches])).features,
     }
     draw = np.random.default_rng(0)
-    ratios, values = [], {"ours": [], "stock": []}
+    values = {"ours": [], "stock": []}
     for _ in range(50):
         for name in values:
             some = draw.choice(len(features[name]), len(features[name]) // 2, replace=False)
             values[name].append(kernel_distance(features[name][some].astype(float), features["real"].astype(float)))
-        ratios.append(values["ours"][-1] / values["stock"][-1])
-    return speed_row(
+    return rounds_row(
         f"kernel distance to real phantoms, {images} images each, against StableDiffusionPipeline with PNDM {STEPS}",
-        ours=float(np.median(values["ours"])),
-        peer=float(np.median(values["stock"])),
-        floor=None,
+        values["ours"],
+        values["stock"],
         unit="squared kernel distance",
-        ratios=ratios,
         most=1.0,
         command=f"{COMMAND} --kid {images}",
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from benchmarks.__main__ import SPEED
 from benchmarks.gpu import Said, operations, rate_row
-from benchmarks.report import skipped_row, speed_row
+from benchmarks.report import rounds_row, skipped_row, speed_row
 from benchmarks.table import lines_of
 from benchmarks.timing import take_turns
 
@@ -28,6 +28,14 @@ def test_a_cost_holds_when_its_median_is_low_enough(ratios: list[float], holds: 
 def test_a_rate_holds_when_its_median_is_high_enough(ratios: list[float], holds: bool):
     row = speed_row("q", ours=1, peer=2, floor=3, unit="1/s", ratios=ratios, least=3.5, command="c")
     assert (row["holds"], row["better"]) == (holds, "higher")
+
+
+@pytest.mark.parametrize("peer", [[2.0, 2.0, 5.0], np.array([2.0, 2.0, 5.0])])
+def test_rounds_are_compared_one_by_one(peer: "list[float] | np.ndarray"):
+    """The ratio of the medians would be 2."""
+    row = rounds_row("q", [4.0, 1.0, 5.0], peer, floor=0.5, unit="s", most=1.0, command="c")
+    assert (row["ours"], row["peer"], row["floor"], row["ratio"]) == (4.0, 2.0, 0.5, 1.0)
+    assert (row["spread"], row["holds"]) == ([0.75, 1.5], True)
 
 
 def test_without_its_peer_nothing_is_measured_and_nothing_holds():

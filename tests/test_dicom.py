@@ -1,6 +1,7 @@
 """DICOM against pydicom's own pipeline: every file it ships, and look-up tables that none of those has."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -12,6 +13,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from tests.inference_cases import noise, write_dicom
+from tests.pixel_cells.cell import film
+from tests.pixel_cells.dicom_files import dicom
 from trcgl.images.decode import UnreadableImage, decode
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -142,3 +145,31 @@ def test_a_window_that_does_not_apply_does_not_cost_the_film(tmp_path: Path, spo
     with pytest.raises(ValueError, match=r"Window Width|MONOCHROME"):
         apply_voi_lut(dataset.pixel_array, dataset)
     np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels.astype(np.float32))
+
+
+@pytest.mark.parametrize("text", ["1e9999", "-1e999", "   nan", "  -inf"])
+@pytest.mark.parametrize("tag", ["RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"])
+def test_a_number_that_is_not_finite_is_refused_by_name(
+    tag: str, text: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
+    """And without NumPy's warning, which names no file."""
+    numbers: dict[str, Any] = {
+        "RescaleSlope": "1",
+        "RescaleIntercept": "0",
+        "WindowCenter": "9",
+        "WindowWidth": "9",
+    } | {tag: "123.45"}
+    (tmp_path / "a").write_bytes(dicom(film(4095).astype(np.uint16), **numbers).replace(b"123.45", text.encode()))
+    with pytest.raises(UnreadableImage, match=rf"^DICOM tag {tag} is '{text.strip()}'; it must be a number"):
+        decode(tmp_path / "a")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("slope", ["1e37", "1e300", "1e308"])
+def test_values_that_no_float_holds_are_refused_without_a_warning(
+    slope: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
+    (tmp_path / "a").write_bytes(dicom(film(4095).astype(np.uint16), RescaleSlope=slope, RescaleIntercept="0"))
+    with pytest.raises(UnreadableImage, match=r"^pixel values that are not finite$"):
+        decode(tmp_path / "a")
+    assert not recwarn.list

@@ -6,28 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    RLELossless,
-)
+from pydicom.uid import UID
 
 from tests.pixel_cells.cell import film
 from tests.pixel_cells.dicom_files import dicom, halves, relabelled
+from tests.pixel_cells.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, JPEG, JPEG_2000, NATIVE, RLE
 from trcgl.images.decode import UnreadableImage, decode
 
-NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-KINDS = {JPEG2000Lossless: "JPEG 2000", JPEGBaseline8Bit: "JPEG", RLELossless: "RLE"}
-WRITTEN = dict(zip(NATIVE, ("implicit, little", "explicit, little", "explicit, big", "deflated"), strict=True))
+KINDS = {JPEG_2000: "JPEG 2000", JPEG: "JPEG", RLE: "RLE"}
+WRITTEN = dict(zip(NATIVE, ("implicit, little", "explicit, little", "deflated", "explicit, big"), strict=True))
 
 
 def film_of(syntax: UID) -> np.ndarray:
-    return film(255) if syntax == JPEGBaseline8Bit else film(4095).astype(np.uint16)
+    return film(255) if syntax == JPEG else film(4095).astype(np.uint16)
 
 
 def seen(path: Path, content: bytes) -> np.ndarray | str:
@@ -47,17 +38,16 @@ def test_every_syntax_under_the_name_of_every_other(real: UID, declared: UID, tm
     truth = seen(tmp_path / "true.dcm", content)
     got = seen(tmp_path / "a.dcm", relabelled(content, declared))
     assert isinstance(truth, np.ndarray)
-    if real != JPEGBaseline8Bit:
+    if real != JPEG:
         np.testing.assert_array_equal(truth, pixels)
     # pydicom tells explicit from implicit by itself
-    if real == declared or {real, declared} == {ImplicitVRLittleEndian, ExplicitVRLittleEndian}:
+    if real == declared or {real, declared} == {IMPLICIT, EXPLICIT}:
         np.testing.assert_array_equal(got, truth)
         return
     assert isinstance(got, str)
     assert got.startswith(f"DICOM in the transfer syntax {declared.name.split(' (')[0]} ")
     tags, tags_declared = (
-        {ExplicitVRBigEndian: "big", DeflatedExplicitVRLittleEndian: "deflated"}.get(syntax, "little")
-        for syntax in (real, declared)
+        {BIG_ENDIAN: "big", DEFLATED: "deflated"}.get(syntax, "little") for syntax in (real, declared)
     )
     if tags != tags_declared:
         assert f"that is written as {WRITTEN.get(real, 'explicit, little')}" in got
@@ -86,7 +76,7 @@ def stated_length(head: bytes, length: int) -> bytes:
 def test_an_odd_head_does_not_cost_the_film(tmp_path: Path):
     pixels = film(4095).astype(np.uint16)
     head, body = halves(dicom(pixels, BitsStored=12))
-    big = halves(dicom(pixels, ExplicitVRBigEndian, BitsStored=12))[1]
+    big = halves(dicom(pixels, BIG_ENDIAN, BitsStored=12))[1]
     for content in (
         head[:132] + head[144:] + body,
         *(stated_length(head, length) + body for length in (0, 20, len(head) + 40, 2**31)),
@@ -95,14 +85,14 @@ def test_an_odd_head_does_not_cost_the_film(tmp_path: Path):
         head[132:] + body,
         body,
         big,
-        relabelled(head + body, f"{ExplicitVRLittleEndian} "),
+        relabelled(head + body, f"{EXPLICIT} "),
     ):
         np.testing.assert_array_equal(seen(tmp_path / "a.dcm", content), pixels)
 
 
 def test_a_damaged_head_or_body_has_its_reason(tmp_path: Path):
     head, body = halves(dicom(film(4095).astype(np.uint16), BitsStored=12))
-    deflated = relabelled(head, DeflatedExplicitVRLittleEndian)
+    deflated = relabelled(head, DEFLATED)
     for content, reason in (
         (head, "nothing behind its head"),
         (head[:170], "nothing behind its head"),

@@ -133,8 +133,17 @@ def test_bad_requests_are_one_line_before_any_work(folder: Path, capsys: pytest.
     assert "a.png/t.csv: cannot be written (" in fails(capsys, "--out", "a.png/t.csv", "a.png")
     assert "a.png: is not a folder; give one for --overlays" in fails(capsys, "--overlays", "a.png", "a.png")
     assert "compute.device 'tpu'" in fails(capsys, "--device", "tpu", "a.png")
-    assert "a.png: not a saved classifier ([Errno 20] Not a directory" in fails(capsys, "--model", "a.png", "a.png")
-    assert "none: not a saved classifier" in fails(capsys, "--model", "none", "a.png")
+    assert "--likeliest: is given without --overlays" in fails(capsys, "--likeliest", "2", "a.png")
+    for name, why in (
+        ("a.png", "it is a file; give its folder"),
+        ("model/model.safetensors", "it is a file; give its folder"),
+        ("nowhere", "there is no such folder"),
+        ("a.png/model", "there is no such folder"),
+        ("none", "No such file or directory: none/model.safetensors"),
+        (".", "its folders model are; give one of them"),
+    ):
+        line = fails(capsys, "--model", name, "a.png")
+        assert line == f"{name}: not a saved classifier ({why}); train_classifier writes one"
     save_model(folder / "model", preparation=None)
     assert "does not say how pictures are made" in fails(capsys, "a.png")
     for value in ("0", "-1", "many"):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.import_graph import ROOT
 from tests.input_cases import CASES
-from tests.input_cases.case import MODEL, Case, good_project
+from tests.input_cases.case import BOXES, MODEL, Case, good_project
 from tests.input_cases.others import OTHERS
 from tests.input_cases.table import case_id, table
 from tests.stage_scripts import script
@@ -30,7 +30,7 @@ EARLY = ("scan_images", "parse_labels", "cache_images")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good project in which the early stages have run."""
     folder = good_project(tmp_path_factory.mktemp("input") / "project")
-    save_model(folder / "model")
+    save_model(folder / "model", class_names=("Mass", "Nodule"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in EARLY:
@@ -51,10 +51,11 @@ def test_bad_input(
         return
     before = _contents(project)
     capsys.readouterr()
-    if case.stage == MODEL:
-        code = command(
-            ["evaluate", "--model", "model", "--dataset", "nih", "--images", "images", "--labels", "labels.csv"]
-        )
+    if case.stage in (MODEL, BOXES):
+        words = ["evaluate", "--model", "model", "--dataset", "nih", "--images", "images", "--labels", "labels.csv"]
+        words += ["--boxes", "boxes.csv"] if case.stage == BOXES else []
+        words += ["--box-sizes", "sizes.csv"] if Path("sizes.csv").exists() else []
+        code = command(words)
     else:
         code = exit_code(script(case.stage).main)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

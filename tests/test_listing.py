@@ -1,8 +1,10 @@
 """Which files are images: one rule for every command, by name or content; whatever is left out is named and counted."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -25,11 +27,14 @@ from tests.input_cases.case import good_project
 from tests.stage_scripts import script
 from tests.test_evaluation_external import save_model
 from trcgl.cli import main
+from trcgl.images.decode import UnreadableImage, decode
 from trcgl.images.kinds import is_image
 from trcgl.images.listing import HIDDEN, OTHER, SPECIAL, TWICE, counted, list_images, printable
 from trcgl.inference import pretrained
 from trcgl.inference.files import find_images
+from trcgl.labels.file_match import match_files
 from trcgl.runtime.errors import exit_code
+from trcgl.runtime.picture_suffixes import SUFFIXES
 
 LATIN = os.fsdecode(b"ni\xf1o.png")
 
@@ -87,6 +92,19 @@ def _zip(path: Path) -> None:
         archive.writestr("a.png", b"x")
 
 
+NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
+    "AVIF": (_pillow("AVIF"), "an AVIF, HEIC or film file; save it as PNG"),
+    **{
+        brand: (lambda path, brand=brand: path.write_bytes(b"\0\0\0\x18ftyp" + brand.encode() + bytes(99)), "HEIC")
+        for brand in ("heic", "heix", "mif1", "avis")
+    },
+    "JPEG XL": (lambda path: path.write_bytes(b"\xff\x0a" + bytes(99)), "a JPEG XL file; save it as PNG"),
+    "JPEG XL in boxes": (lambda path: path.write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99)), "a JPEG XL file"),
+    "Photoshop": (lambda path: path.write_bytes(b"8BPS\0\1" + bytes(99)), "a Photoshop file; save it as PNG"),
+}
+PACKED: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+FILM = b"\0\0\0\x18ftypisom" + bytes(99)
+
 OTHERS: dict[str, bytes | Callable[[Path], None]] = {
     "empty": b"", "one byte": b"P", "table": b"image,patient\na.png,1\n", "report": b"II. Findings: no effusion.\n",
     "BMI": b"BMI,age\n23,61\n30,50\n40,40\n", "P1": b"P1 was seen on Monday.\n", "P5,1": b"P5,17,1\n",
@@ -96,7 +114,7 @@ OTHERS: dict[str, bytes | Callable[[Path], None]] = {
     "npy": lambda path: np.save(path.open("wb"), np.zeros(9)), "wave": b"RIFF\x24\0\0\0WAVEfmt " + bytes(200),
     "parquet": lambda path: pd.DataFrame({"a": [1]}).to_parquet(path), "elf": b"\x7fELF\x02\x01\x01" + bytes(200),
     "thumbs": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(200), "store": b"\0\0\0\1Bud1" + bytes(200),
-    "zeros": bytes(400),
+    "zeros": bytes(400), "film": FILM,
     "apple double": b"\0\5\26\7\0\2\0\0Mac OS X" + bytes(200), "utf-16": "Bild;Befund\n".encode("utf-16"),
 }  # fmt: skip
 
@@ -115,6 +133,30 @@ def test_nothing_else_is_an_image(tmp_path: Path, name: str):
     assert not is_image(path)
 
 
+@pytest.mark.parametrize("name", NOT_READ)
+@pytest.mark.parametrize("file", ["IM0001", "photo.heic", "photo.HIF", "x.avif", "x.jxl", "x.psd"])
+def test_a_picture_that_is_not_read_is_no_report_beside_the_images(tmp_path: Path, name: str, file: str):
+    write, reason = NOT_READ[name]
+    write(tmp_path / file)
+    assert list_images(tmp_path).images == [file]
+    with pytest.raises(UnreadableImage, match=reason):
+        decode(tmp_path / file)
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("file", ["a.dcm", "a.PNG", "1.2.3.dicom"])
+def test_a_packed_picture_is_named_and_a_packed_table_is_not(tmp_path: Path, kind: str, file: str):
+    Image.fromarray(noise(0, top=256)).save(tmp_path / "a", "PNG")
+    packed = PACKED[kind]((tmp_path / "a").read_bytes())
+    (tmp_path / f"{file}.{kind}").write_bytes(packed)
+    (tmp_path / f"labels.csv.{kind}").write_bytes(packed)
+    found = list_images(tmp_path)
+    assert set(found.images) == {"a", f"{file}.{kind}"}
+    assert found.skipped == [(f"labels.csv.{kind}", OTHER)]
+    with pytest.raises(UnreadableImage, match=r"^compressed by .*; unpack it$"):
+        decode(tmp_path / f"{file}.{kind}")
+
+
 @pytest.mark.parametrize("name", ["ExplVR_LitEndNoMeta.dcm", "ExplVR_BigEndNoMeta.dcm", "CT_small.dcm"])
 def test_dicom_files_of_pydicom_are_known_by_their_content(tmp_path: Path, name: str):
     source = get_testdata_file(name, download=False)
@@ -130,6 +172,19 @@ def test_a_known_suffix_is_enough_and_no_file_is_opened(tmp_path: Path, monkeypa
         (tmp_path / name).touch()
     monkeypatch.setattr(Path, "open", None)
     assert list_images(tmp_path).images == names
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_what_is_listed_is_found_by_a_name_without_its_suffix(suffix: str, packed: str, tmp_path: Path):
+    """Also in capitals, and beside a file of another name."""
+    names = [f"a{suffix}{packed}", f"B{suffix.upper()}{packed}", "c.png"]
+    for name in names:
+        (tmp_path / name).touch()
+    rows = pd.DataFrame({"image": ["a", "b"], "folder": "", "file": ""})
+    found, ambiguous = match_files(rows, pd.Series(list_images(tmp_path).images, dtype="str"))
+    assert found.tolist() == names[:2]
+    assert not ambiguous.any()
 
 
 def messy(root: Path) -> None:

@@ -145,6 +145,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         from trcgl.numerics.device import use_threads
         from trcgl.runtime.places import check_output, check_output_folder
 
+    if options.box_sizes is not None and options.boxes is None:
+        raise InputError("--box-sizes: is given without --boxes, and nothing would read it; give both, or neither")
     evaluation, compute = how_to_evaluate(options.params)
     use_threads(compute.threads)
     external = ExternalSet(
@@ -174,6 +176,8 @@ def _predict(options: argparse.Namespace) -> None:
     with without_collections():
         from trcgl.inference.predict import Request, predict_files
 
+    if options.likeliest is not None and options.overlays is None:
+        raise InputError("--likeliest: is given without --overlays, and nothing would be drawn; give both, or neither")
     names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
     predict_files(Request(**{name: getattr(options, name) for name in names}))
 

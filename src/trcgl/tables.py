@@ -23,6 +23,7 @@ from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import plainly, seen_as
+from trcgl.runtime.unexpanded import why_missing
 
 GZIP_MAGIC = b"\x1f\x8b"
 OTHER_MAGICS = {
@@ -169,7 +170,8 @@ def _head(path: Path) -> tuple[bool, bytes]:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise _damaged_gzip(path) from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give an existing CSV file") from None
+        hint = why_missing(path) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(f"{path}: cannot be read ({error.strerror}{hint}); give an existing CSV file") from None
     except ValueError:  # A null byte in the name
         raise InputError(f"{str(path)!r}: is not the name of a file; give an existing CSV file") from None
 

@@ -17,13 +17,13 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageOps
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from tests.faults.fuzz import run
 from tests.faults.spoiled import spoil
 from tests.pixel_cells import dicom_files, jpeg_files, other_files, png_files, tiff_cells
 from tests.pixel_cells.cell import luma
 from tests.pixel_cells.dicom_files import NATIVE, UID_TAG, relabelled
+from tests.pixel_cells.syntaxes import JPEG, JPEG_2000, RLE
 from trcgl.images.decode import UnreadableImage, decode
 from trcgl.images.kinds import is_dicom
 from trcgl.images.quiet import quiet_libraries
@@ -32,7 +32,7 @@ FILES = (png_files, jpeg_files, tiff_cells, dicom_files, other_files)
 EVERY = 7
 """Of the matrix's files one in so many, which is enough for each kind."""
 RENAMED = 0.1
-SYNTAXES = (*NATIVE, RLELossless, JPEG2000Lossless, JPEGBaseline8Bit)
+SYNTAXES = (*NATIVE, RLE, JPEG_2000, JPEG)
 """Which a DICOM file gets that is written in another one, now and then."""
 CLOSE = 4 / 255
 """Of the range: readers with 8 bits against ours with 16, and colours rounded in another way."""

@@ -12,9 +12,10 @@ import pydicom
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 
 from tests.labels_files import NIH_2017_COLUMNS, PADCHEST_COLUMNS, padchest_row, write_rows
+from tests.pixel_cells.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT
 
 Random = np.random.Generator
 DICOM_FILES = (
@@ -70,7 +71,7 @@ def dicom(random: Random, path: Path, **changes: object) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.1")
     meta.MediaStorageSOPInstanceUID = UID("1.2.3")
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = EXPLICIT
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     values: dict[str, object] = {
         "Rows": 40, "Columns": 48, "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0,
@@ -84,7 +85,7 @@ def dicom(random: Random, path: Path, **changes: object) -> bytes:
     content = handle.getvalue()
     if "TransferSyntaxUID" in changes:
         # Only the declared syntax changes, not the data; the length of its group, stated first, is corrected
-        old, new = _syntax_element(ExplicitVRLittleEndian), _syntax_element(str(changes["TransferSyntaxUID"]))
+        old, new = _syntax_element(EXPLICIT), _syntax_element(str(changes["TransferSyntaxUID"]))
         length = int.from_bytes(content[140:144], "little") + len(new) - len(old)
         content = content[:140] + length.to_bytes(4, "little") + content[144:].replace(old, new, 1)
     return content
@@ -131,7 +132,7 @@ def image_file(random: Random, path: Path) -> tuple[bytes, str]:
         (".dcm", lambda: dicom(random, path, RescaleSlope="nan", RescaleIntercept="inf")),
         (".dcm", lambda: dicom(random, path, NumberOfFrames=str(random.choice(["0", "-1", "999999999"])))),
         (".dcm", lambda: dicom(random, path, TransferSyntaxUID=random.choice([
-            ImplicitVRLittleEndian, ExplicitVRBigEndian, "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90",
+            IMPLICIT, BIG_ENDIAN, "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90",
             "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99", "1.2.3.4",
         ]))),
     ]  # fmt: skip

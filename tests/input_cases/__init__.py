@@ -6,6 +6,7 @@ cases and checks the table.
 
 from tests.input_cases.backbones import BACKBONES
 from tests.input_cases.bases import BASES
+from tests.input_cases.boxes import BOX_TABLES
 from tests.input_cases.file_places import PLACES
 from tests.input_cases.images import IMAGES
 from tests.input_cases.label_files import LABEL_FILES
@@ -26,6 +27,7 @@ CASES = (
     *PIXELS,
     *MADE_FILES,
     *MODELS,
+    *BOX_TABLES,
     *BASES,
     *BACKBONES,
 )

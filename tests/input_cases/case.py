@@ -16,7 +16,7 @@ Spoil = Callable[[Path], None]
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position\n"
 PARSE, SCAN, CACHE, BASELINE = "parse_labels", "scan_images", "cache_images", "train_baseline"
 COOCCURRENCE = "build_cooccurrence"
-MODEL = "evaluate a model"
+MODEL, BOXES = "evaluate a model", "evaluate against boxes"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Case:
     Attributes:
         group: heading in the table.
         what: what is wrong.
-        stage: the stage script that meets it, or MODEL: `trcgl evaluate` on a saved classifier.
+        stage: the stage script that meets it, or MODEL: `trcgl evaluate` on a saved classifier, or BOXES: with
+            `--boxes boxes.csv`, and `--box-sizes sizes.csv` if there is one.
         spoil: changes a good project.
         seen: the line on stderr, or the recorded reason why a row or file was left out; `...` stands for any text.
         counted: whether the run goes on, with the bad row or file in rejected.parquet or unreadable.parquet.

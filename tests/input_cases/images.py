@@ -200,10 +200,10 @@ IMAGES = (
     ),
     Case(
         "Images",
-        "DICOM with values that are not finite",
+        "DICOM with a slope that is not a number",
         CACHE,
         image(_dicom(RescaleSlope="nan", RescaleIntercept="0"), "five.dcm"),
-        "pixel values that are not finite",
+        "DICOM tag RescaleSlope is 'nan'; it must be a number such as 2047.5",
         True,
     ),
 )

@@ -50,6 +50,25 @@ def _rows(count: int, **columns: str) -> str:
 
 
 LABEL_FILES = (
+    *(
+        Case(
+            "Label file",
+            what,
+            PARSE,
+            params(dataset__labels=path),
+            f"{path.replace('//', '/')}: cannot be read (No such file or directory: {why}); give an existing CSV file",
+        )
+        for what, path, why in (
+            ("a path with ~", "~/labels.csv", "~ is expanded by a shell only; write the whole path"),
+            (
+                "a path with a variable",
+                "$HOME/labels.csv",
+                "variables are expanded by a shell only; write the whole path",
+            ),
+            ("an address", "https://example.org/labels.csv", "an address is not fetched; download it"),
+            ("a path of Windows", "C:\\data\\labels.csv", "a path of Windows; write it as this machine does"),
+        )
+    ),
     Case(
         "Label file",
         "no file",

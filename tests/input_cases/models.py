@@ -18,6 +18,12 @@ def model(**contents: bytes | str) -> Spoil:
     return spoil
 
 
+def _one_deeper(folder: Path) -> None:
+    (folder / "model").rename(folder / "classifier")
+    (folder / "model").mkdir()
+    (folder / "classifier").rename(folder / "model/classifier")
+
+
 MODELS = (
     Case(
         "Devices",
@@ -60,14 +66,28 @@ MODELS = (
         "no folder",
         MODEL,
         delete("model"),
-        "model: not a saved classifier (...); train_classifier writes one",
+        "model: not a saved classifier (there is no such folder); train_classifier writes one",
     ),
     Case(
         "Model folder",
         "weights missing",
         MODEL,
         delete("model/model.safetensors"),
-        "model: not a saved classifier (...); train_classifier writes one",
+        "model: not a saved classifier (No such file or directory: model/model.safetensors); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "a file in its place",
+        MODEL,
+        both(delete("model"), put("model", b"weights")),
+        "model: not a saved classifier (it is a file; give its folder); train_classifier writes one",
+    ),
+    Case(
+        "Model folder",
+        "the folder above it",
+        MODEL,
+        _one_deeper,
+        "model: not a saved classifier (its folders classifier are; give one of them); train_classifier writes one",
     ),
     Case(
         "Model folder",

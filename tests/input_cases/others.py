@@ -9,6 +9,18 @@ OTHERS = (
     ),
     (
         "trcgl predict",
+        "HEIC, AVIF, JPEG XL or Photoshop files in a folder, also without a suffix",
+        "unreadable: ...: an AVIF, HEIC or film file; save it as PNG",
+        "test_listing.py::test_a_picture_that_is_not_read_is_no_report_beside_the_images",
+    ),
+    (
+        "trcgl predict",
+        "packed images in a folder, such as a.dcm.gz",
+        "unreadable: ...: compressed by gzip; unpack it",
+        "test_listing.py::test_a_packed_picture_is_named_and_a_packed_table_is_not",
+    ),
+    (
+        "trcgl predict",
         "a pipe or device in place of an image",
         "unreadable: ...: a pipe, socket or device; save the picture to a file first",
         "test_listing.py::test_a_pipe_or_device_is_not_waited_for",
@@ -48,6 +60,18 @@ OTHERS = (
         "a name in letters that only look Latin, of another alphabet than all others",
         "a warning: ...: labels '\u0422\u0412' only looks Latin (its first letter is U+0422), and 1 names do; if 'TB' is meant, write it so",
         "test_look_alikes.py::test_a_name_that_only_looks_latin_is_said",
+    ),
+    (
+        "Views and sexes",
+        "a sex in words, such as male or Femenino",
+        "a warning: sex: 'male' of row 1 is read as M; 2 words are read so",
+        "test_view_and_sex.py::test_sexes_are_two_whatever_the_words",
+    ),
+    (
+        "Views and sexes",
+        "a view in two spellings",
+        "a warning: projection: 'pa' of row 3 is 'PA' of row 1 in another spelling, and counts as another value; write them in one way",
+        "test_view_and_sex.py::test_a_view_in_two_spellings_is_said",
     ),
     (
         "Figures",
@@ -126,6 +150,18 @@ OTHERS = (
         "a set of one patient",
         "no intervals: they need patients to resample, and there is one",
         "test_evaluation_external.py::test_one_patient_has_no_interval",
+    ),
+    (
+        "trcgl evaluate",
+        "sizes of originals without boxes",
+        "--box-sizes: is given without --boxes, and nothing would read it; give both, or neither",
+        "test_boxes.py::test_sizes_without_boxes_are_refused",
+    ),
+    (
+        "trcgl predict",
+        "a number of overlays without a folder for them",
+        "--likeliest: is given without --overlays, and nothing would be drawn; give both, or neither",
+        "test_inference.py::test_bad_requests_are_one_line_before_any_work",
     ),
     (
         "trcgl init",

@@ -12,22 +12,14 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    RLELossless,
-)
+from pydicom.uid import UID
 
 from tests.input_cases.case import CACHE, Case
 from tests.input_cases.images import image
 from tests.pixel_cells.cell import colours, exif, film, saved
 from tests.pixel_cells.dicom_files import dicom, halves, relabelled, table
 from tests.pixel_cells.png_files import GREY, RGB, SIGNATURE, chunk, png
+from tests.pixel_cells.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, JPEG, JPEG_2000, RLE
 from tests.pixel_cells.tiff_files import SHORT, Tiff, tiff
 
 GREY_8, GREY_16, COLOUR = film(255), film(4095), colours(255)
@@ -105,14 +97,14 @@ def _pam(*lines: str, content: bytes = GREY_8.tobytes()) -> Callable[[], bytes]:
 
 def _compressed(frames: list[bytes]) -> Callable[[], bytes]:
     def content() -> bytes:
-        return dicom(GREY_8, JPEGBaseline8Bit, PixelData=encapsulate(frames))
+        return dicom(GREY_8, JPEG, PixelData=encapsulate(frames))
 
     return content
 
 
 def _no_syntax() -> bytes:
     """Compressed pixels, and no head that says how."""
-    content = dicom(GREY_8, JPEGBaseline8Bit)
+    content = dicom(GREY_8, JPEG)
     return content[144 + int.from_bytes(content[140:144], "little") :]
 
 
@@ -158,11 +150,11 @@ def _damaged_strip(compression: int) -> Callable[[], bytes]:
 
 UNKNOWN_TABLE = "it must be three whole numbers"
 DICOM_FILES: tuple[Kind, ...] = (
-    ("DICOM in another byte order than its transfer syntax", _renamed(ExplicitVRBigEndian, ExplicitVRLittleEndian), "DICOM in the transfer syntax Explicit VR Little Endian that is written as explicit, big-endian; export it again"),
-    ("DICOM that is not deflated, though its transfer syntax is", _renamed(ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian), "DICOM in the transfer syntax Deflated Explicit VR Little Endian that is written as explicit, little-endian; export it again"),
-    ("DICOM that is deflated, though its transfer syntax is not", _renamed(DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian), "DICOM in the transfer syntax Implicit VR Little Endian that is written as deflated; export it again"),
-    ("DICOM that is compressed, though its transfer syntax is not", _renamed(RLELossless, ExplicitVRLittleEndian), "DICOM in the transfer syntax Explicit VR Little Endian whose pixels are compressed; export it again"),
-    ("DICOM that is not compressed, though its transfer syntax is", _renamed(ExplicitVRLittleEndian, RLELossless), "DICOM in the transfer syntax RLE Lossless whose pixels are not compressed; export it again"),
+    ("DICOM in another byte order than its transfer syntax", _renamed(BIG_ENDIAN, EXPLICIT), "DICOM in the transfer syntax Explicit VR Little Endian that is written as explicit, big-endian; export it again"),
+    ("DICOM that is not deflated, though its transfer syntax is", _renamed(EXPLICIT, DEFLATED), "DICOM in the transfer syntax Deflated Explicit VR Little Endian that is written as explicit, little-endian; export it again"),
+    ("DICOM that is deflated, though its transfer syntax is not", _renamed(DEFLATED, IMPLICIT), "DICOM in the transfer syntax Implicit VR Little Endian that is written as deflated; export it again"),
+    ("DICOM that is compressed, though its transfer syntax is not", _renamed(RLE, EXPLICIT), "DICOM in the transfer syntax Explicit VR Little Endian whose pixels are compressed; export it again"),
+    ("DICOM that is not compressed, though its transfer syntax is", _renamed(EXPLICIT, RLE), "DICOM in the transfer syntax RLE Lossless whose pixels are not compressed; export it again"),
     ("DICOM whose head is damaged", lambda: dicom(GREY_16)[:150] + bytes(999), "DICOM whose data are neither tags nor deflated tags: its head (group 2) may be damaged"),
     ("DICOM of a head alone", lambda: halves(dicom(GREY_16))[0], "DICOM with nothing behind its head (group 2)"),
     ("DICOM in a retired colour space", _dicom(PhotometricInterpretation="HSV"), "DICOM with the photometric interpretation 'HSV'; MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB and YBR_FULL are read"),
@@ -179,6 +171,8 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM window that is text", lambda: dicom(GREY_16, WindowCenter="2047", WindowWidth="4095").replace(b"2047", b"wide"), "DICOM tag WindowCenter is 'wide'; it must be a number such as 2047.5"),
     ("DICOM window with a comma that may be a thousand's", lambda: dicom(GREY_16, WindowCenter="2.047", WindowWidth="4095").replace(b"2.047", b"2,047"), "DICOM tag WindowCenter is '2,047'; it must be a number such as 2047.5"),
     ("DICOM slope that is text", lambda: dicom(GREY_16, RescaleSlope="1.25", RescaleIntercept="0").replace(b"1.25", b"half"), "DICOM tag RescaleSlope is 'half'; it must be a number such as 2047.5"),
+    ("DICOM slope that is infinite", lambda: dicom(GREY_16, RescaleSlope="1.2500", RescaleIntercept="0").replace(b"1.2500", b"1e9999"), "DICOM tag RescaleSlope is '1e9999'; it must be a number such as 2047.5"),
+    ("DICOM slope that makes values infinite", lambda: dicom(GREY_16, RescaleSlope="1e300", RescaleIntercept="0"), "pixel values that are not finite"),
     ("DICOM slope without its intercept", _dicom(RescaleSlope="2", RescaleIntercept=None), "DICOM tag RescaleIntercept is missing beside RescaleSlope 2"),
     ("DICOM intercept without its slope", _dicom(RescaleSlope="", RescaleIntercept="-1024"), "DICOM tag RescaleSlope is missing beside RescaleIntercept -1024"),
     ("DICOM modality table cut short", _dicom(ModalityLUTSequence=[_lut(LUTData=b"\1" * 100)]), "DICOM table ModalityLUTSequence of 256 entries has 100 bytes"),
@@ -187,15 +181,15 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM pixels of no height", _dicom(PixelSpacing=["0", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
     ("DICOM pixels of fifty times their width", _dicom(PixelSpacing=["5", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
     ("DICOM bits that do not fit", _dicom(BitsStored=12, HighBit=5), "DICOM with 12 bits stored of 16, the highest 5: they do not fit"),
-    ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG2000Lossless, BitsStored=12, HighBit=15), "compressed DICOM whose highest bit is 15 of 12; export it uncompressed"),
+    ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG_2000, BitsStored=12, HighBit=15), "compressed DICOM whose highest bit is 15 of 12; export it uncompressed"),
     ("DICOM with frames that it does not state", lambda: dicom(GREY_16, PixelData=GREY_16.tobytes() * 3), "3 frames; a radiograph has one"),
     ("DICOM, compressed, with frames that it does not state", _compressed([saved(GREY_8, "JPEG"), saved(GREY_8, "JPEG")]), "2 frames; a radiograph has one"),
-    ("DICOM, compressed, of another width than its tags say", lambda: dicom(GREY_8, JPEGBaseline8Bit, Rows=52, Columns=40), "DICOM of 40 x 52 pixels by its tags, 52 x 40 by its compressed picture"),
-    ("DICOM of JPEG 2000, of another width than its tags say", lambda: dicom(GREY_16, JPEG2000Lossless, BitsStored=12, Rows=20, Columns=104), "DICOM of 104 x 20 pixels by its tags, 52 x 40 by its compressed picture"),
-    ("DICOM whose transfer syntax is of another compression", lambda: dicom(GREY_8, JPEG2000Lossless, PixelData=encapsulate([saved(GREY_8, "JPEG")])), "DICOM in the transfer syntax JPEG 2000 Image Compression whose pixels are JPEG"),
+    ("DICOM, compressed, of another width than its tags say", lambda: dicom(GREY_8, JPEG, Rows=52, Columns=40), "DICOM of 40 x 52 pixels by its tags, 52 x 40 by its compressed picture"),
+    ("DICOM of JPEG 2000, of another width than its tags say", lambda: dicom(GREY_16, JPEG_2000, BitsStored=12, Rows=20, Columns=104), "DICOM of 104 x 20 pixels by its tags, 52 x 40 by its compressed picture"),
+    ("DICOM whose transfer syntax is of another compression", lambda: dicom(GREY_8, JPEG_2000, PixelData=encapsulate([saved(GREY_8, "JPEG")])), "DICOM in the transfer syntax JPEG 2000 Image Compression whose pixels are JPEG"),
     ("DICOM without head, compressed", _no_syntax, "DICOM without a transfer syntax, and ... bytes of pixels where 2080 would be uncompressed; export it again with its file meta information"),
     ("DICOM whose JPEG lacks its middle", _compressed([_without_middle(saved(GREY_8, "JPEG", quality=100), b"\xff\xd9")]), "damaged JPEG data (premature end of data segment)"),
-    ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG2000Lossless, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
+    ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG_2000, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
     ("DICOM of nothing but padding", _dicom(PixelPaddingValue=0, PixelPaddingRangeLimit=4095), "DICOM of nothing but padding values"),
     ("DICOM without a number of rows", _dicom(Rows=None), "DICOM tag Rows is missing; the pixels need it"),
 )  # fmt: skip
@@ -242,6 +236,15 @@ FILES: tuple[Kind, ...] = (
     ("PGM cut short", lambda: _without_middle(saved(GREY_8, "PPM")), "damaged image data"),
     ("PGM of numbers cut short", lambda: b"P2 52 40 255 " + b"7 " * 999, "damaged PNM (numbers are missing)"),
     ("PGM with values above its largest", lambda: b"P5\n52 40\n99\n" + GREY_8.tobytes(), "damaged PNM (a value of 255 above its largest, 99)"),
+    *(
+        (f"{name}, two pictures", lambda write=write: write() * 2, "several pictures; a radiograph has one")
+        for name, write in (
+            ("PBM", lambda: b"P4\n# of a series\n52 40\n" + bytes(range(7)) * 40), ("PGM", lambda: b"P5 52 40 255\n" + GREY_8.tobytes()),
+            ("PGM of 16 bits", lambda: b"P5\n52 40\n4095\n" + GREY_16.astype(">u2").tobytes()),
+            ("PPM", lambda: b"P6\n52 40\n#\n255\n" + COLOUR.tobytes()),
+            ("PAM", _pam("WIDTH 52", "HEIGHT 40", "DEPTH 1", "MAXVAL 255")),
+        )
+    ),
     ("PGM of no height", lambda: b"P2 52 0 255\n", "damaged PNM (a side of no length)"),
     ("PGM without a size", lambda: b"P5\n52 wide\n", "damaged PNM (its head has no size)"),
     ("PAM cut short", _pam("WIDTH 52", "HEIGHT 41", "DEPTH 1", "MAXVAL 255"), "damaged PNM (numbers are missing)"),

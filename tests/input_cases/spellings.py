@@ -115,6 +115,41 @@ SPELLINGS = (
         "labels.csv: column 'D\u00c3\u00a9rame' seems to be 'D\u00e9rame', which was read in another encoding; save the table as UTF-8 "
         "anew",
     ),
+    *(
+        Case(
+            GROUP, f"a label that {what}", PARSE, nih(f"{text}|Nodule"),
+            f"labels.csv: row 1: Finding Labels '{text}' seems to say of 'Mass' whether it is there, and would be a finding of its "
+            "own; list what is present by its name alone, or give a column per finding with 1, 0, and -1 for a doubt",
+        )
+        for what, text in (
+            ("denies another", "no Mass"), ("doubts another", "possible Mass"), ("affirms another", "Mass (yes)"),
+        )
+    ),
+    Case(
+        GROUP, "a label with a question mark", PARSE, nih("Mass?"),
+        "labels.csv: row 1: Finding Labels 'Mass?' has a question mark, for a doubt or a lost letter; write the finding's name alone",
+    ),
+    Case(
+        GROUP, "CXR-LT: a column that denies another", PARSE, cxrlt("ImageID,PatientID,Mass,no Mass", "a.png,1,1,0"),
+        "labels.csv: column 'no Mass' seems to say of 'Mass' whether it is there, ...",
+    ),
+    Case(
+        "Views and sexes", "a sex H beside M", PARSE, own("image,patient,sex,Mass", "a.png,1,M,1", "b.png,2,H,0"),
+        "the label table: row 2: sex is 'H' beside 'M', a man's or a woman's; write M for male and F for female",
+    ),
+    *(
+        Case(
+            "Image files", f"a name that differs in {what}", PARSE,
+            own("image,patient,Mass", f"{name},1,1", f"{other},2,0"),
+            f"no image is left of 2 rows: image file missing: 2; for '{name}' the folder has '00000000_000.png': write the table's "
+            "name so, or rename the file; ...",
+        )
+        for what, name, other in (
+            ("its format", "00000000_000.jpg", "x.png"), ("what stands between", "00000000 000.png", "x.png"),
+            ("percent signs", "00000000%5F000.png", "x.png"), ("leading zeros", "0_000.png", "x.png"),
+            ("a folder that is not there", "deep//00000000_000.png", "x.png"),
+        )
+    ),
     Case(
         GROUP, "labels separated by tabs", PARSE, nih("Mass\tNodule"),
         "labels.csv: row 1: Finding Labels 'Mass\\tNodule' holds a character that is not text; write it out",

@@ -10,24 +10,15 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    RLELossless,
-)
+from pydicom.uid import UID
 
 from tests.pixel_cells.cell import Cell, colours, film, luma, saved
+from tests.pixel_cells.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, JPEG, JPEG_2000, NATIVE, RLE
 
-NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 Tags = dict[str, Any]
 
 
-def dicom(pixels: np.ndarray, syntax: UID = ExplicitVRLittleEndian, **tags: Any) -> bytes:
+def dicom(pixels: np.ndarray, syntax: UID = EXPLICIT, **tags: Any) -> bytes:
     """A radiograph with tags added, replaced, or removed (None); pixels: the cells as they are stored."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
@@ -49,14 +40,14 @@ def dicom(pixels: np.ndarray, syntax: UID = ExplicitVRLittleEndian, **tags: Any)
     for name, value in values.items():
         if value is not None:
             setattr(dataset, name, value)
-    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    order = ">" if syntax == BIG_ENDIAN else "<"
     content = pixels.astype(f"{order}{pixels.dtype.kind}{pixels.itemsize}").tobytes()
     if "PixelData" not in tags:
-        if syntax == RLELossless:
+        if syntax == RLE:
             content = encapsulate([_rle(pixels)])
-        elif syntax == JPEG2000Lossless:
+        elif syntax == JPEG_2000:
             content = encapsulate([saved(pixels, "JPEG2000", irreversible=False, no_jp2=True)])
-        elif syntax == JPEGBaseline8Bit:
+        elif syntax == JPEG:
             content = encapsulate([saved(pixels, "JPEG", quality=95, subsampling=0)])
         # A byte to make the length even
         dataset.PixelData = content + b"\0" * (len(content) % 2)
@@ -124,11 +115,11 @@ def _bits() -> Iterator[Cell]:
         (np.uint8, 8, 7), (np.uint8, 6, 5), (np.uint16, 16, 15), (np.uint16, 12, 11), (np.uint16, 10, 9),
         (np.uint16, 12, 15), (np.uint16, 10, 12), (np.uint32, 20, 19), (np.uint16, 8, 7),
     )  # fmt: skip
-    syntaxes = (*NATIVE, RLELossless, JPEG2000Lossless)
+    syntaxes = (*NATIVE, RLE, JPEG_2000)
     for (kind, bits, high), syntax, signed, junk, photometric in product(
         layouts, syntaxes, (False, True), (False, True), ("MONOCHROME1", "MONOCHROME2")
     ):
-        if syntax == JPEG2000Lossless and (signed or high != bits - 1 or kind == np.uint32):
+        if syntax == JPEG_2000 and (signed or high != bits - 1 or kind == np.uint32):
             continue
         values = film(2**bits - 1).astype(np.int64) - (2 ** (bits - 1) if signed else 0)
         size = 8 * np.dtype(kind).itemsize
@@ -208,16 +199,16 @@ def _tables() -> Iterator[Cell]:
         item = table(entries, bits, first)
         tags: Tags = {"BitsStored": 12, "PhotometricInterpretation": photometric, sequence: [item]}
         title = f"DICOM {sequence} of {count} entries of {bits} bits from {first}, {photometric}"
-        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        for syntax in (EXPLICIT, IMPLICIT):
             yield Cell(f"{title}, {syntax.name}", dicom(stored, syntax, **tags), _turned(right, photometric))
 
 
 def _colour() -> Iterator[Cell]:
-    for bits, syntax in product((8, 16), (*NATIVE, RLELossless)):
+    for bits, syntax in product((8, 16), (*NATIVE, RLE)):
         rgb = colours(2**bits - 1)
         near = bits / 8
         yield Cell(f"DICOM RGB {bits}, {syntax.name}", dicom(rgb, syntax), luma(rgb), near)
-        if syntax != RLELossless:
+        if syntax != RLE:
             planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0)).reshape(rgb.shape)
             content = dicom(planes, syntax, PlanarConfiguration=1)
             yield Cell(f"DICOM RGB {bits} in planes, {syntax.name}", content, luma(rgb), near)
@@ -228,7 +219,7 @@ def _colour() -> Iterator[Cell]:
             for k, colour in enumerate(("Red", "Green", "Blue")):
                 tags[f"{colour}PaletteColorLookupTableDescriptor"] = [count, first, entry]
                 data = palette[:, k].astype("u1" if entry == 8 else "<u2").tobytes()
-                if syntax == ExplicitVRBigEndian:
+                if syntax == BIG_ENDIAN:
                     # Words, even where there are two entries in one
                     data = np.frombuffer(data, "<u2").astype(">u2").tobytes()
                 tags[f"{colour}PaletteColorLookupTableData"] = data
@@ -242,7 +233,7 @@ def _colour() -> Iterator[Cell]:
         yield Cell(f"DICOM {name}", content, luma(dataset.pixel_array), 1)
     grey = film(255)
     for photometric in ("MONOCHROME1", "MONOCHROME2"):
-        content = dicom(grey, JPEGBaseline8Bit, PhotometricInterpretation=photometric)
+        content = dicom(grey, JPEG, PhotometricInterpretation=photometric)
         right = pydicom.dcmread(io.BytesIO(content)).pixel_array
         yield Cell(f"DICOM JPEG {photometric}", content, _turned(right, photometric))
 
@@ -264,13 +255,13 @@ def _oddly_written() -> Iterator[Cell]:
     yield Cell("DICOM slope -1", content, 4095 - stored)
     windowed = dicom(stored, **plain, WindowCenter="2047.5", WindowWidth="4096.0")
     yield Cell("DICOM decimal comma", windowed.replace(b"2047.5", b"2047,5").replace(b"4096.0", b"4096,0"), stored, 1)
-    for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian):
+    for syntax in (IMPLICIT, EXPLICIT, BIG_ENDIAN):
         content = dicom(stored, syntax, **plain)
         head = 144 + int.from_bytes(content[140:144], "little")
         yield Cell(f"DICOM without preamble or head, {syntax.name}", content[head:], stored)
         yield Cell(f"DICOM without head, {syntax.name}", content[:132] + content[head:], stored)
         yield Cell(f"DICOM, bytes behind, {syntax.name}", content + b"\0" * 50, stored)
-    deflated = dicom(stored, DeflatedExplicitVRLittleEndian, **plain)
+    deflated = dicom(stored, DEFLATED, **plain)
     yield Cell("DICOM deflated", deflated, stored)
 
 

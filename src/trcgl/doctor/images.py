@@ -18,6 +18,7 @@ from trcgl.labels.file_match import likely_file
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.settings import read_yaml
+from trcgl.runtime.unexpanded import why_missing
 
 DECODED = 8
 """Full-size radiographs take a tenth of a second each."""
@@ -31,7 +32,10 @@ MANIFEST = Path("data/manifest.parquet")
 def image_folder(folder: Path) -> Listing | Said:
     """What the folder holds, or why there is no image."""
     if not folder.is_dir():
-        return problem("dataset.images", f"'{folder}' is not a folder; set it to the folder that holds the images")
+        return problem(
+            "dataset.images",
+            f"'{folder}' is not a folder{why_missing(folder)}; set it to the folder that holds the images",
+        )
     if not os.access(folder, os.R_OK | os.X_OK):
         return problem("dataset.images", f"'{folder}' may not be read by this user; change its permissions")
     listing = named_images(folder)

@@ -14,6 +14,7 @@ from trcgl.images.grey import inverted as inverted_grey
 from trcgl.images.kinds import START, format_of
 from trcgl.images.png import decode_png
 from trcgl.images.unreadable import MAX_PIXELS, UnreadableImage
+from trcgl.runtime.unexpanded import why_missing
 
 __all__ = ["MAX_PIXELS", "UnreadableImage", "decode", "header_size"]
 SMALLEST = 16
@@ -22,6 +23,7 @@ OTHERS = (
     (rb"%PDF", "a PDF document; export its picture as PNG"),
     (rb"PK\x03\x04", "a ZIP archive; unpack it"),
     (rb"\x1f\x8b", "compressed by gzip; unpack it"),
+    (rb"BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "compressed by bzip2, xz or zstd; unpack it"),
     (rb"(?i)\s*<(!doctype )?html", "a web page, such as a server's error message; download the image again"),
     (rb"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the image"),
     (rb"(?s)....ftyp", "an AVIF, HEIC or film file; save it as PNG"),
@@ -52,7 +54,8 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise UnreadableImage(f"cannot be read: {error.strerror}") from None
+        hint = why_missing(path) if isinstance(error, FileNotFoundError) else ""
+        raise UnreadableImage(f"cannot be read: {error.strerror}{hint}") from None
     if not data:
         raise UnreadableImage("empty file")
     kind = format_of(data[:START])

@@ -63,6 +63,13 @@ def dicom_size(data: bytes | str) -> tuple[int, int]:
     return int(tags.Columns), int(tags.Rows)
 
 
+def stated_ratio(data: bytes) -> float:
+    """A pixel's height over its width."""
+    tags = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
+    lift_shared_tags(tags)
+    return pixel_ratio(tags)
+
+
 def _check_pixels(dataset: Dataset) -> None:
     """Raise UnreadableImage unless there is one picture and the way to decode it is stated."""
     if not any(name in dataset for name in PIXELS):

@@ -1,5 +1,6 @@
 """Tags of a DICOM file as numbers, also where they are written against the rules but can mean one thing only."""
 
+import math
 import re
 from typing import Any
 
@@ -30,7 +31,7 @@ def numbers(dataset: Dataset, name: str) -> list[float]:
     """The values of a tag; none if it is missing or empty.
 
     Raises:
-        UnreadableImage: a value is not a number. A decimal comma is read, unless it may separate thousands.
+        UnreadableImage: a value is not a finite number. A decimal comma is read, unless it may separate thousands.
     """
     value = dataset.get(name)
     values: list[Any] = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
@@ -48,9 +49,13 @@ def _number(value: Any, name: str) -> float:
     if text.count(",") == 1 and "." not in text and not THOUSANDS.fullmatch(text):
         text = text.replace(",", ".")
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        raise UnreadableImage(f"DICOM tag {name} is {str(value)[:40]!r}; it must be a number such as 2047.5") from None
+        found = math.nan
+    # 1e400 is infinite, too
+    if not math.isfinite(found):
+        raise UnreadableImage(f"DICOM tag {name} is {str(value)[:40]!r}; it must be a number such as 2047.5")
+    return found
 
 
 def lift_shared_tags(dataset: Dataset) -> None:

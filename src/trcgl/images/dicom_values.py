@@ -23,7 +23,9 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     if dataset.get("PresentationLUTSequence"):
         raise UnreadableImage("DICOM with a PresentationLUTSequence, which is not read; export it as shown")
     padding = _padding(stored, dataset)
-    values = _windowed(_rescaled(stored, dataset), dataset).astype(np.float32)
+    # What no float holds is refused by the caller, which can name the file
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = _windowed(_rescaled(stored, dataset), dataset).astype(np.float32)
     if photometric == "MONOCHROME1":
         values = values.max() - values
     if padding is not None and padding.any():

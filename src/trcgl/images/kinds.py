@@ -1,4 +1,6 @@
-"""What counts as an image: a file whose name or first bytes are those of a format that is read. One rule for all.
+"""What counts as an image: a file whose name or first bytes are those of a picture's format. One rule for all.
+
+So does a picture of a format that is not read, or a packed one: passed over as no image, it would be missed by nobody.
 
 A suffix of such a format is enough, so that a folder of many images is listed without opening them; any other file is
 opened, because archives name DICOM files by numbers, or in their own ways.
@@ -7,15 +9,8 @@ opened, because archives name DICOM files by numbers, or in their own ways.
 import re
 from pathlib import Path
 
-IMAGE_SUFFIXES = tuple(
-    f".{name}"
-    for names in (
-        ("png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "dib", "gif", "webp"),
-        ("jp2", "j2k", "j2c", "jpc", "jpx", "pnm", "pgm", "ppm", "pbm"),
-        ("dcm", "dicom", "dic", "ima"),
-    )
-    for name in names
-)
+from trcgl.runtime.picture_suffixes import PACKED, SUFFIXES
+
 START = 132
 """Bytes of a file that tell its format: a DICOM preamble and its mark."""
 MARKS = {
@@ -35,6 +30,10 @@ PNM = re.compile(rb"P[1-6]\s+[0-9#]")
 """A number or a comment after it: no text that begins so by chance."""
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 """Sizes of the second header: two letters alone would make an image of many a text."""
+NOT_READ = re.compile(
+    rb"(?s)....ftyp(heic|heix|heim|heis|hevc|mif1|msf1|avif|avis)|\xff\x0a|\0\0\0\x0cJXL |8BPS\x00\x01"
+)
+"""HEIC and AVIF (other files that begin alike are films), JPEG XL, Photoshop."""
 DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
 """Of values, written after the tag in the explicit form."""
 
@@ -53,12 +52,16 @@ def is_image(path: str | Path) -> bool:
     if path.name.upper() == "DICOMDIR":
         return False
     with path.open("rb") as handle:
-        return format_of(handle.read(START)) is not None
+        start = handle.read(START)
+    return format_of(start) is not None or NOT_READ.match(start) is not None
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file's name alone says that it is an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    """Whether a file's name alone says that it is an image, or a packed one."""
+    name = name.lower()
+    if name.endswith(PACKED):
+        name = name.rpartition(".")[0]
+    return name.endswith(SUFFIXES)
 
 
 def format_of(start: bytes) -> str | None:

@@ -12,6 +12,7 @@ from trcgl.images.decode import UnreadableImage, header_size
 from trcgl.images.listing import Listing, counted, is_text, list_images
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.unexpanded import why_missing
 
 log = get_logger("scan")
 NOT_TEXT = "name not in UTF-8; rename it (`convmv -f latin1 -t utf8 --notest`)"
@@ -54,7 +55,9 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; set 'dataset.images' to the folder that holds the images")
+        raise InputError(
+            f"{folder}: no such folder{why_missing(folder)}; set 'dataset.images' to the folder that holds the images"
+        )
     listing = named_images(folder)
     for line in counted(listing.closed):
         log.warning("%s: left out %s", folder, line)

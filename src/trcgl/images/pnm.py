@@ -11,16 +11,23 @@ import numpy as np
 from trcgl.images.by_opencv import opencv_pixels
 from trcgl.images.by_pillow import pillow_pixels
 from trcgl.images.grey import grey
+from trcgl.images.kinds import PNM, START
 from trcgl.images.unreadable import UnreadableImage, check_size
 
 PAM_KINDS = {
     1: ("GRAYSCALE", "BLACKANDWHITE"), 2: ("GRAYSCALE_ALPHA", "BLACKANDWHITE_ALPHA"), 3: ("RGB",), 4: ("RGB_ALPHA",)
 }  # fmt: skip
 """By the number of samples; a file need not say it."""
+NUMBER = rb"(?:\s|#[^\n]*\n)+([0-9]+)"
+"""With what may stand before it: spaces and comments."""
+BINARY_HEAD = re.compile(rb"P4" + 2 * NUMBER + rb"\s|P[56]" + 3 * NUMBER + rb"\s")
+"""Of those whose pixels are bytes: width, height, and the largest value but for bits."""
 
 
 def decode_pnm(data: bytes) -> np.ndarray:
     """Grey [H, W], uint8 or uint16."""
+    if head := BINARY_HEAD.match(data):
+        _check_single(data, head.end() + _bytes_of(data[1:2], *(int(number) for number in head.groups() if number)))
     if data[1:2] in b"14":
         return pillow_pixels(data, ("PPM",))
     # Width, height and the largest value, between which there may be comments
@@ -38,6 +45,20 @@ def decode_pnm(data: bytes) -> np.ndarray:
     if pixels.max() > top:
         raise UnreadableImage(f"damaged PNM (a value of {pixels.max()} above its largest, {top})")
     return grey(pixels)
+
+
+def _bytes_of(kind: bytes, width: int, height: int, top: int = 1) -> int:
+    """What the pixels of P4, P5 or P6 take."""
+    if kind == b"4":
+        return (width + 7) // 8 * height
+    return width * height * (3 if kind == b"6" else 1) * (1 if top < 256 else 2)
+
+
+def _check_single(data: bytes, end: int) -> None:
+    """Stop where another picture comes after the first, as these formats allow; other bytes do not matter."""
+    rest = data[end : end + START].lstrip()
+    if PNM.match(rest) or rest.startswith(b"P7\n"):
+        raise UnreadableImage("several pictures; a radiograph has one")
 
 
 def _written_out(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -70,6 +91,7 @@ def decode_pam(data: bytes) -> np.ndarray:
     count = height * width * depth
     if len(body) < count * sample.itemsize:
         raise UnreadableImage("damaged PNM (numbers are missing)")
+    _check_single(body, count * sample.itemsize)
     pixels = np.frombuffer(body, sample, count).reshape(height, width, depth)
     if pixels.max() > top:
         raise UnreadableImage(f"damaged PNM (a value of {pixels.max()} above its largest, {top})")

@@ -43,6 +43,9 @@ SAME_MARKS = str.maketrans(
 )
 
 
+AROUND = " :;,!*~#()[]{}\u00a1\u00b1\u00b0\u00b7\u2022\u2020\u2021\u00a7"
+"""Signs that make no other name; + and < do."""
+
 # No text is turned into small letters, which takes longer than all else
 _WRITTEN: dict[tuple[str, ...], pa.Array] = {
     words: pa.array(
@@ -104,10 +107,11 @@ def name_key(name: str) -> str:
 
     Letters of another alphabet that are drawn like Latin ones count as these.
 
-    What stands between words, and a full stop or the like at the end, does not count; between digits it does.
+    What stands between words, and signs around a name such as a full stop or an asterisk, do not count; between digits
+    they do.
     """
     text = unicodedata.normalize("NFKD", plainly(clean_text(name)).translate(SAME_MARKS)).casefold()
-    words = re.sub(r"[\s_\-.]+", " ", ACCENTS.sub("", text)).strip(" :;,")
+    words = re.sub(r"[\s_\-.]+", " ", ACCENTS.sub("", text)).strip(AROUND)
     return re.sub(r" (?!\d)|(?<!\d) ", "", words) or name
 
 

@@ -67,7 +67,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
             "patient": patient,
             "study": patient + "_" + study,
             "projection": source["AP/PA"].where(frontal, source["Frontal/Lateral"].replace("Lateral", "L")),
-            "sex": source["Sex"].map(SEXES).fillna(""),
+            "sex": source["Sex"].replace(SEXES),
             # The file writes 0 for an unknown age
             "age": age.where(age.between(1, 120)).round().astype("Int64"),
         }

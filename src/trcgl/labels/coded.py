@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, say, say_disguised
+from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, name_key, say, say_disguised
+from trcgl.labels.doubt import in_doubt
 from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters, seen_as
@@ -29,13 +30,14 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
 
     Raises:
         InputError: two columns are one class in two spellings, pandas has numbered a repeated one, or a name has
-            letters that look like others.
+            letters that look like others, or says that a finding is absent or in doubt.
     """
     classes = [name for name in header if name not in others and not INDEX_NAME.fullmatch(name)]
     twins = first_twins(classes)
     if twins:
         one, other = (f"'{name}'{seen_as(name)}" for name in twins)
         raise InputError(f"{path}: columns {one} and {other} are one finding in two spellings; keep one")
+    known = {name_key(name) for name in classes}
     for name in classes:
         right = misread(name)
         if right:
@@ -45,7 +47,7 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
             )
         if re.sub(r"\.\d+$", "", name) in set(header) - {name}:
             raise InputError(f"{path}: column '{name}' is a repeated one that pandas has numbered; keep one of the two")
-        wrong = odd_letters(name)
+        wrong = in_doubt(name, known) or odd_letters(name)
         if wrong:
             raise InputError(f"{path}: column '{name}' {wrong}")
     say_disguised(f"{path}: column", classes)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from typing import TypeVar
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -54,8 +55,8 @@ def likely_file(missing: pd.Series, paths: pd.Series) -> str:
 
 
 def _letters(name: str) -> str:
-    """What similar names have in common: letters and digits, without folder, suffix and leading zeros."""
-    text = unicodedata.normalize("NFKC", plainly(clean_text(stem_of(name))))
+    """What similar names have in common: letters and digits, without folder, suffix, leading zeros and %20."""
+    text = unicodedata.normalize("NFKC", plainly(stem_of(clean_text(unquote(name)))))
     return re.sub(r"[\s_\-.]+", "", text).lstrip("0")
 
 

@@ -6,9 +6,12 @@ import unicodedata
 import pandas as pd
 
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.picture_suffixes import FORMATS, PACKED, SUFFIXES
 
-SUFFIX = re.compile(r"\.(?:png|jpe?g|jfif|tiff?|bmp|dcm|dicom|dic|ima|img)(?:\.gz)?$", re.IGNORECASE)
-SAME_FORMAT = {"jpeg": "jpg", "jfif": "jpg", "tiff": "tif", "dicom": "dcm", "dic": "dcm", "ima": "dcm"}
+_ONE_OF, _PACKED = ("|".join(map(re.escape, names)) for names in ((*SUFFIXES, ".img"), PACKED))
+SUFFIX = re.compile(rf"(?:{_ONE_OF})(?:{_PACKED})?$", re.IGNORECASE)
+"""Also .img, which says nothing of the format: such a file is an image by its content."""
+SAME_FORMAT = {name: usual for usual, names in FORMATS.items() for name in names}
 
 
 def base_name(name: str) -> str:

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say, say_disguised
+from trcgl.labels.doubt import WORD, in_doubt
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters, seen_as
 from trcgl.tables import clean_text
@@ -40,7 +41,6 @@ OTHER_SEPARATORS = str.maketrans(
 )
 """Commas, semicolons and bars of other scripts that are no wide form of the usual ones."""
 JOINING = frozenset(["and", "or", "with", "plus", "vs", "y", "o", "e", "con", "et", "ou", "avec", "und", "oder", "mit"])
-WORD = re.compile(r"[^\W_]+")
 NUMBER_BEHIND = re.compile(r".*\S\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?")
 MOST_WORDS = 12
 """A longer name is a sentence."""
@@ -60,7 +60,7 @@ def checked_names(
 
     Raises:
         InputError: a label is a number, holds a control character or a separator, has one quote or letters that look
-            like others, or is written in two ways.
+            like others, says that a finding is absent or in doubt, or is written in two ways.
     """
     different = list(dict.fromkeys(chain.from_iterable(lists)))
     meant = {label: _meant(label) for label in different}
@@ -125,7 +125,7 @@ def _wrong(name: str, known: set[str], pipes: bool) -> str:
     several = len(parts) > 1 and (any(parts) or ("," in usual and not pipes))
     if several or re.search(r"[;|\u00a6]", usual) or (_is_joined(usual) and _is_made_of(usual, known)):
         return "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
-    return odd_letters(name)
+    return in_doubt(name, known) or odd_letters(name)
 
 
 def _is_joined(name: str) -> bool:

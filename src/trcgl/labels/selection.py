@@ -74,7 +74,8 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         ("image file is of several rows", pd.Series(paths).duplicated(keep=False)),
     )
     kept = table.reject(reasons)
-    near = likely_file(rows.loc[reasons == MISSING, "image"], manifest["path"])
+    stated = rows["file"].where(rows["file"] != "", rows["image"])
+    near = likely_file(stated[reasons == MISSING], manifest["path"])
     if kept.rows.empty:
         raise InputError(
             f"no image is left of {len(rows)} rows: {_counted(pd.Series(reasons))}; {near + '; ' if near else ''}check "

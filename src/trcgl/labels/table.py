@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_FILE, cleaned, is_missing, without_missing
+from trcgl.labels.about import in_one_way
+from trcgl.labels.cells import NOT_A_FILE, is_missing
 
 ROW_COLUMNS = (
     "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
@@ -203,7 +204,7 @@ def assemble(
         reasons[again.index[again]] = "duplicate image name"
     for name in ("projection", "sex"):
         if name in rows:
-            rows[name] = without_missing(cleaned(rows[name], name))
+            rows[name] = in_one_way(name, rows[name])
     none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
         {"row": "int64", "image": "str", "reason": "str"}
     )

@@ -18,6 +18,7 @@ from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.network.weights import load_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
+from trcgl.runtime.unexpanded import why_missing
 
 WEIGHTS = "model.safetensors"
 CALIBRATION = "calibration.json"
@@ -175,7 +176,8 @@ class Classifier(nn.Module):
                 f"{error.filename}: may not be read by this user; let whoever owns it change its permissions"
             ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{folder}: not a saved classifier ({error}); train_classifier writes one") from None
+            why = _why_no_folder(folder, error) if isinstance(error, OSError) else str(error)
+            raise InputError(f"{folder}: not a saved classifier ({why}); train_classifier writes one") from None
         for file, named in (("thresholds.json", thresholds), (CALIBRATION, scalings or config.class_names)):
             if set(named) != set(config.class_names):
                 raise InputError(f"{folder}: {file} and classes.json name different findings")
@@ -208,3 +210,15 @@ def preparation_of(model: Classifier, name: str) -> Preparation:
             "train_classifier or train_baseline writes does"
         )
     return model.config.preparation
+
+
+def _why_no_folder(folder: Path, error: OSError) -> str:
+    """Why no file of a classifier can be read there, and where one may be."""
+    if folder.is_file():
+        return "it is a file; give its folder"
+    if not folder.is_dir():
+        return f"there is no such folder{why_missing(folder)}"
+    inside = sorted(path.parent.name for path in folder.glob("*/classes.json"))
+    if inside:
+        return f"its folders {', '.join(inside)} are; give one of them"
+    return f"{error.strerror}: {error.filename}"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from trcgl.images.decode import header_size
 from trcgl.images.kinds import START, format_of
+from trcgl.images.upright import why_not_as_stored
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.file_names import SUFFIX
 from trcgl.labels.merging import read_class_table
@@ -30,9 +31,15 @@ share of the side: measured on NIH's 984 boxes, 0.09 in the corner of half the s
 
 
 def boxes_of(
-    path: Path, sizes: Path | None, class_table: Path | None, selected: pd.DataFrame, images: Path, names: Sequence[str]
+    path: Path,
+    sizes: Path | None,
+    class_table: Path | None,
+    selected: pd.DataFrame,
+    images: Path,
+    names: Sequence[str],
+    findings: Sequence[str],
 ) -> pd.DataFrame:
-    """The boxes of the scored images.
+    """The boxes of the scored images and of the model's findings.
 
     Args:
         path: NIH's or VinDr's table.
@@ -40,27 +47,49 @@ def boxes_of(
         class_table: merges labels into the model's findings; None: labels as they are.
         selected: image, path (in the folder `images`) of the scored images and maybe of others.
         names: of the images that are scored.
+        findings: of the model.
 
     Returns:
         As `read_boxes`, with the names of the label table and every width and height.
 
     Raises:
-        InputError: no box is of a scored image, an original's size is unknown, or boxes are at another scale.
+        InputError: no box is of a scored image or of the model's findings, an original's size is unknown, or boxes are
+            at another scale.
     """
-    boxes = read_boxes(path)
-    listed, boxes = len(boxes), _named(boxes, names)
+    listed = read_boxes(path)
+    if listed.empty:
+        raise InputError(f"{path}: has no box, only rows that state that nothing was found; give a table with boxes")
+    boxes = _named(listed, names)
     if boxes.empty:
-        first = read_boxes(path)["image"].iloc[0] if listed else "none"
         raise InputError(
-            f"{path}: none of its boxes is of an image that is scored (its first: '{first}', the label table's: "
-            f"'{names[0]}'); give the boxes of these images"
+            f"{path}: none of its boxes is of an image that is scored (its first: '{listed['image'].iloc[0]}', the "
+            f"label table's: '{names[0]}'); give the boxes of these images"
         )
+    log.info("%d of %d boxes are of scored images", len(boxes), len(listed))
     if class_table is not None:
         pairs = read_class_table(class_table).rename(columns={"label": "finding"})
         boxes = boxes.merge(pairs, on="finding").drop(columns="finding").rename(columns={"class": "finding"})
-    log.info("%d of %d boxes are of scored images", len(boxes), listed)
     place = dict(zip(selected["image"], selected["path"], strict=True))
-    return _at_scale(path, sizes, boxes, {name: images / place[name] for name in set(boxes["image"])})
+    files = {name: images / place[name] for name in set(boxes["image"])}
+    return _of_findings(path, _at_scale(path, sizes, boxes, files), findings)
+
+
+def _of_findings(path: Path, boxes: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
+    """Those of the model's findings; the names of the others are said."""
+    known = boxes["finding"].isin(findings)
+    others = ", ".join(f"'{name}'" for name in boxes["finding"][~known].unique())
+    if not known.any():
+        raise InputError(
+            f"{path}: no box of a scored image is of a finding of the model ({_first(findings)}), only of "
+            f"{others or 'none of the class table'}; names must match exactly, or be merged by --class-table"
+        )
+    if others:
+        log.info("%d of %d boxes are of findings of the model; others are of %s", known.sum(), len(boxes), others)
+    return boxes[known].reset_index(drop=True)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _named(boxes: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -87,6 +116,7 @@ def _at_scale(path: Path, sizes: Path | None, boxes: pd.DataFrame, files: dict[s
         _check_within(path, part, original)
         if width is not None and height is not None:
             _check_shape(path, file, (width, height), original)
+            _check_upright(path, file)
             inside = (part["x"] + part["w"] <= width) & (part["y"] + part["h"] <= height)
             if width <= CLEARLY_SMALLER * original[0]:
                 chance *= (width / original[0]) ** (3 * len(part)) if inside.all() else np.inf
@@ -117,7 +147,12 @@ def _original(
         return float(width), float(height)
     raise InputError(
         f"{path}: row {first['row']}: boxes are in pixels of the original image, whose size {file} does not state (it "
-        "is not DICOM); give a table with image_id, width and height of the originals with --box-sizes"
+        "is not DICOM)"
+        + (
+            "; give a table with image_id, width and height of the originals with --box-sizes"
+            if stated is None
+            else f", nor does the table of sizes, which has no row for '{first['image']}'; add it"
+        )
     )
 
 
@@ -148,4 +183,14 @@ def _check_shape(path: Path, file: Path, copy: tuple[int, int], original: tuple[
             f"{path}: {file} has {copy[0]} x {copy[1]} px and its original {original[0]:.0f} x {original[1]:.0f}: a "
             "copy that was padded, cut or stretched, in which the place of a box is unknown; give copies of the same "
             "shape"
+        )
+
+
+def _check_upright(path: Path, file: Path) -> None:
+    """Stop on a picture that is shown otherwise than its pixels are stored: boxes may have been drawn in either."""
+    why = why_not_as_stored(file)
+    if why:
+        raise InputError(
+            f"{path}: {file} {why}, and whether boxes were drawn before or after that is unknown; save it upright, "
+            "with square pixels"
         )

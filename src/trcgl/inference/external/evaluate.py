@@ -26,6 +26,7 @@ from trcgl.inference.external.external_set import ExternalSet, evaluation_set
 from trcgl.inference.external.result import ExternalResult
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.table import LabelTable
+from trcgl.labels.vindr_boxes import read_box_sizes
 from trcgl.metrics import summary
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.cores import usable_cores
@@ -58,14 +59,17 @@ def evaluate_external(
     models = _load(folders, external.dataset, compute, combine)
     first, model = next(iter(models.items()))
     config, preparation = model.config, preparation_of(model, first)
+    # What is wrong with them is said before the work
     if external.boxes is not None:
-        read_boxes(external.boxes)  # What is wrong with it is said before the work
+        read_boxes(external.boxes)
+    if external.box_sizes is not None:
+        read_box_sizes(external.box_sizes)
     table, selected = external.read()
     external.check_findings(config, table, first)
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
-        boxes = external.boxes_of(selected, data.names)
+        boxes = external.boxes_of(selected, data.names, config.class_names)
         weights = image_weights(data.patients, params.bootstrap_samples)
         numbers, per_class = _score(list(models.values()), data, weights, params)
         located = None if boxes is None else _locate(models, data, boxes, weights, preparation)
@@ -152,7 +156,5 @@ def _locate(
     weights: np.ndarray,
     preparation: Preparation,
 ) -> pd.DataFrame:
-    """Localisation against the boxes of the model's findings."""
-    used = boxes[boxes["finding"].isin(data.classes["name"])]
-    log.info("%d of %d boxes are of findings of the model", len(used), len(boxes))
-    return localise(models, data, box_lesions(used), weights, preparation.resize)
+    """Localisation against boxes."""
+    return localise(models, data, box_lesions(boxes), weights, preparation.resize)

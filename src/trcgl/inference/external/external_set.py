@@ -1,5 +1,6 @@
 """An external test set: a label table and an image folder, mapped to the findings of a saved classifier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.unexpanded import why_missing
 
 log = get_logger("evaluate")
 
@@ -54,7 +56,9 @@ class ExternalSet:
             InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
         """
         if not self.images.is_dir():
-            raise InputError(f"{self.images}: no such folder; give the folder of the images with --images")
+            raise InputError(
+                f"{self.images}: no such folder{why_missing(self.images)}; give the folder of the images with --images"
+            )
         table = read_table(self.dataset, self.labels)
         present = sorted(table.rows["projection"].unique())
         for name in self.projections or ():
@@ -72,11 +76,11 @@ class ExternalSet:
         table, selected = select_images(table, scan_images(self.images), filters)
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
-    def boxes_of(self, selected: pd.DataFrame, names: list[str]) -> pd.DataFrame | None:
-        """The boxes of the scored images, or None if none are asked for; see `boxes_of`."""
+    def boxes_of(self, selected: pd.DataFrame, names: list[str], findings: Sequence[str]) -> pd.DataFrame | None:
+        """The boxes of the scored images and the model's findings, or None if none are asked for; see `boxes_of`."""
         if self.boxes is None:
             return None
-        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names)
+        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names, findings)
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
         """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""

@@ -1,0 +1,20 @@
+"""Whether a picture is shown as its pixels are stored, so that a place in the file is the same place in the picture."""
+
+from pathlib import Path
+
+from trcgl.images.kinds import START, format_of
+
+
+def why_not_as_stored(path: Path) -> str:
+    """What its tags change: turned, mirrored, or stretched to square pixels; "" if nothing."""
+    data = path.read_bytes()
+    kind = format_of(data[:START])
+    if kind == "DICOM":
+        from trcgl.images.dicom import stated_ratio
+
+        return "" if stated_ratio(data) == 1 else "has pixels that are not square"
+    if kind in (None, "PNM", "PAM"):
+        return ""
+    from trcgl.images.by_pillow import orientation
+
+    return "" if orientation(data, (kind,)) == 1 else "is turned or mirrored by its orientation tag"

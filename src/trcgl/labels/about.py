@@ -1,0 +1,55 @@
+"""View and sex of a row, which make the subgroups of the figures: written in one way."""
+
+import numpy as np
+import pandas as pd
+
+from trcgl.labels.cells import cleaned, first_twins, say, without_missing
+from trcgl.runtime.errors import InputError
+
+SEXES = {
+    "M": ("m", "male", "man", "h", "masculino", "hombre", "masculin", "homme", "m\u00e4nnlich", "mann", "maschio"),
+    "F": ("f", "female", "woman", "femenino", "mujer", "f\u00e9minin", "femme", "w", "weiblich", "frau", "femmina"),
+}
+"""What the project calls them: the words for each, in small letters. Any other text stays as it is."""
+SEX_OF = {word: sex for sex, words in SEXES.items() for word in words}
+
+
+def in_one_way(column: str, texts: pd.Series) -> pd.Series:
+    """The texts without what stands for no value; a sex that is written otherwise as M or F.
+
+    A line says what was read otherwise than it stands, and names two texts that differ in spelling only.
+
+    Args:
+        column: projection or sex.
+
+    Raises:
+        InputError: sexes H and M, of which the latter is a man's or a woman's.
+    """
+    texts = without_missing(cleaned(texts, column))
+    if column == "sex":
+        texts = _sexes(texts)
+    twins = first_twins(filter(None, texts.unique().tolist()))
+    if twins:
+        one, other = (int(np.argmax(texts == text)) + 1 for text in twins)
+        say(
+            f"{column}: '{twins[1]}' of row {other} is '{twins[0]}' of row {one} in another spelling, and counts as "
+            "another value; write them in one way"
+        )
+    return texts
+
+
+def _sexes(texts: pd.Series) -> pd.Series:
+    different = texts.unique().tolist()
+    if {"h", "m"} <= {text.casefold() for text in different}:
+        row = int(np.argmax(texts.str.casefold() == "h")) + 1
+        raise InputError(
+            f"the label table: row {row}: sex is '{texts.iloc[row - 1]}' beside 'M', a man's or a woman's; "
+            "write M for male and F for female"
+        )
+    usual = {text: sex for text in different if (sex := SEX_OF.get(text.casefold(), text)) != text}
+    if not usual:
+        return texts
+    row = int(np.argmax(texts.isin(list(usual)))) + 1
+    text = texts.iloc[row - 1]
+    say(f"sex: '{text}' of row {row} is read as {usual[text]}; {len(usual)} words are read so")
+    return texts.replace(usual)

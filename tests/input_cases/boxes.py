@@ -1,0 +1,189 @@
+"""Tables of boxes, and of the sizes of the images that they were drawn in, that do not fit `trcgl evaluate`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.input_cases.case import BOXES, Case, Spoil
+from tests.input_cases.spoiling import both, put
+from tests.pixel_cells.cell import exif, film
+from tests.pixel_cells.dicom_files import dicom
+
+GROUP = "Boxes"
+FIRST, SECOND = "00000000_000", "00000001_000"
+TO_SAY = "give a table with image_id, width and height of the originals with --box-sizes"
+NOT_A_SIZE = "is not two whole numbers above 0"
+
+
+def nih(*rows: str, header: str = "Image Index,Finding Label,Bbox [x,y,w,h],,,") -> Spoil:
+    return put("boxes.csv", "\n".join([header, *rows, ""]))
+
+
+def vindr(*rows: str, header: str = "image_id,class_name,rad_id,x_min,y_min,x_max,y_max") -> Spoil:
+    return put("boxes.csv", "\n".join([header, *rows, ""]))
+
+
+def sizes(*rows: str, header: str = "image_id,width,height") -> Spoil:
+    """With boxes that need them."""
+    return both(vindr(f"{FIRST},Mass,R1,10,10,20,30"), put("sizes.csv", "\n".join([header, *rows, ""])))
+
+
+def copy(width: int, height: int, *boxes: Spoil) -> Spoil:
+    """The first image in another size."""
+
+    def spoil(folder: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (height, width)).astype(np.uint8)
+        Image.fromarray(noise).save(folder / f"images/{FIRST}.png")
+        both(*boxes)(folder)
+
+    return spoil
+
+
+def _dicom(folder: Path, **tags: Any) -> None:
+    """The first image as DICOM."""
+    (folder / f"images/{FIRST}.png").write_bytes(dicom(film(4095).astype(np.uint16), BitsStored=12, **tags))
+
+
+def _oblong(folder: Path) -> None:
+    _dicom(folder, PixelSpacing=[0.1, 0.2])
+
+
+def _turned(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / f"images/{FIRST}.png", exif=exif(6))
+
+
+def _box(what: str, spoil: Spoil, seen: str) -> Case:
+    return Case(GROUP, what, BOXES, spoil, seen)
+
+
+NIH_BOX = "boxes.csv: row 2: the box of '00000001_000.png' is not four numbers x, y, w, h with w and h above 0"
+VINDR_BOX = "boxes.csv: row 2: the box of '00000001_000' is not four numbers x_min, y_min, x_max, y_max with the smaller ones first"
+BESIDE = f"{FIRST}.png,Mass,0,0,900,900"
+
+BOX_TABLES = (
+    # The table
+    _box("no file", both(), "boxes.csv: cannot be read (No such file or directory); ..."),
+    _box(
+        "NIH: a column missing", nih(BESIDE, header="Image Index,Label,Bbox [x,y,w,h]"),
+        "boxes.csv: column 'Finding Label' is missing; NIH's list of boxes is comma-separated and has the columns ...",
+    ),
+    _box(
+        "a table of labels", put("boxes.csv", "image_id,Mass\na,1\n"),
+        "boxes.csv: column 'Image Index' is missing; NIH's list of boxes is comma-separated and has the columns ...",
+    ),
+    _box(
+        "VinDr: a column missing", vindr("a,Mass,R1,0,0,9", header="image_id,class_name,rad_id,x_min,y_min,x_max"),
+        "boxes.csv: column 'y_max' is missing; VinDr-CXR's table of boxes is comma-separated and has the columns ...",
+    ),
+    _box("a header only", nih(), "boxes.csv: has a header but no rows; expected NIH's list of boxes"),
+    _box(
+        "VinDr: rows without a finding only", vindr(f"{FIRST},No finding,R1,,,,"),
+        "boxes.csv: has no box, only rows that state that nothing was found; give a table with boxes",
+    ),
+    # A box
+    *(
+        _box(f"NIH: {what}", nih(BESIDE, f"{SECOND}.png,Mass,{box}"), NIH_BOX)
+        for what, box in (
+            ("a box with text", "1,2,wide,4"), ("a box with an empty number", "1,2,,4"), ("a box without width", "1,2,0,4"),
+            ("a box of negative height", "1,2,3,-4"), ("a box that is not finite", "1,2,inf,4"),
+            ("a box with a decimal comma", '1,2,"3,5",4'),
+        )
+    ),
+    *(
+        _box(f"VinDr: {what}", vindr(f"{FIRST},Mass,R1,0,0,9,9", f"{SECOND},Mass,R1,{box}"), VINDR_BOX)
+        for what, box in (
+            ("corners with text", "1,2,right,4"), ("corners that are empty", ",,,"), ("corners in another order", "9,2,3,4"),
+            ("a box of no height", "1,4,3,4"), ("a corner that is not finite", "1,2,nan,4"),
+        )
+    ),
+    # What it is of
+    _box(
+        "of other images", nih("x.png,Mass,0,0,900,900"),
+        f"boxes.csv: none of its boxes is of an image that is scored (its first: 'x.png', the label table's: '{FIRST}.png'); "
+        "give the boxes of these images",
+    ),
+    _box(
+        "of other findings", nih(f"{FIRST}.png,mass,0,0,900,900"),
+        "boxes.csv: no box of a scored image is of a finding of the model (Mass, Nodule), only of 'mass'; names must "
+        "match exactly, or be merged by --class-table",
+    ),
+    # The scale
+    _box(
+        "in pixels of smaller copies", nih(f"{FIRST}.png,Mass,0,0,30,30", f"{SECOND}.png,Mass,0,0,30,30"),
+        "boxes.csv: all boxes lie within the 40 x 40 px that the copies of the images have, so they seem to be in pixels of "
+        "the copies; boxes must be in pixels of the originals",
+    ),
+    _box(
+        "out of the original, to the right", nih(f"{FIRST}.png,Mass,900,0,200,9"),
+        f"boxes.csv: row 1: the box of '{FIRST}.png' goes from 900, 0 to 1100, 9, out of the original image of 1024 x 1024 px; "
+        "boxes are in pixels of the original",
+    ),
+    _box(
+        "out of the original, below", nih(BESIDE, f"{FIRST}.png,Mass,0,1000,9,100"),
+        f"boxes.csv: row 2: the box of '{FIRST}.png' goes from 0, 1000 to 9, 1100, out of ...",
+    ),
+    _box(
+        "out of the original, to the left", nih(f"{FIRST}.png,Mass,-5,0,9,9"),
+        f"boxes.csv: row 1: the box of '{FIRST}.png' goes from -5, 0 to 4, 9, out of ...",
+    ),
+    _box(
+        "of a copy that was cut or padded", copy(40, 50, nih(BESIDE)),
+        f"boxes.csv: images/{FIRST}.png has 40 x 50 px and its original 1024 x 1024: a copy that was padded, cut or stretched, in "
+        "which the place of a box is unknown; give copies of the same shape",
+    ),
+    _box(
+        "VinDr: out of the DICOM file", both(_dicom, vindr(f"{FIRST},Mass,R1,0,0,40,53")),
+        f"boxes.csv: row 1: the box of '{FIRST}.png' goes from 0, 0 to 40, 53, out of the original image of ... px; boxes are in "
+        "pixels of the original",
+    ),
+    _box(
+        "of a copy that its orientation tag turns", both(_turned, nih(BESIDE)),
+        f"boxes.csv: images/{FIRST}.png is turned or mirrored by its orientation tag, and whether boxes were drawn before or after "
+        "that is unknown; save it upright, with square pixels",
+    ),
+    _box(
+        "VinDr: of a DICOM file with oblong pixels", both(_oblong, vindr(f"{FIRST},Mass,R1,0,0,9,9")),
+        f"boxes.csv: images/{FIRST}.png has pixels that are not square, and whether boxes ...",
+    ),
+    # Sizes of originals
+    _box(
+        "VinDr: copies in another format, without sizes", vindr(f"{FIRST},Mass,R1,0,0,9,9"),
+        f"boxes.csv: row 1: boxes are in pixels of the original image, whose size images/{FIRST}.png does not state (it is not "
+        f"DICOM); {TO_SAY}",
+    ),
+    _box(
+        "sizes of other images", sizes("x,40,40"),
+        f"boxes.csv: row 1: boxes are in pixels of the original image, whose size images/{FIRST}.png does not state (it is not "
+        f"DICOM), nor does the table of sizes, which has no row for '{FIRST}.png'; add it",
+    ),
+    _box(
+        "sizes without a column of images", sizes("a,40,40", header="image,width,height"),
+        "sizes.csv: column 'image_id' is missing; a table of the originals' sizes is comma-separated and has ...",
+    ),
+    _box(
+        "sizes without columns of sizes", sizes(f"{FIRST},40,40", header="image_id,w,h"),
+        "sizes.csv: give the originals' sizes in two columns: width and height, or dim0 (rows) and dim1",
+    ),
+    _box(
+        "sizes in both ways", sizes(f"{FIRST},40,40,40,40", header="image_id,width,height,dim0,dim1"),
+        "sizes.csv: give the originals' sizes in two columns: width and height, or dim0 (rows) and dim1",
+    ),
+    *(
+        _box(f"a size {what}", sizes(f"{FIRST},40,{size}"), f"sizes.csv: row 1: the size of '{FIRST}' {NOT_A_SIZE}")
+        for what, size in (
+            ("that is text", "tall"), ("that is empty", ""), ("of 0", "0"), ("below 0", "-40"), ("with a fraction", "40.5"),
+            ("that is not finite", "inf"),
+        )
+    ),
+    _box(
+        "an image with two sizes", sizes(f"{FIRST},40,40", f"{FIRST}.png,40,50"),
+        f"sizes.csv: the image '{FIRST}' is listed twice",
+    ),
+    _box(
+        "a size of another shape than the image's", sizes(f"{FIRST},40,80"),
+        f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80: a copy that was padded, cut or stretched, ...",
+    ),
+)  # fmt: skip

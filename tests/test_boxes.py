@@ -1,0 +1,168 @@
+"""Boxes of external sets against an independent reading of their tables: which image, which scale, which place."""
+
+import csv
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+from PIL import Image
+
+from tests.pixel_cells.cell import exif
+from tests.pixel_cells.dicom_files import dicom
+from trcgl.cli import main
+from trcgl.evaluation.places import FRAME, box_lesions, decode_mask, in_frame
+from trcgl.images.upright import why_not_as_stored
+from trcgl.inference.external.boxes import boxes_of
+
+ORIGINALS = {"a": (2000, 2500), "b": (2500, 2000), "c": (1800, 1800), "d": (3001, 1999)}
+"""Width and height by name."""
+FINDINGS = ("Mass", "Nodule/Mass", "ILD")
+
+
+def vindr_table(path: Path) -> None:
+    """Two readers, boxes of three findings in four images, and a row without a finding."""
+    generator = np.random.default_rng(3)
+    rows = [["image_id", "class_name", "rad_id", "x_min", "y_min", "x_max", "y_max"]]
+    for name, (width, height) in ORIGINALS.items():
+        for k in range(5):
+            left, top = generator.uniform(0, 0.6, 2) * (width, height)
+            right, bottom = left + width * generator.uniform(0.05, 0.4), top + height * generator.uniform(0.05, 0.4)
+            rows.append([name, FINDINGS[k % 3], f"R{k % 2}", *(f"{v:.3f}" for v in (left, top, right, bottom))])
+    rows.append(["b", "No finding", "R9", "", "", "", ""])
+    with path.open("w", newline="") as handle:
+        csv.writer(handle).writerows(rows)
+
+
+def by_hand(path: Path) -> list[tuple[Any, ...]]:
+    """Image, finding and corners of each box, by the standard library."""
+    with path.open(newline="") as handle:
+        return [
+            (row["image_id"], row["class_name"], *(float(row[key]) for key in ("x_min", "y_min", "x_max", "y_max")))
+            for row in csv.DictReader(handle)
+            if row["x_min"]
+        ]
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4096, (height, width)).astype(np.uint16)
+
+
+def as_dicom(path: Path, name: str) -> None:
+    path.with_suffix(".dicom").write_bytes(dicom(picture(*ORIGINALS[name]), BitsStored=12))
+
+
+def as_small_copy(path: Path, name: str) -> None:
+    width, height = ORIGINALS[name]
+    Image.fromarray((picture(round(width / 8), round(height / 8)) >> 4).astype(np.uint8)).save(path.with_suffix(".png"))
+
+
+def sizes_of(path: Path, header: str, form: Callable[[str, int, int], str]) -> Path:
+    rows = [form(name, *ORIGINALS[name]) for name in reversed(ORIGINALS)]
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+SIZES: dict[str, Callable[[Path], Path]] = {
+    "width and height": lambda path: sizes_of(path, "image_id,width,height", lambda name, w, h: f"{name},{w},{h}"),
+    "dim0 and dim1": lambda path: sizes_of(path, "image_id,dim0,dim1", lambda name, w, h: f"{name},{h},{w}"),
+    "of file names, as floats": lambda path: sizes_of(
+        path, "height,image_id,width,more", lambda name, w, h: f"{h}.0,{name}.png,{w}.0,x"
+    ),
+}
+
+
+def used(folder: Path, sizes: Path | None, suffix: str) -> pd.DataFrame:
+    names = [f"{name}{suffix}" for name in ORIGINALS]
+    selected = pd.DataFrame({"image": names, "path": names})
+    return boxes_of(folder / "boxes.csv", sizes, None, selected, folder, names, FINDINGS)
+
+
+def check(found: pd.DataFrame, expected: list[tuple[Any, ...]], suffix: str) -> None:
+    """Each box, at the scale of its own original."""
+    rows = found[["image", "finding", "x", "y", "w", "h", "width", "height"]].itertuples(index=False)
+    for (image, finding, x, y, w, h, *original), (name, what, left, top, right, bottom) in zip(
+        rows, expected, strict=True
+    ):
+        assert (image, finding) == (f"{name}{suffix}", what)
+        assert [x, y, x + w, y + h] == pytest.approx([left, top, right, bottom])
+        assert tuple(original) == ORIGINALS[name]
+
+
+def test_the_size_of_dicom_originals_is_that_of_their_header(tmp_path: Path):
+    vindr_table(tmp_path / "boxes.csv")
+    for name in ORIGINALS:
+        as_dicom(tmp_path / name, name)
+        tags = pydicom.dcmread(tmp_path / f"{name}.dicom")
+        assert (tags.Columns, tags.Rows) == ORIGINALS[name]
+    check(used(tmp_path, None, ".dicom"), by_hand(tmp_path / "boxes.csv"), ".dicom")
+
+
+@pytest.mark.parametrize("form", SIZES)
+def test_the_size_of_the_originals_of_copies_is_that_of_the_table(form: str, tmp_path: Path):
+    vindr_table(tmp_path / "boxes.csv")
+    for name in ORIGINALS:
+        as_small_copy(tmp_path / name, name)
+    sizes = SIZES[form](tmp_path / "sizes.csv")
+    check(used(tmp_path, sizes, ".png"), by_hand(tmp_path / "boxes.csv"), ".png")
+    packed = tmp_path / "sizes.csv.gz"
+    packed.write_bytes(gzip.compress(sizes.read_bytes()))
+    check(used(tmp_path, packed, ".png"), by_hand(tmp_path / "boxes.csv"), ".png")
+
+
+def test_a_place_in_the_network_square_is_where_plain_arithmetic_puts_it(tmp_path: Path):
+    """The centre of a single box: its share of the longer side, from the middle."""
+    vindr_table(tmp_path / "boxes.csv")
+    for name in ORIGINALS:
+        as_dicom(tmp_path / name, name)
+    found = used(tmp_path, None, ".dicom")
+    for image, finding, mask in box_lesions(found.iloc[::5])[["image", "finding", "mask"]].itertuples(index=False):
+        rows, columns = np.nonzero(in_frame(decode_mask(mask), "pad"))
+        name = image.removesuffix(".dicom")
+        (box,) = [one for one in by_hand(tmp_path / "boxes.csv")[::5] if one[:2] == (name, finding)]
+        width, height = ORIGINALS[name]
+        side = max(width, height)
+        across = ((box[2] + box[4]) / 2 - width / 2) / side * FRAME + FRAME / 2
+        down = ((box[3] + box[5]) / 2 - height / 2) / side * FRAME + FRAME / 2
+        assert columns.mean() + 0.5 == pytest.approx(across, abs=1)
+        assert rows.mean() + 0.5 == pytest.approx(down, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_that_its_tag_turns_is_known(kind: str, orientation: int, tmp_path: Path):
+    tag = exif(orientation) if kind == "PNG" else b"Exif\0\0" + exif(orientation)
+    Image.fromarray(np.zeros((40, 30), np.uint8)).save(
+        tmp_path / "a", kind, **({"tiffinfo": {274: orientation}} if kind == "TIFF" else {"exif": tag})
+    )
+    assert bool(why_not_as_stored(tmp_path / "a")) == (orientation != 1)
+
+
+@pytest.mark.parametrize(("spacing", "square"), [([0.1, 0.1], True), ([0.1, 0.1001], True), ([0.1, 0.2], False)])
+def test_oblong_pixels_are_known(spacing: list[float], square: bool, tmp_path: Path):
+    (tmp_path / "a").write_bytes(dicom(picture(40, 30), PixelSpacing=spacing))
+    assert (why_not_as_stored(tmp_path / "a") == "") == square
+
+
+def test_sizes_without_boxes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = [
+        "evaluate",
+        "--model",
+        "m",
+        "--dataset",
+        "nih",
+        "--images",
+        "i",
+        "--labels",
+        "l.csv",
+        "--box-sizes",
+        "s.csv",
+    ]
+    assert main(words) == 1
+    assert capsys.readouterr().err == (
+        "error: --box-sizes: is given without --boxes, and nothing would read it; give both, or neither\n"
+    )
