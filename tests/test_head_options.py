@@ -60,6 +60,13 @@ def test_what_the_params_file_gives_goes_before_the_heads_own():
     assert adjacency_threshold(classifier(adjacency="mlgcn", adjacency_threshold=0.2)) == 0.2
 
 
+def test_a_learned_row_length_is_named_in_the_model_and_the_usual_one_is_not():
+    """Models saved before there was a choice say nothing of it."""
+    assert head_options(classifier(head="trcgl", row_length="unit")) == SWITCHED["trcgl"][0]
+    learned = head_options(classifier(head="trcgl", row_length="learned"))
+    assert learned == SWITCHED["trcgl"][0] | {"row_length": "learned"}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_scales_have_the_heads_as_they_are(scale: str):
     """No preset repeats a strength."""

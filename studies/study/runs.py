@@ -5,6 +5,7 @@ from pathlib import Path
 
 from study.arms import SHIPPED, Study
 from study.films import IMAGES, LABELS
+from study.folds import CLASSES, GRAPH
 from study.pools import AUDIT
 from study.pools import IMAGES as POOL_IMAGES
 from trcgl.classifier.training.data import load_training_data
@@ -31,6 +32,12 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
     generator = study.folder / f"runs/generator-{seed}"
     audit = SHIPPED if study.arms[arm].shipped_samples else "synthetic_audit.parquet"
     return replace(files, synthetic=generator / "synthetic", audit=generator / audit)
+
+
+def fold_files(data: Path, fold: int) -> TrainingFiles:
+    """What every arm of a study in folds trains on in one fold."""
+    mine = data / f"fold{fold}"
+    return TrainingFiles(images=data / IMAGES, labels=mine / LABELS, classes=data / CLASSES, graph=mine / GRAPH)
 
 
 def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
