@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score
 
 from comparison.folds import Pointing, differences, finished_seeds, fold_metrics, load_folds, localisation
@@ -16,7 +17,7 @@ from study.arms import Arm, LearningRates, Study
 from study.folds import scored_images, splits_of
 from tests.import_graph import ROOT
 from tests.labels_files import NIH_2020_COLUMNS
-from tests.tiny_project import copy_project, copy_studies, run, set_params
+from tests.tiny_project import copy_project, copy_studies, run
 from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
 
@@ -178,28 +179,22 @@ def test_the_whole_study(tmp_path: Path):
                     x, y = 16 * (8 + 30 * (c % 2)), 16 * (8 + 30 * (c // 2))
                     boxes += f"{image},{finding},{x},{y},256,256,,,\n"
     (tmp_path / "boxes.csv").write_text(boxes)
-    tiny = {
-        "classifier.backbone": "resnet10t",
-        "classifier.backbone_options": {"channels": [8, 8, 16, 16], "stem_width": 8, "output_stride": 8},
-        "classifier.initial_weights": None,
-        "classifier.frozen_epochs": 0,
-        "classifier.epochs": 2,
-        "classifier.batch_size": 16,
+    yaml = YAML()
+    settings = yaml.load(study / "params.yaml")
+    settings["more_films"] = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv"}
+    settings |= {"folds": 2, "seeds": [3], "resamples": 20, "boxes": f"{tmp_path}/boxes.csv"}
+    root = settings["root"]
+    root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
+    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
+    root["classifier"] |= {
+        "backbone": "resnet10t",
+        "backbone_options": {"channels": [8, 8, 16, 16], "stem_width": 8, "output_stride": 8},
+        "initial_weights": None,
+        "frozen_epochs": 0,
+        "epochs": 2,
+        "batch_size": 16,
     }
-    set_params(study / "params.yaml", {
-        "folds": 2, "seeds": [3], "resamples": 20,
-        "more_films.images": f"{tmp_path}/more/images", "more_films.labels": f"{tmp_path}/more/labels.csv",
-        "boxes": f"{tmp_path}/boxes.csv",
-        "root.dataset.images": f"{tmp_path}/films/images", "root.dataset.labels": f"{tmp_path}/films/labels.csv",
-    })  # fmt: skip
-    text = (study / "params.yaml").read_text()
-    extra = "\n".join(
-        f"    {key.split('.')[1]}: {value if value is not None else 'null'}" for key, value in tiny.items()
-    )
-    text = text.replace("    initial_weights: imagenet", "    initial_weights_: imagenet")
-    text = "\n".join(line for line in text.splitlines() if "initial_weights_" not in line)
-    text = text.replace("  compute:\n", f"{extra}\n  images:\n    classifier_size: 32\n  compute:\n")
-    (study / "params.yaml").write_text(text + "\n")
+    yaml.dump(settings, study / "params.yaml")
     dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
     (study / "dvc.yaml").write_text(dag)
     run(study, "dvc", "repro", "--quiet", "dvc.yaml")
