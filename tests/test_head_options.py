@@ -71,7 +71,8 @@ def test_a_learned_row_length_is_named_in_the_model_and_the_usual_one_is_not():
 def test_the_scales_change_of_their_head_what_they_say(scale: str):
     """No preset repeats a strength."""
     params = load_params(ROOT / "params.yaml", overlays=overlay_files("padchest", scale, Path(ROOT / "presets")))
-    head, changed = {"cpu": ("trcgl", {"gate_strength": 0.0, "row_length": "learned"}), "gpu": ("trcgl_paper", {})}[
-        scale
-    ]
+    head, changed = {
+        "cpu": ("trcgl", {"gate_strength": 0.1, "attention_strength": 0.1, "row_length": "learned"}),
+        "gpu": ("trcgl_paper", {}),
+    }[scale]
     assert head_options(params.classifier) == SWITCHED[head][0] | changed
