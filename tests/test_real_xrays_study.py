@@ -35,7 +35,8 @@ def test_every_film_is_tested_once_by_a_model_that_has_not_seen_its_patient():
         seen, tested = (set(patients[np.isin(split, names)]) for names in (["train", "val"], ["test"]))
         assert not seen & tested
         assert not set(patients[split == "train"]) & set(patients[split == "val"])
-        assert set(split[~scored]) == {"test", ""}
+        assert set(split[~scored]) == {"test", "", "more"}
+        assert not set(patients[split == "more"]) & set(patients[np.isin(split, ["val", "test"])])
         assert "" not in split[scored]
         assert 0.05 < np.mean(split[scored & (split != "test")] == "val") < 0.22
     again = splits_of(patients[:50], scored[:50], 2, 4)
@@ -204,6 +205,8 @@ def test_the_whole_study(tmp_path: Path):
     assert set(summary.loc[summary["arm"] == "default", "reference"]) == {
         "bce_linear", "csra", "trcgl_paper", "trcgl", "centre", "mean_box",
     }  # fmt: skip
+    means = pd.read_csv(project / "metrics/localisation_nih.csv").set_index(["arm", "method"])["pointing"]
+    assert means["linear_boxes", "class_map"] > means["linear_films", "class_map"]
     table = pd.read_csv(project / "metrics/localisation_nih.csv")
     assert list(table.columns) == ["arm", "method", "pointing", "low", "high", "centre", "images"]
     guesses = table.set_index("arm")["pointing"]

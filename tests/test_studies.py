@@ -164,9 +164,16 @@ def test_the_heads_on_real_xrays_differ_in_the_head_alone(tmp_path: Path):
     for arm in study.arms:
         knobs = study.arm_params(arm, 3).classifier
         changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(shipped, key)} - {"seed"}
-        assert changed <= ({"extra_source"} if arm == "default" else own)
+        assert changed <= ({"extra_source"} if arm.startswith("default") else own)
         assert (knobs.seed, knobs.extra_source) == (3, "none")
-    assert set(study.arms["default"].references) == set(study.arms) - {"default"}
+    heads = {arm for arm, entry in study.arms.items() if entry.group == "heads"}
+    assert set(study.arms["default"].references) == heads
+    assert {arm for arm, entry in study.arms.items() if entry.more_films} == {
+        "linear_films",
+        "linear_boxes",
+        "default_boxes",
+    }
+    assert {arm for arm, entry in study.arms.items() if entry.boxes} == {"linear_boxes", "default_boxes"}
     trcgl = study.arm_params("trcgl", 0).classifier
     core = CORE.arm_params("trcgl", 0).classifier
     assert all(

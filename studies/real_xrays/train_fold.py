@@ -18,7 +18,7 @@ def main() -> None:
     arm, fold, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     keep_state_in_studies()
     study = load_study(".")
-    params, files = study.arm_params(arm, seed), fold_files(study.data, fold)
+    params, files = study.arm_params(arm, seed), fold_files(study.data, fold, study.arms[arm])
     # Paths in a params file are as seen from the project
     os.chdir(ROOT)
     with directory_beside(study.folder / f"runs/{arm}-{fold}-{seed}") as folder:

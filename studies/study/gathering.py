@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from study.films import LABELS, write_films
-from study.folds import CLASSES, GRAPH, PLACES, splits_of
+from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES, TRAINING_PLACES, splits_of
 from trcgl.artifacts.preparation import Preparation
+from trcgl.classifier.training.known_places import write_places
 from trcgl.config import Params
-from trcgl.evaluation.places import box_lesions
+from trcgl.evaluation.places import box_lesions, find_places
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.manifest import scan_images
 from trcgl.images.prepare import read_squares
@@ -82,7 +83,8 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
 
     Args:
         boxes: of films of any source; None: no maps are judged.
-        folder: `images` (shards), `classes.json`, `places.parquet` (image, finding, mask) and a folder per fold.
+        folder: `images` (shards), `classes.json`, `places.parquet` (image, finding, mask), the same as training reads
+            them, and a folder per fold.
 
     Raises:
         InputError: a film is in two sources; see also `read_films`, `choose_classes` and `boxes_of`.
@@ -102,12 +104,19 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
     write_films(folder, table.drop(columns="scored"), _pixels(films, params), size)
     write_json(folder / CLASSES, {"classes": classes, "not_findings": list(params.labels.not_findings),
                                   "dropped": dropped}, exact=True)  # fmt: skip
-    write_parquet(folder / PLACES, _places(films, boxes))
+    places = _places(films, boxes)
+    write_parquet(folder / PLACES, places)
+    images, values = table["image"].tolist(), table[chosen].to_numpy(dtype=float, na_value=np.nan)
+    found = find_places(places, images, values, chosen, params.images.resize)
+    of = [images[row] for row in found.rows], [chosen[column] for column in found.columns]
+    write_places(folder / TRAINING_PLACES, *of, found.masks)
     for fold in range(folds):
         split = splits_of(table["patient"].to_numpy(), table["scored"].to_numpy(bool), fold, folds)
-        rows = table.assign(split=split)
-        rows = rows[split != ""].drop(columns="scored").reset_index(drop=True)
+        all_rows = table.assign(split=split)[split != ""].drop(columns="scored")
+        rows = all_rows[all_rows["split"] != "more"].reset_index(drop=True)
         write_parquet(folder / f"fold{fold}" / LABELS, rows)
+        trained = all_rows.assign(split=all_rows["split"].replace("more", "train"))
+        write_parquet(folder / f"fold{fold}" / MORE_LABELS, trained.reset_index(drop=True))
         training = rows.loc[rows["split"] == "train", chosen].to_numpy(dtype=float, na_value=np.nan)
         count_cooccurrence(training, tuple(chosen), params.graph.smoothing).save(folder / f"fold{fold}" / GRAPH)
 
