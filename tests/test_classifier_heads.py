@@ -66,7 +66,7 @@ def label_vectors() -> Tensor:
     return torch.randn(CLASSES, WIDTH, generator=torch.Generator().manual_seed(4))
 
 
-def head_of(name: str, vectors: Tensor | None = None, **changes: float) -> Head:
+def head_of(name: str, vectors: Tensor | None = None, **changes: Any) -> Head:
     """A head in evaluation mode whose one-dimensional parameters are random too."""
     torch.manual_seed(2)
     if vectors is None and name == "mlgcn":
@@ -231,9 +231,10 @@ def test_trcgl_paper_normalises_what_it_trains_on():
     torch.testing.assert_close(head(changed)[0], head(random_maps())[0], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("length", ["unit", "learned"])
 @pytest.mark.parametrize("given", [True, False])
-def test_trcgl_is_its_formula_with_everything_materialised(given: bool):
-    head = head_of("trcgl", vectors=label_vectors() if given else None)
+def test_trcgl_is_its_formula_with_everything_materialised(given: bool, length: str):
+    head = head_of("trcgl", vectors=label_vectors() if given else None, row_length=length)
     assert isinstance(head, TrcglHead)
     assert head.graph.vectors.shape == (CLASSES, WIDTH if given else 6)
 
@@ -242,7 +243,8 @@ def test_trcgl_is_its_formula_with_everything_materialised(given: bool):
         gated = maps * (1 + head.reweighting.strength.value * (2 * gate - 1))
         graph = dense_vectors(head.graph, 0.0)
         rows = head.classifier.weight + head.graph_strength.value * graph / graph.norm(dim=1, keepdim=True)
-        rows = rows / (rows**2).sum(1, keepdim=True).sqrt()
+        own = torch.ones(CLASSES) if head.log_length is None else torch.exp(head.log_length)
+        rows = own[:, None] * rows / (rows**2).sum(1, keepdim=True).sqrt()
         places = gated.flatten(2)
         scores = torch.einsum("cf,bfp->bcp", rows, places)
         exponent = torch.exp(head.log_temperature.exp()[:, None] * scores)
@@ -264,6 +266,19 @@ def test_trcgl_starts_from_its_options():
     centred = label_vectors() - label_vectors().mean(0)
     torch.testing.assert_close(head.graph.vectors.detach(), centred / centred.norm(dim=1, keepdim=True))
     assert head.graph.vectors.requires_grad
+
+
+def test_rows_of_learned_length_start_as_long_as_the_plain_heads():
+    """And those of unit length have nothing more to save."""
+    torch.manual_seed(0)
+    lengths = build_head("linear", 1280, 200, {}).get_parameter("classifier.weight").norm(dim=1)
+    options = ({**LEARNED, "row_length": length} for length in ("learned", "unit"))
+    learned, unit = (build_head("trcgl", FEATURES, CLASSES, chosen, directed()) for chosen in options)
+    assert isinstance(learned, TrcglHead)
+    assert isinstance(unit, TrcglHead)
+    torch.testing.assert_close(learned.rows().norm(dim=1), lengths.mean().expand(CLASSES), rtol=0.01, atol=0)
+    torch.testing.assert_close(unit.rows().norm(dim=1), torch.ones(CLASSES))
+    assert learned.state_dict().keys() - unit.state_dict().keys() == {"log_length"}
 
 
 def test_a_strength_of_zero_removes_its_part_for_good():

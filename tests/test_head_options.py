@@ -60,8 +60,19 @@ def test_what_the_params_file_gives_goes_before_the_heads_own():
     assert adjacency_threshold(classifier(adjacency="mlgcn", adjacency_threshold=0.2)) == 0.2
 
 
+def test_a_learned_row_length_is_named_in_the_model_and_the_usual_one_is_not():
+    """Models saved before there was a choice say nothing of it."""
+    assert head_options(classifier(head="trcgl", row_length="unit")) == SWITCHED["trcgl"][0]
+    learned = head_options(classifier(head="trcgl", row_length="learned"))
+    assert learned == SWITCHED["trcgl"][0] | {"row_length": "learned"}
+
+
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_scales_have_the_heads_as_they_are(scale: str):
+def test_the_scales_change_of_their_head_what_they_say(scale: str):
     """No preset repeats a strength."""
     params = load_params(ROOT / "params.yaml", overlays=overlay_files("padchest", scale, Path(ROOT / "presets")))
-    assert head_options(params.classifier) == SWITCHED[{"cpu": "trcgl", "gpu": "trcgl_paper"}[scale]][0]
+    head, changed = {
+        "cpu": ("trcgl", {"gate_strength": 0.1, "attention_strength": 0.1, "row_length": "learned"}),
+        "gpu": ("trcgl_paper", {}),
+    }[scale]
+    assert head_options(params.classifier) == SWITCHED[head][0] | changed

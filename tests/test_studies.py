@@ -39,7 +39,7 @@ CODE = [
 
 def matrices(study: str) -> dict[str, list[str]]:
     """Stage of a study's dvc.yaml -> its arms."""
-    stages, heads = DAGS[study]["stages"], DAGS[study]["vars"][0]["heads"]
+    stages, heads = DAGS[study]["stages"], DAGS[study].get("vars", [{"heads": []}])[0]["heads"]
     arms = {name: stage["matrix"]["arm"] for name, stage in stages.items() if "arm" in stage.get("matrix", {})}
     return {name: heads if listed == "${heads}" else listed for name, listed in arms.items()}
 
@@ -128,30 +128,57 @@ def with_paths(folder: Path) -> Study:
     """The study of real X-rays as a user would set it."""
     copied = folder / "studies/real_xrays"
     copied.mkdir(parents=True)
-    shutil.copytree(STUDIES / "ablation", folder / "studies/ablation", ignore=shutil.ignore_patterns("runs", "ext*"))
     shutil.copytree(ROOT / "presets", folder / "presets")
     shutil.copy(ROOT / "params.yaml", folder)
-    shutil.copy(STUDIES / "real_xrays/params.yaml", copied / "params.yaml")
+    for name in ("params.yaml", "arms.yaml"):
+        shutil.copy(STUDIES / "real_xrays" / name, copied)
     paths = {"root.dataset.images": "/data/nih/images", "root.dataset.labels": "/data/nih/labels.csv"}
     set_params(copied / "params.yaml", paths)
     return load_study(copied)
 
 
-@pytest.mark.parametrize("name", ["confirmation", "real_xrays"])
-def test_a_study_on_other_images_has_its_arms_data_and_seeds(name: str, tmp_path: Path):
-    study = load_study(STUDIES / name) if name == "confirmation" else with_paths(tmp_path)
+def test_the_confirmation_has_the_core_studys_arms_on_data_of_its_own():
+    study = load_study(STUDIES / "confirmation")
     assert JUDGE in study.arms
     rivals = [arm for arm in study.arms if arm != "default"]
-    assert matrices(name) == {"learning_rate": rivals, "head_arm": rivals, "default_arm": ["default"]}
+    assert matrices("confirmation") == {"learning_rate": rivals, "head_arm": rivals, "default_arm": ["default"]}
     assert set(study.arms["default"].references) == set(rivals)
     assert {arm: study.arms[arm].overrides for arm in rivals} == {arm: CORE.arms[arm].overrides for arm in rivals}
     assert study.data == study.folder / "data" != CORE.data
-    shipped, rates = checked(study.shipped, name), study.learning_rates
+    shipped, rates = checked(study.shipped, study.name), study.learning_rates
     default = study.arm_params("default", 0)
     assert replace(default.classifier, seed=shipped.classifier.seed) == shipped.classifier
     assert len(set(rates.seeds) - set(study.seeds)) == 3
     assert min(rates.grid) < shipped.classifier.lr < max(rates.grid)
     assert default.dataset != load_params(ROOT / "params.yaml").dataset
+
+
+def test_the_heads_on_real_xrays_differ_in_the_head_alone(tmp_path: Path):
+    """One recipe, that of the presets: the default is what they ship; the others change what a head reads."""
+    study = with_paths(tmp_path)
+    assert matrices("real_xrays") == {"arm": list(study.arms)}
+    assert DAGS["real_xrays"]["stages"]["arm"]["matrix"]["fold"] == list(range(read_yaml(study.file)["folds"]))
+    shipped = checked(study.shipped, study.name).classifier
+    own = {"head", "extra_source", "row_length", "gate_strength", "attention_strength", "attention_temperature",
+           "graph_strength", "adjacency", "adjacency_threshold", "csra_lambda"}  # fmt: skip
+    for arm in study.arms:
+        knobs = study.arm_params(arm, 3).classifier
+        changed = {key for key in vars(knobs) if getattr(knobs, key) != getattr(shipped, key)} - {"seed"}
+        assert changed <= ({"extra_source"} if arm.startswith("default") else own)
+        assert (knobs.seed, knobs.extra_source) == (3, "none")
+    heads = {arm for arm, entry in study.arms.items() if entry.group == "heads"}
+    assert set(study.arms["default"].references) == heads
+    assert {arm for arm, entry in study.arms.items() if entry.more_films} == {
+        "linear_films",
+        "linear_boxes",
+        "default_boxes",
+    }
+    assert {arm for arm, entry in study.arms.items() if entry.boxes} == {"linear_boxes", "default_boxes"}
+    trcgl = study.arm_params("trcgl", 0).classifier
+    core = CORE.arm_params("trcgl", 0).classifier
+    assert all(
+        getattr(trcgl, key) == getattr(core, key) for key in own - {"csra_lambda", "extra_source"} if key != "adjacency"
+    )
 
 
 def test_the_studies_write_different_files(tmp_path: Path):
@@ -209,14 +236,19 @@ def test_bases_saw_other_patients_and_tail_findings_only_where_that_is_said():
 
 
 def test_an_arm_that_needs_another_brings_it(tmp_path: Path):
-    study = with_paths(tmp_path)
+    for name in ("ablation", "confirmation"):
+        shutil.copytree(
+            STUDIES / name, tmp_path / "studies" / name, ignore=shutil.ignore_patterns("runs", "data", "ext*")
+        )
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    folder = tmp_path / "studies/confirmation"
     for only, message in (
         (["bce_linear", "duplicates"], "arm 'duplicates' needs 'trcgl', which is no arm there"),
         (["bce_linear", "resnet"], "'only' names 'resnet', which is no arm of"),
     ):
-        set_params(study.folder / "params.yaml", {"only": only})
+        set_params(folder / "params.yaml", {"only": only})
         with pytest.raises(InputError, match=message):
-            load_study(study.folder)
+            load_study(folder)
 
 
 def test_stages_run_elsewhere_and_continue_where_they_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

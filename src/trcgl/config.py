@@ -218,6 +218,7 @@ class ClassifierParams(TrainingParams):
     csra_heads: int = knob(low=1)
     csra_lambda: float | None = knob(low=0.0)
     decoder_width: int = knob(low=8)
+    row_length: str | None = knob(choices=("unit", "learned"))
     gate_strength: float | None = knob(low=0.0)
     attention_strength: float | None = knob(low=0.0)
     attention_temperature: float | None = knob(low=0.01)

@@ -41,6 +41,8 @@ class Arm:
         films: a folder of films in the data folder that it trains on instead of the data set's own; None: these.
         starts_from: an arm whose whole network, of the same seed, it goes on from; None: from the params file's initial
             weights.
+        more_films: of a study in folds: whether the films that are not scored are trained on, too.
+        boxes: of a study in folds: whether class maps of training films learn from their boxes.
         reported: whether it is an arm of the comparison; False: it only makes a network for others to start from.
     """
 
@@ -56,6 +58,8 @@ class Arm:
     extra: str | None = None
     films: str | None = None
     starts_from: str | None = None
+    more_films: bool = False
+    boxes: bool = False
     reported: bool = True
 
     @property

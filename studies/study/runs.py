@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from study.arms import SHIPPED, Study
+from study.arms import SHIPPED, Arm, Study
 from study.films import IMAGES, LABELS
+from study.folds import CLASSES, GRAPH, MORE_LABELS, TRAINING_PLACES
 from study.pools import AUDIT
 from study.pools import IMAGES as POOL_IMAGES
 from trcgl.classifier.training.data import load_training_data
@@ -31,6 +32,18 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
     generator = study.folder / f"runs/generator-{seed}"
     audit = SHIPPED if study.arms[arm].shipped_samples else "synthetic_audit.parquet"
     return replace(files, synthetic=generator / "synthetic", audit=generator / audit)
+
+
+def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
+    """What an arm of a study in folds trains on in one fold."""
+    mine = data / f"fold{fold}"
+    return TrainingFiles(
+        images=data / IMAGES,
+        labels=mine / (MORE_LABELS if arm.more_films else LABELS),
+        classes=data / CLASSES,
+        graph=mine / GRAPH,
+        places=data / TRAINING_PLACES if arm.boxes else None,
+    )
 
 
 def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:

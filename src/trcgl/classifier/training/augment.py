@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from trcgl.config import TrainingParams
 
+Row = tuple[Tensor, Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -50,16 +52,7 @@ class Augmentation:
         whole, part = of or batch, slice(first, first + batch)
         draws = torch.rand(7, whole, generator=torch.Generator().manual_seed(seed))[:, part].to(device)
         symmetric = 2.0 * draws - 1.0
-        angle = symmetric[0] * math.radians(self.rotate_degrees)
-        # grid_sample looks up sources: a larger object needs a smaller step
-        step = 1.0 / (1.0 + symmetric[1] * self.scale)
-        mirror = torch.where(draws[6] < self.flip, -1.0, 1.0)
-        cosine, sine = angle.cos() * step, angle.sin() * step
-        # The frame runs from -1 to 1, so a share of the side is twice as many units
-        move_x, move_y = 2.0 * self.shift * symmetric[2], 2.0 * self.shift * symmetric[3]
-        across = (cosine * mirror, -sine, move_x)
-        down = (sine * mirror, cosine, move_y)
-        grid = _sources(images.shape[-1], across, down)
+        grid = _sources(images.shape[-1], *self._rows(draws, symmetric))
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         mean = images.mean((1, 2, 3), keepdim=True)
         # In place from here on: on a CPU each new tensor of a batch costs as much as the arithmetic
@@ -70,8 +63,40 @@ class Augmentation:
             images += noise.mul_((self.noise * draws[5]).view(-1, 1, 1, 1))
         return images.clamp_(0.0, 1.0)
 
+    def moved(self, masks: Tensor, which: Tensor, seed: int, of: int, *, look: tuple[float, float]) -> Tensor:
+        """Masks moved as their images are by `__call__` with the same seed.
 
-def _sources(size: int, across: tuple[Tensor, Tensor, Tensor], down: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        Args:
+            masks: float [K, m, m].
+            which: int [K], the place in the whole batch of the image that each is of.
+            of: images in the whole batch.
+            look: a place of the result shows what lies that far down and to the right, as shares of the side (where the
+                cells of a map look, see `receptive_shift`).
+
+        Returns:
+            [K, m, m]; nothing comes in from outside the frame.
+        """
+        draws = torch.rand(7, of, generator=torch.Generator().manual_seed(seed))[:, which.cpu()].to(masks.device)
+        across, down = self._rows(draws, 2.0 * draws - 1.0)
+        # The offset is of the augmented picture: it goes through the same matrix
+        (a, b, c), (d, e, f) = across, down
+        y, x = 2.0 * look[0], 2.0 * look[1]
+        grid = _sources(masks.shape[-1], (a, b, c + a * x + b * y), (d, e, f + d * x + e * y))
+        return F.grid_sample(masks[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
+
+    def _rows(self, draws: Tensor, symmetric: Tensor) -> tuple[Row, Row]:
+        """The rows of the matrix that says where pixels come from, of draws [7, B] in 0..1 and the same in -1..1."""
+        angle = symmetric[0] * math.radians(self.rotate_degrees)
+        # grid_sample looks up sources: a larger object needs a smaller step
+        step = 1.0 / (1.0 + symmetric[1] * self.scale)
+        mirror = torch.where(draws[6] < self.flip, -1.0, 1.0)
+        cosine, sine = angle.cos() * step, angle.sin() * step
+        # The frame runs from -1 to 1, so a share of the side is twice as many units
+        move_x, move_y = 2.0 * self.shift * symmetric[2], 2.0 * self.shift * symmetric[3]
+        return (cosine * mirror, -sine, move_x), (sine * mirror, cosine, move_y)
+
+
+def _sources(size: int, across: Row, down: Row) -> Tensor:
     """Where each pixel comes from: [B, S, S, 2] as of `F.affine_grid`, in a quarter of its time.
 
     Args:

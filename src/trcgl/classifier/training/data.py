@@ -11,6 +11,7 @@ from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.training.counts import ClassCounts
+from trcgl.classifier.training.known_places import KnownPlaces, read_places
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
@@ -31,6 +32,7 @@ class TrainingData:
         class_groups: head, medium or tail for each.
         synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
         synthetic_target: int [M], the column of the finding that each was drawn for.
+        places: where findings are in some training images; None: nowhere known.
     """
 
     images: Pixels
@@ -42,6 +44,7 @@ class TrainingData:
     class_groups: tuple[str, ...]
     synthetic: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     synthetic_target: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    places: KnownPlaces | None = None
 
     @property
     def image_size(self) -> int:
@@ -65,6 +68,8 @@ def load_training_data(
     *,
     synthetic: str | Path | None = None,
     audit: str | Path | None = None,
+    places: Path | None = None,
+    places_weight: float = 1.0,
 ) -> TrainingData:
     """Join cached images with their labels, training and validation only.
 
@@ -74,6 +79,7 @@ def load_training_data(
         classes: classes.json, the order of the findings.
         synthetic: folder of generated shards with samples.parquet; only samples the audit accepted are taken.
         audit: synthetic_audit.parquet; needed with `synthetic`.
+        places, places_weight: see known_places.py.
 
     Raises:
         InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
@@ -105,6 +111,7 @@ def load_training_data(
         class_groups=tuple(entry["group"] for entry in listed),
         synthetic=np.arange(len(names), len(names) + len(accepted.names)),
         synthetic_target=accepted.target,
+        places=None if places is None else read_places(places, names, train, class_names, places_weight),
     )
     log.info("%r", data)
     return data

@@ -19,6 +19,7 @@ OWN: dict[str, dict[str, Any]] = {
     # At the start. On validation images (three seeds) an attention of 0.5 was ahead of 0.1 and 1.0, within chance; with
     # a graph of 0.5 some seeds learned far less
     "trcgl": {
+        "row_length": "unit",
         "gate_strength": 1.0,
         "attention_strength": 0.5,
         "attention_temperature": 1.0,
@@ -63,4 +64,7 @@ def head_options(params: ClassifierParams) -> dict[str, Any]:
     }
     if params.head == "trcgl":
         options["attention_temperature"] = value(params, "attention_temperature")
+        # Named where it is not the head's own, so that files of earlier models and of later ones are alike
+        if (length := value(params, "row_length")) != "unit":
+            options["row_length"] = length
     return options

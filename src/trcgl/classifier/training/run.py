@@ -27,6 +27,8 @@ class TrainingFiles:
         labels, classes: labels.parquet and classes.json.
         graph: cooccurrence.npz, for a head with a label graph.
         synthetic, audit: generated images and synthetic_audit.parquet, or neither.
+        places: where findings are in some training images, see known_places.py.
+        places_weight: of that loss.
     """
 
     images: Path
@@ -35,10 +37,13 @@ class TrainingFiles:
     graph: Path | None = None
     synthetic: Path | None = None
     audit: Path | None = None
+    places: Path | None = None
+    places_weight: float = 1.0
 
     def hashed(self) -> list[Path]:
         """The files a resumed run depends on; pixels follow from their index and the parameters that made them."""
-        given = (self.images / "index.parquet", self.labels, self.classes, self.graph, self.synthetic, self.audit)
+        made = (self.graph, self.synthetic, self.audit, self.places)
+        given = (self.images / "index.parquet", self.labels, self.classes, *made)
         return [path for path in given if path is not None]
 
 
@@ -74,10 +79,18 @@ def train_and_save(
         hashed += [Path(name) for name in named if name is not None and Path(name).is_file()]
         hashed += [] if start is None else [start]
         resume = ResumePoint(
-            name, params=(training, params.compute, params.images, params.dataset, steps_per_epoch), inputs=hashed
+            name,
+            params=(training, params.compute, params.images, params.dataset, steps_per_epoch, files.places_weight),
+            inputs=hashed,
         )
         data = load_training_data(
-            files.images, files.labels, files.classes, synthetic=files.synthetic, audit=files.audit
+            files.images,
+            files.labels,
+            files.classes,
+            synthetic=files.synthetic,
+            audit=files.audit,
+            places=files.places,
+            places_weight=files.places_weight,
         )
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
         if processes.index == 0:

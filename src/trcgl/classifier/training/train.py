@@ -12,7 +12,7 @@ share of the batch divided by `accumulate`); all else is as in one process with 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,13 @@ from torch import Tensor
 
 from trcgl.artifacts.pixels import prefetched
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.training.augment import Augmentation
 from trcgl.classifier.training.build import build_model, loss_of
 from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.extra import Extra, extra_images, extra_weight, with_extra
+from trcgl.classifier.training.known_places import PlacesOfBatch
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.one_image import naming_accumulate, warn_of_one_image
 from trcgl.classifier.training.optimizer import set_learning_rates
@@ -50,6 +52,8 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("train")
 
 CLIP_NORM = 1.0  # Of all gradients together: one steep batch does not undo many steps
+LOOK_IMAGES = 64
+"""Training images with known places by which it is measured where the map's cells look."""
 LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
 
 
@@ -140,6 +144,9 @@ def train(
     if start is not None:
         warm_start(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
+    if data.places is not None:
+        look = receptive_shift(model, data.images[np.unique(data.places.rows)[:LOOK_IMAGES]])
+        data = replace(data, places=replace(data.places, look=look))
     state = TrainingState.start(model, params, pick_dtype(device, compute.precision))
     if compute.compile:
         model.compile()
@@ -208,7 +215,9 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
         seed = seed_of("augment", params.seed, epoch, i)
         images = run.augment(images.float() / 255.0, seed, first=share.start, of=len(batches[i]))
         images = images.contiguous(memory_format=torch.channels_last)
-        losses[i], norms[i] = train_step(run, state, (images, wanted, some_weights), part)
+        known = run.data.places
+        places = None if known is None else known.of_batch(batches[i], share, run.augment, seed)
+        losses[i], norms[i] = train_step(run, state, (images, wanted, some_weights), part, places)
         if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
             stop_unless_finite(losses[: i + 1], norms[: i + 1], batches, epoch, run.data)
     seconds = time.perf_counter() - started
@@ -217,23 +226,31 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
 
 
 def train_step(
-    run: Run, state: TrainingState, batch: tuple[Tensor, Tensor, Tensor], part: int
+    run: Run,
+    state: TrainingState,
+    batch: tuple[Tensor, Tensor, Tensor],
+    part: int,
+    places: PlacesOfBatch | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One step of the optimiser on a batch that is computed in parts.
 
     Args:
         batch: augmented images, targets and weights.
         part: images that are computed at once.
+        places: where findings are in them.
 
     Returns:
         Loss and gradient norm, on the device: reading them makes the host wait.
     """
     loss_sum = torch.zeros((), device=run.device)
     state.optimizer.zero_grad(set_to_none=True)
-    for images, wanted, weights in zip(*(tensor.split(part) for tensor in batch), strict=True):
+    for number, (images, wanted, weights) in enumerate(zip(*(tensor.split(part) for tensor in batch), strict=True)):
         with autocast(run.device, run.precision), naming_accumulate(part):
-            logits, _ = state.model(images)
-        loss = run.loss(logits, wanted, weights) / run.params.accumulate
+            logits, maps = state.model(images)
+        loss = run.loss(logits, wanted, weights)
+        if places is not None:
+            loss = loss + places.part(number * part, len(images)).loss(maps)
+        loss = loss / run.params.accumulate
         state.scaler.scale(loss).backward()
         loss_sum += loss.detach()
     if run.processes.count > 1:

@@ -6,6 +6,11 @@ the graph adds to its rows, the gate acts on the map it reads, and the attention
 that all of it costs one 1x1 convolution. The rows have unit length: the length of a freely learned row grows with how
 often its finding is seen, and a long row wins by length alone (Decoupling Representation and Classifier for Long-Tailed
 Recognition, https://arxiv.org/abs/1910.09217, section 4, its tau-normalised classifier with tau = 1).
+
+Or their length is learned, apart from their direction (Weight Normalization, https://arxiv.org/abs/1602.07868, section
+2), from that of the plain head's rows at the start: the maps of a pre-trained backbone are long (18 on average for
+EfficientNet-Lite0 on chest films, at most 6 in each channel), so untrained rows of unit length start with logits that
+are far off, nearly twice as far as the plain head's.
 """
 
 import math
@@ -20,16 +25,19 @@ from trcgl.classifier.network.heads.base import Head, position_scores
 from trcgl.classifier.network.label_graph import ClassVectors
 from trcgl.classifier.network.strength import Strength
 
+START_LENGTH = 3**-0.5
+"""Of a row of torch's linear layer as it is initialised: uniform within 1 / sqrt(F) either way in each of F places."""
+
 
 class TrcglHead(Head):
-    """logit_c = mean_p s_cp + a * sum_p softmax_p(T_c s_cp) s_cp + b_c, with s_cp = r_c x'_p, |r_c| = 1.
+    """logit_c = mean_p s_cp + a * sum_p softmax_p(T_c s_cp) s_cp + b_c, with s_cp = r_c x'_p.
 
-    r_c is the direction of w_c + g v_c / |v_c|.
+    r_c has the direction of w_c + g v_c / |v_c|, and length 1 or a learned one.
 
     x' is the map after the gate (LearnedReweighting), v the class vectors of the label graph, T_c > 0 a learned
     temperature (findings differ in extent: an enlarged heart is seen on average, a nodule at one place), a and g the
     learned strengths of attention and graph. v_c has unit length, so g compares with |w_c|, about 0.6 at the start.
-    With all strengths 0 the head is the linear one with rows of unit length.
+    With all strengths 0 the head is the linear one with rows of that length.
 
     Args:
         features: channels F of the map.
@@ -41,6 +49,7 @@ class TrcglHead(Head):
         attention_temperature: at the start.
         label_embedding: width of the graph's first convolution.
         graph_dropout: see ClassVectors.
+        row_length: `unit`, or `learned` for each class, from START_LENGTH on.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class TrcglHead(Head):
         graph_strength: float,
         label_embedding: int,
         graph_dropout: float,
+        row_length: str = "unit",
     ):
         super().__init__()
         classes = len(adjacency)
@@ -73,14 +83,18 @@ class TrcglHead(Head):
             features=features,
             dropout=graph_dropout,
         )
+        self.log_length = (
+            nn.Parameter(torch.full((classes,), math.log(START_LENGTH))) if row_length == "learned" else None
+        )
 
     @property
     def offset(self) -> Tensor:
         return self.classifier.bias
 
     def rows(self) -> Tensor:
-        """[C, F], the classifier's weights with the label graph's, scaled to unit length."""
-        return F.normalize(self.classifier.weight + self.graph_strength(F.normalize(self.graph(), dim=1)), dim=1)
+        """[C, F], the directions of the classifier's weights with the label graph's, at their length."""
+        rows = F.normalize(self.classifier.weight + self.graph_strength(F.normalize(self.graph(), dim=1)), dim=1)
+        return rows if self.log_length is None else rows * self.log_length.exp()[:, None]
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""

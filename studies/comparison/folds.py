@@ -1,0 +1,172 @@
+"""A study in folds, in numbers: what the folds of a seed scored together, and where their maps pointed."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from comparison.intervals import t_interval
+from comparison.numbers import TEST, Runs, comparisons
+from study.arms import Study
+from trcgl.evaluation.bootstrap import image_weights
+from trcgl.evaluation.resampled import resample
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_parquet
+
+KEY = ["image", "finding"]
+MAPS = ("class_map", "grad_cam")
+NO_MODEL = "none"
+"""The arm of methods that need no model; its seeds and folds are the same for every arm."""
+POINTING = "pointing"
+
+
+def finished_seeds(study: Study, folds: int) -> tuple[int, ...]:
+    """The seeds that every arm has in every fold, in the order of params.yaml.
+
+    Raises:
+        InputError: there is none; the message names the first run that is missing.
+    """
+    missing = {
+        seed: [
+            f"{arm}-{fold}-{seed}" for arm in study.arms for fold in range(folds) if not _run(study, arm, fold, seed)
+        ]
+        for seed in study.seeds
+    }
+    if not (done := tuple(seed for seed in study.seeds if not missing[seed])):
+        first = missing[study.seeds[0]][0]
+        raise InputError(f"{study.folder / 'runs' / first}: missing; no seed has run in every arm and fold yet")
+    return done
+
+
+def _run(study: Study, arm: str, fold: int, seed: int) -> bool:
+    return (study.folder / f"runs/{arm}-{fold}-{seed}/predictions.parquet").exists()
+
+
+def load_folds(
+    study: Study, folds: Sequence[int], seeds: tuple[int, ...], scored: Collection[str], classes: pd.DataFrame
+) -> tuple[Runs, pd.DataFrame]:
+    """The predictions of each arm and seed in these folds, put together, and where their maps pointed.
+
+    Args:
+        scored: the films of the data set itself; others have boxes only.
+        classes: name and group.
+
+    Returns:
+        Runs with the split `test` alone; arm, seed, image, patient, finding, method, hit, overlap.
+    """
+    names = classes["name"].tolist()
+    first: pd.DataFrame | None = None
+    scores, places = {}, []
+    for arm in study.arms:
+        for seed in seeds:
+            parts = [study.folder / f"runs/{arm}-{fold}-{seed}" for fold in folds]
+            table = pd.concat([read_parquet(part / "predictions.parquet") for part in parts], ignore_index=True)
+            table = table[table["image"].isin(set(scored))].reset_index(drop=True)
+            first = table if first is None else first
+            if (
+                not table[[*KEY, "label"]].equals(first[[*KEY, "label"]])
+                or table["finding"].tolist()[: len(names)] != names
+            ):
+                raise InputError(f"{parts[0]}: other images, labels or findings than the other runs have; run it again")
+            scores[arm, seed] = {"test": table["probability"].to_numpy().reshape(-1, len(names))}
+            places += [read_parquet(part / "places.parquet").assign(arm=arm, seed=seed) for part in parts]
+    assert first is not None
+    labels = first["label"].to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, len(names))
+    runs = Runs(
+        groups=classes["group"].to_numpy(),
+        patients={"test": first["patient"].to_numpy()[:: len(names)]},
+        labels={"test": labels},
+        scores=scores,
+        extra={},
+        seeds=seeds,
+    )
+    return runs, pd.concat(places, ignore_index=True)
+
+
+def fold_metrics(runs: Runs) -> pd.DataFrame:
+    """arm, seed, metric, value: the out-of-fold scores of each arm and seed."""
+    labels, rows = runs.labels["test"], []
+    for (arm, seed), scores in runs.scores.items():
+        found = resample(labels, scores["test"], np.ones((1, len(labels)))).means(runs.groups)
+        rows += [(arm, seed, metric, float(found[metric][0])) for metric in TEST]
+    return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+
+
+class Pointing:
+    """Hits of every method on the same boxes, under the same resamples of the patients.
+
+    Args:
+        places: as `load_folds` returns them.
+        resamples: of the patients.
+    """
+
+    def __init__(self, places: pd.DataFrame, resamples: int):
+        pairs = places.drop_duplicates(KEY).sort_values(KEY)
+        self.findings = sorted(pairs["finding"].unique().tolist())
+        self.patients = pairs["patient"].to_numpy()
+        self.columns = pairs["finding"].map({name: c for c, name in enumerate(self.findings)}).to_numpy()
+        self.weights = image_weights(self.patients, resamples, seed=0).astype(np.float64)
+        index = pd.MultiIndex.from_frame(pairs[KEY])
+        self.hits = {
+            key: part.set_index(KEY)["hit"].reindex(index).to_numpy()
+            for key, part in places.groupby(["arm", "seed", "method"])
+        }
+        self.arms = places["arm"].unique().tolist()
+        self.seeds = sorted(places["seed"].unique().tolist())
+
+    def accuracies(self, arm: str, method: str) -> np.ndarray:
+        """[S, 1 + findings, 1 + B]: the mean over the findings, then each; NO_MODEL has one seed, whichever arm's."""
+        runs = [(arm, seed) for seed in self.seeds] if arm != NO_MODEL else [(self.arms[0], self.seeds[0])]
+        found = np.empty((len(runs), 1 + len(self.findings), len(self.weights)))
+        for s, run in enumerate(runs):
+            hits = self.hits[(*run, method)]
+            for c in range(len(self.findings)):
+                mine = self.columns == c
+                with np.errstate(invalid="ignore"):
+                    found[s, 1 + c] = self.weights[:, mine] @ hits[mine] / self.weights[:, mine].sum(axis=1)
+            found[s, 0] = np.nanmean(found[s, 1:], axis=0)
+        return found
+
+    def interval(self, values: np.ndarray) -> tuple[float, float]:
+        """Of [S, 1 + B]; a resample without a patient of a finding is left out."""
+        resampled = values[:, 1:]
+        resampled = resampled[:, ~np.isnan(resampled).any(axis=0)]
+        return t_interval(values[:, 0], resampled, len(np.unique(self.patients)))
+
+
+def localisation(pointing: Pointing) -> pd.DataFrame:
+    """arm, method, finding ((mean): over the findings), pointing, low, high, centre, images."""
+    methods = [(arm, method) for arm in pointing.arms for method in MAPS] + [(NO_MODEL, "mean_box")]
+    centre = pointing.accuracies(NO_MODEL, "centre")[0, :, 0]
+    counts = [len(pointing.columns), *np.bincount(pointing.columns, minlength=len(pointing.findings)).tolist()]
+    rows = []
+    for arm, method in methods:
+        found = pointing.accuracies(arm, method)
+        for place, finding in enumerate(["(mean)", *pointing.findings]):
+            value = float(found[:, place, 0].mean())
+            rows.append(
+                (arm, method, finding, value, *pointing.interval(found[:, place]), centre[place], counts[place])
+            )
+    return pd.DataFrame(rows, columns=["arm", "method", "finding", "pointing", "low", "high", "centre", "images"])
+
+
+def differences(runs: Runs, pointing: Pointing | None, study: Study) -> pd.DataFrame:
+    """Every arm less its references, as `comparisons` has it; then its class maps, less theirs and the two guesses.
+
+    Metrics of the latter are `pointing`, of class maps; references also `centre` and `mean_box`.
+    """
+    rows = comparisons(runs, study, None)
+    if pointing is None:
+        return rows
+    added = []
+    for arm, entry in study.arms.items():
+        ours = pointing.accuracies(arm, "class_map")[:, 0]
+        others: Mapping[str, np.ndarray] = {
+            **{other: pointing.accuracies(other, "class_map")[:, 0] for other in entry.references},
+            **{guess: pointing.accuracies(NO_MODEL, guess)[:, 0] for guess in ("centre", "mean_box")},
+        }
+        for other, theirs in others.items():
+            gain = ours - theirs
+            added.append((arm, other, POINTING, float(ours[:, 0].mean()), float(gain[:, 0].mean()),
+                          *pointing.interval(gain), len(pointing.seeds)))  # fmt: skip
+    return pd.concat([rows, pd.DataFrame(added, columns=rows.columns)], ignore_index=True)

@@ -1,0 +1,75 @@
+"""A study in folds as it stands in docs/results.md."""
+
+import pandas as pd
+
+from comparison.folds import NO_MODEL, POINTING
+from comparison.numbers import TEST
+from study.arms import Study
+
+SHOWN = ("mAP", "tail_mAP", "mAUC", POINTING)
+
+
+def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFrame, study: Study, seeds: int) -> str:
+    """Markdown: every arm, every comparison, and the pointing game per finding.
+
+    Args:
+        table: as `localisation` returns it; empty without boxes.
+        seeds: that have run in every arm and fold.
+    """
+    over = f"{seeds} seed{'s' if seeds != 1 else ''}"
+    lines = [
+        f"Out of fold, mean{' and standard deviation' if seeds > 1 else ''} over {over}.",
+        "",
+        f"| arm | {' | '.join(TEST)} |",
+        "|---|" + "---|" * len(TEST),
+    ]
+    for arm in study.arms:
+        cells = []
+        for metric in TEST:
+            value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"]
+            spread = f" ± {value.std(ddof=1):.3f}" if seeds > 1 else ""
+            # A group may have no finding in this data set
+            cells.append("-" if value.isna().any() else f"{value.mean():.3f}{spread}")
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Paired differences, 95 % t intervals over seeds and patients ({study.resamples} resamples of the patients); "
+        f"`{POINTING}` is the class maps' pointing game.",
+        "",
+        f"| arm | reference | {' | '.join(SHOWN)} |",
+        "|---|---|" + "---|" * len(SHOWN),
+    ]
+    for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
+        rows = {str(row["metric"]): row for _, row in part.iterrows()}
+        cells = [_interval(rows[metric]) if metric in rows else "-" for metric in SHOWN]
+        lines.append(f"| {arm} | {reference} | {' | '.join(cells)} |")
+    if len(table):
+        lines += ["", *_pointing(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def _pointing(table: pd.DataFrame) -> list[str]:
+    """The share of boxes hit, a row per arm and method, a column per finding."""
+    findings = table["finding"].drop_duplicates().tolist()
+    lines = [
+        "Pointing game: the share of boxes hit (within 15 px of 256), in brackets its 95 % interval.",
+        "",
+        f"| arm | method | {' | '.join(findings)} |",
+        "|---|---|" + "---|" * len(findings),
+    ]
+    for (arm, method), part in table.groupby(["arm", "method"], sort=False):
+        rows = part.set_index("finding")
+        mean = rows.loc["(mean)"]
+        cells = [f"{mean['pointing']:.3f} [{mean['low']:.3f}, {mean['high']:.3f}]"]
+        cells += [f"{value:.2f}" for value in rows.loc[findings[1:], "pointing"]]
+        lines.append(f"| {'-' if arm == NO_MODEL else arm} | {method} | {' | '.join(cells)} |")
+    centre = table.drop_duplicates("finding").set_index("finding")["centre"]
+    cells = [f"{centre['(mean)']:.3f}", *(f"{value:.2f}" for value in centre[findings[1:]])]
+    lines.append(f"| - | centre | {' | '.join(cells)} |")
+    images = table.drop_duplicates("finding").set_index("finding")["images"]
+    lines.append(f"| | boxes | {' | '.join(str(images[name]) for name in findings)} |")
+    return lines

@@ -1,0 +1,41 @@
+"""Out-of-fold scores and pointing of all arms: metrics/<name>*.csv, localisation_nih*.csv, figures, docs/results.md."""
+
+import sys
+
+import pandas as pd
+
+from comparison.figure import difference_forest
+from comparison.folds import Pointing, differences, finished_seeds, fold_metrics, load_folds, localisation
+from comparison.folds_text import folds_block
+from study.arms import load_study
+from study.folds import CLASSES, scored_images
+from study.places import ROOT
+from trcgl.artifacts.class_list import read_classes
+from trcgl.runtime.figures import save_figure
+from trcgl.runtime.files import replace_between, write_csv
+from trcgl.runtime.settings import read_yaml
+from trcgl.runtime.stage import run_stage
+
+
+def main() -> None:
+    study = load_study(".")
+    folds = read_yaml(study.file)["folds"]
+    seeds = finished_seeds(study, folds)
+    classes = pd.DataFrame(read_classes(study.data / CLASSES)["classes"])
+    runs, places = load_folds(study, range(folds), seeds, scored_images(study.data), classes)
+    pointing = Pointing(places, study.resamples) if len(places) else None
+    metrics, summary = fold_metrics(runs), differences(runs, pointing, study)
+    table = pd.DataFrame(columns=["arm", "method", "finding"]) if pointing is None else localisation(pointing)
+    means = table[table["finding"] == "(mean)"].drop(columns="finding")
+    write_csv(ROOT / f"metrics/{study.name}.csv", metrics)
+    write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
+    write_csv(ROOT / "metrics/localisation_nih.csv", means)
+    write_csv(ROOT / "metrics/localisation_nih_findings.csv", table)
+    panels = {name: arm.panel for name, arm in study.arms.items()}
+    save_figure(difference_forest(summary, "mAP", panels), ROOT / f"docs/figures/{study.name}.png")
+    block = folds_block(metrics, summary, table, study, len(seeds))
+    replace_between(ROOT / "docs/results.md", study.name, block)
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(main))

@@ -1,0 +1,33 @@
+"""One arm in one fold with one seed: train, score the fold's own films, judge the maps by their boxes."""
+
+import os
+import sys
+
+from study.arms import load_study
+from study.folds import PLACES
+from study.judged import judged_places
+from study.places import ROOT, keep_state_in_studies
+from study.predictions import held_out_predictions
+from study.runs import fold_files
+from trcgl.classifier.training.run import train_and_save
+from trcgl.runtime.files import directory_beside, write_parquet
+from trcgl.runtime.stage import run_stage
+
+
+def main() -> None:
+    arm, fold, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    keep_state_in_studies()
+    study = load_study(".")
+    params, files = study.arm_params(arm, seed), fold_files(study.data, fold, study.arms[arm])
+    # Paths in a params file are as seen from the project
+    os.chdir(ROOT)
+    with directory_beside(study.folder / f"runs/{arm}-{fold}-{seed}") as folder:
+        name = f"{study.name}-{arm}-{fold}-{seed}"
+        trained = train_and_save(name, params, params.classifier, files, model=None, history=folder / "history.csv")
+        write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files, ("test",)))
+        places = judged_places(trained.model, files, study.data / PLACES, params.images.resize)
+        write_parquet(folder / "places.parquet", places)
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(main))

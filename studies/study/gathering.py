@@ -1,0 +1,151 @@
+"""The films of a study in folds: folders of films and their label tables, read once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from study.films import LABELS, write_films
+from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES, TRAINING_PLACES, splits_of
+from trcgl.artifacts.preparation import Preparation
+from trcgl.classifier.training.known_places import write_places
+from trcgl.config import Params
+from trcgl.evaluation.places import box_lesions, find_places
+from trcgl.graph.cooccurrence import count_cooccurrence
+from trcgl.images.manifest import scan_images
+from trcgl.images.prepare import read_squares
+from trcgl.inference.external.boxes import boxes_of
+from trcgl.labels.adapters import read_table
+from trcgl.labels.boxes import read_boxes
+from trcgl.labels.classes import candidate_findings, choose_classes
+from trcgl.labels.selection import Filters, select_images
+from trcgl.labels.table import UNKNOWN
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import write_json, write_parquet
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of films and its label table.
+
+    Attributes:
+        scored: whether its films are trained on and scored; else maps alone are judged on them.
+    """
+
+    images: Path
+    labels: Path
+    scored: bool
+
+
+@dataclass(frozen=True)
+class Films:
+    """The films of a source.
+
+    Attributes:
+        source: where they are.
+        selected: image, path, photometric.
+        patients: [N].
+        findings: the labels that may become classes.
+        matrix: int8 [N, findings] of 1, 0 and UNKNOWN.
+    """
+
+    source: Source
+    selected: pd.DataFrame
+    patients: np.ndarray
+    findings: list[str]
+    matrix: np.ndarray
+
+    def labels_of(self, names: list[str]) -> np.ndarray:
+        """float [N, C] of 1, 0 and NaN; a finding that the table never names is in none of its films."""
+        columns = {name: self.matrix[:, place] for place, name in enumerate(self.findings)}
+        absent = np.zeros(len(self.patients), self.matrix.dtype)
+        stacked = np.stack([columns.get(name, absent) for name in names], axis=1).astype(float)
+        stacked[stacked == UNKNOWN] = np.nan
+        return stacked
+
+
+def read_films(source: Source, params: Params) -> Films:
+    """The films of a source by its label table; see `select_images`."""
+    table = read_table(params.dataset.name, source.labels)
+    table, selected = select_images(table, scan_images(source.images), Filters.from_params(params.labels))
+    table = table.settled(params.labels.uncertain, params.labels.missing)
+    findings = candidate_findings(table, params.labels)
+    return Films(source, selected, table.rows["patient"].to_numpy(), findings, table.matrix(findings))
+
+
+def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int, folder: Path) -> None:
+    """Write the films of all sources, once, and for each fold who is in which split.
+
+    Classes are chosen on all scored films, so that every fold has the same; their counts and the label graph of a fold
+    are of its own training films.
+
+    Args:
+        boxes: of films of any source; None: no maps are judged.
+        folder: `images` (shards), `classes.json`, `places.parquet` (image, finding, mask), the same as training reads
+            them, and a folder per fold.
+
+    Raises:
+        InputError: a film is in two sources; see also `read_films`, `choose_classes` and `boxes_of`.
+    """
+    films = [read_films(source, params) for source in sources]
+    scored = [part for part in films if part.source.scored]
+    names = list(dict.fromkeys(name for part in scored for name in part.findings))
+    matrix = np.concatenate([part.labels_of(names) for part in scored])
+    everywhere = np.full(len(matrix), "train", dtype=object)
+    coded = np.where(np.isnan(matrix), UNKNOWN, matrix).astype(np.int8)
+    classes, dropped = choose_classes(names, coded, everywhere, params.labels)
+    chosen = [entry["name"] for entry in classes]
+    table = pd.concat([_table(part, chosen) for part in films], ignore_index=True)
+    if (twice := table["image"].duplicated()).any():
+        raise InputError(f"{table.loc[twice, 'image'].iloc[0]}: this film is in two of the study's folders; keep one")
+    size = params.images.classifier_size
+    write_films(folder, table.drop(columns="scored"), _pixels(films, params), size)
+    write_json(folder / CLASSES, {"classes": classes, "not_findings": list(params.labels.not_findings),
+                                  "dropped": dropped}, exact=True)  # fmt: skip
+    places = _places(films, boxes)
+    write_parquet(folder / PLACES, places)
+    images, values = table["image"].tolist(), table[chosen].to_numpy(dtype=float, na_value=np.nan)
+    found = find_places(places, images, values, chosen, params.images.resize)
+    of = [images[row] for row in found.rows], [chosen[column] for column in found.columns]
+    write_places(folder / TRAINING_PLACES, *of, found.masks)
+    for fold in range(folds):
+        split = splits_of(table["patient"].to_numpy(), table["scored"].to_numpy(bool), fold, folds)
+        all_rows = table.assign(split=split)[split != ""].drop(columns="scored")
+        rows = all_rows[all_rows["split"] != "more"].reset_index(drop=True)
+        write_parquet(folder / f"fold{fold}" / LABELS, rows)
+        trained = all_rows.assign(split=all_rows["split"].replace("more", "train"))
+        write_parquet(folder / f"fold{fold}" / MORE_LABELS, trained.reset_index(drop=True))
+        training = rows.loc[rows["split"] == "train", chosen].to_numpy(dtype=float, na_value=np.nan)
+        count_cooccurrence(training, tuple(chosen), params.graph.smoothing).save(folder / f"fold{fold}" / GRAPH)
+
+
+def _table(part: Films, names: list[str]) -> pd.DataFrame:
+    about = pd.DataFrame(
+        {"image": part.selected["image"], "patient": part.patients, "split": "test", "scored": part.source.scored}
+    )
+    values = pd.DataFrame(part.labels_of(names), columns=pd.Index(names)).astype("Int8")
+    return pd.concat([about, values], axis=1)
+
+
+def _pixels(films: list[Films], params: Params) -> Iterator[np.ndarray]:
+    preparation, size = Preparation.from_params(params.images), params.images.classifier_size
+    for part in films:
+        for path, photometric in zip(part.selected["path"], part.selected["photometric"], strict=True):
+            inverted = photometric == "MONOCHROME1"
+            yield read_squares(part.source.images / path, preparation, [size], inverted=inverted)[0]
+
+
+def _places(films: list[Films], boxes: Path | None) -> pd.DataFrame:
+    """Masks of the boxes that lie on films of any source; the list need not know every source."""
+    if boxes is None:
+        return box_lesions(pd.DataFrame({"image": [], "finding": []}))
+    listed = set(read_boxes(boxes)["image"])
+    # Of a list that knows none of them, the first source says so
+    known = [part for part in films if listed.intersection(part.selected["image"])] or films[:1]
+    found = [
+        box_lesions(boxes_of(boxes, None, None, part.selected, part.source.images, part.selected["image"].tolist()))
+        for part in known
+    ]
+    return pd.concat(found, ignore_index=True)

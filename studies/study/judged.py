@@ -1,0 +1,63 @@
+"""Where a fold's model looks, place by place, beside what needs no model."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trcgl.artifacts.class_list import read_classes
+from trcgl.artifacts.labelled_images import labelled_images
+from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.training.run import TrainingFiles
+from trcgl.evaluation.places import FRAME, find_places, mean_masks, read_lesions
+from trcgl.evaluation.pointing import is_hit, judge, judge_model
+from trcgl.runtime.files import read_parquet
+
+NO_MODEL = ("centre", "mean_box")
+"""The middle of the picture; the finding's mean box over the films of the other folds' patients."""
+
+
+def judged_places(model: Classifier, files: TrainingFiles, lesions: Path, resize: str) -> pd.DataFrame:
+    """Every box of the test films, judged by every method.
+
+    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+
+    Args:
+        lesions: image, finding, mask (PNG), of films of any fold.
+
+    Returns:
+        image, patient, finding, method (class_map, grad_cam and NO_MODEL), hit, overlap; empty without boxes.
+    """
+    table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_lesions(lesions)
+    names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
+    stored = ShardedImages(files.images)
+    real = labelled_images(table, names, stored.index["image"], ("test",), file=files.labels)
+    places = find_places(known, real.names, real.targets, names, resize)
+    if not len(places.rows):
+        return pd.DataFrame({name: [] for name in ("image", "patient", "finding", "method", "hit", "overlap")})
+    found = judge_model(model, stored.read(real.names), places)
+    middle = (FRAME - 1) / 2
+    centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=float)
+    found["centre"] = centre, np.full(len(centre), np.nan)
+    # Boxes of every other patient's films, also of those that this fold does not train on
+    others = known[~known["image"].isin(set(real.names))]
+    pairs = others.assign(present=1).pivot_table(index="image", columns="finding", values="present", aggfunc="max")
+    labels = pairs.reindex(columns=names).to_numpy(dtype=float)
+    usual = mean_masks(others, [str(image) for image in pairs.index], labels, names, resize)
+    found["mean_box"] = judge(usual, places.columns, places)
+    patients = real.rows["patient"].to_numpy()
+    parts = [
+        pd.DataFrame(
+            {
+                "image": np.array(real.names, dtype=object)[places.rows],
+                "patient": patients[places.rows],
+                "finding": np.array(names, dtype=object)[places.columns],
+                "method": method,
+                "hit": hits,
+                "overlap": overlaps,
+            }
+        )
+        for method, (hits, overlaps) in found.items()
+    ]
+    return pd.concat(parts, ignore_index=True)

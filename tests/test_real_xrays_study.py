@@ -1,0 +1,220 @@
+"""The study on real X-rays: who is in which fold, what is scored, and the whole of it at a tiny scale."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+from sklearn.metrics import average_precision_score
+
+from comparison.folds import Pointing, differences, finished_seeds, fold_metrics, load_folds, localisation
+from comparison.folds_text import folds_block
+from comparison.intervals import t_interval
+from study.arms import Arm, LearningRates, Study
+from study.folds import scored_images, splits_of
+from tests.import_graph import ROOT
+from tests.labels_files import NIH_2020_COLUMNS
+from tests.tiny_project import copy_project, copy_studies, run
+from trcgl.evaluation.bootstrap import patient_weights
+from trcgl.runtime.errors import InputError
+
+FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion")
+BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+
+
+def test_every_film_is_tested_once_by_a_model_that_has_not_seen_its_patient():
+    generator = np.random.default_rng(0)
+    patients = np.array([f"p{number}" for number in generator.integers(0, 150, 400)])
+    scored = generator.random(400) < 0.7
+    splits = np.stack([splits_of(patients, scored, fold, 4) for fold in range(4)])
+    assert ((splits == "test").sum(axis=0) == 1).all()
+    for split in splits:
+        seen, tested = (set(patients[np.isin(split, names)]) for names in (["train", "val"], ["test"]))
+        assert not seen & tested
+        assert not set(patients[split == "train"]) & set(patients[split == "val"])
+        assert set(split[~scored]) == {"test", "", "more"}
+        assert not set(patients[split == "more"]) & set(patients[np.isin(split, ["val", "test"])])
+        assert "" not in split[scored]
+        assert 0.05 < np.mean(split[scored & (split != "test")] == "val") < 0.22
+    again = splits_of(patients[:50], scored[:50], 2, 4)
+    np.testing.assert_array_equal(again, splits[2, :50])  # More films move nobody
+
+
+def made_up(folder: Path) -> tuple[Study, pd.DataFrame]:
+    """Two arms, two seeds, two folds; the last film of each fold is not scored. Arm b knows more and points better."""
+    arms = {"a": Arm("heads", (), {}), "b": Arm("heads", ("a",), {})}
+    study = Study("made_up", folder, folder / "data", {}, {}, arms, (0, 1, 5), 60, LearningRates((), ()))
+    generator = np.random.default_rng(1)
+    labels = (generator.random((80, 2)) < 0.4).astype(int)
+    for arm, strength in (("a", 0.1), ("b", 0.6)):
+        for seed in (0, 1):
+            for fold in (0, 1):
+                own = range(fold * 40, fold * 40 + 40)
+                path = folder / f"runs/{arm}-{fold}-{seed}"
+                path.mkdir(parents=True)
+                rows = [
+                    (f"{film:03}.png", f"p{film // 2}", finding, labels[film, c],
+                     strength * labels[film, c] + generator.random())
+                    for film in own for c, finding in enumerate(FINDINGS[:2])
+                ]  # fmt: skip
+                columns = ["image", "patient", "finding", "label", "probability"]
+                pd.DataFrame(rows, columns=columns).to_parquet(path / "predictions.parquet")
+                hits = [
+                    (f"{film:03}.png", f"p{film // 2}", finding, method, float(generator.random() < chance), 0.1)
+                    for film in own for c, finding in enumerate(FINDINGS[:2]) if labels[film, c]
+                    for method, chance in (("class_map", 0.2 + strength), ("grad_cam", 0.3))
+                ]  # fmt: skip
+                hits += [
+                    (f"{film:03}.png", f"p{film // 2}", finding, method, float(film % (3 + c) == 0), 0.1)
+                    for film in own for c, finding in enumerate(FINDINGS[:2]) if labels[film, c]
+                    for method in ("centre", "mean_box")
+                ]  # fmt: skip
+                columns = ["image", "patient", "finding", "method", "hit", "overlap"]
+                pd.DataFrame(hits, columns=columns).to_parquet(path / "places.parquet")
+    return study, pd.DataFrame({"name": FINDINGS[:2], "group": ["head", "tail"]})
+
+
+def test_scores_are_those_of_all_folds_together(tmp_path: Path):
+    study, classes = made_up(tmp_path)
+    assert finished_seeds(study, 2) == (0, 1)
+    scored = {f"{film:03}.png" for film in range(80)} - {"039.png", "079.png"}
+    runs, _ = load_folds(study, range(2), (0, 1), scored, classes)
+    metrics = fold_metrics(runs).set_index(["arm", "seed", "metric"])["value"]
+    tables = [pd.read_parquet(tmp_path / f"runs/b-{fold}-1/predictions.parquet") for fold in (0, 1)]
+    table = pd.concat(tables)
+    table = table[table["image"].isin(scored)]
+    values = [average_precision_score(part["label"], part["probability"]) for _, part in table.groupby("finding")]
+    assert metrics["b", 1, "mAP"] == pytest.approx(np.mean(values))
+    assert metrics["b", 1, "tail_mAP"] == pytest.approx(values[1])
+    assert len(runs.patients["test"]) == 78
+
+
+def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
+    study, classes = made_up(tmp_path)
+    scored = {f"{film:03}.png" for film in range(80)}
+    runs, places = load_folds(study, range(2), (0, 1), scored, classes)
+    pointing = Pointing(places, study.resamples)
+    pairs = places.drop_duplicates(["image", "finding"]).sort_values(["image", "finding"])
+    patients = pairs["patient"].to_numpy()
+    weights = np.vstack([np.ones(len(pairs), int), patient_weights(patients, 60, 0)])
+
+    def accuracy(arm: str, seed: int, method: str, times: np.ndarray) -> float:
+        chosen = places[(places["arm"] == arm) & (places["seed"] == seed) & (places["method"] == method)]
+        hits = pairs.merge(chosen, on=["image", "finding"], suffixes=("_", ""))["hit"].to_numpy()
+        finding = pairs["finding"].to_numpy()
+        each = [np.average(hits[finding == name], weights=times[finding == name]) for name in FINDINGS[:2]]
+        return float(np.mean(each))
+
+    gain = np.array(
+        [
+            [accuracy("b", seed, "class_map", times) - accuracy("a", 0, "mean_box", times) for times in weights]
+            for seed in (0, 1)
+        ]
+    )
+    summary = differences(runs, pointing, study).set_index(["arm", "reference", "metric"])
+    row = summary.xs(("b", "mean_box", "pointing")).to_dict()
+    assert row["difference"] == pytest.approx(gain[:, 0].mean())
+    assert (row["low"], row["high"]) == pytest.approx(t_interval(gain[:, 0], gain[:, 1:], len(set(patients))))
+    assert set(summary.index.get_level_values("metric")) > {"mAP", "tail_mAP", "pointing"}
+    table = localisation(pointing).set_index(["arm", "method", "finding"])
+    guess, mean = (
+        table.loc[[row]].iloc[0].to_dict() for row in (("none", "mean_box", "(mean)"), ("a", "class_map", "(mean)"))
+    )
+    assert guess["pointing"] == pytest.approx(accuracy("b", 1, "mean_box", weights[0]))
+    assert mean["centre"] == pytest.approx(accuracy("a", 0, "centre", weights[0]))
+    assert mean["images"] == len(pairs)
+    block = folds_block(fold_metrics(runs), summary.reset_index(), table.reset_index(), study, 2)
+    assert "| b | a | +" in block
+    assert "| - | mean_box |" in block
+    assert "nan" not in block.replace("medium", "")
+
+
+def test_a_study_that_has_not_run_names_the_first_missing_run(tmp_path: Path):
+    study, _ = made_up(tmp_path)
+    shutil.rmtree(tmp_path / "runs/b-1-1")
+    assert finished_seeds(study, 2) == (0,)
+    shutil.rmtree(tmp_path / "runs/a-0-0")
+    with pytest.raises(InputError, match=r"runs/a-0-0: missing; no seed has run in every arm and fold yet"):
+        finished_seeds(study, 2)
+
+
+def write_films(folder: Path, first: int, count: int) -> None:
+    """Films with a bright square for each finding, in a quarter of their own, and NIH's table of them."""
+    (folder / "images").mkdir(parents=True)
+    generator = np.random.default_rng(first)
+    rows = []
+    for number in range(first, first + count):
+        film = generator.integers(0, 90, (64, 64)).astype(np.uint8)
+        present = [c for c in range(3) if generator.random() < 0.5]
+        for c in present:
+            film[8 + 30 * (c // 2) :, 8 + 30 * (c % 2) :][:16, :16] += 120
+        name = f"{number:08}_000.png"
+        assert cv2.imwrite(str(folder / "images" / name), film)
+        row = dict.fromkeys(NIH_2020_COLUMNS, "1") | {
+            "Image Index": name, "Finding Labels": "|".join(FINDINGS[c] for c in present) or "No Finding",
+            "Patient ID": str(number // 2), "Patient Age": "50", "View Position": "PA",
+        }  # fmt: skip
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+
+
+@pytest.mark.slow
+def test_the_whole_study(tmp_path: Path):
+    """Two folders, boxes of both, two folds, one seed: every file, and class maps that find a square."""
+    project = copy_project(tmp_path / "project")
+    study = copy_studies(project) / "real_xrays"
+    (project / "metrics").mkdir(exist_ok=True)
+    (project / "docs").mkdir()
+    shutil.copy(ROOT / "docs/results.md", project / "docs/results.md")
+    write_films(tmp_path / "films", 0, 90)
+    write_films(tmp_path / "more", 90, 30)
+    boxes = BOX_HEADER
+    for folder in ("films", "more"):
+        table = pd.read_csv(tmp_path / folder / "labels.csv")
+        for image, found in zip(table["Image Index"], table["Finding Labels"], strict=True):
+            for c, finding in enumerate(FINDINGS):
+                if finding in found.split("|"):
+                    x, y = 16 * (8 + 30 * (c % 2)), 16 * (8 + 30 * (c // 2))
+                    boxes += f"{image},{finding},{x},{y},256,256,,,\n"
+    (tmp_path / "boxes.csv").write_text(boxes)
+    yaml = YAML()
+    settings = yaml.load(study / "params.yaml")
+    settings["more_films"] = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv"}
+    settings |= {"folds": 2, "seeds": [3], "resamples": 20, "boxes": f"{tmp_path}/boxes.csv"}
+    root = settings["root"]
+    root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
+    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
+    root["classifier"] |= {
+        "backbone": "resnet10t",
+        "backbone_options": {"channels": [8, 8, 16, 16], "stem_width": 8, "output_stride": 8},
+        "initial_weights": None,
+        "frozen_epochs": 0,
+        "epochs": 2,
+        "batch_size": 16,
+    }
+    yaml.dump(settings, study / "params.yaml")
+    dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
+    (study / "dvc.yaml").write_text(dag)
+    run(study, "dvc", "repro", "--quiet", "dvc.yaml")
+    assert len(scored_images(study / "data")) == 90
+    summary = pd.read_csv(project / "metrics/ablation_nih_summary.csv")
+    assert list(summary.columns) == ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
+    assert set(summary.loc[summary["arm"] == "default", "reference"]) == {
+        "bce_linear", "csra", "trcgl_paper", "trcgl", "centre", "mean_box",
+    }  # fmt: skip
+    # What is said of a place adds to the loss: the boxes of both folders have reached the trainer
+    losses = [pd.read_csv(study / f"runs/{arm}-1-3/history.csv")["loss"][0] for arm in ("linear_films", "linear_boxes")]
+    assert losses[1] > losses[0] + 1
+    table = pd.read_csv(project / "metrics/localisation_nih.csv")
+    assert list(table.columns) == ["arm", "method", "pointing", "low", "high", "centre", "images"]
+    guesses = table.set_index("arm")["pointing"]
+    assert guesses["none"] == 1  # A finding is always in the same quarter
+    assert (table["images"] == boxes.count("\n") - 1).all()
+    results = (project / "docs/results.md").read_text()
+    assert "| default | class_map |" in results
+    patients = pd.read_parquet(study / "data/labels.parquet")["patient"]
+    assert len(patients) == 120
+    assert (project / "docs/figures/ablation_nih.png").stat().st_size > 0
