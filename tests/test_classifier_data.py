@@ -52,10 +52,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(folder: Path, **synthetic: Path):
-    return load_training_data(
-        folder / "images", folder / "labels.parquet", folder / "classes.json", **synthetic
-    )  # fmt: skip
+def load(folder: Path, *, synthetic: Path | None = None, audit: Path | None = None):
+    table, classes = folder / "labels.parquet", folder / "classes.json"
+    return load_training_data(folder / "images", table, classes, synthetic=synthetic, audit=audit)
 
 
 def test_rows_join_pixels_and_labels(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -144,8 +144,9 @@ def _places(films: list[Films], boxes: Path | None) -> pd.DataFrame:
     listed = set(read_boxes(boxes)["image"])
     # Of a list that knows none of them, the first source says so
     known = [part for part in films if listed.intersection(part.selected["image"])] or films[:1]
-    found = [
-        box_lesions(boxes_of(boxes, None, None, part.selected, part.source.images, part.selected["image"].tolist()))
-        for part in known
-    ]
+    found = []
+    for part in known:
+        names = part.selected["image"].tolist()
+        listed_here = boxes_of(boxes, None, None, part.selected, part.source.images, names, part.findings)
+        found.append(box_lesions(listed_here))
     return pd.concat(found, ignore_index=True)
