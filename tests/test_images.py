@@ -26,6 +26,7 @@ from trcgl.images import cache
 from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.manifest import scan_images
+from trcgl.images.preparation import Preparation
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.workers import pixel_workers
@@ -159,6 +160,19 @@ def test_resize_keeps_the_aspect_ratio():
     assert (padded[:, :16] == 0).all()
     assert (padded[:, 48:] == 0).all()
     assert (resize_square(pixels, 64, "crop") == 200).all()
+
+
+def test_a_file_is_seen_from_python_as_pillow_pads_it(tmp_path: Path):
+    pixels = picture(60, 60, top=255)
+    pixels[0, 0], pixels[0, 1] = 0, 255
+    Image.fromarray(pixels[:, :40]).save(tmp_path / "a.png")
+    square, half = Preparation(window_low=0.0, window_high=100.0, resize="pad").read(tmp_path / "a.png", [60, 30])
+    canvas = Image.new("L", (60, 60))
+    canvas.paste(Image.fromarray(pixels[:, :40]), (10, 0))
+    np.testing.assert_array_equal(square, np.asarray(canvas))
+    np.testing.assert_allclose(half, np.asarray(canvas.reduce(2), dtype=float), atol=1)
+    with pytest.raises(UnreadableImage):
+        Preparation(0.0, 100.0, "pad").read(tmp_path / "missing.png", [60])
 
 
 def test_shards_round_trip_in_any_order(tmp_path: Path):

@@ -17,7 +17,7 @@ from tests.test_classifier_model import ROOT
 from tests.test_evaluation_external import save_model
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.cli import main
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.inference import pretrained, reading
 from trcgl.inference.files import find_images
 from trcgl.inference.overlays import overlay

@@ -24,7 +24,7 @@ from trcgl.graph.adjacency import build_adjacency
 from trcgl.graph.cooccurrence import Cooccurrence, count_cooccurrence
 from trcgl.images.cache import write_cache
 from trcgl.images.decode import UnreadableImage
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.labels.nih import read_nih
 from trcgl.labels.padchest import read_padchest
 from trcgl.labels.splits import read_split_file, seeded_splits

@@ -21,7 +21,7 @@ from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.classifier.training.data import load_accepted, load_training_data
 from trcgl.classifier.training.run import TrainingFiles
 from trcgl.config import load_params
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.phantom import dataset
 from trcgl.phantom.population import draw_population
 from trcgl.phantom.render import SIZE

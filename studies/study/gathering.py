@@ -15,7 +15,7 @@ from trcgl.config import Params
 from trcgl.evaluation.places import box_lesions, find_places
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.manifest import scan_images
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.inference.external.boxes import boxes_of
 from trcgl.labels.adapters import read_table
 from trcgl.labels.boxes import read_boxes

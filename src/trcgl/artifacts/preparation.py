@@ -1,4 +1,4 @@
-"""How a file becomes the 8-bit square that a network reads; trcgl.images.prepare takes these steps."""
+"""How a file becomes the 8-bit square that a network reads; trcgl.images.preparation takes these steps."""
 
 from dataclasses import dataclass
 

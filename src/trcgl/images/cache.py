@@ -17,7 +17,7 @@ from trcgl.artifacts.shards import SHARD_IMAGES, ShardWriter, shard_path
 from trcgl.config import ImagesParams
 from trcgl.images.decode import UnreadableImage
 from trcgl.images.manifest import check_inside
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, full_disk_explained, read_json, write_json, write_parquet

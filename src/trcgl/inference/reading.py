@@ -12,7 +12,7 @@ import numpy as np
 from trcgl.artifacts.preparation import Preparation
 from trcgl.images.decode import UnreadableImage
 from trcgl.images.listing import SPECIAL
-from trcgl.images.prepare import read_squares
+from trcgl.images.preparation import read_squares
 from trcgl.runtime.cores import usable_cores
 
 
