@@ -28,6 +28,7 @@ def listed(name: str, tmp_path: Path, *labels: str):
     """A table that has these labels in its last rows, and Mass in others."""
     adapter = ADAPTERS[name]
     rows = rows_of(adapter, meant())
+    # The rows before keep their labels
     for row, label in zip(reversed(rows), labels, strict=False):
         row[adapter.label] = str([label]) if name == "padchest" else label
     return read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
