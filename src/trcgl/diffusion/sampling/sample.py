@@ -140,7 +140,8 @@ def starting_pictures(samples: Sequence[Sample], images: ShardedImages, regions:
     """What the samples start from: uint8 [n, S, S]; their carriers, with the regions of their sources."""
     pixels = shown_pixels(images, [sample.carrier for sample in samples])
     for place, sample in enumerate(samples):
-        if regions is not None and sample.source is not None:
+        if sample.source is not None:
+            assert regions is not None, "a graft needs its region"
             picture = grafted(sample, images, regions)
             pixels[place] = shifted(picture, sample.carrier.right, sample.carrier.down)
     return pixels
