@@ -54,6 +54,23 @@ def _renamed(real: UID, declared: UID) -> Callable[[], bytes]:
     return lambda: relabelled(dicom(GREY_16, real, BitsStored=12), declared)
 
 
+def _tags(change: Callable[[bytes], bytes]) -> Callable[[], bytes]:
+    """A TIFF with an orientation tag, changed."""
+
+    def content() -> bytes:
+        whole = tiff(GREY_8, Tiff(tags={274: (SHORT, [6])}))
+        entry = struct.pack("<HHI", 274, SHORT, 1)
+        start = whole.index(entry)
+        return whole[:start] + change(whole[start : start + 12]) + whole[start + 12 :]
+
+    return content
+
+
+def _exif_in_words() -> bytes:
+    """An orientation tag of text."""
+    return exif(6).replace(struct.pack(">HHI", 274, SHORT, 1), struct.pack(">HHI", 274, 2, 1))
+
+
 def _without_middle(content: bytes, end: bytes = b"") -> bytes:
     return content[: len(content) // 2] + end
 
@@ -200,6 +217,13 @@ FILES: tuple[Kind, ...] = (
     ("PNG, grey, with a transparent grey", lambda: png(GREY_8, GREY, 8, before=chunk(b"tRNS", b"\0\x80")), "transparent in places; save it without transparency"),
     ("PNG, colour, with a transparent colour", lambda: png(COLOUR, RGB, 8, before=chunk(b"tRNS", struct.pack(">3H", *COLOUR[9, 9]))), "transparent in places; save it without transparency"),
     ("PNG whose orientation is damaged", lambda: png(GREY_8, GREY, 8, after=chunk(b"eXIf", exif(6))[:-4] + b"\0\0\0\0"), "damaged PNG (the metadata, which may say how it is turned)"),
+    *(
+        (f"{name} whose orientation is text", lambda write=write: write(_exif_in_words()), "damaged orientation tag (a whole number is right)")
+        for name, write in (
+            ("PNG", lambda tags: png(GREY_8, GREY, 8, after=chunk(b"eXIf", tags))),
+            ("JPEG", lambda tags: saved(GREY_8, "JPEG", exif=b"Exif\0\0" + tags)), ("WebP", lambda tags: saved(COLOUR, "WEBP", lossless=True, exif=b"Exif\0\0" + tags)),
+        )
+    ),
     ("PNG without a header", lambda: SIGNATURE + chunk(b"IEND"), "damaged PNG (no header)"),
     ("JPEG without its middle", lambda: _without_middle(_jpeg(), b"\xff\xd9"), "damaged JPEG data (premature end of data segment)"),
     ("JPEG that lost some bytes", lambda: _holed(_jpeg(restart_marker_blocks=4)), "damaged JPEG data (...)"),
@@ -214,6 +238,15 @@ FILES: tuple[Kind, ...] = (
     ("TIFF of a thumbnail alone, as in a camera's raw file", lambda: tiff(GREY_8, Tiff(tags={254: (SHORT, [1]), 330: (SHORT, [8])})), "its first page is a thumbnail; save the picture alone"),
     ("TIFF with a compression of another kind", lambda: tiff(GREY_8, Tiff(tags={259: (SHORT, [50000])})), "TIFF with compression 50000; save it with LZW, deflate or none"),
     ("TIFF with an unknown planar configuration", _tiff(COLOUR, photometric=2, tags={284: (SHORT, [3])}), "TIFF with planar configuration 3; it must be 1 or 2"),
+    *(
+        (f"TIFF whose {name} has {count} values", _tags(lambda entry, tag=tag, count=count: struct.pack("<HHI", tag, SHORT, count) + entry[8:]), f"damaged TIFF ({reason})")
+        for name, tag, count, reason in (
+            ("orientation", 274, 2, "2 values of its tag Orientation, which has one"), ("orientation", 274, 0, "0 values of its tag Orientation, which has one"),
+            ("fill order", 266, 2, "2 values of its tag FillOrder, which has one"),
+        )
+    ),
+    ("TIFF whose orientation is text", _tags(lambda entry: entry[:2] + struct.pack("<HI", 2, 1) + entry[8:]), "damaged TIFF (its tag Orientation is of type 2; whole numbers are right)"),
+    ("TIFF with two tags of its compression", _tags(lambda entry: struct.pack("<HHI", 259, SHORT, 1) + entry[8:]), "damaged TIFF (two tags Compression)"),
     ("TIFF of 24 bits", _tiff(film(2**24 - 1), bits=24), "TIFF of 24-bit unsigned samples; save it with 8 or 16 bits"),
     ("TIFF of 16-bit floating-point samples", _tiff(GREY_16.astype(np.float16), sample_format=3), "TIFF of 16-bit floating-point samples; save it with 8 or 16 bits"),
     ("TIFF of 8-bit signed samples", _tiff(GREY_8.view(np.int8), sample_format=2), "TIFF of 8-bit signed samples; save it with 8 or 16 bits"),

@@ -61,10 +61,16 @@ def _array(image: Image.Image) -> np.ndarray:
 
 
 def orientation(data: bytes, formats: tuple[str, ...]) -> int:
-    """EXIF's, or XMP's where EXIF has none; 1 if neither can be read."""
+    """EXIF's, or XMP's where EXIF has none; 1 if neither can be read.
+
+    Raises:
+        UnreadableImage: EXIF's is not a whole number.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             return _stated(image)
+    except UnreadableImage:
+        raise
     except Exception:  # Pillow raises many undocumented kinds on damaged metadata
         return 1
 
@@ -72,8 +78,10 @@ def orientation(data: bytes, formats: tuple[str, ...]) -> int:
 def _stated(image: Image.Image) -> int:
     """EXIF's orientation, else XMP's, of which Pillow knows one of the ways to write an attribute; else 1."""
     by_exif = image.getexif().get(0x0112)
+    if by_exif is not None and not isinstance(by_exif, int):
+        raise UnreadableImage("damaged orientation tag (a whole number is right)")
     if by_exif:
-        return int(by_exif)
+        return by_exif
     texts = [image.info.get(name) or b"" for name in ("xmp", "XML:com.adobe.xmp")]
     found = XMP_ORIENTATION.search(b"".join(text.encode() if isinstance(text, str) else text for text in texts))
     return int(found[1]) if found else 1

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from trcgl.images.unreadable import UnreadableImage
 
-NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
-"""Codes of `struct` by type: BYTE, SHORT, LONG, UNDEFINED, LONG8."""
+NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
+"""Codes of `struct` by type: BYTE, SHORT, LONG, UNDEFINED, IFD, LONG8, IFD8."""
+SINGLE_NUMBERS = frozenset({3, 4, 16})
+"""Types of a tag of one value, which all readers take alike."""
 MOST_PAGES, MOST_VALUES = 1000, 10_000_000
 
 
@@ -47,7 +49,8 @@ def read_pages(data: bytes | mmap.mmap) -> list[Page]:
     """All pages; at least one.
 
     Raises:
-        UnreadableImage: a tag or page lies outside the file.
+        UnreadableImage: a tag or page lies outside the file; a tag is there twice, or has as many values or values of
+            such a type that readers do not agree on what it says.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
@@ -93,33 +96,44 @@ class _Reader:
         for k in range(count):
             at = place + head + entry * k
             tag, kind = self.numbers("H", 2, at)
-            values = self.number(length, at + 4)
-            if kind not in NUMBERS:
+            # Others, such as a whole ICC profile, say nothing about pixels
+            if tag not in KNOWN:
                 continue
+            values = self.number(length, at + 4)
+            _check_tag(tag, kind, values, again=tag in tags)
             value = at + 4 + struct.calcsize(f"<{length}")
             if struct.calcsize(f"<{NUMBERS[kind]}") * values > inline:
                 value = self.number(length, value)
-            # Long private tags, such as a whole ICC profile, say nothing about pixels
-            if tag in KNOWN:
-                tags[tag] = self.numbers(NUMBERS[kind], values, value)
+            tags[tag] = self.numbers(NUMBERS[kind], values, value)
         return tags, self.number(length, place + head + entry * count)
 
 
-SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
-OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR = 273, 277, 278, 279, 284
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES, INNER = (
-    322,
-    323,
-    324,
-    325,
-    339,
-    347,
-    330,
-)
-KNOWN = frozenset({
-    SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, LENGTHS, PLANAR,
-    TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS, SAMPLE_FORMAT, JPEG_TABLES, INNER,
-})  # fmt: skip
+SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 254, 255, 256, 257, 258, 259, 262, 266
+OFFSETS, ORIENTATION, SAMPLES, ROWS, LENGTHS, PLANAR, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
+INNER, SAMPLE_FORMAT, JPEG_TABLES = 330, 339, 347
+SINGLE = {
+    SUBFILE: "NewSubfileType", OLD_SUBFILE: "SubfileType", WIDTH: "ImageWidth", HEIGHT: "ImageLength",
+    COMPRESSION: "Compression", PHOTOMETRIC: "PhotometricInterpretation", FILL_ORDER: "FillOrder",
+    ORIENTATION: "Orientation", SAMPLES: "SamplesPerPixel", ROWS: "RowsPerStrip", PLANAR: "PlanarConfiguration",
+    PREDICTOR: "Predictor", TILE_WIDTH: "TileWidth", TILE_HEIGHT: "TileLength",
+}  # fmt: skip
+"""Tags that have one value."""
+SEVERAL = {
+    BITS: "BitsPerSample", OFFSETS: "StripOffsets", LENGTHS: "StripByteCounts", TILE_OFFSETS: "TileOffsets",
+    TILE_LENGTHS: "TileByteCounts", INNER: "SubIFDs", SAMPLE_FORMAT: "SampleFormat", JPEG_TABLES: "JPEGTables",
+}  # fmt: skip
+KNOWN = SINGLE | SEVERAL
+
+
+def _check_tag(tag: int, kind: int, values: int, again: bool) -> None:
+    """Raise UnreadableImage for a tag that readers take in different ways: as missing, or by one of its values."""
+    if again:
+        raise UnreadableImage(f"damaged TIFF (two tags {KNOWN[tag]})")
+    if tag in SINGLE and values != 1:
+        raise UnreadableImage(f"damaged TIFF ({values} values of its tag {KNOWN[tag]}, which has one)")
+    if kind not in (SINGLE_NUMBERS if tag in SINGLE else NUMBERS):
+        raise UnreadableImage(f"damaged TIFF (its tag {KNOWN[tag]} is of type {kind}; whole numbers are right)")
 
 
 def _page(tags: dict[int, tuple[int, ...]]) -> Page:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from trcgl.images.kinds import START, format_of
+from trcgl.images.unreadable import UnreadableImage
 
 
 def why_not_as_stored(path: Path) -> str:
@@ -17,4 +18,7 @@ def why_not_as_stored(path: Path) -> str:
         return ""
     from trcgl.images.by_pillow import orientation
 
-    return "" if orientation(data, (kind,)) == 1 else "is turned or mirrored by its orientation tag"
+    try:
+        return "" if orientation(data, (kind,)) == 1 else "is turned or mirrored by its orientation tag"
+    except UnreadableImage as error:
+        return f"has a {error}"
