@@ -92,8 +92,11 @@ def test_the_table_has_every_reported_arm_and_the_scores_of_pools(tmp_path: Path
     for place, arm in enumerate(["real_only", "duplicates", "drawn_informed"]):
         for seed in study.seeds:
             tables[arm, seed] = made_up_run(study.run_of(arm, seed), ("val", "test"), 10 * place + seed)
-    with pytest.raises(InputError, match=r"cas-drawn_informed-1/predictions.parquet: missing; run this arm"):
+    assert CAS not in set(replicate_metrics(study)["metric"])
+    (tmp_path / "runs/cas-drawn_informed-1").mkdir()
+    with pytest.raises(InputError, match=r"cas-drawn_informed-1/predictions.parquet: missing in a run that has finish"):
         replicate_metrics(study)
+    (tmp_path / "runs/cas-drawn_informed-1").rmdir()
     scored = {
         seed: made_up_run(tmp_path / f"runs/cas-drawn_informed-{seed}", ("val",), 90 + seed) for seed in (1, 2, 3)
     }
@@ -113,6 +116,30 @@ def test_the_table_has_every_reported_arm_and_the_scores_of_pools(tmp_path: Path
         ap = plain_ap(table, "val")
         assert cas.at[seed, "value"] == pytest.approx((ap["Rare"] + ap["Rarer"]) / 2)
     assert values["duplicates", 2, EXTRA] == 12
+
+
+def test_what_has_run_so_far_is_a_table_too(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    study = made_up_study(tmp_path)
+    with pytest.raises(InputError, match="no run of any arm"):
+        replicate_metrics(study)
+    for arm, seeds in {"real_only": (1, 2, 3), "drawn_informed": (1, 3)}.items():
+        for seed in seeds:
+            made_up_run(study.run_of(arm, seed), ("val", "test"), seed)
+    caplog.clear()
+    metrics = replicate_metrics(study)
+    assert [record.getMessage() for record in caplog.records] == [
+        "duplicates: 0 of 3 replicates have run", "drawn_informed: 2 of 3 replicates have run"
+    ]  # fmt: skip
+    summary = paired_differences(metrics, study)
+    assert set(zip(summary["arm"], summary["reference"], summary["seeds"], strict=True)) == {
+        ("drawn_informed", "real_only", 2)
+    }
+    with pytest.raises(InputError, match="no replicate has run in both drawn_informed and duplicates"):
+        gain_by_films_seen(summary, "drawn_informed", "duplicates", {"Rare": 3})
+    gains = gain_by_films_seen(summary, "drawn_informed", "real_only", {"Rare": 3})
+    block = replicates_block(metrics, summary, gains, study)
+    assert "| duplicates | 0 | - |" in block
+    assert "| drawn_informed | real_only | 2 | " in block
 
 
 def made_up_metrics(seeds: tuple[int, ...]) -> pd.DataFrame:
@@ -156,7 +183,7 @@ def test_one_replicate_has_no_interval_and_none_no_difference(tmp_path: Path):
     gains = gain_by_films_seen(summary, "drawn_informed", "duplicates", {"Rare": 3})
     block = replicates_block(metrics, summary, gains, study)
     assert "nan" not in block
-    assert "over 1 replicate," in block
+    assert "| drawn_informed | duplicates | 1 | " in block
 
 
 def test_the_page_shows_every_arm_comparison_and_finding(tmp_path: Path):
@@ -171,9 +198,9 @@ def test_the_page_shows_every_arm_comparison_and_finding(tmp_path: Path):
     block = replicates_block(metrics, summary, gains, study)
     shown = row_of(summary, "drawn_informed", "duplicates", "tail_mAP")
     text = f"{shown['difference']:+.3f} [{shown['low']:+.3f}, {shown['high']:+.3f}]"
-    assert f"| drawn_informed | duplicates | {text} |" in block
+    assert f"| drawn_informed | duplicates | 3 | {text} |" in block
     mean = metrics[(metrics["arm"] == "duplicates") & (metrics["metric"] == "tail_mAP")]["value"]
-    assert f"| duplicates | {mean.mean():.3f} ± {mean.std():.3f} |" in block
+    assert f"| duplicates | 3 | {mean.mean():.3f} ± {mean.std():.3f} |" in block
     assert "| Rarer | 800 | " in block
     assert "base_films" not in block
     figure = gain_against_films_seen(gains, "drawn_informed less duplicates")

@@ -1,4 +1,7 @@
-"""Replicates in numbers: each has data, patients and seeds of its own, so one value of an arm is one observation."""
+"""Replicates in numbers: each has data, patients and seeds of its own, so one value of an arm is one observation.
+
+A study of replicates takes days; what has run so far is a table, too, which says how many replicates are behind a row.
+"""
 
 from pathlib import Path
 
@@ -11,6 +14,9 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.evaluation.resampled import resample
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("study")
 
 TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
 VALIDATION = ("val_tail_mAP", "val_mAP")
@@ -34,7 +40,7 @@ def run_metrics(run: Path, split: str) -> dict[str, float]:
     """
     path = run / "predictions.parquet"
     if not path.exists():
-        raise InputError(f"{path}: missing; run this arm of this replicate first, or take it out of 'replicates'")
+        raise InputError(f"{path}: missing in a run that has finished; run it again")
     classes = read_classes(run / "classes.json")["classes"]
     names, groups = [entry["name"] for entry in classes], np.array([entry["group"] for entry in classes])
     table = read_parquet(path, ["split", "finding", "label", "probability"])
@@ -50,29 +56,45 @@ def run_metrics(run: Path, split: str) -> dict[str, float]:
 
 
 def replicate_metrics(study: Study) -> pd.DataFrame:
-    """arm, seed (the replicate), metric, value: every reported arm, and the CAS of the pools beside their arms.
+    """arm, seed (the replicate), metric, value: every reported arm in the replicates that it has finished.
+
+    CAS of a pool stands beside the arm of the same name.
 
     Raises:
-        InputError: a run is missing.
+        InputError: no run at all, or damaged ones.
     """
     rows: list[tuple[str, int, str, float]] = []
-    for arm in (name for name, entry in study.arms.items() if entry.reported):
-        for seed in study.seeds:
-            run = study.run_of(arm, seed)
-            on_test, on_validation = run_metrics(run, "test"), run_metrics(run, "val")
-            found = {name: on_validation[name.removeprefix("val_")] for name in VALIDATION}
-            found |= {name: on_test[name] for name in on_test if name in TEST or name.startswith("AP ")}
-            found[EXTRA] = float(read_json(run / "extra.json", ["extra_images"])["extra_images"])
-            if arm in SCORED_POOLS:
-                found[CAS] = run_metrics(study.folder / f"runs/cas-{arm}-{seed}", "val")["tail_mAP"]
-            rows += [(arm, seed, metric, value) for metric, value in found.items()]
+    for arm, seed in _finished(study):
+        run = study.run_of(arm, seed)
+        on_test, on_validation = run_metrics(run, "test"), run_metrics(run, "val")
+        found = {name: on_validation[name.removeprefix("val_")] for name in VALIDATION}
+        found |= {name: on_test[name] for name in on_test if name in TEST or name.startswith("AP ")}
+        found[EXTRA] = float(read_json(run / "extra.json", ["extra_images"])["extra_images"])
+        scored = study.folder / f"runs/cas-{arm}-{seed}"
+        if arm in SCORED_POOLS and scored.exists():
+            found[CAS] = run_metrics(scored, "val")["tail_mAP"]
+        rows += [(arm, seed, metric, value) for metric, value in found.items()]
     return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+
+
+def _finished(study: Study) -> list[tuple[str, int]]:
+    """Arms and replicates that have run; what has not is counted in the log."""
+    planned = [(arm, seed) for arm, entry in study.arms.items() if entry.reported for seed in study.seeds]
+    finished = [(arm, seed) for arm, seed in planned if study.run_of(arm, seed).exists()]
+    if not finished:
+        raise InputError(f"{study.folder / 'runs'}: no run of any arm; run them first")
+    for arm in dict.fromkeys(arm for arm, _ in planned):
+        there = [seed for name, seed in finished if name == arm]
+        if len(there) < len(study.seeds):
+            log.warning("%s: %d of %d replicates have run", arm, len(there), len(study.seeds))
+    return finished
 
 
 def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Every arm less each of its references, on test images, replicate by replicate.
 
-    A replicate in which a metric is not defined (NaN: a finding that is no class there) is left out of that row.
+    A replicate that one of the two has not finished, or in which a metric is not defined (NaN: a finding that is no
+    class there), is left out of that row; a comparison without any replicate has no row.
 
     Returns:
         arm, reference, metric, mean (of the arm), difference, low, high, seeds (replicates behind the row).
@@ -83,7 +105,9 @@ def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
     for arm, entry in study.arms.items():
         for reference in entry.references:
             for metric in compared:
-                pairs = values[metric][[arm, reference]].dropna()
+                pairs = values[metric].reindex(columns=[arm, reference]).dropna()
+                if pairs.empty:
+                    continue
                 gain = (pairs[arm] - pairs[reference]).to_numpy()
                 low, high = paired_t_interval(gain)
                 mean, difference = (float(x.mean()) if len(x) else np.nan for x in (pairs[arm].to_numpy(), gain))
@@ -100,8 +124,13 @@ def gain_by_films_seen(summary: pd.DataFrame, arm: str, reference: str, seen: di
 
     Returns:
         finding, seen, difference, low, high.
+
+    Raises:
+        InputError: no replicate has run in both arms.
     """
     rows = summary[(summary["arm"] == arm) & (summary["reference"] == reference)].set_index("metric")
+    if rows.empty:
+        raise InputError(f"no replicate has run in both {arm} and {reference}; run them first")
     table = pd.DataFrame(
         [
             (finding, count, *rows.loc[average_precision_of(finding), ["difference", "low", "high"]])

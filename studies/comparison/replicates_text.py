@@ -11,30 +11,32 @@ COLUMNS = ("tail_mAP", "mAP", "val_tail_mAP", EXTRA, CAS)
 
 def replicates_block(metrics: pd.DataFrame, summary: pd.DataFrame, gains: pd.DataFrame, study: Study) -> str:
     """Markdown: every arm, every comparison, and the gain of each finding, with the figures."""
-    replicates = f"{len(study.seeds)} replicate{'s' if len(study.seeds) != 1 else ''}"
+    reported = [name for name, entry in study.arms.items() if entry.reported]
+    ran = metrics.groupby("arm")["seed"].nunique()
     lines = [
-        f"Mean and standard deviation over {replicates}, each with data, patients, judge, generators and "
-        "seeds of its own. `val_` and CAS (tail mAP of a network whose tail positives are that pool's images alone) "
+        f"Replicates planned: {len(study.seeds)}, each with data, patients, judge, generators and seeds of its own. "
+        "Mean and standard deviation over those that an arm has finished. `val_` and CAS (tail mAP of a network whose tail "
+        "positives are that pool's images alone) "
         "are on validation images, the rest on test images.",
         "",
-        f"| arm | {' | '.join(COLUMNS)} |",
-        "|---|" + "---|" * len(COLUMNS),
+        f"| arm | replicates | {' | '.join(COLUMNS)} |",
+        "|---|---|" + "---|" * len(COLUMNS),
     ]
-    for arm in (name for name, entry in study.arms.items() if entry.reported):
+    for arm in reported:
         own = metrics[metrics["arm"] == arm]
         cells = [_cell(own.loc[own["metric"] == metric, "value"].dropna().to_numpy(), metric) for metric in COLUMNS]
-        lines.append(f"| {arm} | {' | '.join(cells)} |")
+        lines.append(f"| {arm} | {ran.get(arm, 0)} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Mean of the paired differences with Student's t over {replicates}, 95 %.",
+        "Mean of the paired differences with Student's t over the replicates that both have, 95 %.",
         "",
-        "| arm | reference | tail mAP | mAP |",
-        "|---|---|---|---|",
+        "| arm | reference | replicates | tail mAP | mAP |",
+        "|---|---|---|---|---|",
     ]
     for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
         shown = part.set_index("metric")
         row = [_interval(shown.loc[[metric]].iloc[0]) for metric in ("tail_mAP", "mAP")]
-        lines.append(f"| {arm} | {reference} | {' | '.join(row)} |")
+        lines.append(f"| {arm} | {reference} | {shown.at['tail_mAP', 'seeds']} | {' | '.join(row)} |")
     lines += [
         "",
         "`drawn_informed` less `duplicates`, AP of each finding, and how many films the base had seen under its name:",
