@@ -105,7 +105,7 @@ def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
     for arm, entry in study.arms.items():
         for reference in entry.references:
             for metric in compared:
-                pairs = values[metric].reindex(columns=[arm, reference]).dropna()
+                pairs = values[metric].reindex([arm, reference], axis=1).dropna()
                 if pairs.empty:
                     continue
                 gain = (pairs[arm] - pairs[reference]).to_numpy()

@@ -15,9 +15,8 @@ def replicates_block(metrics: pd.DataFrame, summary: pd.DataFrame, gains: pd.Dat
     ran = metrics.groupby("arm")["seed"].nunique()
     lines = [
         f"Replicates planned: {len(study.seeds)}, each with data, patients, judge, generators and seeds of its own. "
-        "Mean and standard deviation over those that an arm has finished. `val_` and CAS (tail mAP of a network whose tail "
-        "positives are that pool's images alone) "
-        "are on validation images, the rest on test images.",
+        "Mean and standard deviation over those that an arm has finished. `val_` and CAS (tail mAP of a network whose "
+        "tail positives are that pool's images alone) are on validation images, the rest on test images.",
         "",
         f"| arm | replicates | {' | '.join(COLUMNS)} |",
         "|---|---|" + "---|" * len(COLUMNS),
