@@ -99,13 +99,16 @@ def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
     Returns:
         arm, reference, metric, mean (of the arm), difference, low, high, seeds (replicates behind the row).
     """
-    values = metrics.pivot(index="seed", columns=["metric", "arm"], values="value")
-    compared = [name for name in metrics["metric"].unique() if name in TEST or name.startswith("AP ")]
+    values = {
+        metric: part.pivot(index="seed", columns="arm", values="value")
+        for metric, part in metrics.groupby("metric", sort=False)
+        if metric in TEST or str(metric).startswith("AP ")
+    }
     rows = []
     for arm, entry in study.arms.items():
         for reference in entry.references:
-            for metric in compared:
-                pairs = values[metric].reindex([arm, reference], axis=1).dropna()
+            for metric, of_arms in values.items():
+                pairs = of_arms.reindex(columns=[arm, reference]).dropna()
                 if pairs.empty:
                     continue
                 gain = (pairs[arm] - pairs[reference]).to_numpy()
