@@ -12,7 +12,8 @@ from trcgl.config import load_params
 from trcgl.diffusion.generator.rows import ABOUT, training_rows
 from trcgl.diffusion.generator.saved import has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
-from trcgl.diffusion.sampling.grafted_plan import plan_with_regions
+from trcgl.diffusion.sampling.counts import images_of
+from trcgl.diffusion.sampling.grafted_plan import find_share, plan_images, regions_seen
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.samples_file import write_samples
@@ -43,14 +44,19 @@ def main() -> None:
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 has fewer steps than a picture has grey levels
         generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
-        plan, regions = plan_with_regions(generator, rows, images, params.sampling)
+        count = sum(images_of(len(films), params.sampling) for films in rows.carriers.values())
         # Each image is stored twice: in a micro-batch and in a shard
-        there = sum(file.stat().st_size for file in resume.folder.glob("*.npz"))
-        check_space(resume.folder, 2 * len(plan) * images.size**2 - there, f"{len(plan)} drawn images")
+        there = sum(file.stat().st_size for file in resume.folder.glob("from-*.npz"))
+        check_space(resume.folder, 2 * count * images.size**2 - there, f"{count} drawn images")
         if state.is_main_process:
             warn_if_crowded(params.compute.threads)
-        share = {"regions": regions, "process": state.process_index, "processes": state.num_processes}
-        draw_share(generator, plan, images, params.sampling, resume.folder, **share)
+        share = {"process": state.process_index, "processes": state.num_processes}
+        regions = regions_seen(generator, rows, images, params.sampling, resume.folder)
+        find_share(regions, rows, params.sampling, **share)
+        # Every process makes the same plan, from the same regions
+        state.wait_for_everyone()
+        plan = plan_images(generator, rows, images, params.sampling, regions)
+        draw_share(generator, plan, images, params.sampling, resume.folder, regions=regions, **share)
         drawn = kept_images(plan, params.sampling, resume.folder)
     state.wait_for_everyone()
     if state.is_main_process:

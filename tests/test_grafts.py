@@ -1,6 +1,7 @@
 """Grafts: where a finding is seen, how its region is laid into another film, and which film that is."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +19,10 @@ from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
 from trcgl.diffusion.generator.saved import Generator, load_generator
+from trcgl.diffusion.sampling import grafted_plan
 from trcgl.diffusion.sampling.finding_map import NOISED, finding_map
 from trcgl.diffusion.sampling.graft import brightness, graft, region_of, soft_edged, surrounding
-from trcgl.diffusion.sampling.grafted_plan import Regions, plan_grafts, regions_seen
+from trcgl.diffusion.sampling.grafted_plan import Regions, find_share, plan_grafts, regions_seen
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.sample import draw
 from trcgl.runtime.errors import InputError
@@ -266,6 +268,40 @@ def test_a_finding_that_is_seen_nowhere_stops_with_the_film(
     nowhere = Regions(lambda row, finding: np.zeros((SIZE, SIZE), np.float32))
     with pytest.raises(InputError, match=r"for image '\d.png' the generator predicts the same with and without 'azyg"):
         plan_grafts(rows, generator.card, GRAFTED, images, nowhere)
+
+
+def test_processes_share_the_regions_and_the_next_run_finds_them(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, tmp_path: Path
+) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def find(row: int, finding: str) -> np.ndarray:
+        asked.append((row, finding))
+        return soft_edged(square(SIZE, 5, 11), SIZE)
+
+    for process in range(2):
+        find_share(Regions(find, tmp_path), rows, GRAFTED, process=process, processes=2)
+    assert sorted(asked) == sorted((int(row), TARGET) for row in rows.carriers[TARGET])
+    # One is damaged by a crash: it alone is found again, and the plan is that of one process without a folder
+    damaged = sorted(tmp_path.glob("region-*.npz"))[1]
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    regions = Regions(find, tmp_path)
+    assert plan_grafts(rows, generator.card, GRAFTED, images, regions) == planned(rows, generator, images)
+    assert len(asked) == 6
+    np.testing.assert_array_equal(regions["1.png", TARGET], np.rint(find(1, TARGET) * 255).astype(np.float32) / 255)
+    find_share(Regions(find, tmp_path), rows, replace(GRAFTED, carriers="own", strength=0.5))
+    assert len(asked) == 7
+
+
+def test_running_out_of_memory_while_finding_regions_names_what_to_lower(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*inputs: Any, **more: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(grafted_plan, "finding_map", full)
+    with pytest.raises(InputError, match=r"out of memory; lower 'sampling.micro_batch'"):
+        find_share(regions_seen(generator, rows, images, GRAFTED), rows, GRAFTED)
 
 
 # Both together

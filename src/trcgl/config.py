@@ -365,7 +365,12 @@ def _check_relations(params: Params, file: str) -> None:
     if sampling.strength == 0 and sampling.carriers != "grafted":
         raise InputError(
             f"{file}: 'sampling.strength' is 0 with 'sampling.carriers' {sampling.carriers}: every image would be a "
-            "copy of a real one; raise it, or set carriers to grafted"
+            "copy of a real one; raise it (0.85 goes with normal, 0.55 with own), or set carriers to grafted"
+        )
+    if sampling.strength == 1 and sampling.carriers == "grafted":
+        raise InputError(
+            f"{file}: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is "
+            "left; lower it (0: the graft as it is), or set carriers to own"
         )
     if sampling.guidance_start > sampling.guidance_end:
         raise InputError(

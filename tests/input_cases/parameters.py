@@ -247,4 +247,11 @@ PARAMETERS = (
         params(sampling__carriers="normal", sampling__strength=0),
         "params.yaml: 'sampling.strength' is 0 with 'sampling.carriers' normal: every image would be a copy of a real ...",
     ),
+    Case(
+        "Parameters",
+        "grafts of which nothing would be left",
+        PARSE,
+        params(sampling__strength=1.0),
+        "params.yaml: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is left; lower ...",
+    ),
 )

@@ -7,6 +7,7 @@ A region is laid into a film once only, as long as there are others.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,10 +22,12 @@ from trcgl.diffusion.generator.wording import prompt_text
 from trcgl.diffusion.sampling.counts import images_of
 from trcgl.diffusion.sampling.finding_map import finding_map
 from trcgl.diffusion.sampling.graft import brightness, graft, region_of, soft_edged, surrounding
+from trcgl.diffusion.sampling.kept import keep, kept
 from trcgl.diffusion.sampling.plan import Sample, check_normal, moved, parts_of_names, plan_samples
 from trcgl.numerics.seeding import rng, seed_of
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger, progress
+from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("diffusion")
 
@@ -36,36 +39,44 @@ COMPARED = 64
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions of findings in real films, each found when it is first asked for.
+    """Regions of findings in real films, each found once.
 
     Attributes:
         find: position of a training row and a finding it has -> share of each pixel, float32 [S, S], see `soft_edged`.
+        folder: of the regions that this run has found, the same one for all processes; None: they are kept in memory.
     """
 
     find: Callable[[int, str], np.ndarray]
-    _kept: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    folder: Path | None = None
+    _found: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def add(self, rows: TrainingRows, row: int, finding: str) -> None:
-        """Find a film's region.
+        """Find a film's region, unless that is done.
 
         Raises:
             InputError: the generator sees the finding nowhere in it.
         """
         key = rows.images[row], finding
-        if key in self._kept:
+        if key in self._found:
             return
-        share = self.find(row, finding)
-        if not share.any():
+        file = None if self.folder is None else self.folder / f"region-{seed_of(*key):016x}.npz"
+        pixels = None if file is None else kept(file)
+        if pixels is None:
+            pixels = np.rint(self.find(row, finding) * 255).astype(np.uint8)
+            if file is not None:
+                keep(file, pixels)
+        if not pixels.any():
             raise InputError(
                 f"sampling.carriers: 'grafted', but for image '{key[0]}' the generator predicts the same with and "
-                f"without '{finding}', so that it cannot say where that is; raise diffusion.steps, or set it to normal"
+                f"without '{finding}', so that it cannot say where that is; raise diffusion.steps, or set it to normal "
+                "and sampling.strength to 0.85"
             )
         # Compressed: thousands of regions of large films would not fit in memory
-        self._kept[key] = cv2.imencode(".png", np.rint(share * 255).astype(np.uint8))[1].tobytes()
+        self._found[key] = cv2.imencode(".png", pixels)[1].tobytes()
 
     def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
         """Share of each pixel, float32 [S, S]: the region of (image, finding)."""
-        decoded = cv2.imdecode(np.frombuffer(self._kept[key], np.uint8), cv2.IMREAD_GRAYSCALE)
+        decoded = cv2.imdecode(np.frombuffer(self._found[key], np.uint8), cv2.IMREAD_GRAYSCALE)
         assert decoded is not None
         return decoded.astype(np.float32) / 255
 
@@ -88,24 +99,48 @@ def map_of(
     )
 
 
-def regions_seen(generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams) -> Regions:
+def regions_seen(
+    generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams, folder: Path | None = None
+) -> Regions:
     """Regions where the generator sees the findings: `params.region_threshold` of the most that it sees in the film."""
 
     def find(row: int, finding: str) -> np.ndarray:
-        differences = map_of(generator, rows, images, row, finding, params)
+        with naming_the_knob("'sampling.micro_batch'"):
+            differences = map_of(generator, rows, images, row, finding, params)
         return soft_edged(region_of(differences, params.region_threshold), images.size)
 
-    return Regions(find)
+    return Regions(find, folder)
 
 
-def plan_with_regions(
-    generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams
-) -> tuple[list[Sample], Regions]:
-    """The plan for the carriers that `params` names, and the regions of its grafts."""
-    regions = regions_seen(generator, rows, images, params)
+def find_share(
+    regions: Regions, rows: TrainingRows, params: SamplingParams, *, process: int = 0, processes: int = 1
+) -> None:
+    """Find one process's share of the regions that the plan takes, where it takes any: the long part of it."""
+    if params.carriers == "grafted":
+        films = list(dict.fromkeys(_sources(rows, params).values()))[process::processes]
+        # One bar is enough: the shares are equal
+        for film, target in progress(films, what="finding regions") if process == 0 else films:
+            regions.add(rows, film, target)
+
+
+def plan_images(
+    generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams, regions: Regions
+) -> list[Sample]:
+    """The plan for the carriers that `params` names."""
     if params.carriers != "grafted":
-        return plan_samples(rows, generator.card, params), regions
-    return plan_grafts(rows, generator.card, params, images, regions), regions
+        return plan_samples(rows, generator.card, params)
+    return plan_grafts(rows, generator.card, params, images, regions)
+
+
+def _sources(rows: TrainingRows, params: SamplingParams) -> dict[tuple[str, int], tuple[int, str]]:
+    """(target, number of the image) -> the film whose region it takes, and the target, in plan order."""
+    sources = {}
+    for target, having in sorted(rows.carriers.items()):
+        for number in range(images_of(len(having), params)):
+            turn, place = divmod(number, len(having))
+            film = rng(params.seed, "graft", target, turn).permutation(having)[place]
+            sources[target, number] = int(film), target
+    return sources
 
 
 def plan_grafts(
@@ -128,18 +163,14 @@ def plan_grafts(
     named = parts_of_names(sorted(rows.carriers))
     patients = np.unique(rows.patient_ids, return_inverse=True)[1]
     views = np.array(rows.projections)
-    wanted = [(name, k) for name, films in sorted(rows.carriers.items()) for k in range(images_of(len(films), params))]
     used: dict[tuple[int, str], set[int]] = {}
-    for target, number in progress(wanted, what="finding regions"):
-        having = rows.carriers[target]
-        turn, place = divmod(number, len(having))
-        film = int(rng(params.seed, "graft", target, turn).permutation(having)[place])
+    for (target, number), (film, _) in progress(_sources(rows, params).items(), what="choosing films"):
         regions.add(rows, film, target)
         others = rows.normal[patients[rows.normal] != patients[film]]
         if not len(others):
             raise InputError(
                 f"sampling.carriers: 'grafted', but no film without any finding is of another patient than "
-                f"'{rows.images[film]}'; set it to own"
+                f"'{rows.images[film]}'; set it to own and sampling.strength to 0.55"
             )
         alike = others[views[others] == views[film]]
         alike = alike if len(alike) else others

@@ -25,7 +25,7 @@ class Sample:
         carrier: the real training image whose view it shares, moved by a few pixels; below `strength` 1 its start.
         source: the real training image whose region with the target is laid into the carrier; None: none is.
         findings: everything its prompt names, the target among them.
-        unknown: what its labels leave unknown, or what its prompt does not name though its carrier has it.
+        unknown: what its labels leave unknown, or what its carrier or source has besides `findings`.
         prompt: what the text encoder reads.
         seed: of its initial noise, 0 to 2**63 - 1.
     """
@@ -83,7 +83,10 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
 def check_normal(rows: TrainingRows, carriers: str) -> None:
     """Raise an InputError where no training image is without any finding."""
     if not len(rows.normal):
-        raise InputError(f"sampling.carriers: '{carriers}', but every training image has a finding; set it to own")
+        raise InputError(
+            f"sampling.carriers: '{carriers}', but every training image has a finding; set it to own and "
+            "sampling.strength to 0.55"
+        )
 
 
 def moved(image: str, card: GeneratorCard, params: SamplingParams, target: str, number: int) -> Shown:
