@@ -1,16 +1,14 @@
-"""Pools of the stage-one study: films by counting, pasted lesions by pixels."""
+"""Pools of the stage-one study: films by counting, pictures by pixels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from study.base_tail import pictures, tail_films
-from study.copy_paste import Films, Paste, plan_pastes, soft_mask
 from study.films import joined_films
 from study.fresh_films import cached_picture, fresh_films
 from study.pools import PoolImage, accepted_counts, write_pool
@@ -26,7 +24,6 @@ from trcgl.phantom import dataset
 from trcgl.phantom.population import draw_population
 from trcgl.phantom.render import SIZE
 from trcgl.phantom.table import is_inverted
-from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
 
 
@@ -146,74 +143,6 @@ def test_a_fresh_films_picture_is_what_the_cache_would_hold(tmp_path: Path):
         turned = is_inverted(image.view.seed, image.view.image)
         (cached,) = read_squares(tmp_path / image.view.image, preparation, [64], inverted=turned)
         np.testing.assert_array_equal(cached_picture(image.view, preparation, 64), cached)
-
-
-def square(size: int, low: int, high: int) -> np.ndarray:
-    mask = np.zeros((size, size), bool)
-    mask[low:high, low:high] = True
-    return mask
-
-
-def test_the_soft_mask_covers_the_lesion_and_its_border():
-    share = soft_mask(square(256, 96, 160), 64)
-    assert share.dtype == np.float32
-    assert share[26:38, 26:38].min() > 0.99
-    assert share[23, 32] > 0.3
-    assert share[20, 32] == share[32, 44] == 0
-    assert ((share > 0) & (share < 1)).any()
-
-
-def test_a_film_that_resembles_the_lesions_own_fits_better():
-    carrier = cv2.GaussianBlur(noise("chest", 64), (0, 0), 3)
-    film, lesion = carrier.copy(), square(64, 24, 40)
-    film[lesion] = np.minimum(film[lesion], 200) + 30
-    elsewhere = Paste("Rare", "film", "other")
-    films = Films({"film": film, "carrier": carrier, "other": noise("other", 64)}, {("film", "Rare"): png(lesion)})
-    assert films.misfit(elsewhere) > films.misfit(replace(elsewhere, carrier="carrier"))
-
-
-def png(mask: np.ndarray) -> bytes:
-    done, encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255)
-    assert done
-    return encoded.tobytes()
-
-
-CHESTS = labelled(
-    [(f"r{k}", f"p{k}", "train", 0, 1, 0) for k in range(3)] + [(f"n{k}", f"q{k}", "train", 0, 0, 0) for k in range(40)]
-    + [("same", "p0", "train", 0, 0, 0), ("ill", "p8", "train", 1, 0, 0), ("t", "p9", "test", 0, 1, 0),
-       ("v", "p10", "val", 0, 0, 0), ("h", "p11", "train", 0, 0, 1)], "common", "Rare", "Heart",
-)  # fmt: skip
-
-
-def place(entry: Paste) -> float:
-    """The number of the carrier."""
-    return 0.0 if entry.carrier == "same" else float(entry.carrier[1:])
-
-
-def test_lesions_of_training_films_go_onto_normal_ones_of_others():
-    patients = CHESTS.set_index("image")["patient"]
-    masked = {"Rare": {"r0", "r1", "t"}, "common": {"ill"}}
-    pastes = plan_pastes(
-        CHESTS, ("common", "Rare", "Heart"), {"Rare": 7, "Heart": 4}, 3, masked=masked, misfit=lambda _: 0.0
-    )
-    assert [entry.finding for entry in pastes] == ["Rare"] * 7, "a finding without a mask gets none"
-    films = [entry.film for entry in pastes]
-    assert sorted(map(films.count, ("r0", "r1"))) == [3, 4]
-    assert all(set(films[k : k + 2]) == {"r0", "r1"} for k in (0, 2, 4))
-    for entry in pastes:
-        assert entry.carrier.startswith("n") or (entry.carrier, entry.film) == ("same", "r1")
-        assert patients[entry.carrier] != patients[entry.film]
-        assert entry.pooled.findings == ("Rare",)
-    assert len({entry.carrier for entry in pastes}) > 4
-    best = plan_pastes(CHESTS, ("common", "Rare", "Heart"), {"Rare": 7}, 3, masked=masked, misfit=lambda p: -place(p))
-    ours, chance = (np.mean([place(entry) for entry in plan]) for plan in (best, pastes))
-    assert ours > chance + 5
-    drawn_to = plan_pastes(
-        CHESTS, ("common", "Rare"), {"Rare": 40}, 3, masked=masked, misfit=lambda p: float(p.carrier != "same")
-    )
-    assert {entry.film for entry in drawn_to if entry.carrier == "same"} == {"r1"}, "r0 is of the same patient"
-    with pytest.raises(InputError, match="no film without any finding"):
-        plan_pastes(CHESTS[:3], ("common", "Rare"), {"Rare": 1}, 3, masked=masked, misfit=lambda _: 0.0)
 
 
 def test_a_scored_pool_is_all_that_shows_the_tail(tmp_path: Path):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from study.runs import replicate_files
 from tests.import_graph import ROOT, STUDIES
 from tests.stand_in_generator import STAND_INS
 from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
+from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.training.data import load_training_data
 from trcgl.classifier.training.extra import extra_images
@@ -104,20 +106,18 @@ def test_every_run_is_of_the_same_images_and_another_network(project: Path, labe
 def test_pools_hold_nothing_of_validation_and_test_patients(project: Path, labels: pd.DataFrame):
     known = set(labels["patient"])
     held_out = set(labels.loc[labels["split"] != "train", "patient"])
-    pasted = samples(project, "copy_paste")["carrier"].str.split(" on ", expand=True)
-    assert set(pasted[0]) | set(pasted[1]) <= set(labels.index[labels["split"] == "train"])
     findings = [
         name for name in labels.columns if name not in ("patient", "study", "projection", "sex", "age", "split")
     ]
-    assert (labels.loc[pasted[1], findings] == 0).all().all()
-    by_cam = samples(project, "cam_grafts")
-    films = by_cam["carrier"].str.split(" on ", expand=True)
-    for target, source, carrier in zip(by_cam["target"], films[0], films[1], strict=True):
-        of_source, of_carrier = labels.loc[source], labels.loc[carrier]
-        assert of_source[target] == 1
-        assert (of_carrier[findings] == 0).all()
-        assert of_source["patient"] != of_carrier["patient"]
-        assert of_source["split"] == of_carrier["split"] == "train"
+    for pool in ("copy_paste", "cam_grafts"):
+        made = samples(project, pool)
+        films = made["carrier"].str.split(" on ", expand=True)
+        for target, source, carrier in zip(made["target"], films[0], films[1], strict=True):
+            of_source, of_carrier = labels.loc[source], labels.loc[carrier]
+            assert of_source[target] == 1
+            assert (of_carrier[findings] == 0).all()
+            assert of_source["patient"] != of_carrier["patient"]
+            assert of_source["split"] == of_carrier["split"] == "train"
     far = pd.read_parquet(project / "studies/pretrain/data/far/labels/labels.parquet").set_index("image")
     of_base = samples(project, "base_tail")
     assert set(of_base["carrier"]) <= set(far.index[far["split"] == "train"])
@@ -139,6 +139,24 @@ def test_pools_are_as_large_as_what_the_informed_generator_drew(project: Path):
     assert accepted_counts(pools / "oracle-101") == accepted_counts(pools / "cam_grafts-101") == drawn
     masked = pd.read_parquet(project / "studies/stage_one/data/101/phantom/lesions.parquet")["finding"].unique()
     assert accepted_counts(pools / "copy_paste-101") == {name: drawn[name] for name in drawn if name in masked}
+
+
+def test_a_pasted_lesion_lies_where_its_mask_is(project: Path):
+    """And nowhere else the carrier is changed; the mask may be widened by a few pixels of 64."""
+    folder = project / "studies/stage_one"
+    lesions = pd.read_parquet(folder / "data/101/phantom/lesions.parquet").set_index(["image", "finding"])["mask"]
+    films = ShardedImages(folder / "data/101/images/classifier")
+    made, pasted = samples(project, "copy_paste"), ShardedImages(folder / "pools/copy_paste-101/synthetic")
+    assert len(made) > 3
+    for row in made.to_dict(orient="records"):
+        source, carrier = row["carrier"].split(" on ")
+        mask = cv2.imdecode(np.frombuffer(lesions[source, row["target"]], np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert mask is not None
+        inside = cv2.resize(mask, (films.size, films.size), interpolation=cv2.INTER_AREA) > 127
+        near = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3)), iterations=films.size // 8) > 0
+        (before,), (after,) = films.read([carrier]), pasted.read([row["sample"]])
+        np.testing.assert_array_equal(before[~near], after[~near])
+        assert not inside.any() or (before[inside] != after[inside]).mean() > 0.5
 
 
 def test_an_arm_trained_on_all_of_its_pool(project: Path, labels: pd.DataFrame):

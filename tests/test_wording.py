@@ -35,6 +35,6 @@ def test_prompts_of_roentgen_v2_name_the_patient_as_far_as_known() -> None:
         "50 year old female. pleural effusion, azygos lobe.", "male. azygos lobe.",
         "18 year old female. Normal chest radiograph.", "50 year old male. pleural effusion.",
     ]  # fmt: skip
-    assert [patient_words(*known) for known in ((7, ""), (None, ""), (None, "m"), (90, "Other"))] == [
+    assert [patient_words(*known) for known in ((7, ""), (None, ""), (None, "M"), (90, "Other"))] == [
         "7 year old patient", "patient", "male", "90 year old patient",
     ]  # fmt: skip

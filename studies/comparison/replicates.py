@@ -113,7 +113,7 @@ def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
                     continue
                 gain = (pairs[arm] - pairs[reference]).to_numpy()
                 low, high = paired_t_interval(gain)
-                mean, difference = (float(x.mean()) if len(x) else np.nan for x in (pairs[arm].to_numpy(), gain))
+                mean, difference = float(pairs[arm].mean()), float(gain.mean())
                 rows.append((arm, reference, metric, mean, difference, low, high, len(gain)))
     return pd.DataFrame(rows, columns=["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"])
 

@@ -9,7 +9,7 @@ from trcgl.runtime.errors import InputError
 
 UNKNOWN_VIEW = "unknown"
 UNKNOWN_PATIENT = "patient"
-SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+SEXES = {"F": "female", "M": "male"}
 FIELDS = ("patient", "view", "findings")
 
 
@@ -23,7 +23,7 @@ class Wording:
     """
 
     template: str
-    normal: str = "no finding"
+    normal: str
 
     @classmethod
     def of(cls, params: DiffusionParams) -> "Wording":
@@ -43,9 +43,9 @@ def patient_words(age: int | None, sex: str) -> str:
 
     Args:
         age: in years; None: unknown.
-        sex: as in data/labels/labels.parquet; what is neither female nor male is not named.
+        sex: as in data/labels/labels.parquet; what is neither F nor M is not named.
     """
-    who = SEXES.get(sex.casefold())
+    who = SEXES.get(sex)
     if age is None:
         return who or UNKNOWN_PATIENT
     return f"{age} year old {who or UNKNOWN_PATIENT}"
