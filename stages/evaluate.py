@@ -37,7 +37,7 @@ def main() -> None:
     weights = image_weights(data.patients, params.evaluation.bootstrap_samples)
     resampled = resample_models(scored, weights)
     found = compare(scored, resampled)
-    lesions = read_lesions("data/phantom/lesions.parquet")
+    lesions = read_lesions("data/places/places.parquet", "data/phantom/lesions.parquet")
     with directory_beside("metrics/plots/evaluate") as folder:
         draw_pictures(folder, scored, resampled)
         overlays = params.evaluation.overlays_per_finding

@@ -1,4 +1,4 @@
-"""Stage train_classifier: with attention and label graph, on real and accepted synthetic images."""
+"""Stage train_classifier: with attention and label graph, on real and accepted synthetic images, and boxes if any."""
 
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ FILES = TrainingFiles(
     graph=Path("data/graph/cooccurrence.npz"),
     synthetic=Path("data/synthetic"),
     audit=Path("data/synthetic_audit.parquet"),
+    places=Path("data/places/places.parquet"),
 )
 MODEL = Path("data/models/classifier")
 HISTORY = Path("metrics/classifier_history.csv")

@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config.py", "numerics", "metrics.py", "tables.py"),
     ("artifacts",),
     ("phantom", "images", "labels", "graph"),
-    ("diffusion/generator", "classifier/network"),
+    ("places", "diffusion/generator", "classifier/network"),
     ("diffusion/finetuning", "diffusion/sampling", "classifier/training", "audit", "evaluation"),
     ("diffusion/pretraining", "report", "inference", "doctor", "setup"),
     ("cli.py",),

@@ -14,10 +14,12 @@ from PIL import Image
 
 from tests.pixel_cells.cell import exif
 from tests.pixel_cells.dicom_files import dicom
+from trcgl.artifacts.places import FRAME, decode_mask
 from trcgl.cli import main
-from trcgl.evaluation.places import FRAME, box_lesions, decode_mask, in_frame
 from trcgl.images.upright import why_not_as_stored
-from trcgl.inference.external.boxes import boxes_of
+from trcgl.inference.external.external_set import WORDS
+from trcgl.places.boxes import BoxFiles, boxes_of
+from trcgl.places.masks import box_lesions, in_frame
 
 ORIGINALS = {"a": (2000, 2500), "b": (2500, 2000), "c": (1800, 1800), "d": (3001, 1999)}
 """Width and height by name."""
@@ -79,7 +81,7 @@ SIZES: dict[str, Callable[[Path], Path]] = {
 def used(folder: Path, sizes: Path | None, suffix: str) -> pd.DataFrame:
     names = [f"{name}{suffix}" for name in ORIGINALS]
     selected = pd.DataFrame({"image": names, "path": names})
-    return boxes_of(folder / "boxes.csv", sizes, None, selected, folder, names, FINDINGS)
+    return boxes_of(BoxFiles(folder / "boxes.csv", sizes, None, WORDS), selected, folder, names, FINDINGS).boxes
 
 
 def check(found: pd.DataFrame, expected: list[tuple[Any, ...]], suffix: str) -> None:

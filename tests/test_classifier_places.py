@@ -4,13 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from tests.classifier_cases import CPU, baseline_params, separable
+from trcgl.artifacts.places import encode_mask
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.classifier.training.augment import Augmentation
-from trcgl.classifier.training.known_places import SIDE, KnownPlaces, PlacesOfBatch, read_places, write_places
+from trcgl.classifier.training.known_places import SIDE, KnownPlaces, PlacesOfBatch, read_places
 from trcgl.classifier.training.train import train
 
 AUGMENT = Augmentation(flip=0.5, rotate_degrees=10.0, shift=0.1, scale=0.1, contrast=0.0, noise=0.0)
@@ -63,10 +65,15 @@ def test_a_cell_is_to_show_what_lies_where_it_looks():
     torch.testing.assert_close(moved[: SIDE - down, : SIDE - right], seen[down:, right:], atol=1e-4, rtol=0)
 
 
+def write_table(path: Path, images: list[str], findings: list[str], masks: np.ndarray) -> None:
+    table = {"image": images, "finding": findings, "mask": [encode_mask(mask) for mask in masks]}
+    pd.DataFrame(table).to_parquet(path)
+
+
 def test_places_are_read_as_they_were_written(tmp_path: Path):
     masks = np.zeros((3, 256, 256), bool)
     masks[0, :128], masks[1, :, 64:128], masks[2, 200:, 200:] = True, True, True
-    write_places(tmp_path / "places.parquet", ["a", "b", "c"], ["y", "x", "x"], masks)
+    write_table(tmp_path / "places.parquet", ["a", "b", "c"], ["y", "x", "x"], masks)
     names = ["c", "b", "a"]
     places = read_places(tmp_path / "places.parquet", names, np.array([1, 2]), ["x", "y"], 0.5)
     assert places is not None

@@ -10,17 +10,19 @@ from torch.nn import functional as F
 
 from tests.classifier_cases import SHARED
 from tests.test_classifier_model import build
+from trcgl.artifacts.places import FRAME, decode_mask, encode_mask, no_places
 from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.network.spread_map import spread_over
-from trcgl.evaluation import places
 from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.localisation import COLUMNS, localisation_table
-from trcgl.evaluation.places import FRAME, Places, box_mask, decode_mask, encode_mask, find_places, in_frame, mean_masks
+from trcgl.evaluation.places import Places, find_places, mean_masks, read_lesions
 from trcgl.evaluation.pointing import is_hit, judge, otsu_segment, overlap, peak
 from trcgl.images.resize import resize_square
+from trcgl.places.masks import box_mask, in_frame
+from trcgl.runtime.files import write_parquet
 
 
 def square(top: int, left: int, height: int, width: int, size: int = FRAME) -> np.ndarray:
@@ -97,8 +99,21 @@ def test_places_are_those_of_positives():
     np.testing.assert_allclose(usual[1], expected)
 
 
+def test_boxes_have_the_last_word(tmp_path: Path):
+    """Outlines of phantoms count where no box is known."""
+    boxes, outlines = tmp_path / "boxes.parquet", tmp_path / "lesions.parquet"
+    one = pd.DataFrame({"image": ["a"], "finding": ["mass"], "mask": [encode_mask(square(1, 1, 2, 2))]})
+    write_parquet(boxes, no_places())
+    assert read_lesions(boxes, outlines).empty
+    write_parquet(outlines, one.assign(finding="nodule"))
+    assert read_lesions(boxes, outlines)["finding"].tolist() == ["nodule"]
+    write_parquet(boxes, one)
+    assert read_lesions(boxes, outlines)["finding"].tolist() == ["mass"]
+
+
 def test_a_data_set_without_places_has_none(tmp_path: Path):
-    lesions = places.read_lesions(tmp_path / "none.parquet")
+    write_parquet(tmp_path / "boxes.parquet", no_places())
+    lesions = read_lesions(tmp_path / "boxes.parquet", tmp_path / "none.parquet")
     found = find_places(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad")
     assert found.masks.shape == (0, FRAME, FRAME)
     assert not mean_masks(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad").any()

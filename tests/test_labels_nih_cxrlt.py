@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tests.labels_files import NIH_2017_COLUMNS, NIH_2020_COLUMNS, write_rows
-from trcgl.evaluation.places import box_lesions, decode_mask
+from trcgl.artifacts.places import decode_mask
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.cxrlt import read_cxrlt
 from trcgl.labels.nih import read_nih
 from trcgl.labels.table import LabelTable
+from trcgl.places.masks import box_lesions
 from trcgl.runtime.errors import InputError
 
 
@@ -127,7 +128,7 @@ def test_boxes_have_commas_at_the_end_or_not(tmp_path: Path, head: str, end: str
     file.write_text(
         f"Image Index,Finding Label,Bbox [x,y,w,h]{head}\na.png,Infiltrate,1,2.5,3,4{end}\nb.png,Mass,5,6,7,8\n"
     )
-    boxes = read_boxes(file)
+    boxes = read_boxes(file).boxes
     assert boxes[["image", "finding"]].to_numpy().tolist() == [["a.png", "Infiltration"], ["b.png", "Mass"]]
     assert boxes[["x", "y", "w", "h", "width"]].to_numpy().tolist() == [[1, 2.5, 3, 4, 1024], [5, 6, 7, 8, 1024]]
 
@@ -137,7 +138,9 @@ def test_boxes_of_vindr(tmp_path: Path):
     file = tmp_path / "train.csv"
     lines = ["a,R1,Mass,0,0,40,100", "a,R2,Mass,20,0,60,100", "a,R3,Mass,30,0,80,100", "b,R1,No finding,,,,"]
     file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n" + "\n".join(lines))
-    boxes = read_boxes(file)
+    table = read_boxes(file)
+    boxes = table.boxes
+    assert table.rows == 4
     assert boxes[["row", "x", "w"]].to_numpy().tolist() == [[1, 0, 40], [2, 20, 40], [3, 30, 50]]
     (mask,) = box_lesions(boxes.assign(width=1024.0, height=512.0))["mask"]
     place = decode_mask(mask)

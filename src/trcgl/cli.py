@@ -87,7 +87,8 @@ def _init(options: argparse.Namespace) -> None:
     from trcgl.doctor.run import doctor
     from trcgl.setup.init import FILE, Setup, write_params
 
-    write_params(Setup.asked(options.name, options.images, options.labels, options.scale), force=options.force)
+    setup = Setup.asked(options.name, options.images, options.labels, options.scale, options.boxes, options.box_sizes)
+    write_params(setup, force=options.force)
     doctor(FILE)
 
 
@@ -224,6 +225,13 @@ def _argument(name: str, **options: Any) -> Argument:
 
 MODEL = _argument("--model", required=True, type=_path, metavar="DIR", help="folder of a saved classifier")
 DATASET = _argument("--dataset", required=True, choices=DATASETS)
+BOX_SIZES = _argument(
+    "--box-sizes",
+    type=_path,
+    metavar="FILE",
+    help="size of the originals that the boxes are in, where the images are copies in another format: columns "
+    "image_id, width, height (or dim0, dim1)",
+)
 PARAMS = _argument("--params", default="params.yaml", type=_path, metavar="FILE")
 
 COMMANDS = {
@@ -241,6 +249,14 @@ COMMANDS = {
             _argument(
                 "--labels", type=_path, metavar="FILE", help="label table, as --csv of trcgl labels; not for phantom"
             ),
+            _argument(
+                "--boxes",
+                type=_path,
+                metavar="FILE",
+                help="NIH's BBox_List_2017.csv or VinDr's annotations (Kaggle's train.csv): class maps learn from the "
+                "boxes of training images, and are judged by those of test images; not for phantom",
+            ),
+            BOX_SIZES,
             _argument(
                 "--scale",
                 choices=SCALES,
@@ -330,13 +346,7 @@ COMMANDS = {
                 metavar="FILE",
                 help="NIH's BBox_List_2017.csv or VinDr's annotations (Kaggle's train.csv): localisation, too",
             ),
-            _argument(
-                "--box-sizes",
-                type=_path,
-                metavar="FILE",
-                help="size of the originals that the boxes are in, where the images are copies in another format: "
-                "columns image_id, width, height (or dim0, dim1)",
-            ),
+            BOX_SIZES,
             _argument(
                 "--params",
                 type=_path,

@@ -14,15 +14,9 @@ from trcgl.runtime.settings import Range, knob, merge, override, read_section, r
 DATASETS = ("phantom", "padchest", "nih", "cxrlt", "chexpert", "mimic", "vindr", "folder")
 """How a label table is read: each has its adapter, trcgl.labels.NAME, the command line offers these names."""
 LOSSES = (
-    "bce",
-    "focal",
-    "asl",
-    "asl_mldecoder",
-    "distribution_balanced",
-    "effective_number_margin",
-    "ldam_drw",
+    "bce", "focal", "asl", "asl_mldecoder", "distribution_balanced", "effective_number_margin", "ldam_drw",
     "logit_adjustment",
-)
+)  # fmt: skip
 CSRA_HEADS = (1, 2, 4, 6, 8)
 PROBABILITY: Range = {"low": 0.0, "high": 1.0}
 PERCENT: Range = {"low": 0.0, "high": 100.0}
@@ -64,6 +58,8 @@ class DatasetParams:
     images: str
     labels: str
     split_file: str | None
+    boxes: str | None
+    box_sizes: str | None
     revision: int = knob(low=0)
     seed: int = knob(low=0)
     phantom: PhantomParams
@@ -228,6 +224,7 @@ class ClassifierParams(TrainingParams):
     adjacency_reweight: float = knob(**PROBABILITY)
     adjacency_confidence: float = knob(low=0.5, high=0.9999)
     label_vectors: str | None
+    place_weight: float = knob(low=0.0)
     extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
     extra_exposure: float = knob(low=0.0, high=0.95)
     extra_weight: float = knob(**PROBABILITY)
@@ -308,11 +305,7 @@ def overlay(values: Any, changes: Any, file: str) -> None:
 
 
 def load_pretrain_params(path: str | Path) -> PretrainParams:
-    """Read and check the settings of `trcgl pretrain`.
-
-    Raises:
-        InputError: as `load_params`.
-    """
+    """Read and check the settings of `trcgl pretrain`; raises as `load_params`."""
     return read_section(PretrainParams, read_yaml(path), str(path), "")
 
 
@@ -324,6 +317,8 @@ def _check_relations(params: Params, file: str) -> None:
             f"{file}: 'dataset.phantom.hospital.upright_ap' + 'supine_ap' is "
             f"{hospital.upright_ap + hospital.supine_ap:g}; together they must be at most 1, the rest is PA"
         )
+    if params.dataset.box_sizes is not None and params.dataset.boxes is None:
+        raise InputError(f"{file}: 'dataset.box_sizes' is set without 'dataset.boxes'; set both, or neither")
     labels = params.labels
     if labels.tail_below > labels.head_above:
         raise InputError(
@@ -344,6 +339,11 @@ def _check_relations(params: Params, file: str) -> None:
                 f"({training.batch_size}) into equal parts"
             )
     _check_head(params.classifier, file)
+    if params.classifier.head == "mldecoder" and params.classifier.place_weight and params.dataset.boxes is not None:
+        raise InputError(
+            f"{file}: 'classifier.head' mldecoder cannot learn from 'dataset.boxes' (its class maps are attention "
+            "times probability, not scores); set 'classifier.place_weight' to 0"
+        )
     if params.evaluation.test_time_flip and 0 in (params.baseline.flip, params.classifier.flip):
         raise InputError(
             f"{file}: 'evaluation.test_time_flip' is true, but a model is trained without flips; set 'baseline.flip' "

@@ -14,7 +14,7 @@ from trcgl.numerics.seeding import unit_intervals
 from trcgl.runtime.files import read_parquet
 
 CLASSES, PLACES, GRAPH = "classes.json", "places.parquet", "cooccurrence.npz"
-MORE_LABELS, TRAINING_PLACES = "labels_more.parquet", "training_places.parquet"
+MORE_LABELS = "labels_more.parquet"
 VALIDATION = 1 / 8
 """Share of the other folds' patients on whom a model's epoch is chosen."""
 

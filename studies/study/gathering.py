@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 
 from study.films import LABELS, write_films
-from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES, TRAINING_PLACES, splits_of
+from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES, splits_of
+from trcgl.artifacts.places import no_places
 from trcgl.artifacts.preparation import Preparation
-from trcgl.classifier.training.known_places import write_places
 from trcgl.config import Params
-from trcgl.evaluation.places import box_lesions, find_places
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.manifest import scan_images
 from trcgl.images.preparation import read_squares
-from trcgl.inference.external.boxes import boxes_of
 from trcgl.labels.adapters import read_table
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.classes import candidate_findings, choose_classes
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN
+from trcgl.places.boxes import BoxFiles, boxes_of
+from trcgl.places.build import WORDS, stated_places
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
 
@@ -83,8 +83,8 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
 
     Args:
         boxes: of films of any source; None: no maps are judged.
-        folder: `images` (shards), `classes.json`, `places.parquet` (image, finding, mask), the same as training reads
-            them, and a folder per fold.
+        folder: `images` (shards), `classes.json`, `places.parquet` (as read_boxes of the pipeline leaves it), and
+            a folder per fold.
 
     Raises:
         InputError: a film is in two sources; see also `read_films`, `choose_classes` and `boxes_of`.
@@ -104,12 +104,7 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
     write_films(folder, table.drop(columns="scored"), _pixels(films, params), size)
     write_json(folder / CLASSES, {"classes": classes, "not_findings": list(params.labels.not_findings),
                                   "dropped": dropped}, exact=True)  # fmt: skip
-    places = _places(films, boxes)
-    write_parquet(folder / PLACES, places)
-    images, values = table["image"].tolist(), table[chosen].to_numpy(dtype=float, na_value=np.nan)
-    found = find_places(places, images, values, chosen, params.images.resize)
-    of = [images[row] for row in found.rows], [chosen[column] for column in found.columns]
-    write_places(folder / TRAINING_PLACES, *of, found.masks)
+    write_parquet(folder / PLACES, _places(films, boxes, params.images.resize))
     for fold in range(folds):
         split = splits_of(table["patient"].to_numpy(), table["scored"].to_numpy(bool), fold, folds)
         all_rows = table.assign(split=split)[split != ""].drop(columns="scored")
@@ -137,16 +132,16 @@ def _pixels(films: list[Films], params: Params) -> Iterator[np.ndarray]:
             yield read_squares(part.source.images / path, preparation, [size], inverted=inverted)[0]
 
 
-def _places(films: list[Films], boxes: Path | None) -> pd.DataFrame:
-    """Masks of the boxes that lie on films of any source; the list need not know every source."""
+def _places(films: list[Films], boxes: Path | None, resize: str) -> pd.DataFrame:
+    """Places of the boxes that lie on films of any source; the list need not know every source."""
     if boxes is None:
-        return box_lesions(pd.DataFrame({"image": [], "finding": []}))
-    listed = set(read_boxes(boxes)["image"])
+        return no_places()
+    files, listed = BoxFiles(boxes, None, None, WORDS), set(read_boxes(boxes).boxes["image"])
     # Of a list that knows none of them, the first source says so
     known = [part for part in films if listed.intersection(part.selected["image"])] or films[:1]
     found = []
     for part in known:
-        names = part.selected["image"].tolist()
-        listed_here = boxes_of(boxes, None, None, part.selected, part.source.images, names, part.findings)
-        found.append(box_lesions(listed_here))
+        used = boxes_of(files, part.selected, part.source.images, part.selected["image"].tolist(), part.findings)
+        labels = pd.DataFrame(part.labels_of(part.findings), columns=pd.Index(part.findings))
+        found.append(stated_places(used, labels.assign(image=part.selected["image"].to_numpy()), resize)[0])
     return pd.concat(found, ignore_index=True)

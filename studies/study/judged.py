@@ -7,10 +7,11 @@ import pandas as pd
 
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.labelled_images import labelled_images
+from trcgl.artifacts.places import FRAME, read_place_table
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.training.run import TrainingFiles
-from trcgl.evaluation.places import FRAME, find_places, mean_masks, read_lesions
+from trcgl.evaluation.places import find_places, mean_masks
 from trcgl.evaluation.pointing import is_hit, judge, judge_model
 from trcgl.runtime.files import read_parquet
 
@@ -29,7 +30,7 @@ def judged_places(model: Classifier, files: TrainingFiles, lesions: Path, resize
     Returns:
         image, patient, finding, method (class_map, grad_cam and NO_MODEL), hit, overlap; empty without boxes.
     """
-    table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_lesions(lesions)
+    table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_place_table(lesions)
     names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
     stored = ShardedImages(files.images)
     real = labelled_images(table, names, stored.index["image"], ("test",), file=files.labels)

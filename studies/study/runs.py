@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study.arms import SHIPPED, Arm, Study
 from study.films import IMAGES, LABELS
-from study.folds import CLASSES, GRAPH, MORE_LABELS, TRAINING_PLACES
+from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES
 from study.pools import AUDIT
 from study.pools import IMAGES as POOL_IMAGES
 from trcgl.classifier.training.data import load_training_data
@@ -42,7 +42,7 @@ def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
         labels=mine / (MORE_LABELS if arm.more_films else LABELS),
         classes=data / CLASSES,
         graph=mine / GRAPH,
-        places=data / TRAINING_PLACES if arm.boxes else None,
+        places=data / PLACES if arm.boxes else None,
     )
 
 

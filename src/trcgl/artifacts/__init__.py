@@ -1,1 +1,1 @@
-"""What one stage hands to the next: class list, image shards, how pictures are made, vocabulary, label vectors."""
+"""What one stage hands to the next: class list, image shards, preparation, vocabulary, label vectors, places."""

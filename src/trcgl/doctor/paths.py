@@ -25,6 +25,8 @@ def check_paths(params: Params) -> Iterator[Said]:
         "dataset.images": dataset.images,
         "dataset.labels": dataset.labels,
         "dataset.split_file": dataset.split_file,
+        "dataset.boxes": dataset.boxes,
+        "dataset.box_sizes": dataset.box_sizes,
     }
     for key, value in {**data, **assets}.items():
         if value is not None and _leads_out(value):

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from trcgl.artifacts.places import decode_mask
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.network.spread_map import OPACITY, coloured_share
-from trcgl.evaluation.places import decode_mask
 from trcgl.evaluation.pointing import SHIFT_IMAGES
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.runtime.figures import save_figure

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from trcgl.artifacts.places import FRAME
 from trcgl.classifier.network.model import Classifier
 from trcgl.evaluation.bootstrap import mean_of_defined, percentile_interval
-from trcgl.evaluation.places import FRAME, Places, find_places, mean_masks
+from trcgl.evaluation.places import Places, find_places, mean_masks
 from trcgl.evaluation.pointing import is_hit, judge, judge_model
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.metrics import GROUPS
@@ -34,7 +35,7 @@ def localise(
         resize: how pictures became squares; masks follow them.
         training: image and one column per finding (1, 0, missing) of the training images. The finding's mean mask over
             them is how far one comes by knowing where it usually is (model `none`, method `mean_training_mask`); None:
-            it is left out.
+            it is left out, as where no training image has a mask.
     """
     findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
     places = find_places(lesions, data.names, data.labels, findings, resize)
@@ -45,7 +46,8 @@ def localise(
         if training is not None:
             labels = training[findings].to_numpy(dtype=np.float32, na_value=np.nan)
             usual = mean_masks(lesions, training["image"].tolist(), labels, findings, resize)
-            judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
+            if usual.any():
+                judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
     return localisation_table(judged, places, weights, findings, groups)
 
 

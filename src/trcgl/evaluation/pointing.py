@@ -1,6 +1,6 @@
 """Whether a model looks where the finding is: pointing game and overlap of its maps with masks.
 
-Everything is compared in the square of places.py, FRAME pixels a side; maps are brought there by bilinear
+Everything is compared in the square of places/masks.py, FRAME pixels a side; maps are brought there by bilinear
 interpolation between the cells, and a cell is placed where it looks: at the middle of its tile, moved by the backbone's
 `receptive_shift`.
 
@@ -20,12 +20,13 @@ import cv2
 import numpy as np
 
 from trcgl.artifacts.pixels import Pixels
+from trcgl.artifacts.places import FRAME
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.peak import peak_of
 from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.network.spread_map import NOWHERE, spread_over
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
-from trcgl.evaluation.places import FRAME, Places
+from trcgl.evaluation.places import Places
 
 TOLERANCE = 15.0
 """Pixels of the frame: the published 15, at 256 pixels a side."""

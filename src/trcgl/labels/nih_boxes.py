@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.box_table import BoxTable
 from trcgl.labels.vindr_boxes import numbers
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
@@ -20,8 +21,8 @@ LABEL_OF = {"Infiltrate": "Infiltration"}
 """The one finding that the list spells otherwise than the label table."""
 
 
-def read_nih_boxes(path: Path) -> pd.DataFrame:
-    """Boxes as `read_boxes` returns them.
+def read_nih_boxes(path: Path) -> BoxTable:
+    """The boxes of the list.
 
     Raises:
         InputError: not a readable CSV file with these columns, or a box that is not four numbers with a size above 0.
@@ -37,4 +38,5 @@ def read_nih_boxes(path: Path) -> pd.DataFrame:
             "w and h above 0"
         )
     about = {"image": source["Image Index"], "finding": source["Finding Label"].replace(LABEL_OF), "reader": ""}
-    return boxes.assign(**about, row=np.arange(1, len(boxes) + 1), width=float(BOX_SIDE), height=float(BOX_SIDE))
+    size = {"width": float(BOX_SIDE), "height": float(BOX_SIDE)}
+    return BoxTable(boxes.assign(**about, row=np.arange(1, len(boxes) + 1), **size), len(source))

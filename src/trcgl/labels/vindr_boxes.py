@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.box_table import BoxTable
 from trcgl.labels.file_names import SUFFIX
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
@@ -20,8 +21,8 @@ DIMENSIONS = {"dim1": "width", "dim0": "height"}
 """As resized copies of Kaggle's images come with their sizes: rows first."""
 
 
-def read_vindr_boxes(path: Path) -> pd.DataFrame:
-    """Boxes as `read_boxes` returns them, with images named without suffix; rows of `No finding` have none.
+def read_vindr_boxes(path: Path) -> BoxTable:
+    """The boxes of the table, with images named without suffix; rows of `No finding` have none.
 
     Raises:
         InputError: not such a table, or a box that is not four corners.
@@ -52,7 +53,7 @@ def read_vindr_boxes(path: Path) -> pd.DataFrame:
             "height": sizes[:, 1],
         }
     )
-    return boxes[boxed].reset_index(drop=True)
+    return BoxTable(boxes[boxed].reset_index(drop=True), len(source))
 
 
 def read_box_sizes(path: Path) -> pd.DataFrame:

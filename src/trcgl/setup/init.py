@@ -27,6 +27,8 @@ from trcgl.setup.presets import SHIPPED, overlay_files, usual_scale
 FILE = Path("params.yaml")
 COMMENTS_FROM = 40
 """The column in which params.yaml has its comments."""
+PATHS = ("images", "labels", "boxes", "box_sizes")
+"""Keys of the section dataset that options give."""
 WRITTEN = re.compile(r"^# Written by `trcgl init (.*)`\.$", re.MULTILINE)
 
 
@@ -37,29 +39,49 @@ class Setup:
     Attributes:
         images, labels: absolute; both None for the phantom, which draws its own.
         scale: one of presets.SCALES.
+        boxes, box_sizes: absolute; None: none.
     """
 
     dataset: str
     images: str | None
     labels: str | None
     scale: str
+    boxes: str | None = None
+    box_sizes: str | None = None
 
     @classmethod
-    def asked(cls, dataset: str, images: Path | None, labels: Path | None, scale: str | None) -> Self:
+    def asked(
+        cls,
+        dataset: str,
+        images: Path | None,
+        labels: Path | None,
+        scale: str | None,
+        boxes: Path | None,
+        box_sizes: Path | None,
+    ) -> Self:
         """Paths made absolute, the scale chosen where none is given.
 
         Raises:
-            InputError: images or labels missing, or given for the phantom.
+            InputError: images or labels missing, or given for the phantom, as boxes must not be; sizes without boxes.
         """
-        if dataset == SHIPPED and (images or labels):
-            raise InputError(f"trcgl init {SHIPPED}: the pipeline draws its images; leave out --images and --labels")
+        given = {"--images": images, "--labels": labels, "--boxes": boxes, "--box-sizes": box_sizes}
+        if dataset == SHIPPED and any(given.values()):
+            raise InputError(f"trcgl init {SHIPPED}: the pipeline draws its images; leave out {', '.join(given)}")
         if dataset != SHIPPED and not (images and labels):
             raise InputError(f"trcgl init {dataset}: give both --images DIR and --labels FILE")
-        return cls(dataset, _absolute(images), _absolute(labels), scale or usual_scale(dataset))
+        if box_sizes and not boxes:
+            raise InputError(f"trcgl init {dataset}: --box-sizes is given without --boxes; give both, or neither")
+        paths = {name: _absolute(path) for name, path in zip(PATHS, given.values(), strict=True)}
+        return cls(dataset, scale=scale or usual_scale(dataset), **paths)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Key of the params file, without its section -> path."""
+        return {name: path for name in PATHS if (path := getattr(self, name)) is not None}
 
     def __str__(self) -> str:
-        paths = [] if self.images is None or self.labels is None else ["--images", self.images, "--labels", self.labels]
-        return shlex.join([self.dataset, *paths, "--scale", self.scale])
+        options = [word for name, path in self.paths.items() for word in (f"--{name.replace('_', '-')}", path)]
+        return shlex.join([self.dataset, *options, "--scale", self.scale])
 
 
 def _absolute(path: Path | None) -> str | None:
@@ -100,7 +122,8 @@ def _as_written(text: str, shipped: str) -> bool:
     try:
         dataset, *options = shlex.split(found[1]) if found else []
         given = dict(zip(options[::2], options[1::2], strict=True))
-        setup = Setup(dataset, given.get("--images"), given.get("--labels"), given["--scale"])
+        paths = {name: given.get(f"--{name.replace('_', '-')}") for name in PATHS}
+        setup = Setup(dataset, scale=given["--scale"], **paths)
         return text == _text(setup, shipped)
     except (InputError, KeyError, ValueError):
         return False
@@ -128,8 +151,7 @@ def _text(setup: Setup, shipped: str) -> str:
         changes = parse_yaml(read_text(file), file, comments=True)
         overlay(values, changes, str(file))
         _take_comments(values, changes)
-    if setup.images is not None:
-        values["dataset"] |= {"images": setup.images, "labels": setup.labels}
+    values["dataset"] |= setup.paths
     scale, *data_set = files
     title = [line for file in (*data_set, scale) for line in _title(read_text(file))]
     body = _written(values).splitlines()

@@ -69,7 +69,7 @@ def load_training_data(
     synthetic: str | Path | None = None,
     audit: str | Path | None = None,
     places: Path | None = None,
-    places_weight: float = 1.0,
+    place_weight: float = 0.0,
 ) -> TrainingData:
     """Join cached images with their labels, training and validation only.
 
@@ -79,7 +79,8 @@ def load_training_data(
         classes: classes.json, the order of the findings.
         synthetic: folder of generated shards with samples.parquet; only samples the audit accepted are taken.
         audit: synthetic_audit.parquet; needed with `synthetic`.
-        places, places_weight: see known_places.py.
+        places: what read_boxes has left.
+        place_weight: of the loss on the places of training images, see known_places.py; 0: none is read.
 
     Raises:
         InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
@@ -111,7 +112,7 @@ def load_training_data(
         class_groups=tuple(entry["group"] for entry in listed),
         synthetic=np.arange(len(names), len(names) + len(accepted.names)),
         synthetic_target=accepted.target,
-        places=None if places is None else read_places(places, names, train, class_names, places_weight),
+        places=read_places(places, names, train, class_names, place_weight) if places and place_weight else None,
     )
     log.info("%r", data)
     return data

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trcgl.artifacts.places import FRAME, decode_mask, read_place_table
 from trcgl.classifier.training.augment import Augmentation
-from trcgl.runtime.files import read_parquet, write_parquet
+from trcgl.runtime.damage import damaged
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("places")
 
 SIDE = 64
 """Pixels a side of the masks: several to each cell of a map."""
@@ -93,38 +96,38 @@ class PlacesOfBatch:
         return self.weight * (entropy * there).sum() / len(maps)
 
 
-def write_places(path: Path, images: Sequence[str], findings: Sequence[str], masks: np.ndarray) -> None:
-    """A table of places that `read_places` reads.
-
-    Args:
-        images, findings: P names.
-        masks: bool [P, H, H], in the square that the network reads.
-    """
-    small = [cv2.resize(mask.astype(np.uint8) * 255, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for mask in masks]
-    shares = [mask.tobytes() for mask in small]
-    write_parquet(path, pd.DataFrame({"image": list(images), "finding": list(findings), "mask": shares}))
-
-
 def read_places(
     path: Path, names: Sequence[str], train: np.ndarray, findings: Sequence[str], weight: float
 ) -> KnownPlaces | None:
     """The places that lie in training images; None if none does.
 
     Args:
-        path: written by `write_places`; images and findings that are unknown here are left out.
+        path: what read_boxes has left; images that are not trained on and other findings are left out.
         names: of all images, by row.
         train: row numbers.
+
+    Raises:
+        InputError: the file is damaged, or a mask is not in the square that the network reads.
     """
-    table = read_parquet(path, ["image", "finding", "mask"])
+    table = read_place_table(path)
     row = {names[number]: number for number in train.tolist()}
     column = {finding: number for number, finding in enumerate(findings)}
     mine = table[table["image"].isin(row) & table["finding"].isin(column)]
+    if not table.empty:
+        log.info("class maps learn from %d of %d known places: those of training images", len(mine), len(table))
     if mine.empty:
         return None
-    masks = np.array([np.frombuffer(mask, np.uint8) for mask in mine["mask"]], dtype=np.float32)
     return KnownPlaces(
         rows=np.array([row[name] for name in mine["image"]], dtype=np.int64),
         columns=np.array([column[name] for name in mine["finding"]], dtype=np.int64),
-        masks=torch.from_numpy(masks.reshape(len(mine), SIDE, SIDE) / 255.0),
+        masks=torch.from_numpy(np.stack([_shrunk(path, decode_mask(mask)) for mask in mine["mask"]])),
         weight=weight,
     )
+
+
+def _shrunk(path: Path, mask: np.ndarray) -> np.ndarray:
+    """float32 [SIDE, SIDE] in 0..1, the share of each pixel that a mask [FRAME, FRAME] covers."""
+    if mask.shape != (FRAME, FRAME):
+        raise damaged(path, f"a mask has {mask.shape[1]} x {mask.shape[0]} pixels, not {FRAME} x {FRAME}")
+    small = cv2.resize(mask.astype(np.uint8) * 255, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255.0

@@ -27,8 +27,7 @@ class TrainingFiles:
         labels, classes: labels.parquet and classes.json.
         graph: cooccurrence.npz, for a head with a label graph.
         synthetic, audit: generated images and synthetic_audit.parquet, or neither.
-        places: where findings are in some training images, see known_places.py.
-        places_weight: of that loss.
+        places: where findings are in some images, as read_boxes leaves it, for a classifier with a `place_weight`.
     """
 
     images: Path
@@ -38,7 +37,6 @@ class TrainingFiles:
     synthetic: Path | None = None
     audit: Path | None = None
     places: Path | None = None
-    places_weight: float = 1.0
 
     def hashed(self) -> list[Path]:
         """The files a resumed run depends on; pixels follow from their index and the parameters that made them."""
@@ -80,7 +78,7 @@ def train_and_save(
         hashed += [] if start is None else [start]
         resume = ResumePoint(
             name,
-            params=(training, params.compute, params.images, params.dataset, steps_per_epoch, files.places_weight),
+            params=(training, params.compute, params.images, params.dataset, steps_per_epoch),
             inputs=hashed,
         )
         data = load_training_data(
@@ -90,7 +88,7 @@ def train_and_save(
             synthetic=files.synthetic,
             audit=files.audit,
             places=files.places,
-            places_weight=files.places_weight,
+            place_weight=training.place_weight if isinstance(training, ClassifierParams) else 0.0,
         )
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
         if processes.index == 0:

@@ -15,7 +15,6 @@ from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.config import ComputeParams, EvaluationParams
 from trcgl.evaluation.bootstrap import image_weights, percentile_interval
 from trcgl.evaluation.localisation import localise
-from trcgl.evaluation.places import box_lesions
 from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.split import EvaluationSet
@@ -29,6 +28,7 @@ from trcgl.labels.table import LabelTable
 from trcgl.labels.vindr_boxes import read_box_sizes
 from trcgl.metrics import summary
 from trcgl.numerics.device import pick_device
+from trcgl.places.masks import box_lesions
 from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger

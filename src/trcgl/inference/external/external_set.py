@@ -12,17 +12,20 @@ from trcgl.classifier.network.model import ModelConfig
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import SUBGROUPS
 from trcgl.images.manifest import scan_images
-from trcgl.inference.external.boxes import boxes_of
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN, LabelTable
+from trcgl.places.boxes import BoxFiles, Words, boxes_of
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.unexpanded import why_missing
 
 log = get_logger("evaluate")
+WORDS = Words(
+    image="a scored image", finding="a finding of the model", sizes="--box-sizes", class_table="--class-table"
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,10 @@ class ExternalSet:
         """The boxes of the scored images and the model's findings, or None if none are asked for; see `boxes_of`."""
         if self.boxes is None:
             return None
-        return boxes_of(self.boxes, self.box_sizes, self.class_table, selected, self.images, names, findings)
+        files = BoxFiles(self.boxes, self.box_sizes, self.class_table, WORDS)
+        used = boxes_of(files, selected, self.images, names, findings)
+        log.info("%s: %s", self.boxes, used)
+        return used.boxes
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
         """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""

@@ -1,0 +1,43 @@
+"""Tables of places: where findings are, one row per image and finding.
+
+Columns image, finding, mask: an 8-bit PNG, 255 inside. What read_boxes leaves are masks in the square that a network
+reads, FRAME pixels a side; the phantom's are as large as its films.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from trcgl.runtime.files import read_parquet
+
+FRAME = 256
+"""Side in pixels of the square in which places are kept and compared."""
+COLUMNS = ("image", "finding", "mask")
+
+
+def no_places() -> pd.DataFrame:
+    """The table of a data set of which no place is known."""
+    return pd.DataFrame({"image": [], "finding": [], "mask": []}, dtype=object)
+
+
+def read_place_table(path: str | Path) -> pd.DataFrame:
+    """Columns image, finding, mask (PNG).
+
+    Raises:
+        InputError: the file is damaged, or a column is missing.
+    """
+    return read_parquet(path, COLUMNS, only=True)
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """bool [H, W] as PNG, 8 bit, 255 inside."""
+    done, buffer = cv2.imencode(".png", mask.astype(np.uint8) * 255)
+    assert done
+    return buffer.tobytes()
+
+
+def decode_mask(png: bytes) -> np.ndarray:
+    """bool [H, W] of a mask kept as PNG."""
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)) > 0
