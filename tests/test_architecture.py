@@ -76,7 +76,7 @@ def test_pythonpath_wins_over_the_installed_package(tmp_path: Path):
     assert Path(found.stdout.strip()) == copy / "__init__.py"
 
 
-@pytest.mark.parametrize("stage", ["make_phantom", "scan_images", "parse_labels", "cache_images"])
+@pytest.mark.parametrize("stage", ["make_phantom", "scan_images", "parse_labels", "cache_images", "read_boxes"])
 def test_early_stages_load_no_torch(stage: str):
     """They start in a fraction of a second, and a change of a model never touches them."""
     heavy = {"checkpoint.py"} & {path.name for path in all_imports(ROOT / "stages" / f"{stage}.py")}

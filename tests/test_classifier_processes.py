@@ -18,6 +18,7 @@ from tests.classifier_cases import CONVNEXT, NAMES, baseline_params, separable, 
 from tests.import_graph import ROOT
 from tests.stage_scripts import script
 from tests.tiny_project import set_params
+from trcgl.artifacts.places import FRAME, encode_mask
 from trcgl.artifacts.shards import ShardWriter
 from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.data import TrainingData
@@ -103,6 +104,12 @@ def project(folder: Path, data: TrainingData) -> Path:
         accepted=True, unverified=pd.Series([[] for _ in range(len(samples))], dtype=object)
     )
     write_parquet(folder / "data/synthetic_audit.parquet", verdicts)
+    # Of the first finding in every other of its training images
+    mask = np.zeros((FRAME, FRAME), dtype=bool)
+    mask[40:120, 150:220] = True
+    shown = [data.names[row] for row in data.train[data.targets[data.train, 0] == 1][::2]]
+    places = pd.DataFrame({"image": shown, "finding": NAMES[0], "mask": encode_mask(mask)})
+    write_parquet(folder / "data/places/places.parquet", places)
     shutil.copy(ROOT / "params.yaml", folder)
     classifier = {
         "backbone": "convnext_atto",  # No BatchNorm: its statistics are those of one process's images
@@ -146,7 +153,7 @@ def left(folder: Path) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
 
 @pytest.mark.slow
 def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
-    """Through the stage, with a frozen phase, extra images of less weight, noise, two micro-batches and a new head."""
+    """Through the stage: a frozen phase, extra images of less weight, places, noise, micro-batches and a new head."""
     data = with_synthetic(separable(), 30)
     with contextlib.chdir(project(tmp_path / "one", data)):
         script("train_classifier").main()
@@ -160,6 +167,7 @@ def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
     for name, weight in weights_of_one.items():
         assert (weights_of_two[name] - weight).norm() <= 1e-4 * weight.norm(), name
     assert log.count("epoch 5/5") == 1  # the second process is silent
+    assert "class maps learn from" in log
     assert not list(tmp_path.glob("*/.resume/train_classifier/*"))
 
 

@@ -21,7 +21,9 @@ from tests.tiny_project import run, set_params
 from trcgl.cli import main
 from trcgl.config import load_params
 from trcgl.doctor import images as images_module
+from trcgl.doctor.images import build_as_the_stage
 from trcgl.images.manifest import scan_images
+from trcgl.labels.build import Labels
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, Any] = {
@@ -98,7 +100,45 @@ def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
     # 60 images and 120 drawn ones: pictures in two sizes of 64 px, and DVC's copy of each
     assert "pictures still need about 2 MB" in text
     assert "device: cpu: cpu; precision fp32: float32" in text
-    assert "12 stages, 11 never run" in text
+    assert "13 stages, 12 never run" in text
+
+
+def boxes(*rows: str) -> None:
+    """A table of boxes for the params file; it lies beside the project."""
+    header = "image_id,class_name,rad_id,x_min,y_min,x_max,y_max,width,height\n"
+    Path("../boxes.csv").write_text(header + "".join(f"{row}\n" for row in rows))
+    set_params(Path("params.yaml"), {"dataset.boxes": str(Path("../boxes.csv").resolve())})
+
+
+def test_boxes_that_match(project: Path, capsys: pytest.CaptureFixture[str]):
+    labels = build_as_the_stage(load_params(), [f"im{k:04d}.png" for k in range(60)])
+    assert isinstance(labels, Labels)
+    image = labels.labels.groupby("split")["image"].first()
+    boxes(f"{image['train']},nodule,R1,90,60,220,330,300,400", "other,nodule,R1,90,60,220,330,300,400")
+    text = "\n".join(examined(capsys, problems=0))
+    assert "1 of 2 rows of boxes are used; 1 left out: not of a readable image of the data set; 1 of 1 images" in text
+    assert "no box is of a training image" not in text
+    boxes(f"{image['test']},nodule,R1,90,60,220,330,300,400")
+    text = "\n".join(examined(capsys, problems=0))
+    assert "warning  dataset.boxes: no box is of a training image" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "seen"),
+    [
+        ("other,nodule,R1,9,9,20,20,30,40", "none of its boxes is of a readable image of the data set"),
+        ("im0004,Nodule,R1,9,9,20,20,30,40", "a finding of the data set's classes (scar, nodule), only of 'Nodule'"),
+        ("im0004,nodule,R1,9,9,50,20,30,40", "goes from 9, 9 to 50, 20, out of the original image of 30 x 40 px"),
+        ("im0004,nodule,R1,9,9,,20,30,40", "row 1: the box of 'im0004' is not four numbers"),
+    ],
+)  # fmt: skip
+def test_boxes_that_read_boxes_would_refuse(project: Path, capsys: pytest.CaptureFixture[str], row: str, seen: str):
+    boxes(row)
+    (line,) = examined(capsys, problems=1)[:1]
+    assert line.startswith("problem  dataset.boxes: ")
+    assert seen in line
+    Path("../boxes.csv").unlink()
+    assert "boxes.csv: cannot be read" in examined(capsys, problems=1)[0]
 
 
 def test_a_run_without_stage_one(project: Path, capsys: pytest.CaptureFixture[str]):

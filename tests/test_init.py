@@ -77,11 +77,22 @@ def test_paths_become_absolute(project: Path):
     assert dataset.labels == str(Path.home() / "labels.csv")
 
 
+def test_boxes_are_named_too(project: Path, capsys: pytest.CaptureFixture[str]):
+    init(*NIH, "--boxes", "boxes.csv", "--box-sizes", "~/my sizes.csv")
+    dataset = load_params().dataset
+    assert dataset.boxes == f"{project}/boxes.csv"
+    assert dataset.box_sizes == str(Path.home() / "my sizes.csv")
+    assert "--box-sizes is given without --boxes" in refused(capsys, *NIH, "--box-sizes", "sizes.csv")
+    assert "leave out --images, --labels, --boxes, --box-sizes" in refused(capsys, "phantom", "--boxes", "boxes.csv")
+
+
 def test_one_data_set_after_another_and_back(cloned: Path):
     shipped = Path("params.yaml").read_text()
     written = init(*NIH)
     assert init("padchest", *NIH[1:]) != written
     assert init(*NIH) == written, "nothing of the one is left in the other"
+    assert init(*NIH, "--boxes", "boxes.csv", "--box-sizes", "sizes.csv") != written
+    assert init(*NIH) == written, "nor boxes"
     commit(cloned, "our run on NIH")
     assert init("vindr", *NIH[1:], "--scale", "cpu") != written
     assert init(*NIH) == written, "the shipped file is taken from git's history"

@@ -35,6 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("classifier/training", "losses/new.py", {"train_baseline", "train_classifier"}),
         ("diffusion/sampling", "plan.py", {"sample_tail"}),
         ("report", "page.py", {"report"}),
+        ("places", "boxes.py", {"read_boxes", "evaluate"}),
         ("runtime", "files.py", set()),
     ],
 )
@@ -85,6 +86,41 @@ def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path,
         classes.unlink()
         for name, content in kept.items():
             (project / name).write_bytes(content)
+
+
+def test_boxes_run_what_reads_them(project: Path, tmp_path: Path):
+    """Other boxes train the classifier anew and judge it; nothing before, and no stage of the generator."""
+    kept = {name: (project / name).read_bytes() for name in ("params.yaml", "dvc.lock")}
+    boxes, sizes, made = tmp_path / "boxes.csv", tmp_path / "sizes.csv", project / "stand_in/data/places/places.parquet"
+    after = {"read_boxes", "train_classifier", "evaluate"}
+    run(project, "dvc", "checkout", "--quiet", "--force")
+    try:
+        for file in (boxes, sizes):
+            file.write_text("one\n")
+        set_params(project / "params.yaml", {"dataset.boxes": str(boxes), "dataset.box_sizes": str(sizes)})
+        assert ran(run(project, "dvc", "repro")) == {*after, "report"}
+        assert "up to date" in run(project, "dvc", "status")
+        for file in (boxes, sizes):
+            file.write_text("two\n")
+            said = json.loads(run(project, "dvc", "status", "--json"))
+            assert said == {"read_boxes": [{"changed deps": {str(file): "modified"}}]}
+            # Other places come of it
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.write_text(f"of other {file.name}")
+            # The stand-in of evaluate writes the same figures, so that the page stays
+            assert ran(run(project, "dvc", "repro")) == after
+        set_params(project / "params.yaml", {"classifier.place_weight": 0.0})
+        assert ran(run(project, "dvc", "repro", "--dry")) == {"train_classifier", "report"}
+    finally:
+        shutil.rmtree(made.parent, ignore_errors=True)
+        for name, content in kept.items():
+            (project / name).write_bytes(content)
+        run(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def ran(output: str) -> set[str]:
+    """Stages that DVC says it runs."""
+    return set(re.findall(r"Running stage '(\w+)'", output))
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ def test_every_out_of_the_contract_is_there(project: Path):
         "data/images/classifier/index.parquet",
         "data/images/diffusion/index.parquet",
         "data/images/unreadable.parquet",
+        "data/places/places.parquet",
         "data/graph/cooccurrence.npz",
         "data/models/diffusion/model_index.json",
         "data/synthetic/samples.parquet",
@@ -188,6 +189,7 @@ def test_a_sampling_knob_reruns_nothing_upstream(project: Path):
 def test_other_knobs_rerun_what_depends_on_them(project: Path):
     assert with_params(project, evaluation={"bootstrap_samples": 30}) == {"evaluate", "report"}
     assert with_params(project, compute={"workers": 2, "device": "cpu"}) == set()
+    assert with_params(project, dataset={"boxes": "None"}) == {"read_boxes", "train_classifier", "evaluate", "report"}
     assert with_params(project, baseline={"lr": 0.01}) == {
         "train_baseline", "audit_synthetic", "train_classifier", "evaluate", "report",
     }  # fmt: skip

@@ -6,7 +6,7 @@ cases and checks the table.
 
 from tests.input_cases.backbones import BACKBONES
 from tests.input_cases.bases import BASES
-from tests.input_cases.boxes import BOX_TABLES
+from tests.input_cases.boxes import BOX_TABLES, DATA_SET_BOXES
 from tests.input_cases.file_places import PLACES
 from tests.input_cases.images import IMAGES
 from tests.input_cases.label_files import LABEL_FILES
@@ -28,6 +28,7 @@ CASES = (
     *MADE_FILES,
     *MODELS,
     *BOX_TABLES,
+    *DATA_SET_BOXES,
     *BASES,
     *BACKBONES,
 )

@@ -1,13 +1,14 @@
-"""Tables of boxes, and of the sizes of the images that they were drawn in, that do not fit `trcgl evaluate`."""
+"""Tables of boxes, and of the sizes of the images that they were drawn in, that do not fit their images."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from tests.input_cases.case import BOXES, Case, Spoil
-from tests.input_cases.spoiling import both, put
+from tests.input_cases.case import BOXES, READ_BOXES, Case, Spoil
+from tests.input_cases.spoiling import both, delete, params, put
 from tests.pixel_cells.cell import exif, film
 from tests.pixel_cells.dicom_files import dicom
 
@@ -102,7 +103,7 @@ BOX_TABLES = (
     # What it is of
     _box(
         "of other images", nih("x.png,Mass,0,0,900,900"),
-        f"boxes.csv: none of its boxes is of an image that is scored (its first: 'x.png', the label table's: '{FIRST}.png'); "
+        f"boxes.csv: none of its boxes is of a scored image (its first: 'x.png', the label table's: '{FIRST}.png'); "
         "give the boxes of these images",
     ),
     _box(
@@ -185,5 +186,57 @@ BOX_TABLES = (
     _box(
         "a size of another shape than the image's", sizes(f"{FIRST},40,80"),
         f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80: a copy that was padded, cut or stretched, ...",
+    ),
+)  # fmt: skip
+
+BY_THE_STAGE = (
+    ("--box-sizes", "'dataset.box_sizes'"),
+    ("--class-table", "'labels.class_table'"),
+    ("a scored image", "a readable image of the data set"),
+    ("a finding of the model", "a finding of the data set's classes"),
+)
+"""What `trcgl evaluate` calls things, and what read_boxes does; they refuse the same tables."""
+
+
+def for_the_stage(case: Case) -> Case:
+    """The same tables in a data set that names them."""
+    seen = case.seen
+    for words, other in BY_THE_STAGE:
+        seen = seen.replace(words, other)
+
+    def spoil(folder: Path) -> None:
+        case.spoil(folder)
+        sizes = "sizes.csv" if (folder / "sizes.csv").exists() else None
+        params(dataset__boxes="boxes.csv", dataset__box_sizes=sizes)(folder)
+
+    return Case("Boxes of the data set", case.what, READ_BOXES, spoil, seen)
+
+
+def _own(what: str, spoil: Spoil, seen: str) -> Case:
+    return for_the_stage(Case("", what, BOXES, spoil, seen))
+
+
+DATA_SET_BOXES = (
+    *(for_the_stage(case) for case in BOX_TABLES if any(words in case.seen for words, _ in BY_THE_STAGE)),
+    _own("no file", both(), "boxes.csv: cannot be read (No such file or directory); ..."),
+    _own("a box out of the original", nih(f"{FIRST}.png,Mass,900,0,200,9"), "boxes.csv: row 1: the box of ..."),
+    _own(
+        "of findings that the label table calls absent only", nih(f"{FIRST}.png,Nodule,300,300,400,400"),
+        "boxes.csv: no place is left: 0 of 1 rows of boxes are used; 1 left out: the label table says that the finding is "
+        "absent; give the boxes that this label table goes with",
+    ),
+    _own(
+        "of an image that cannot be read only",
+        both(
+            nih("00000002_000.png,Mass,300,300,400,400"),
+            lambda folder: pd.DataFrame({"path": ["00000002_000.png"], "reason": ["empty file"]}).to_parquet(
+                folder / "data/images/unreadable.parquet"
+            ),
+        ),
+        "boxes.csv: none of its boxes is of a readable image of the data set (its first: '00000002_000.png', ...",
+    ),
+    _own(
+        "of an image that is gone", both(nih(BESIDE), delete(f"images/{FIRST}.png")),
+        f"images/{FIRST}.png: ...",
     ),
 )  # fmt: skip

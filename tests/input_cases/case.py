@@ -15,7 +15,7 @@ from tests.import_graph import ROOT
 Spoil = Callable[[Path], None]
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position\n"
 PARSE, SCAN, CACHE, BASELINE = "parse_labels", "scan_images", "cache_images", "train_baseline"
-COOCCURRENCE = "build_cooccurrence"
+COOCCURRENCE, READ_BOXES = "build_cooccurrence", "read_boxes"
 MODEL, BOXES = "evaluate a model", "evaluate against boxes"
 
 

@@ -156,6 +156,28 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
+        "sizes of boxes without boxes",
+        PARSE,
+        params(dataset__box_sizes="sizes.csv"),
+        "params.yaml: 'dataset.box_sizes' is set without 'dataset.boxes'; set both, or neither",
+    ),
+    Case(
+        "Parameters",
+        "boxes for a head whose maps are no scores",
+        PARSE,
+        params(dataset__boxes="boxes.csv", classifier__head="mldecoder"),
+        "params.yaml: 'classifier.head' mldecoder cannot learn from 'dataset.boxes' (its class maps are attention times "
+        "probability, not scores); set 'classifier.place_weight' to 0",
+    ),
+    Case(
+        "Parameters",
+        "a weight of boxes below 0",
+        PARSE,
+        params(classifier__place_weight=-1.0),
+        "params.yaml: 'classifier.place_weight' is -1.0; it must be at least 0.0",
+    ),
+    Case(
+        "Parameters",
         "limits that make a finding both head and tail",
         PARSE,
         params(labels__tail_below=0.5, labels__head_above=0.1),
