@@ -88,6 +88,8 @@ def write_data_sets(data: Path) -> None:
     # The image that a row of the copy misses; the challenge's images are PadChest's
     dataset_layouts.write_picture(data / "padchest/images/1/im0091.png", 91, bits=16)
     shutil.copytree(data / "cxrlt/images", data / "padchest/images", dirs_exist_ok=True)
+    box = "00000000_000.png,Cardiomegaly,300,400,500,500\n"
+    (data / "nih/BBox_List_2017.csv").write_text("Image Index,Finding Label,Bbox [x,y,w,h],,,\n" + box)
     table = (data / "padchest/labels.csv").read_bytes()
     (data / "padchest/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz").write_bytes(gzip.compress(table))
     shutil.copy(data / "CheXpert-v1.0/train.csv", data / "CheXpert-v1.0/valid.csv")
