@@ -17,9 +17,10 @@ from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.network.spread_map import spread_over
 from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
-from trcgl.evaluation.localisation import COLUMNS, localisation_table
+from trcgl.evaluation.localisation import COLUMNS, localisation_table, localise
 from trcgl.evaluation.places import Places, find_places, mean_masks, read_lesions
 from trcgl.evaluation.pointing import is_hit, judge, otsu_segment, overlap, peak
+from trcgl.evaluation.split import EvaluationSet
 from trcgl.images.resize import resize_square
 from trcgl.places.masks import box_mask, in_frame
 from trcgl.runtime.files import write_parquet
@@ -246,6 +247,23 @@ def test_overlap_of_known_squares():
     assert overlap(square(0, 0, 10, 10), square(0, 5, 10, 10)) == pytest.approx(50 / 150)
     assert overlap(square(0, 0, 4, 4), square(100, 0, 4, 4)) == 0
     assert overlap(square(3, 3, 4, 4), square(3, 3, 4, 4)) == 1
+
+
+def test_the_usual_place_is_that_of_training_images():
+    """Of test images it would be the answer; of none there is no such row."""
+    classes = pd.DataFrame({"name": ["mass"], "group": ["head"], "prevalence": [0.5]})
+    data = EvaluationSet(
+        ["a"], np.array(["p"]), np.zeros((1, 8, 8), np.uint8), np.ones((1, 1)), classes, pd.DataFrame()
+    )
+    training = pd.DataFrame({"image": ["b", "c"], "mass": pd.array([1, 0], dtype="Int8")})
+    rows = [("a", "mass", encode_mask(square(0, 0, 30, 30))), ("c", "mass", encode_mask(square(0, 0, 30, 30)))]
+    lesions = pd.DataFrame(rows, columns=["image", "finding", "mask"])
+    weights = np.ones((11, 1))
+    assert localise({}, data, lesions, weights, "pad", training).empty
+    lesions.loc[2] = ["b", "mass", encode_mask(square(200, 200, 30, 30))]
+    table = localise({}, data, lesions, weights, "pad", training)
+    assert table["method"].unique().tolist() == ["mean_training_mask"]
+    assert (table["pointing"] == 0).all(), "it points where the finding is in the training image"
 
 
 def judged_places() -> Places:

@@ -20,6 +20,7 @@ from trcgl.labels.file_names import SUFFIX
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import progress
 
 CLEARLY_SMALLER = 0.8
 """Share of the original's side from which on down it would show that boxes are in pixels of the copy."""
@@ -163,7 +164,8 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     stated = None if files.sizes is None else read_box_sizes(files.sizes)
     place = dict(zip(selected["image"], selected["path"], strict=True))
     frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
-    for image, part in boxes.groupby("image", sort=False):
+    groups = boxes.groupby("image", sort=False)
+    for image, part in progress(groups, total=groups.ngroups, what="look at images with boxes"):
         file = images / place[str(image)]
         width, height = header_size(file)
         original = _original(files, stated, part, file, width, height)

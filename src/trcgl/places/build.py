@@ -15,7 +15,7 @@ from trcgl.config import Params
 from trcgl.places.boxes import BoxFiles, UsedBoxes, Words, boxes_of
 from trcgl.places.masks import agreed_mask, in_frame
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.logging import get_logger
+from trcgl.runtime.logging import get_logger, progress
 
 log = get_logger("boxes")
 
@@ -31,10 +31,9 @@ CROPPED = "outside of the square that the network reads"
 
 def box_files(params: Params) -> BoxFiles | None:
     """The tables that a params file names; None without boxes."""
-    boxes, sizes, class_table = params.dataset.boxes, params.dataset.box_sizes, params.labels.class_table
-    if boxes is None:
-        return None
-    return BoxFiles(Path(boxes), sizes and Path(sizes), class_table and Path(class_table), WORDS)
+    given = (params.dataset.boxes, params.dataset.box_sizes, params.labels.class_table)
+    boxes, sizes, class_table = (None if path is None else Path(path) for path in given)
+    return None if boxes is None else BoxFiles(boxes, sizes, class_table, WORDS)
 
 
 def build_places(
@@ -89,7 +88,8 @@ def stated_places(used: UsedBoxes, labels: pd.DataFrame, resize: str) -> tuple[p
         values = np.array([matrix[row[image], column[finding]] for image, finding in pairs], dtype=float)
         used = used.only(~unwanted(values), reason)
     masks = {}
-    for (image, finding), boxes in used.boxes.groupby(["image", "finding"], sort=True):
+    groups = used.boxes.groupby(["image", "finding"], sort=True)
+    for (image, finding), boxes in progress(groups, total=groups.ngroups, what="draw boxes"):
         mask = in_frame(agreed_mask(boxes), resize)
         if mask.any():
             masks[str(image), str(finding)] = encode_mask(mask)
