@@ -90,10 +90,9 @@ def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path,
 
 def test_boxes_run_what_reads_them(project: Path, tmp_path: Path):
     """Other boxes train the classifier anew and judge it; nothing before, and no stage of the generator."""
-    kept = {name: (project / name).read_bytes() for name in ("params.yaml", "dvc.lock")}
     boxes, sizes, made = tmp_path / "boxes.csv", tmp_path / "sizes.csv", project / "stand_in/data/places/places.parquet"
     after = {"read_boxes", "train_classifier", "evaluate"}
-    run(project, "dvc", "checkout", "--quiet", "--force")
+    as_committed(project)
     try:
         for file in (boxes, sizes):
             file.write_text("one\n")
@@ -113,9 +112,13 @@ def test_boxes_run_what_reads_them(project: Path, tmp_path: Path):
         assert ran(run(project, "dvc", "repro", "--dry")) == {"train_classifier", "report"}
     finally:
         shutil.rmtree(made.parent, ignore_errors=True)
-        for name, content in kept.items():
-            (project / name).write_bytes(content)
-        run(project, "dvc", "checkout", "--quiet", "--force")
+        as_committed(project)
+
+
+def as_committed(project: Path) -> None:
+    """Parameters, lock and figures from git, the rest from DVC's cache."""
+    run(project, "git", "checkout", "--quiet", ".")
+    run(project, "dvc", "checkout", "--quiet", "--force")
 
 
 def ran(output: str) -> set[str]:
