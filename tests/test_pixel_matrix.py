@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pixel_cells import dicom_files, jpeg_files, other_files, png_files, tiff_cells
+from tests.pixel_cells import dicom_files, dicom_rare, jpeg_files, other_files, png_files, tiff_cells
 from tests.pixel_cells.cell import HEIGHT, WIDTH, Cell, film
 from trcgl.images.decode import UnreadableImage, decode, header_size
 
@@ -19,12 +19,17 @@ MATRIX: dict[str, tuple[Callable[[], Iterator[Cell]], int]] = {
     "JPEG": (jpeg_files.cells, 430),
     "TIFF": (tiff_cells.cells, 960),
     "DICOM": (dicom_files.cells, 970),
+    "DICOM, rare": (dicom_rare.cells, 28),
     "others": (other_files.cells, 75),
 }
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("JPEG", "others") else pytest.mark.slow) for name in MATRIX]
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("JPEG", "DICOM, rare", "others") else pytest.mark.slow)
+        for name in MATRIX
+    ],
 )
 def test_a_picture_is_read_as_it_is_meant(name: str, tmp_path: Path):
     make, least = MATRIX[name]

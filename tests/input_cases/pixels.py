@@ -119,6 +119,11 @@ def _compressed(frames: list[bytes]) -> Callable[[], bytes]:
     return content
 
 
+def _wrapped(syntax: str) -> Callable[[], bytes]:
+    """In a transfer syntax of compressed pixels."""
+    return lambda: dicom(GREY_16, UID(syntax), BitsStored=12, PixelData=encapsulate([b"\0\0\1\xb3" + bytes(96)]))
+
+
 def _no_syntax() -> bytes:
     """Compressed pixels, and no head that says how."""
     content = dicom(GREY_8, JPEG)
@@ -208,6 +213,18 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM whose JPEG lacks its middle", _compressed([_without_middle(saved(GREY_8, "JPEG", quality=100), b"\xff\xd9")]), "damaged JPEG data (premature end of data segment)"),
     ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG_2000, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
     ("DICOM of nothing but padding", _dicom(PixelPaddingValue=0, PixelPaddingRangeLimit=4095), "DICOM of nothing but padding values"),
+    ("DICOM in a transfer syntax of films", _wrapped("1.2.840.10008.1.2.4.102"), "DICOM in the transfer syntax MPEG-4 AVC/H.264 High Profile / Level 4.1, for which there is no decoder; export it uncompressed"),
+    ("DICOM in a retired transfer syntax", _wrapped("1.2.840.10008.1.2.4.53"), "DICOM in the transfer syntax JPEG Spectral Selection, Non-Hierarchical, for which there is no decoder; export it uncompressed"),
+    ("DICOM in high-throughput JPEG 2000", _wrapped("1.2.840.10008.1.2.4.201"), "pixels compressed as High-Throughput JPEG 2000 Image Compression, for which no decoder is installed; `pip install pylibjpeg pylibjpeg-openjpeg` brings one"),
+    ("DICOM of one sample by its tags, of three by its JPEG", lambda: dicom(GREY_8, JPEG, PixelData=encapsulate([_jpeg()])), "DICOM of 1 samples per pixel by its tags, 3 by its compressed picture"),
+    ("DICOM of three samples by its tags, of one by its JPEG 2000", lambda: dicom(COLOUR, JPEG_2000, PixelData=encapsulate([saved(GREY_8, "JPEG2000", no_jp2=True)])), "DICOM of 3 samples per pixel by its tags, 1 by its compressed picture"),
+    ("DICOM of unsigned values by its tags, of negative ones by its JPEG 2000", lambda: dicom(GREY_16, JPEG_2000, PixelData=encapsulate([saved(GREY_16 * np.uint16(16), "JPEG2000", irreversible=False, no_jp2=True, signed=True)])), "DICOM of unsigned values by its tags, of negative ones by its compressed picture"),
+    ("DICOM with a slope of 0", _dicom(RescaleSlope="0", RescaleIntercept="5"), "DICOM of one grey level after its modality look-up (slope 0)"),
+    ("DICOM with a window beside its values", _dicom(WindowCenter="60000", WindowWidth="100"), "DICOM of one grey level after its VOI look-up (centre 60000, width 100): its values are 0 to 4095"),
+    ("DICOM with a table of one grey", _dicom(VOILUTSequence=[table(np.zeros(256, int), 16)]), "DICOM of one grey level after its VOI look-up: its values are 0 to 4095"),
+    ("DICOM with a shutter of an unknown shape", _dicom(ShutterShape="OVAL"), "DICOM tag ShutterShape is 'OVAL'; it must be one of: RECTANGULAR, CIRCULAR, POLYGONAL"),
+    ("DICOM with a shutter without an edge", _dicom(ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge="5"), "DICOM tag ShutterRightVerticalEdge is None; its shutter needs 1 number"),
+    ("DICOM with a shutter of half a corner", _dicom(ShutterShape="POLYGONAL", VerticesOfThePolygonalShutter=["5", "6", "7"]), "DICOM tag VerticesOfThePolygonalShutter is [...]; its shutter needs pairs of row and column"),
     ("DICOM without a number of rows", _dicom(Rows=None), "DICOM tag Rows is missing; the pixels need it"),
 )  # fmt: skip
 FILES: tuple[Kind, ...] = (

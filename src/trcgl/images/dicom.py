@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from trcgl.images.dicom_streams import RLE, check_stream, is_rle
+from trcgl.images.dicom_compressed import check_compressed, signed_bits, unpack_uncompressed
+from trcgl.images.dicom_streams import RLE
 from trcgl.images.dicom_syntax import contradiction, is_encapsulated
 from trcgl.images.dicom_tags import lift_shared_tags, pixel_ratio, required
 from trcgl.images.dicom_values import palette_grey, shown_grey
@@ -23,9 +22,6 @@ from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, o
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
-"""Of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
 
 
 def decode_dicom(data: bytes) -> np.ndarray:
@@ -81,40 +77,14 @@ def _check_pixels(dataset: Dataset) -> None:
     lift_shared_tags(dataset)
     if not dataset.file_meta.get("TransferSyntaxUID"):
         _guess_syntax(dataset)
+    unpack_uncompressed(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise UnreadableImage(f"DICOM in the transfer syntax {str(syntax)!r}, which is unknown; export it uncompressed")
     if not syntax.is_compressed or syntax.is_deflated:
         _check_native_frames(dataset)
         return
-    if not is_encapsulated(dataset.PixelData):
-        name = syntax.name.split(" (")[0]
-        raise UnreadableImage(f"DICOM in the transfer syntax {name} whose pixels are not compressed; export it again")
-    decoder = get_decoder(syntax)
-    twelve = syntax == JPEG_8_BIT[1] and int(dataset.get("BitsStored") or 0) > 8
-    if not decoder.is_available or (twelve and "gdcm" not in decoder.available_plugins):
-        raise UnreadableImage(
-            f"pixels compressed as {syntax.name.split(' (')[0]}{' of 12 bits' if twelve else ''}, for which no decoder "
-            "is installed; `pip install python-gdcm` brings one"
-        )
-    # The first is the table of offsets
-    fragments = list(generate_fragments(dataset.PixelData))[1:]
-    check_frames(sum(_starts_frame(part, syntax) for part in fragments))
-    check_stream(b"".join(fragments), syntax, columns, rows)
-    if syntax in JPEG_8_BIT and not twelve:
-        from trcgl.images.jpeg import checked_pixels
-
-        # pydicom's decoder shows what is left of damaged data
-        checked_pixels(b"".join(fragments))
-        # Some archives keep the 16 bits that there were before lossy compression
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
-
-
-def _starts_frame(fragment: bytes, syntax: UID) -> bool:
-    """A frame may be cut into several fragments."""
-    if syntax == RLE:
-        return is_rle(fragment)
-    return fragment.startswith(STARTS)
+    check_compressed(dataset, columns, rows)
 
 
 def _frame_bytes(dataset: Dataset) -> int:
@@ -201,6 +171,11 @@ def _stored(dataset: Dataset) -> np.ndarray:
         dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     values = dataset.pixel_array
     dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    if signed := signed_bits(dataset):
+        # The decoder has lifted them by half their range, and leaves it to the tags to lower them
+        if values.min() < 2 ** (signed - 1):
+            raise UnreadableImage("DICOM of unsigned values by its tags, of negative ones by its compressed picture")
+        values = values - 2 ** (signed - 1)
     if allocated == 1 or values.dtype.kind not in "iu":
         return values
     size = 8 * values.dtype.itemsize

@@ -4,6 +4,8 @@ pydicom gives the decoded pixels the shape that the tags state: a frame of as ma
 be a picture of stripes.
 """
 
+from dataclasses import dataclass
+
 from pydicom.uid import UID
 
 from trcgl.images.jpeg import JPEG_LS, read_header
@@ -15,9 +17,26 @@ JPEG = b"\xff\xd8"
 RLE = "1.2.840.10008.1.2.5"
 
 
-def check_stream(frame: bytes, syntax: UID, columns: int, rows: int) -> None:
-    """Raise UnreadableImage if a frame is of another format or size than the file's tags say."""
-    kind, size = _stated(frame)
+@dataclass(frozen=True)
+class Stream:
+    """What a frame states.
+
+    Attributes:
+        kind: its format, "" if it is not known.
+        size: width and height; None if they are not found.
+        samples: of a pixel; 0 if it is not known.
+        signed_bits: of a value, in JPEG 2000 with signed values; 0 otherwise.
+    """
+
+    kind: str
+    size: tuple[int, int] | None = None
+    samples: int = 0
+    signed_bits: int = 0
+
+
+def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: int) -> None:
+    """Raise UnreadableImage if a frame is of another format, size or number of samples than the file's tags say."""
+    stream = stated(frame)
     named = (
         "RLE"
         if syntax == RLE
@@ -27,11 +46,18 @@ def check_stream(frame: bytes, syntax: UID, columns: int, rows: int) -> None:
         if "JPEG-LS" in syntax.name
         else "JPEG"
     )
-    if kind and kind != named:
-        raise UnreadableImage(f"DICOM in the transfer syntax {syntax.name.split(' (')[0]} whose pixels are {kind}")
-    if size and size != (columns, rows):
+    if stream.kind and stream.kind != named:
         raise UnreadableImage(
-            f"DICOM of {columns} x {rows} pixels by its tags, {size[0]} x {size[1]} by its compressed picture"
+            f"DICOM in the transfer syntax {syntax.name.split(' (')[0]} whose pixels are {stream.kind}"
+        )
+    if stream.size and stream.size != (columns, rows):
+        raise UnreadableImage(
+            f"DICOM of {columns} x {rows} pixels by its tags, {stream.size[0]} x {stream.size[1]} by its compressed "
+            "picture"
+        )
+    if stream.samples and stream.samples != samples:
+        raise UnreadableImage(
+            f"DICOM of {samples} samples per pixel by its tags, {stream.samples} by its compressed picture"
         )
 
 
@@ -40,20 +66,22 @@ def is_rle(frame: bytes) -> bool:
     return frame[:1] != b"\0" and frame[1:8] == b"\0\0\0\x40\0\0\0"
 
 
-def _stated(frame: bytes) -> tuple[str, tuple[int, int] | None]:
-    """Format, "" if it is not known, and width and height, None if they are not found."""
+def stated(frame: bytes) -> Stream:
+    """By its first bytes."""
     if frame.startswith((JPEG_2000, JP2)):
         place = frame.find(JPEG_2000)
-        if place < 0 or len(frame) < place + 24:
-            return "JPEG 2000", None
+        if place < 0 or len(frame) < place + 43:
+            return Stream("JPEG 2000")
         # Of the reference grid: right, lower, left, upper
         right, lower, left, upper = (int.from_bytes(frame[place + k : place + k + 4], "big") for k in range(8, 24, 4))
-        return "JPEG 2000", (right - left, lower - upper)
+        samples, depth = int.from_bytes(frame[place + 40 : place + 42], "big"), frame[place + 42]
+        signed_bits = depth % 128 + 1 if depth & 128 else 0
+        return Stream("JPEG 2000", (right - left, lower - upper), samples, signed_bits)
     if not frame.startswith(JPEG):
-        return "RLE" if is_rle(frame) else "", None
+        return Stream("RLE" if is_rle(frame) else "")
     header = read_header(frame)
     if not header.kind:
-        return "", None
+        return Stream("")
     # A height of 0 comes after the picture
     size = (header.width, header.height) if header.height else None
-    return "JPEG-LS" if header.kind == JPEG_LS else "JPEG", size
+    return Stream("JPEG-LS" if header.kind == JPEG_LS else "JPEG", size, len(header.components))

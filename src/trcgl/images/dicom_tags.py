@@ -15,7 +15,9 @@ SQUARE = 0.01
 """Rounded spacings differ by less."""
 LONGEST = 8
 """No detector has pixels that are longer: such a spacing is a slip."""
-SHARED = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence")
+SHARED = (
+    "PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameDisplayShutterSequence"
+)  # fmt: skip
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
 
 
@@ -33,9 +35,23 @@ def numbers(dataset: Dataset, name: str) -> list[float]:
     Raises:
         UnreadableImage: a value is not a finite number. A decimal comma is read, unless it may separate thousands.
     """
+    return [one for one in _places(dataset, name) if one is not None]
+
+
+def window(dataset: Dataset) -> tuple[float, float] | None:
+    """Centre and width of the first window that has both; None if there is none.
+
+    Values are pairs by their place: one may be left empty.
+    """
+    pairs = zip(_places(dataset, "WindowCenter"), _places(dataset, "WindowWidth"), strict=False)
+    return next(((centre, width) for centre, width in pairs if centre is not None and width is not None), None)
+
+
+def _places(dataset: Dataset, name: str) -> list[float | None]:
+    """The values of a tag in their places; None for an empty one."""
     value = dataset.get(name)
     values: list[Any] = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
-    return [_number(one, name) for one in values if one is not None and str(one).strip()]
+    return [_number(one, name) if one is not None and str(one).strip() else None for one in values]
 
 
 def number(dataset: Dataset, name: str) -> float | None:

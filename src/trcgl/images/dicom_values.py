@@ -5,11 +5,18 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
-from trcgl.images.dicom_tags import number, numbers
+from trcgl.images.dicom_shutter import shut
+from trcgl.images.dicom_tags import number, numbers, window
 from trcgl.images.unreadable import UnreadableImage
 
 COLOURS = ("Red", "Green", "Blue")
 SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+PADDING = {
+    "PixelData": ("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    "FloatPixelData": ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+    "DoubleFloatPixelData": ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
+}
+"""First and last value that stand for "outside the picture", by the kind of pixels."""
 
 
 def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -25,7 +32,9 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     padding = _padding(stored, dataset)
     # What no float holds is refused by the caller, which can name the file
     with np.errstate(over="ignore", invalid="ignore"):
-        values = _windowed(_rescaled(stored, dataset), dataset).astype(np.float32)
+        rescaled = _rescaled(stored, dataset)
+        values = _windowed(rescaled, dataset).astype(np.float32)
+    _check_contrast(stored, rescaled, values, dataset)
     if photometric == "MONOCHROME1":
         values = values.max() - values
     if padding is not None and padding.any():
@@ -33,15 +42,34 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
             raise UnreadableImage("DICOM of nothing but padding values")
         # Whatever value stands for "outside the picture", it is shown dark
         values[padding] = values[~padding].min()
-    return values
+    return shut(values, dataset)
+
+
+def _check_contrast(stored: np.ndarray, rescaled: np.ndarray, shown: np.ndarray, dataset: Dataset) -> None:
+    """Raise UnreadableImage if the tags make one grey of different values; the reason names them."""
+
+    def one_level(values: np.ndarray) -> bool:
+        return bool(values.min() == values.max())
+
+    if one_level(stored) or not one_level(shown):
+        return
+    if one_level(rescaled):
+        table = "" if dataset.get("ModalityLUTSequence") else f" (slope {dataset.get('RescaleSlope')})"
+        raise UnreadableImage(f"DICOM of one grey level after its modality look-up{table}")
+    centre, width = window(dataset) or (None, None)
+    limits = "" if dataset.get("VOILUTSequence") else f" (centre {centre:g}, width {width:g})"
+    raise UnreadableImage(
+        f"DICOM of one grey level after its VOI look-up{limits}: its values are {rescaled.min():g} to "
+        f"{rescaled.max():g}"
+    )
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     """Where the stored values are padding; None if no value is reserved for it."""
-    first = number(dataset, "PixelPaddingValue")
+    names = next(names for pixels, names in PADDING.items() if pixels in dataset)
+    first, last = (number(dataset, name) for name in names)
     if first is None:
         return None
-    last = number(dataset, "PixelPaddingRangeLimit")
     bounds = sorted(_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
     return (stored >= bounds[0]) & (stored <= bounds[1])
 
@@ -79,7 +107,7 @@ def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     """VOI look-up: a table goes before a window, and the first window before others."""
     if dataset.get("VOILUTSequence"):
         return _looked_up(values, dataset, "VOILUTSequence")
-    centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    centre, width = window(dataset) or (None, None)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise UnreadableImage(f"DICOM tag VOILUTFunction is {function!r}; it must be LINEAR, LINEAR_EXACT or SIGMOID")

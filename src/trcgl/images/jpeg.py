@@ -16,7 +16,7 @@ BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length: TEM, RST0 to RST7, SOI."""
 JPEG_LS = 0xF7
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {JPEG_LS}
-APP1, EOI, SOS = 0xE1, 0xD9, 0xDA
+APP0, APP1, APP14, EOI, SOS = 0xE0, 0xE1, 0xEE, 0xD9, 0xDA
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -29,6 +29,8 @@ class Header:
         kind: marker of the frame; 0 if none was found.
         scans: components, first and last coefficient and remaining bits of each scan.
         metadata: whether there is EXIF or XMP.
+        sampling: of each component, across and down in four bits each.
+        names_colours: whether a marker says in which colour space the components are.
     """
 
     kind: int = 0
@@ -38,6 +40,8 @@ class Header:
     components: tuple[int, ...] = ()
     scans: list[tuple[tuple[int, ...], int, int, int]] = field(default_factory=list)
     metadata: bool = False
+    sampling: tuple[int, ...] = ()
+    names_colours: bool = False
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
@@ -105,8 +109,11 @@ def read_header(data: bytes) -> Header:
             header.kind, header.precision = marker, body[0]
             header.height, header.width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
             header.components = tuple(body[6 : 6 + 3 * body[5] : 3])
+            header.sampling = tuple(body[7 : 6 + 3 * body[5] : 3])
         elif marker == APP1:
             header.metadata = True
+        elif (marker, body[:5]) in ((APP0, b"JFIF\0"), (APP14, b"Adobe")):
+            header.names_colours = True
         elif marker == SOS:
             count = body[0] if body else 0
             if len(body) < 2 * count + 4:
