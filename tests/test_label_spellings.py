@@ -421,6 +421,15 @@ def test_what_stands_between_digits_tells_names_apart():
         assert name_key(one) != name_key(other)
 
 
+def test_a_report_of_many_lines_and_bytes_is_one_value(tmp_path: Path):
+    """Longer than the parts in which a table is read; its commas and lines are no rows."""
+    long, lined = "no mass, " * 300_000, "heart, lungs, bones\nfine, fine\n2, ribs, lungs"
+    text = f'image,patient,report,labels\na.png,1,"{long}",Mass\nb.png,2,"{lined}",Nodule\n'
+    table = read("folder", tmp_path / "t.csv", text)
+    assert table.rows["image"].tolist() == ["a.png", "b.png"]
+    assert table.matrix(["Mass", "Nodule"]).tolist() == [[1, 0], [0, 1]]
+
+
 def test_words_that_are_findings_of_their_own_are_said(tmp_path: Path, said: list[str]):
     """A space joins the words of a name, and no two labels: the name stays."""
     text = "image,patient,labels\na.png,1,Mass\nb.png,2,Nodule\nc.png,3,Mass Nodule\n"
@@ -436,16 +445,18 @@ def test_digits_that_look_otherwise_are_said(one: str, other: str, tmp_path: Pat
     text = f'image,patient,labels\na.png,"{one}",Mass\nb.png,{other},Mass\n'
     assert read("folder", tmp_path / "t.csv", text).rows["patient"].tolist() == [one, other]
     assert (
-        "1 ids differ from another only in capitals, leading zeros or the form of their letters and digits" in said[0]
+        "1 ids differ from another only in capitals, leading zeros, marks between words or the form of their letters"
+        in said[0]
     )
 
 
 @pytest.mark.parametrize("name", HAS_IDS)
 def test_ids_that_look_alike_are_said(name: str, tmp_path: Path, said: list[str]):
     adapter, what = ADAPTERS[name], meant()
-    what.patients[4:8] = ["P1", "p1", "007", "7"]
+    # 1-12 and 11-2 are two
+    what.patients[2:10] = ["1-12", "11-2", "P1", "p1", "007", "7", "P-1", "P 1"]
     check(read(name, tmp_path / "t.csv", as_text(adapter.columns, rows_of(adapter, what))), what, name)
-    line = next(line for line in said if f"{adapter.patient}: 2 ids differ from another only in capitals, " in line)
+    line = next(line for line in said if f"{adapter.patient}: 4 ids differ from another only in capitals, " in line)
     assert "rows 5 and 6" in line
 
 

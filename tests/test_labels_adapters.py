@@ -40,11 +40,12 @@ def chexpert_row(path: str, **values: str) -> dict[str, str]:
 
 def test_chexpert_codes(tmp_path: Path):
     frontal = {"Frontal/Lateral": "Frontal", "AP/PA": "AP"}
+    in_small = frontal | {"Frontal/Lateral": "frontal"}
     rows = [
         chexpert_row("patient00001/study1/view1_frontal.jpg", Edema="1.0", Pneumonia="-1.0", Fracture="0.0", **frontal),
         # Nothing found: what is blank is absent, but for devices
-        chexpert_row("patient00001/study2/view1_frontal.jpg", **{"No Finding": "1.0", "Pneumonia": "0.0"}, **frontal),
-        chexpert_row("patient00002/study1/view2_lateral.jpg", Edema="1", **{"Frontal/Lateral": "Lateral", "Age": "0"}),
+        chexpert_row("patient00001/study2/view1_frontal.jpg", **{"No Finding": "1.0", "Pneumonia": "0.0"}, **in_small),
+        chexpert_row("patient00002/study1/view2_lateral.jpg", Edema="1", **{"Frontal/Lateral": "LATERAL", "Age": "0"}),
         chexpert_row("patient00003/study1/view1_frontal.jpg", **frontal),
         chexpert_row("patient00004/study1/view1_frontal.jpg", Edema="x", **frontal),
         chexpert_row("elsewhere/view1_frontal.jpg", Edema="1", **frontal),

@@ -193,6 +193,24 @@ def test_mimic_tables_of_which_one_went_through_floats(labels: bool, images: boo
     assert table.matrix(FINDINGS).tolist() == [[(k + place) % 2 for place in range(len(FINDINGS))] for k in range(6)]
 
 
+@pytest.mark.parametrize("release", ["2.1.0", "3"])
+def test_files_of_another_release_of_mimic_are_found(release: str, tmp_path: Path):
+    path = mimic_tables(tmp_path, float_labels=False, float_images=False)
+    for part in ("metadata", "split"):
+        (tmp_path / f"mimic-cxr-2.0.0-{part}.csv").rename(tmp_path / f"mimic-cxr-{release}-{part}.csv")
+    assert read_mimic(path).rows["split"].tolist() == ["train", "train", "val", "val", "test", "test"]
+
+
+def test_other_tables_beside_mimics_are_no_split(tmp_path: Path):
+    """CXR-LT's tables have a split and classes; a split of patients is one's own."""
+    path = mimic_tables(tmp_path, float_labels=False, float_images=False)
+    (tmp_path / "mimic-cxr-2.0.0-split.csv").unlink()
+    (tmp_path / "labels.csv").write_text("dicom_id,subject_id,study_id,split,Mass\nd0,1,2,test,1\n")
+    (tmp_path / "split.csv").write_text("patient,split\n10000032,test\n")
+    (tmp_path / "odd.csv").write_bytes(b"\0\1\2")
+    assert set(read_mimic(path).rows["split"]) == {""}
+
+
 def test_vindr_images_in_both_files_stop(tmp_path: Path):
     for name, images in (("image_labels_train.csv", "ab"), ("image_labels_test.csv", "bc")):
         rows = [{"image_id": f"{image}.dicom", "Mass": str(k)} for k, image in enumerate(images)]

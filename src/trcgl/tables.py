@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.letters import plainly, seen_as
+from trcgl.runtime.letters import clean_text, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -62,15 +62,12 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 HEADER_BYTES = 1 << 20
+HEADER_CHARACTERS = 10_000
 # A spreadsheet's own line before the header; it may have been filled up with separators
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 """Names of a column that pandas wrote for its row numbers."""
-# No line break or tab: these separate values
-SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
-JOINERS = re.compile("[\u200c\u200d]")
-UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 UTF_7 = re.compile(r"\+A[A-Za-z0-9+/]{2,}-")
 """A sign other than a letter of English, a digit and a few more, as UTF-7 writes it."""
 EBCDIC = "cp037"
@@ -127,6 +124,7 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
     if table.num_rows == 0:
         raise InputError(f"{path}: has a header but no rows; expected {what}")
     _check_rows(path, table, wanted)
+    _check_not_swallowed(path, form, header, table)
     frame = table.rename_columns(wanted).to_pandas()
     frame = frame.apply(lambda column: column.str.strip())
     for name in optional:
@@ -210,10 +208,13 @@ def _form(path: Path) -> _Form:
     try:
         header = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error:
-        raise _not_text(path, head) from None
+        # A field without end
+        raise (_unclosed(path) if '"' in text[:HEADER_CHARACTERS] else _not_text(path, head)) from None
     if not any(name.strip() for name in header) and len(header) < 2:
         raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
     line = "".join(name.strip() for name in header)
+    if re.search(r"[\r\n]", line) and "\ufffd" not in line:
+        raise _unclosed(path)
     if "\ufffd" in line or any(unicodedata.category(sign) == "Cc" and sign != "\t" for sign in line):
         raise _not_text(path, head)
     if len(UTF_7.findall(text)) >= ENOUGH and "\ufffd" not in head.decode("utf-7", errors="replace"):
@@ -222,6 +223,12 @@ def _form(path: Path) -> _Form:
         if line.count(mark) > len(header) - 1:
             raise _other_separator(path, name)
     return _Form(packed, encoding, int(separator is not None), header)
+
+
+def _unclosed(path: Path) -> InputError:
+    return InputError(
+        f"{path}: its header holds a line break; a quote is not closed there, or the name must be on one line"
+    )
 
 
 def _other_separator(path: Path, name: str) -> InputError:
@@ -254,7 +261,7 @@ def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None =
     """Some columns as text.
 
     Args:
-        evened: the content, if it is not the file's own; see `_evened`.
+        evened: the content, if it is not the file's own (see `_evened`), or if it is to be read at one go.
     """
     # Positions as names, because the header may repeat names of columns that are not read
     names = [str(position) for position in range(len(form.header))]
@@ -270,7 +277,11 @@ def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None =
                 stream,
                 # One thread is as fast on this one stream, and names the row in its errors
                 read_options=arrow_csv.ReadOptions(
-                    use_threads=False, column_names=names, skip_rows=form.lines_before, skip_rows_after_names=1
+                    use_threads=False,
+                    block_size=1 << 20 if evened is None else len(evened) + 1,
+                    column_names=names,
+                    skip_rows=form.lines_before,
+                    skip_rows_after_names=1,
                 ),
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
@@ -287,6 +298,10 @@ def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None =
                 f"{path}: row {int(not_text[1]) - 1 - form.lines_before} is not text in UTF-8; save the table as CSV "
                 "in UTF-8, or fetch it again if it is damaged"
             ) from None
+        if "straddling" in reason and evened is None:
+            # A value of more than a block, such as all that follows a quote that is not closed
+            whole = read_text(path).encode()
+            return _parse(path, _Form(False, "utf-8", form.lines_before, form.header), positions, whole)
         ragged = RAGGED.search(reason)
         if ragged and evened is None and (text := _evened(path, form)) is not None:
             header = form.header[: _named_columns(form)]
@@ -315,10 +330,14 @@ def _evened(path: Path, form: _Form) -> bytes | None:
     lines = read_text(path).splitlines(keepends=True)[form.lines_before :]
     evened = io.StringIO()
     writer = csv.writer(evened, lineterminator="\n")
-    for row in csv.reader(lines):
-        cut = row[:width] if not any(value.strip() for value in row[width:]) else row
-        changed |= len(cut) < len(row)
-        writer.writerow(cut)
+    try:
+        for row in csv.reader(lines):
+            cut = row[:width] if not any(value.strip() for value in row[width:]) else row
+            changed |= len(cut) < len(row)
+            writer.writerow(cut)
+    except csv.Error:
+        # A field without end: that is what is wrong with the table
+        return None
     return evened.getvalue().encode() if changed else None
 
 
@@ -354,18 +373,23 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
     return pc.index(holds, True).as_py() + 1
 
 
-def clean_text(text: str) -> str:
-    """The text as it is meant: without what cannot be seen, so that two that look alike are alike.
+def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table) -> None:
+    """Stop where a column that is not read has swallowed whole rows between two quotes, of which neither is one.
 
-    Composed (Unicode NFC), with plain spaces for no-break, thin and repeated ones, without marks that have no width
-    (zero-width space, byte order mark, soft hyphen, writing direction), stripped. The joiners of scripts that need them
-    stay.
+    Rows have gone where there are more lines than rows; a report may have lines of its own, but none of them begins
+    with as many values as a row has, the first of which looks like those of other rows.
     """
-    if text.isascii():
-        return re.sub(" +", " ", text).strip()
-    joined = text if any(_needs_joiners(character) for character in text) else JOINERS.sub("", text)
-    return SPACES.sub(" ", unicodedata.normalize("NFC", UNSEEN.sub("", joined))).strip()
-
-
-def _needs_joiners(character: str) -> bool:
-    return character.isalpha() and ord(character) > 0x5FF
+    with gzip.open(path, "rb") if form.packed else path.open("rb") as content:
+        lines = sum(part.count(b"\n") for part in iter(lambda: content.read(HEADER_BYTES), b""))
+    if lines <= table.num_rows + 1:
+        return
+    every = _parse(path, form, list(range(len(header))))
+    shapes = {re.sub(r"\d", "0", text or "") for text in every.column(0).to_pylist()} - {""}
+    for name, column in zip(header, every.columns, strict=True):
+        for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
+            starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in text.split("\n")[1:])
+            if "\n" in text and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
+                raise InputError(
+                    f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; a "
+                    "quote is not closed there"
+                )

@@ -14,6 +14,7 @@ from tests.input_cases.made_files import MADE_FILES
 from tests.input_cases.models import MODELS
 from tests.input_cases.parameters import PARAMETERS
 from tests.input_cases.pixels import PIXELS
+from tests.input_cases.quotes import QUOTES
 from tests.input_cases.spellings import SPELLINGS
 from tests.input_cases.split_files import SPLIT_FILES
 
@@ -22,6 +23,7 @@ CASES = (
     *LABEL_FILES,
     *SPLIT_FILES,
     *SPELLINGS,
+    *QUOTES,
     *PLACES,
     *IMAGES,
     *PIXELS,

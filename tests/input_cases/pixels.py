@@ -250,6 +250,7 @@ FILES: tuple[Kind, ...] = (
     ("JPEG-LS", _jpeg_ls, "JPEG-LS, which is not read; save it as PNG"),
     ("JPEG without a picture", lambda: b"\xff\xd8\xff\xd9", "truncated JPEG (no picture in it)"),
     ("TIFF of several pages", lambda: tiff(GREY_8, Tiff(), (GREY_8[::-1], Tiff())), "2 pages; a radiograph has one"),
+    ("TIFF of ImageJ, a stack with one page", lambda: saved(GREY_8, "TIFF", description="ImageJ=1.53t\nimages=30\nslices=30\n"), "30 pictures; a radiograph has one"),
     ("TIFF whose thumbnail comes first", _thumbnail_first, "its first page is a thumbnail; save the picture alone"),
     ("TIFF with a mask", lambda: tiff(GREY_8, Tiff(), (GREY_8 // 128, Tiff(bits=1, photometric=4, tags={254: (SHORT, [4])}))), "2 pages; a radiograph has one"),
     ("TIFF of a thumbnail alone, as in a camera's raw file", lambda: tiff(GREY_8, Tiff(tags={254: (SHORT, [1]), 330: (SHORT, [8])})), "its first page is a thumbnail; save the picture alone"),

@@ -1,6 +1,8 @@
-"""Tables of splits, and of classes."""
+"""Tables of splits, and of classes; official lists under another name."""
 
 from tests.input_cases.case import PARSE, Case
+from tests.input_cases.label_files import cxrlt
+from tests.input_cases.spellings import mimic
 from tests.input_cases.spoiling import both, delete, params, put, substitute
 
 SPLIT_FILES = (
@@ -93,5 +95,20 @@ SPLIT_FILES = (
         PARSE,
         both(put("t.csv", "class,padchest_labels\nA,zzz\n"), params(labels__class_table="t.csv")),
         "t.csv: none of its labels occurs in the label table; give the class table of this data set",
+    ),
+    Case(
+        "Name lists",
+        "CXR-LT: a list of images to leave out under another name",
+        PARSE,
+        both(cxrlt("ImageID,PatientID,Mass", "a.png,1,1"), put("removal.csv", "ImageID\na.png\n")),
+        "removal.csv: seems to be the official Removal.csv; call it so, or move it elsewhere",
+    ),
+    Case(
+        "Name lists",
+        "MIMIC-CXR: the official split under another name",
+        PARSE,
+        both(mimic("1,10", "a,1,10"), put("split (1).csv", "dicom_id,study_id,subject_id,split\na,10,1,test\n")),
+        "split (1).csv: seems to be the official split of MIMIC-CXR-JPG; call it mimic-cxr-2.0.0-split.csv, or move it "
+        "elsewhere",
     ),
 )

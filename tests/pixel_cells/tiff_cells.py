@@ -95,5 +95,8 @@ def _coloured_as(order: str, compression: int, called: str, orientation: int) ->
     for bits in (1, 2, 4, 8):
         palette = np.random.default_rng(bits).integers(0, 256, (3, 2**bits))
         numbers = film(2**bits - 1)
-        tags = {320: (SHORT, [int(value) * 257 for value in palette.ravel()])}
-        yield cell(f"palette {bits}", numbers, luma(palette.T[numbers]), 3, bits=bits, tags=tags)
+        # 65535 is full brightness, but some programs write 255
+        for scale in (257, 1):
+            tags = {320: (SHORT, [int(value) * scale for value in palette.ravel()])}
+            name = f"palette {bits} of values up to {255 * scale}"
+            yield cell(name, numbers, luma(palette.T[numbers]), 3, bits=bits, tags=tags)

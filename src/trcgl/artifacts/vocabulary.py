@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.letters import odd_letters
-from trcgl.tables import clean_text, read_columns
+from trcgl.runtime.letters import clean_text, odd_letters
+from trcgl.tables import read_columns
 
 
 def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:

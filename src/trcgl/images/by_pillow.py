@@ -6,12 +6,14 @@ import re
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from trcgl.images.by_opencv import opencv_pixels
 from trcgl.images.grey import grey, turned
 from trcgl.images.quiet import quiet_libraries
 from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
 
+COLOUR_MAP = 320
 XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\s*["'<]""")
 
 
@@ -29,7 +31,8 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
                 # Of colours Pillow keeps 8 bits
                 return grey(opencv_pixels(data))
             image.load()
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
+                _palette_of_bytes(image)
                 # Its own tag has turned it
                 return grey(_array(ImageOps.exif_transpose(image)))
             return turned(grey(_array(image)), _stated(image))
@@ -37,6 +40,14 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's plugins raise many undocumented kinds on damaged files
         raise UnreadableImage(f"damaged image data ({one_line(error)})") from None
+
+
+def _palette_of_bytes(image: TiffImageFile) -> None:
+    """In place: a TIFF palette of numbers up to 255, as some programs write it; Pillow would make it black."""
+    numbers = image.tag_v2.get(COLOUR_MAP) if image.mode == "P" else None
+    if numbers and max(numbers) < 256:
+        # All reds, then all greens, then all blues
+        image.putpalette(np.array(numbers, np.uint8).reshape(3, -1).T.tobytes())
 
 
 def _array(image: Image.Image) -> np.ndarray:

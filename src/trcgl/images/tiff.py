@@ -1,6 +1,7 @@
 """TIFF: its tags are read here and say which decoder shows it right; what none of them does is refused."""
 
 import math
+import re
 import zlib
 
 import numpy as np
@@ -20,6 +21,8 @@ COMPRESSIONS = frozenset({NONE, 2, 3, 4, 5, JPEG, PACKBITS}) | DEFLATE
 """And CCITT (2 to 4), LZW (5)."""
 GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (16, 32), 3: (32, 64)}
 """By sample format: unsigned, signed, floating-point."""
+IMAGEJ = re.compile(rb"ImageJ=[^\n\0]*\nimages=(\d+)\n")
+"""A description, of a stack too, of which a large one has a page for its first picture only."""
 FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 
 
@@ -29,6 +32,8 @@ def decode_tiff(data: bytes) -> np.ndarray:
     # Thumbnails of the picture are no other pictures
     whole = [page for page in pages if not page.reduced] or pages
     check_frames(len(whole), "pages")
+    if stack := IMAGEJ.search(data):
+        check_frames(int(stack[1]), "pictures")
     page = whole[0]
     if page is not pages[0] or (page.reduced and page.inner):
         raise UnreadableImage("its first page is a thumbnail; save the picture alone")

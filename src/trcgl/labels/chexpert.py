@@ -57,7 +57,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
     images = (patient + "_" + study + "_" + view).where(known, paths)
     files = (patient + "/" + study + "/" + view).where(known, "")
     check_apart(path, "Path", files, images)
-    frontal = source["Frontal/Lateral"] == "Frontal"
+    side = source["Frontal/Lateral"].str.capitalize()
     age = pd.to_numeric(source["Age"], errors="coerce")
     rows = pd.DataFrame(
         {
@@ -66,7 +66,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
             "file": files,
             "patient": patient,
             "study": patient + "_" + study,
-            "projection": source["AP/PA"].where(frontal, source["Frontal/Lateral"].replace("Lateral", "L")),
+            "projection": source["AP/PA"].where(side == "Frontal", side.replace("Lateral", "L")),
             "sex": source["Sex"].replace(SEXES),
             # The file writes 0 for an unknown age
             "age": age.where(age.between(1, 120)).round().astype("Int64"),

@@ -12,7 +12,7 @@ import pandas as pd
 from trcgl.labels.cells import say
 from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes
 from trcgl.labels.ids import read_ids
-from trcgl.labels.name_lists import match_names
+from trcgl.labels.name_lists import find_list, match_names
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns, read_header
@@ -36,7 +36,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: not a readable CSV file with these columns, a class column without any 0 or 1, patient ids that
-            are no longer exact (`read_ids`), or a list that names no image of the table.
+            are no longer exact (`read_ids`), a list that names no image of the table, or one under nearly its name.
     """
     path = Path(path)
     table = path / TRAIN if path.is_dir() else path
@@ -53,17 +53,17 @@ def read_cxrlt(path: str | Path) -> LabelTable:
             "study": patients + "_" + source[DATE],
         }
     )
-    left_out = [(f"listed in {name}", _listed(table.parent / name, source["ImageID"])) for name in LEFT_OUT]
+    left_out = [(f"listed in {name}", _listed(find_list(table.parent, name), source["ImageID"])) for name in LEFT_OUT]
     return assemble_coded(rows, codes, classes, normal="Normal", reasons=left_out)
 
 
-def _listed(path: Path, images: pd.Series) -> np.ndarray:
+def _listed(path: Path | None, images: pd.Series) -> np.ndarray:
     """Which images a list beside the table names; none if there is no such file.
 
     Raises:
         InputError: not such a list, or it names no image of the table.
     """
-    if not path.exists():
+    if path is None:
         return np.zeros(len(images), bool)
     names = read_columns(path, ("ImageID",), what="a list of images to leave out")["ImageID"]
     matched = match_names(path, [name for name in names if name], images)

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from trcgl.labels.cells import say
 from trcgl.labels.file_names import folded, format_of, stem_of
-from trcgl.runtime.letters import plainly
-from trcgl.tables import clean_text
+from trcgl.runtime.letters import clean_text, plainly
 
 Value = TypeVar("Value")
 

@@ -51,6 +51,8 @@ TIME = re.compile(r"[0-9]{1,3}:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?: ?[AaPp
 LARGEST = frozenset(str(2**bits - 1) for bits in (31, 32, 63, 64))
 """What a column of whole numbers keeps of larger ones."""
 THOUSANDS = re.compile(r"([0-9]{1,3})((?:[, '][0-9]{3})+)")
+MARKS = re.compile(r"(?<!\d)[ _.-]+|[ _.-]+(?!\d)")
+"""Between two words, or a word and a number: P-12 is hardly another patient than P12, 1-12 is another than 11-2."""
 SPREADSHEET_DIGITS, FLOAT_BITS = 15, 53
 """What a spreadsheet, and a float, keeps of a number."""
 SIXTEENS = frozenset(f"{number:04d}" for number in range(0, 10_000, 16))
@@ -174,15 +176,16 @@ def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[st
     if pairs:
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
         say(
-            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals, leading zeros or the form of "
-            f"their letters and digits and count as other patients; the first: rows {first} and {second}"
+            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals, leading zeros, marks between "
+            f"words or the form of their letters and digits, and count as other patients; the first: rows {first} and "
+            f"{second}"
         )
 
 
 def _written_plainly(text: str) -> str:
-    """An id in small letters, without leading zeros, marks between thousands and digits of other scripts."""
+    """An id in small letters, without leading zeros, digits of other scripts, and marks that divide no number."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", plainly(text))
     if plain.isdecimal():
         return str(int(plain))
     grouped = THOUSANDS.fullmatch(plain)
-    return (re.sub(r"\D", "", plain) if grouped else plain).lstrip("0").casefold()
+    return (re.sub(r"\D", "", plain) if grouped else MARKS.sub("", plain)).lstrip("0").casefold()

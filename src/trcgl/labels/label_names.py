@@ -9,8 +9,7 @@ from pathlib import Path
 from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say, say_disguised
 from trcgl.labels.doubt import WORD, in_doubt
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.letters import odd_letters, seen_as
-from trcgl.tables import clean_text
+from trcgl.runtime.letters import clean_text, odd_letters, seen_as
 
 HAS_NO_NAME = ""
 """Stands for an entry that names nothing, such as NA."""

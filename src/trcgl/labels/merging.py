@@ -16,8 +16,8 @@ import pandas as pd
 from trcgl.labels.cells import first_twins, name_key, names_nothing, say, say_disguised
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.letters import odd_letters, seen_as
-from trcgl.tables import clean_text, read_columns
+from trcgl.runtime.letters import clean_text, odd_letters, seen_as
+from trcgl.tables import read_columns
 
 
 def read_class_table(path: str | Path) -> pd.DataFrame:

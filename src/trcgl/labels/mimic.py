@@ -9,6 +9,7 @@ Of two kinds, known by the header:
   split (-split.csv) lie beside it.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,8 @@ def _of_studies(path: Path) -> LabelTable:
     images = _with_ids(file, read_columns(file, (*IDS, "ViewPosition"), what="MIMIC-CXR-JPG's list of images"))
     _check_studies(path, labels, file, images)
     split_file = _beside(path, "split")
+    if split_file is None:
+        _check_no_other_split(path)
     images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
     # Outer: a study whose images are not listed is a rejected row, not a silent loss
     labels = labels.drop(columns="subject_id").assign(labelled=True)
@@ -175,8 +178,31 @@ def _official_split(file: Path, images: pd.Series) -> pd.Series:
 
 
 def _beside(path: Path, part: str) -> Path | None:
-    names = (f"mimic-cxr-2.0.0-{part}.csv.gz", f"mimic-cxr-2.0.0-{part}.csv")
-    return next((path.parent / name for name in names if (path.parent / name).exists()), None)
+    """MIMIC-CXR-JPG's file of a part, of whichever release, packed or not; None if there is none."""
+    usual = (f"mimic-cxr-2.0.0-{part}.csv.gz", f"mimic-cxr-2.0.0-{part}.csv")
+    release = re.compile(rf"mimic-cxr-\d+(\.\d+)*-{part}\.csv(\.gz)?")
+    others = sorted(other.name for other in path.parent.iterdir() if release.fullmatch(other.name))
+    return next((path.parent / name for name in (*usual, *others) if (path.parent / name).exists()), None)
+
+
+def _check_no_other_split(path: Path) -> None:
+    """Stop where the official split lies beside a table under a name that it is not looked for.
+
+    Raises:
+        InputError: such a file; without it the official test images would be learned.
+    """
+    for other in sorted(path.parent.iterdir()):
+        if other == path or not re.search(r"\.csv(\.gz)?$", other.name, re.IGNORECASE) or not other.is_file():
+            continue
+        try:
+            header = read_header(other)
+        except InputError:
+            continue
+        if {"dicom_id", "split"} <= set(header) <= {*IDS, "split", ""}:
+            raise InputError(
+                f"{other}: seems to be the official split of MIMIC-CXR-JPG; call it mimic-cxr-2.0.0-split.csv, or move "
+                "it elsewhere"
+            )
 
 
 def _rows(source: pd.DataFrame, split: pd.Series) -> pd.DataFrame:

@@ -11,7 +11,8 @@ import pandas as pd
 from trcgl.labels.cells import say
 from trcgl.labels.file_names import base_name, stem_of
 from trcgl.runtime.errors import InputError
-from trcgl.tables import clean_text, read_text
+from trcgl.runtime.letters import clean_text
+from trcgl.tables import read_text
 
 HEADERS = ("image index", "image", "images", "image_id", "imageid", "file", "filename", "name")
 QUOTES = "'\"`\u2018\u2019\u201c\u201d"

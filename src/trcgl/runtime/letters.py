@@ -9,6 +9,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+# No line break or tab: these separate values
+SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+JOINERS = re.compile("[\u200c\u200d]")
+UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+
 ALPHABETS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "GOTHIC", "DESERET", "OSAGE")
 """With letters that look Latin, as Unicode's names of letters begin."""
 _SAME = {
@@ -138,3 +143,20 @@ def _alphabets(word: str) -> dict[str, list[str]]:
         if (name := _alphabet(letter)) in ALPHABETS:
             found.setdefault(name, []).append(letter)
     return found
+
+
+def clean_text(text: str) -> str:
+    """The text as it is meant: without what cannot be seen, so that two that look alike are alike.
+
+    Composed (Unicode NFC), with plain spaces for no-break, thin and repeated ones, without marks that have no width
+    (zero-width space, byte order mark, soft hyphen, writing direction), stripped. The joiners of scripts that need them
+    stay.
+    """
+    if text.isascii():
+        return re.sub(" +", " ", text).strip()
+    joined = text if any(_needs_joiners(character) for character in text) else JOINERS.sub("", text)
+    return SPACES.sub(" ", unicodedata.normalize("NFC", UNSEEN.sub("", joined))).strip()
+
+
+def _needs_joiners(character: str) -> bool:
+    return character.isalpha() and ord(character) > 0x5FF

@@ -1,0 +1,30 @@
+"""Label tables with a quote that is not closed: what follows it is one value."""
+
+from tests.input_cases.case import PARSE, Case
+from tests.input_cases.spoiling import both, params, put
+
+HEADER = "image,patient,comment,labels\n"
+IN_HEADER = "its header holds a line break; a quote is not closed there, or the name must be on one line"
+
+
+def _rows(count: int) -> str:
+    return "".join(f"{k}.png,{k},fine,mass\n" for k in range(count))
+
+
+QUOTES = tuple(
+    Case("Table files", what, PARSE, both(put("labels.csv", table), params(dataset__name="folder")), f"labels.csv: {seen}")
+    for what, table, seen in (
+        ("a line break in the header", 'image,patient,"Pleural\neffusion"\na.png,1,1\n', IN_HEADER),
+        ("a quote that is not closed in the header", 'image,patient,"labels\n' + _rows(20_000), IN_HEADER),
+        (
+            "a quote that is not closed in a table of many rows", HEADER + _rows(60_000).replace("\n4.png,4,", '\n4.png,4,"'),
+            "row 5 has 3 columns, the header 4: the file is cut short or damaged, or a value with a comma or a quote in it is "
+            "not quoted",
+        ),
+        (
+            "a quote in a column that is not read, which another one closes rows later",
+            HEADER + _rows(900).replace("\n4.png,4,", '\n4.png,4,"').replace("800,fine", '800,fine"'),
+            "row 5: column 'comment' holds a line break and what looks like the next row; a quote is not closed there",
+        ),
+    )
+)  # fmt: skip
