@@ -153,7 +153,7 @@ BASES = (
         "a pointer of Git LFS instead of weights",
         STAGE,
         base(put(f"{TEXT}.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")),
-        f"base/{TEXT}.safetensors: damaged or cut short (...); replace it with an intact one",
+        f"base/{TEXT}.safetensors: a pointer of Git LFS, not the file; fetch it with `git lfs pull`",
     ),
     *(
         case(

@@ -105,6 +105,13 @@ MODELS = (
     ),
     Case(
         "Model folder",
+        "a pointer of Git LFS instead of weights",
+        MODEL,
+        model(model=b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        "model/model.safetensors: a pointer of Git LFS, not the file; fetch it with `git lfs pull`",
+    ),
+    Case(
+        "Model folder",
         "config.json is not JSON",
         MODEL,
         model(config="{"),

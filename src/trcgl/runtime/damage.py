@@ -8,6 +8,8 @@ from pathlib import Path
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.outs import stage_outs
 
+LFS = b"version https://git-lfs"
+
 
 @contextmanager
 def damage_explained(path: str | Path) -> Iterator[None]:
@@ -24,8 +26,19 @@ def damage_explained(path: str | Path) -> Iterator[None]:
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
+def is_lfs_pointer(path: str | Path) -> bool:
+    """Whether a file is what Git LFS puts in the place of a large one: its name and size."""
+    try:
+        with Path(path).open("rb") as handle:
+            return handle.read(len(LFS)) == LFS
+    except OSError:
+        return False
+
+
 def damaged(path: str | Path, reason: str) -> InputError:
     """The error for a damaged file: what is wrong with it, and the remedy."""
+    if is_lfs_pointer(path):
+        return InputError(f"{path}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`")
     stage = _stage_that_writes(Path(path))
     remedy = "replace it with an intact one"
     if stage is not None:

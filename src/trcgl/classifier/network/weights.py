@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from trcgl.runtime.damage import damaged, is_lfs_pointer
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
@@ -37,7 +38,6 @@ WRAPPERS = {
 }
 """Names under which training code keeps a network; only below these is timm's conversion tried."""
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-LFS = b"version https://git-lfs"
 COUNTER = "num_batches_tracked"
 """Of BatchNorm: only counts, and older files lack it."""
 
@@ -114,14 +114,14 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        start = path.open("rb").read(len(LFS)) if path.is_file() else b""
+        start = path.open("rb").read(4) if path.is_file() else b""
         if start.startswith(PICKLES):
             raise InputError(
                 f"{path}: not a safetensors file but a pickle (as .pth, .pt, .bin and .ckpt are), which can run code "
                 "and is never loaded; docs/datasets/README.md shows how to convert it"
             ) from None
-        if start == LFS:
-            raise InputError(f"{path}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`") from None
+        if is_lfs_pointer(path):
+            raise damaged(path, str(error)) from None
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
     for name, tensor in tensors.items():
         if tensor.dtype.itemsize == 1:
