@@ -214,7 +214,9 @@ def vindr_rows(*votes: tuple[str, str, str]) -> list[dict[str, str]]:
     return [{"image_id": image, "rad_id": reader, "ILD": vote, "No finding": "0"} for image, reader, vote in votes]
 
 
-def test_vindr_majority(tmp_path: Path):
+@pytest.mark.parametrize("reader", ["rad_id", "rad_ID"])
+def test_vindr_majority(reader: str, tmp_path: Path):
+    """The second is how VinDr-PCXR calls it."""
     rows = vindr_rows(
         *(("a", f"R{n}", vote) for n, vote in enumerate("110")),
         *(("b", f"R{n}", vote) for n, vote in enumerate("100")),
@@ -224,9 +226,9 @@ def test_vindr_majority(tmp_path: Path):
         ("e", "R1", "?"),
         ("f", "R1", ""),
     )
-    table = read_vindr(
-        write_rows(tmp_path / "image_labels_train.csv", ["image_id", "rad_id", "ILD", "No finding"], rows)
-    )
+    path = write_rows(tmp_path / "image_labels_train.csv", ["image_id", "rad_id", "ILD", "No finding"], rows)
+    path.write_text(path.read_text().replace("rad_id", reader))
+    table = read_vindr(path)
     assert table.rows["image"].to_list() == ["a.dicom", "b.dicom", "c.dicom", "f.dicom"]
     assert table.matrix(["ILD"])[:, 0].tolist() == [1, 0, -1, -1]
     assert table.settled("positive", "unknown").matrix(["ILD"])[:, 0].tolist() == [1, 0, 1, -1]

@@ -251,6 +251,16 @@ def test_impossible_wishes_stop_with_one_line(tmp_path: Path, table: LabelTable,
     )
 
 
+def test_a_slip_in_a_filter_is_said(table: LabelTable, manifest: pd.DataFrame, said: list[str]) -> None:
+    slips = {"exclude_images_with": ("nodul", "granite"), "projections": ("AP", "L", "PAA"), "methods": ("Phisician",)}
+    assert "'labels.methods' (Phisician) leaves no row" in error(table, manifest, methods=slips.pop("methods"))
+    build_labels(table, manifest, labels_params(**slips))
+    assert said == [
+        "'labels.exclude_images_with' names 'nodul', which no row has; if 'nodule' is meant, write it so",
+        "'labels.projections' names 'PAA', which no row has; if 'PA' is meant, write it so",
+    ]
+
+
 def test_a_split_without_any_positive_stops(tmp_path: Path) -> None:
     table = small_table(tmp_path, "['mass']", "['mass']", "['normal']", "['mass']")
     assert "the test split (1 images) has no positive of any class" in error(

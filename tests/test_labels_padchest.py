@@ -234,3 +234,10 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pyte
 def test_the_labels_room_starts_without_torch() -> None:
     code = "import sys, trcgl.cli, trcgl.labels.build, trcgl.labels.report; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd="src")
+
+
+@pytest.mark.parametrize("photometric", ["monochrome1", " MONOCHROME 1", "Monochrome1"])
+def test_air_is_bright_however_that_is_written(photometric: str, tmp_path: Path) -> None:
+    row = padchest_row(1, "['mass']", PhotometricInterpretation_DICOM=photometric)
+    table = read_padchest(write_padchest(tmp_path / "t.csv", [row, padchest_row(2, "['normal']")]))
+    assert table.rows["photometric"].tolist() == ["MONOCHROME1", "MONOCHROME2"]

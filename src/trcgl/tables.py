@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.letters import clean_text, plainly, seen_as
+from trcgl.runtime.letters import clean_text, letters_of, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -251,6 +251,11 @@ def check_header(path: Path, header: Sequence[str], required: Sequence[str], wha
 def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
     check_header(path, header, required, what)
     wanted = [*required, *(name for name in optional if name in header)]
+    spelled = {letters_of(column): column for column in header if column not in wanted}
+    for name in optional:
+        near = None if name in wanted else spelled.get(letters_of(name))
+        if near is not None:
+            raise InputError(f"{path}: column '{near}'{seen_as(near)} seems to be '{name}'; call it so, or remove it")
     for name in wanted:
         if header.count(name) > 1:
             raise InputError(f"{path}: column '{name}' appears {header.count(name)} times; it must appear once")
@@ -374,10 +379,9 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
 
 
 def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table) -> None:
-    """Stop where a column that is not read has swallowed whole rows between two quotes, of which neither is one.
+    """Stop where a column that is not read has swallowed whole rows between two quotes that are none.
 
-    Rows have gone where there are more lines than rows; a report may have lines of its own, but none of them begins
-    with as many values as a row has, the first of which looks like those of other rows.
+    A report may have lines of its own, too, but hardly one that begins as the rows do.
     """
     with gzip.open(path, "rb") if form.packed else path.open("rb") as content:
         lines = sum(part.count(b"\n") for part in iter(lambda: content.read(HEADER_BYTES), b""))

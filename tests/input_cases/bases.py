@@ -148,12 +148,19 @@ BASES = (
         base(cut(f"{UNET}.safetensors")),
         f"base/{UNET}.safetensors: damaged or cut short (...); replace it with an intact one",
     ),
-    Case(
-        GROUP,
-        "a pointer of Git LFS instead of weights",
-        STAGE,
-        base(put(f"{TEXT}.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")),
-        f"base/{TEXT}.safetensors: a pointer of Git LFS, not the file; fetch it with `git lfs pull`",
+    *(
+        Case(
+            GROUP,
+            f"a pointer of Git LFS instead of {what}",
+            STAGE,
+            base(put(file, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")),
+            f"base/{file}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`",
+        )
+        for what, file in (
+            ("weights", f"{TEXT}.safetensors"),
+            ("the tokenizer", "tokenizer/tokenizer.json"),
+            ("a configuration", "unet/config.json"),
+        )
     ),
     *(
         case(

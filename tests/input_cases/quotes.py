@@ -1,4 +1,4 @@
-"""Label tables with a quote that is not closed: what follows it is one value."""
+"""Label tables with a quote that is not closed (what follows it is one value), or a column under nearly its name."""
 
 from tests.input_cases.case import PARSE, Case
 from tests.input_cases.spoiling import both, params, put
@@ -25,6 +25,11 @@ QUOTES = tuple(
             "a quote in a column that is not read, which another one closes rows later",
             HEADER + _rows(900).replace("\n4.png,4,", '\n4.png,4,"').replace("800,fine", '800,fine"'),
             "row 5: column 'comment' holds a line break and what looks like the next row; a quote is not closed there",
+        ),
+        (
+            "a column that a table need not have under nearly its name",
+            "image,patient,labels,Split\na.png,1,Mass,train\nb.png,2,Mass,test\n",
+            "column 'Split' seems to be 'split'; call it so, or remove it",
         ),
     )
 )  # fmt: skip

@@ -42,7 +42,8 @@ def read_padchest(path: str | Path) -> LabelTable:
             "projection": source["Projection"],
             "sex": source["PatientSex_DICOM"],
             "age": _age(source["StudyDate_DICOM"], source["PatientBirth"]),
-            "photometric": without_missing(source["PhotometricInterpretation_DICOM"]),
+            # As DICOM writes it: MONOCHROME1 is inverted
+            "photometric": without_missing(source["PhotometricInterpretation_DICOM"]).str.upper().str.replace(" ", ""),
             "method": source["MethodLabel"],
         }
     )

@@ -3,6 +3,7 @@
 The result depends on nothing else, so another split, class list or threshold never decodes an image again.
 """
 
+import difflib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 
 MISSING = "image file missing"
+SIMILAR = 0.8
+"""Of difflib: one wrong letter of five."""
 SELECTED_COLUMNS = ["image", "path", "photometric"]
 
 
@@ -73,6 +76,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         (MISSING, paths == ""),
         ("image file is of several rows", pd.Series(paths).duplicated(keep=False)),
     )
+    _say_unknown(table, filters)
     kept = table.reject(reasons)
     stated = rows["file"].where(rows["file"] != "", rows["image"])
     near = likely_file(stated[reasons == MISSING], manifest["path"])
@@ -90,6 +94,24 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     rows = rows.take(order.to_numpy()).reset_index(drop=True)
     kept, selected = replace(kept, rows=rows.drop(columns="path")), rows[SELECTED_COLUMNS]
     return kept, selected
+
+
+def _say_unknown(table: LabelTable, filters: Filters) -> None:
+    """A line for each name of a filter that is nearly one of the table: a slip keeps or costs rows.
+
+    A name that is like no other may be one of the whole data set, of which the table is a part.
+    """
+    rows = table.rows
+    for key, wanted, known in (
+        ("exclude_images_with", filters.exclude_images_with, table.vocabulary),
+        ("projections", filters.projections or (), rows["projection"].unique().tolist()),
+        ("methods", filters.methods or (), rows["method"].unique().tolist()),
+    ):
+        for name in wanted:
+            others = [other for other in known if other and other not in wanted]
+            near = [] if name in known else difflib.get_close_matches(name, others, n=1, cutoff=SIMILAR)
+            if near:
+                say(f"'labels.{key}' names '{name}', which no row has; if '{near[0]}' is meant, write it so")
 
 
 def _counted(reasons: pd.Series) -> str:

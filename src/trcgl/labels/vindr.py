@@ -29,6 +29,8 @@ from trcgl.tables import read_columns, read_header
 
 TRAIN, TEST = "image_labels_train.csv", "image_labels_test.csv"
 IMAGE, READER = "image_id", "rad_id"
+READERS = (READER, "rad_ID")
+"""The latter in VinDr-PCXR, the same of children."""
 BOX_COLUMNS = ("class_name", "class_id", "x_min", "y_min", "x_max", "y_max")
 """Of annotations_train.csv and of the Kaggle competition's train.csv."""
 RENAMED = {"Other disease": "Other diseases"}
@@ -59,7 +61,7 @@ def read_vindr(path: str | Path) -> LabelTable:
             f"{files[0]}: is a table of boxes (it has the column '{boxes[0]}'), not of image labels; give {TRAIN} and "
             f"{TEST}, or their folder"
         )
-    findings = class_columns(files[0], header, (IMAGE, READER))
+    findings = class_columns(files[0], header, (IMAGE, *READERS))
     parts = [_read(file, findings) for file in files]
     _check_apart(files, parts)
     source = pd.concat(parts, ignore_index=True)
@@ -86,8 +88,9 @@ def read_vindr(path: str | Path) -> LabelTable:
 def _read(file: Path, findings: list[str]) -> pd.DataFrame:
     header = read_header(file)
     spelled = {name: next((other for other in header if RENAMED.get(other) == name), name) for name in findings}
-    source = read_columns(file, (IMAGE, *spelled.values()), (READER,), what=WHAT)
-    source = source.rename(columns={other: name for name, other in spelled.items()})
+    reader = next((name for name in READERS if name in header), READER)
+    source = read_columns(file, (IMAGE, *spelled.values()), (reader,), what=WHAT)
+    source = source.rename(columns={other: name for name, other in spelled.items()} | {reader: READER})
     files = without_missing(cleaned(source[IMAGE], f"{file}: {IMAGE}"))
     names = files.str.replace(SUFFIX, "", regex=True)
     check_apart(file, IMAGE, files, names)

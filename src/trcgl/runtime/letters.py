@@ -160,3 +160,8 @@ def clean_text(text: str) -> str:
 
 def _needs_joiners(character: str) -> bool:
     return character.isalpha() and ord(character) > 0x5FF
+
+
+def letters_of(name: str) -> str:
+    """Letters and digits of a name, whatever their capitals and what stands between words."""
+    return re.sub(r"[\W_]+", "", plainly(name).casefold())

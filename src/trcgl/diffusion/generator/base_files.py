@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trcgl.runtime.damage import damaged, is_lfs_pointer
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import tensor_kinds
 
@@ -110,6 +111,9 @@ def _check_configurations(folder: Path, key: str) -> None:
     words = folder / "tokenizer"
     if not (words / "tokenizer.json").is_file() and not (words / "vocab.json").is_file():
         raise InputError(f"{key}: {words} has neither tokenizer.json nor vocab.json; copy the whole base")
+    for file in sorted(words.iterdir()):
+        if is_lfs_pointer(file):
+            raise damaged(file, "not the file itself")
 
 
 def _check_steering(unet: dict[str, Any], file: Path, key: str) -> None:
@@ -126,6 +130,8 @@ def _json(file: Path, key: str) -> dict[str, Any]:
     except OSError:
         raise InputError(f"{key}: {file} is missing; copy the whole base") from None
     except ValueError as error:
+        if is_lfs_pointer(file):
+            raise damaged(file, str(error)) from None
         raise InputError(f"{key}: {file} is not JSON ({error}); copy it again") from None
     if not isinstance(value, dict):
         raise InputError(f"{key}: {file} is not a JSON object; copy it again")
