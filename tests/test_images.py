@@ -175,6 +175,19 @@ def test_a_file_is_seen_from_python_as_pillow_pads_it(tmp_path: Path):
         Preparation(0.0, 100.0, "pad").read(tmp_path / "missing.png", [60])
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "resize", "said"),
+    [
+        (0.5, 99.5, "padd", "resize is 'padd'; it must be one of: pad, crop"),
+        (99.5, 0.5, "pad", "window_low is 99.5 and window_high 0.5; they must be percentiles from 0 to 100"),
+        (0.5, 995, "pad", "window_high 995"),
+    ],
+)
+def test_a_preparation_that_means_nothing_stops(low: float, high: float, resize: str, said: str):
+    with pytest.raises(InputError, match=said):
+        Preparation(low, high, resize)
+
+
 def test_shards_round_trip_in_any_order(tmp_path: Path):
     images = {f"i{k}": picture(32, 32, top=255, seed=k) for k in range(10)}
     writer = ShardWriter(tmp_path, 32, 4)

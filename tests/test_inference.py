@@ -168,6 +168,11 @@ def test_files_are_found_in_order_and_once(folder: Path):
     assert [path.name for path in find_images(["sc*"]).images] == [path.name for path in find_images(["scans"]).images]
     with pytest.raises(InputError, match="no image is given"):
         find_images([])
+    for picture in (np.zeros((64, 64), np.uint8), b"\x89PNG", None, 5):
+        with pytest.raises(
+            InputError, match=r"an image is given as (ndarray|bytes|NoneType|int); give the name of its"
+        ):
+            find_images(["scans/c.jpg", picture])  # pyright: ignore[reportArgumentType]
 
 
 def test_memory_does_not_grow_with_the_number_of_images(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -37,11 +37,13 @@ def find_images(arguments: Iterable[str | Path]) -> Found:
     is written in two ways or leads through a linked folder.
 
     Raises:
-        InputError: no argument is given, a folder has no image, or a pattern matches none.
+        InputError: no argument is given, or one that is no name; a folder has no image, or a pattern matches none.
     """
     found, files = Found(), {}
     places: dict[Path, str] = {}
     for argument in arguments:
+        if not isinstance(argument, str | os.PathLike):
+            raise InputError(f"an image is given as {type(argument).__name__}; give the name of its file")
         for path in _files(str(argument), found):
             if path.parent not in places:
                 places[path.parent] = os.path.realpath(path.parent)

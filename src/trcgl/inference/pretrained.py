@@ -92,7 +92,9 @@ class TRCGLNet:
         Raises:
             InputError: no image is given, or none can be read.
         """
-        found = find_images([images] if isinstance(images, str | Path) else images)
+        found = find_images(
+            images if isinstance(images, Iterable) and not isinstance(images, str | bytes) else [images]
+        )
         log_left_out(found)
         paths = found.images
         parts: list[pd.DataFrame] = []
