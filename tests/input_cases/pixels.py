@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -219,6 +220,8 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM of one sample by its tags, of three by its JPEG", lambda: dicom(GREY_8, JPEG, PixelData=encapsulate([_jpeg()])), "DICOM of 1 samples per pixel by its tags, 3 by its compressed picture"),
     ("DICOM of three samples by its tags, of one by its JPEG 2000", lambda: dicom(COLOUR, JPEG_2000, PixelData=encapsulate([saved(GREY_8, "JPEG2000", no_jp2=True)])), "DICOM of 3 samples per pixel by its tags, 1 by its compressed picture"),
     ("DICOM of unsigned values by its tags, of negative ones by its JPEG 2000", lambda: dicom(GREY_16, JPEG_2000, PixelData=encapsulate([saved(GREY_16 * np.uint16(16), "JPEG2000", irreversible=False, no_jp2=True, signed=True)])), "DICOM of unsigned values by its tags, of negative ones by its compressed picture"),
+    ("DICOM in JPEG 2000 of 16 bits per colour", lambda: dicom(colours(65535), JPEG_2000, PixelData=encapsulate([cv2.imencode(".jp2", colours(65535))[1].tobytes()])), "DICOM in JPEG 2000 of 16 bits per colour; 8 are read: export it uncompressed"),
+    *((f"DICOM with values in {bits} bits", _dicom(BitsAllocated=bits, PixelData=bytes(bits * 260)), f"DICOM tag BitsAllocated is {bits}; it must be one of: 1, 8, 16, 32, 64") for bits in (12, 24)),
     ("DICOM with a slope of 0", _dicom(RescaleSlope="0", RescaleIntercept="5"), "DICOM of one grey level after its modality look-up (slope 0)"),
     ("DICOM with a window beside its values", _dicom(WindowCenter="60000", WindowWidth="100"), "DICOM of one grey level after its VOI look-up (centre 60000, width 100): its values are 0 to 4095"),
     ("DICOM with a table of one grey", _dicom(VOILUTSequence=[table(np.zeros(256, int), 16)]), "DICOM of one grey level after its VOI look-up: its values are 0 to 4095"),

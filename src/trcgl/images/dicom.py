@@ -21,6 +21,8 @@ from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, o
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
+CELLS = (1, 8, 16, 32, 64)
+"""Bits that a value may take, with what lies beside it."""
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
@@ -157,6 +159,10 @@ def _stored(dataset: Dataset) -> np.ndarray:
     if "PixelData" not in dataset:
         return dataset.pixel_array
     allocated, bits = required(dataset, "BitsAllocated"), required(dataset, "BitsStored")
+    if allocated not in CELLS:
+        raise UnreadableImage(
+            f"DICOM tag BitsAllocated is {allocated}; it must be one of: {', '.join(map(str, CELLS))}"
+        )
     high = int(dataset.get("HighBit", bits - 1))
     if not 1 <= bits <= allocated or not bits - 1 <= high < allocated:
         raise UnreadableImage(f"DICOM with {bits} bits stored of {allocated}, the highest {high}: they do not fit")

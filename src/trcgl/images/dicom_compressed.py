@@ -63,7 +63,8 @@ def signed_bits(dataset: Dataset) -> int:
     """Of a value whose compressed frame is signed, though the tags say otherwise; 0 if they do not contradict."""
     if dataset.get("PixelRepresentation") or "JPEG 2000" not in dataset.file_meta.TransferSyntaxUID.name:
         return 0
-    return stated(b"".join(_fragments(dataset))).signed_bits
+    stream = stated(b"".join(_fragments(dataset)))
+    return stream.bits if stream.signed else 0
 
 
 def _fragments(dataset: Dataset) -> list[bytes]:

@@ -25,13 +25,15 @@ class Stream:
         kind: its format, "" if it is not known.
         size: width and height; None if they are not found.
         samples: of a pixel; 0 if it is not known.
-        signed_bits: of a value, in JPEG 2000 with signed values; 0 otherwise.
+        bits: of a value, in JPEG 2000; 0 if they are not known.
+        signed: whether values of JPEG 2000 may be negative.
     """
 
     kind: str
     size: tuple[int, int] | None = None
     samples: int = 0
-    signed_bits: int = 0
+    bits: int = 0
+    signed: bool = False
 
 
 def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: int) -> None:
@@ -59,6 +61,10 @@ def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: in
         raise UnreadableImage(
             f"DICOM of {samples} samples per pixel by its tags, {stream.samples} by its compressed picture"
         )
+    if samples > 1 and stream.bits > 8:
+        raise UnreadableImage(
+            f"DICOM in JPEG 2000 of {stream.bits} bits per colour; 8 are read: export it uncompressed"
+        )
 
 
 def is_rle(frame: bytes) -> bool:
@@ -75,8 +81,7 @@ def stated(frame: bytes) -> Stream:
         # Of the reference grid: right, lower, left, upper
         right, lower, left, upper = (int.from_bytes(frame[place + k : place + k + 4], "big") for k in range(8, 24, 4))
         samples, depth = int.from_bytes(frame[place + 40 : place + 42], "big"), frame[place + 42]
-        signed_bits = depth % 128 + 1 if depth & 128 else 0
-        return Stream("JPEG 2000", (right - left, lower - upper), samples, signed_bits)
+        return Stream("JPEG 2000", (right - left, lower - upper), samples, depth % 128 + 1, depth >= 128)
     if not frame.startswith(JPEG):
         return Stream("RLE" if is_rle(frame) else "")
     header = read_header(frame)
