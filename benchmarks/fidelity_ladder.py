@@ -110,9 +110,9 @@ def ladder(params: Params, base_images: int) -> pd.DataFrame:
     common = [i for i, present in enumerate(rows.findings) if not set(present) & set(tail)][:base_images]
     rows = TrainingRows(
         tuple(rows.images[i] for i in common),
-        tuple(rows.patient_ids[i] for i in common),
-        tuple(rows.projections[i] for i in common),
         tuple(rows.patients[i] for i in common),
+        tuple(rows.projections[i] for i in common),
+        tuple(rows.patient_words[i] for i in common),
         tuple(rows.findings[i] for i in common),
         tuple(rows.unknown[i] for i in common),
         {},

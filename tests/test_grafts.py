@@ -216,7 +216,7 @@ def test_the_carrier_is_another_patients_in_the_same_view(
         assert sample.carrier.image == ("2.png" if view[str(sample.source)] == "PA" else "7.png")
     alone = replace(rows, normal=np.array([7]))
     assert {sample.carrier.image for sample in planned(alone, generator, images)} == {"7.png"}
-    same = replace(rows, patient_ids=("P0",) * len(rows.images))
+    same = replace(rows, patients=("P0",) * len(rows.images))
     with pytest.raises(InputError, match=r"'grafted', but no film without any finding is of another patient than"):
         planned(same, generator, images)
     with pytest.raises(InputError, match=r"sampling.carriers: 'grafted', but every training image has a finding"):
@@ -229,7 +229,7 @@ def test_of_several_films_the_most_alike_around_the_region_is_taken(
     """7.png is 1.png, but for the region and for grey levels that are fitted anyway."""
     many = replace(
         rows, normal=np.array([2, 3, 6, 7]), projections=("L",) * len(rows.images),
-        carriers={TARGET: np.array([1])}, patient_ids=tuple(rows.images),
+        carriers={TARGET: np.array([1])}, patients=tuple(rows.images),
     )  # fmt: skip
     assert planned(many, generator, images)[0].carrier.image == "7.png"
     other = replace(many, carriers={TARGET: np.array([8])})
@@ -241,7 +241,7 @@ def test_a_region_is_laid_into_a_film_once_as_long_as_there_are_others(
 ) -> None:
     many = replace(
         rows, normal=np.array([2, 3, 6, 7]), projections=("L",) * len(rows.images),
-        carriers={TARGET: np.array([1, 5])}, patient_ids=tuple(rows.images),
+        carriers={TARGET: np.array([1, 5])}, patients=tuple(rows.images),
     )  # fmt: skip
     plan = planned(many, generator, images)
     for source in ("1.png", "5.png"):

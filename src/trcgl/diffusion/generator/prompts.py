@@ -27,7 +27,7 @@ OWN = "finding: "
 
 def prompts_of(rows: TrainingRows, wording: Wording, phrases: Mapping[str, str]) -> list[str]:
     """The prompt of every row."""
-    known = zip(rows.projections, rows.findings, rows.patients, strict=True)
+    known = zip(rows.projections, rows.findings, rows.patient_words, strict=True)
     return [prompt_text(wording, view, findings, phrases, patient) for view, findings, patient in known]
 
 

@@ -25,9 +25,9 @@ class TrainingRows:
 
     Attributes:
         images: names, in label-table order.
-        patient_ids: whose image it is.
+        patients: whose image it is.
         projections: view of each image ("" when unknown).
-        patients: what is said of who is on each image, see `patient_words`.
+        patient_words: what a prompt says of who is on each image, see `wording.patient_words`.
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
@@ -35,9 +35,9 @@ class TrainingRows:
     """
 
     images: tuple[str, ...]
-    patient_ids: tuple[str, ...]
-    projections: tuple[str, ...]
     patients: tuple[str, ...]
+    projections: tuple[str, ...]
+    patient_words: tuple[str, ...]
     findings: tuple[tuple[str, ...], ...]
     unknown: tuple[tuple[str, ...], ...]
     carriers: dict[str, np.ndarray]
@@ -81,9 +81,9 @@ def labelled_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     columns = {name: np.flatnonzero(present[:, names.index(name)]) for name in class_names(classes, "tail")}
     return TrainingRows(
         images=tuple(real.rows["image"].astype(str)),
-        patient_ids=tuple(real.rows["patient"].astype(str)),
+        patients=tuple(real.rows["patient"].astype(str)),
         projections=tuple(real.rows["projection"].fillna("").astype(str)),
-        patients=tuple(
+        patient_words=tuple(
             patient_words(None if pd.isna(age) else int(age), sex)
             for age, sex in zip(real.rows["age"], real.rows["sex"].fillna("").astype(str), strict=True)
         ),

@@ -89,7 +89,7 @@ def map_of(
     Args:
         row: the film's position in `rows`; its other findings are in both prompts.
     """
-    card, view, patient = generator.card, rows.projections[row], rows.patients[row]
+    card, view, patient = generator.card, rows.projections[row], rows.patient_words[row]
     shown = rows.findings[row], tuple(name for name in rows.findings[row] if name != finding)
     texts = [prompt_text(card.wording, view, names, card.phrases, patient) for names in shown]
     embedded, _ = guided_embeddings(generator.pipeline, generator.tokens, texts, shown)
@@ -161,7 +161,7 @@ def plan_grafts(
     check_normal(rows, "grafted")
     plan = []
     named = parts_of_names(sorted(rows.carriers))
-    patients = np.unique(rows.patient_ids, return_inverse=True)[1]
+    patients = np.unique(rows.patients, return_inverse=True)[1]
     views = np.array(rows.projections)
     used: dict[tuple[int, str], set[int]] = {}
     for (target, number), (film, _) in progress(_sources(rows, params).items(), what="choosing films"):
@@ -189,7 +189,7 @@ def plan_grafts(
                 findings=(target,),
                 unknown=tuple(dict.fromkeys(name for name in unknown if name != target)),
                 prompt=prompt_text(
-                    card.wording, rows.projections[carrier], (target,), card.phrases, rows.patients[carrier]
+                    card.wording, rows.projections[carrier], (target,), card.phrases, rows.patient_words[carrier]
                 ),
                 seed=seed_of(params.seed, "noise", target, number),
             )

@@ -72,7 +72,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
                     findings=findings,
                     unknown=tuple(dict.fromkeys(name for name in unknown if name not in findings)),
                     prompt=prompt_text(
-                        card.wording, rows.projections[carrier], findings, card.phrases, rows.patients[carrier]
+                        card.wording, rows.projections[carrier], findings, card.phrases, rows.patient_words[carrier]
                     ),
                     seed=seed_of(params.seed, "noise", target, number),
                 )
