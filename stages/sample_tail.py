@@ -12,16 +12,14 @@ from trcgl.config import load_params
 from trcgl.diffusion.generator.rows import ABOUT, training_rows
 from trcgl.diffusion.generator.saved import has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
-from trcgl.diffusion.sampling.counts import images_of
 from trcgl.diffusion.sampling.grafted_plan import find_share, plan_images, regions_seen
-from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
+from trcgl.diffusion.sampling.micro_batches import check_room, draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.cores import warn_if_crowded
-from trcgl.runtime.disk import check_space
 from trcgl.runtime.files import directory_beside, read_parquet
 from trcgl.runtime.stage import run_stage
 
@@ -44,10 +42,7 @@ def main() -> None:
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 has fewer steps than a picture has grey levels
         generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
-        count = sum(images_of(len(films), params.sampling) for films in rows.carriers.values())
-        # Each image is stored twice: in a micro-batch and in a shard
-        there = sum(file.stat().st_size for file in resume.folder.glob("from-*.npz"))
-        check_space(resume.folder, 2 * count * images.size**2 - there, f"{count} drawn images")
+        check_room(rows, images.size, params.sampling, resume.folder)
         if state.is_main_process:
             warn_if_crowded(params.compute.threads)
         share = {"process": state.process_index, "processes": state.num_processes}

@@ -12,11 +12,14 @@ import numpy as np
 
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
+from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import Generator
+from trcgl.diffusion.sampling.counts import images_of
 from trcgl.diffusion.sampling.grafted_plan import Regions
 from trcgl.diffusion.sampling.kept import keep, kept
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.sample import draw
+from trcgl.runtime.disk import check_space
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.memory import naming_the_knob
@@ -27,6 +30,13 @@ log = get_logger("diffusion")
 def batch_files(plan: Sequence[Sample], params: SamplingParams, folder: Path) -> list[Path]:
     """Where each micro-batch of the plan waits, in plan order."""
     return [folder / f"from-{start:06d}.npz" for start in range(0, len(plan), params.micro_batch)]
+
+
+def check_room(rows: TrainingRows, size: int, params: SamplingParams, folder: Path) -> None:
+    """Raise InputError unless the disk has room for all images, each twice: in a micro-batch and in a shard."""
+    count = sum(images_of(len(films), params) for films in rows.carriers.values())
+    there = sum(file.stat().st_size for file in folder.glob("from-*.npz"))
+    check_space(folder, 2 * count * size**2 - there, f"{count} drawn images")
 
 
 def draw_share(
