@@ -370,7 +370,7 @@ def test_ids_that_are_none_any_more_stop_with_their_row(name: str, spelled: str,
     with pytest.raises(InputError) as caught:
         read(name, tmp_path / "t.csv", as_text(adapter.columns, rows))
     assert f"row 5: {adapter.patient} '{spelled}' {wrong}" in str(caught.value)
-    assert "(so are 1 more)" in str(caught.value)
+    assert "(as are 1 more)" in str(caught.value)
 
 
 @pytest.mark.parametrize("tail", [".0", ",0", ".00"])
@@ -435,7 +435,10 @@ def test_words_that_are_findings_of_their_own_are_said(tmp_path: Path, said: lis
     text = "image,patient,labels\na.png,1,Mass\nb.png,2,Nodule\nc.png,3,Mass Nodule\n"
     table = read("folder", tmp_path / "t.csv", text)
     assert table.vocabulary == ["Mass", "Nodule", "Mass Nodule"]
-    assert "row 3: labels 'Mass Nodule' is one finding, though its words are others" in said[0]
+    assert (
+        "row 3: labels 'Mass Nodule' is kept as one finding, though each of its words is a finding too (1 such)"
+        in said[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def read(path: Path, sexes: list[str], views: list[str]) -> LabelTable:
     [
         ("M", "F"), ("m", "f"), ("male", "female"), ("Male", "Female"), ("MALE", "FEMALE"), ("man", "woman"),
         ("hombre", "mujer"), ("Masculino", "Femenino"), ("homme", "femme"), ("Masculin", "F\u00e9minin"), ("H", "F"),
-        ("m\u00e4nnlich", "weiblich"), ("M", "W"), ("maschio", "femmina"),
+        ("m\u00e4nnlich", "weiblich"), ("M", "W"), ("maschio", "femmina"), ("var\u00f3n", "mujer"),
     ],
 )  # fmt: skip
 def test_sexes_are_two_whatever_the_words(male: str, female: str, tmp_path: Path, said: list[str]):
@@ -35,9 +35,8 @@ def test_sexes_are_two_whatever_the_words(male: str, female: str, tmp_path: Path
     assert Counter(table.rows["sex"]) == {"M": 2, "F": 1, "": 2, "O": 1}
     words = [word for word, usual in ((male, "M"), (female, "F")) if word != usual]
     row = 1 if male != "M" else 2
-    assert said == (
-        [f"sex: '{words[0]}' of row {row} is read as {'MF'[row - 1]}; {len(words)} words are read so"] if words else []
-    )
+    line = f"sex: '{words[0]}' of row {row} is read as {'MF'[row - 1]}; in all, " if words else ""
+    assert said == ([f"{line}{len(words)} different words are read as M or F"] if words else [])
 
 
 def test_spellings_side_by_side_are_one_subgroup(tmp_path: Path):
@@ -45,10 +44,10 @@ def test_spellings_side_by_side_are_one_subgroup(tmp_path: Path):
     assert Counter(table.rows["sex"]) == {"M": 3, "F": 3}
 
 
-@pytest.mark.parametrize("one", ["H", "h"])
+@pytest.mark.parametrize("one", ["H", "h", "V"])
 @pytest.mark.parametrize("other", ["M", "m"])
 def test_an_m_that_may_be_a_woman_stops(one: str, other: str, tmp_path: Path):
-    """Hombre and mujer, or homme and male."""
+    """Hombre or varon and mujer, or homme and male."""
     with pytest.raises(InputError, match=rf"^the label table: row 2: sex is '{one}' beside 'M', a man's"):
         read(tmp_path / "t.csv", [other, one, other], ["PA"] * 3)
 

@@ -163,7 +163,7 @@ LABEL_FILES = (
         "patient ids that a spreadsheet rounded",
         PARSE,
         labels("a.png,Mass,0,3.24E+38,50,M,PA"),
-        "labels.csv: row 1: Patient ID '3.24E+38' is a rounded number (so are 0 more), which merges patients; give the "
+        "labels.csv: row 1: Patient ID '3.24E+38' is a rounded number, which merges patients; give the "
         "file with ids written out as text",
     ),
     Case(

@@ -164,7 +164,7 @@ MADE_FILES = (
         "a patient in two splits",
         BASELINE,
         leak_patient,
-        "data/labels/labels.parquet: patient '0' is in several splits (so are 0 more); run parse_labels again",
+        "data/labels/labels.parquet: patient '0' is in several splits; run parse_labels again",
     ),
     Case(
         "Made files",

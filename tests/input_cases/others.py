@@ -64,7 +64,7 @@ OTHERS = (
     (
         "Views and sexes",
         "a sex in words, such as male or Femenino",
-        "a warning: sex: 'male' of row 1 is read as M; 2 words are read so",
+        "a warning: sex: 'male' of row 1 is read as M; in all, 2 different words are read as M or F",
         "test_view_and_sex.py::test_sexes_are_two_whatever_the_words",
     ),
     (

@@ -259,7 +259,7 @@ SPELLINGS = (
     *(
         Case(
             IDS, what, PARSE, nih("Mass", patient),
-            f"labels.csv: row 1: Patient ID '{patient}' {wrong} (so are 0 more), {remedy}",
+            f"labels.csv: row 1: Patient ID '{patient}' {wrong}, {remedy}",
         )
         for what, patient, wrong, remedy in (
             ("rounded, with a decimal comma", "3,24E+38", "is a rounded number", ROUNDED),
@@ -277,7 +277,7 @@ SPELLINGS = (
     ),
     Case(
         IDS, "a null in an id", PARSE, nih("Mass", "7\0"),
-        "labels.csv: row 1: Patient ID '7\\x00' holds a character that is not text (so are 0 more), so two ids may look "
+        "labels.csv: row 1: Patient ID '7\\x00' holds a character that is not text, so two ids may look "
         "alike; write ids as text",
     ),
     Case(
@@ -348,7 +348,7 @@ SPELLINGS = (
     Case(
         NAMES, "MIMIC-CXR: a study of two patients", PARSE, mimic("1,10", "a,2,10"),
         "mimic-cxr-2.0.0-metadata.csv: row 1: study '10' is of patient '2' here and of '1' in mimic-cxr-2.0.0-chexpert.csv "
-        "(so are 0 more); give the two files of one release",
+        "(as are 0 more); give the two files of one release",
     ),
     Case(
         NAMES, "MIMIC-CXR: a split that lacks an image", PARSE, mimic("1,10", "a,1,10 b,1,10", "a,train"),

@@ -59,7 +59,7 @@ def _verdicts(audit: Audit, params: AuditParams) -> list[str]:
         f"patient's, and, laid over it, nearer in the base generator's features ({limits.features:.4f}; 1 - cosine) "
         f"than {params.duplicate_feature_percentile:g} % of such real pairs;",
         f"- **{NOT_SEEN}**: the judge scores its finding no higher than {params.seen_percentile:g} % of the real "
-        "validation images with it. How good that test is the AUC tells; a finding with fewer than "
+        "validation images with it. The AUC says how good that test is; a finding with fewer than "
         f"{MIN_POSITIVES} of these images is not judged;",
         f"- **{OUTLIER}**: its nearest training image number {NEIGHBOURS} is farther ({limits.neighbour:.4f} in the "
         f"judge's features) than that of {params.outlier_percentile:g} % of the validation images;",

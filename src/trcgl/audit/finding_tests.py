@@ -14,7 +14,7 @@ def finding_tests(scores: np.ndarray, labels: pd.DataFrame, params: AuditParams)
     """Tests from the validation split.
 
     The threshold is a percentile of the images *with* the finding: a sample has to show it at least as clearly as most
-    real images do, however weak the judge is. How many images without the finding pass, too, the AUC tells; it decides
+    real images do, however weak the judge is. The AUC says how many images without the finding pass, too; it decides
     nothing.
 
     Args:

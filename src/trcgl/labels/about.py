@@ -7,9 +7,10 @@ from trcgl.labels.cells import cleaned, first_twins, say, without_missing
 from trcgl.runtime.errors import InputError
 
 SEXES = {
-    "M": ("m", "male", "man", "h", "masculino", "hombre", "masculin", "homme", "m\u00e4nnlich", "mann", "maschio"),
+    "M": ("m", "male", "man", "h", "masculino", "hombre", "var\u00f3n", "varon", "masculin", "homme", "m\u00e4nnlich",
+          "mann", "maschio"),
     "F": ("f", "female", "woman", "femenino", "mujer", "f\u00e9minin", "femme", "w", "weiblich", "frau", "femmina"),
-}
+}  # fmt: skip
 """What the project calls them: the words for each, in small letters. Any other text stays as it is."""
 SEX_OF = {word: sex for sex, words in SEXES.items() for word in words}
 
@@ -23,7 +24,7 @@ def in_one_way(column: str, texts: pd.Series) -> pd.Series:
         column: projection or sex.
 
     Raises:
-        InputError: sexes H and M, of which the latter is a man's or a woman's.
+        InputError: sexes H or V beside M, of which the latter is a man's or a woman's.
     """
     texts = without_missing(cleaned(texts, column))
     if column == "sex":
@@ -40,8 +41,11 @@ def in_one_way(column: str, texts: pd.Series) -> pd.Series:
 
 def _sexes(texts: pd.Series) -> pd.Series:
     different = texts.unique().tolist()
-    if {"h", "m"} <= {text.casefold() for text in different}:
-        row = int(np.argmax(texts.str.casefold() == "h")) + 1
+    small = {text.casefold() for text in different}
+    # Hombre or varón, and mujer
+    other = next((letter for letter in "hv" if letter in small), None)
+    if other and "m" in small:
+        row = int(np.argmax(texts.str.casefold() == other)) + 1
         raise InputError(
             f"the label table: row {row}: sex is '{texts.iloc[row - 1]}' beside 'M', a man's or a woman's; "
             "write M for male and F for female"
@@ -51,5 +55,5 @@ def _sexes(texts: pd.Series) -> pd.Series:
         return texts
     row = int(np.argmax(texts.isin(list(usual)))) + 1
     text = texts.iloc[row - 1]
-    say(f"sex: '{text}' of row {row} is read as {usual[text]}; {len(usual)} words are read so")
+    say(f"sex: '{text}' of row {row} is read as {usual[text]}; in all, {len(usual)} different words are read as M or F")
     return texts.replace(usual)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import ABSENT, NOT_TOLD, PRESENT, assemble_coded, read_codes, warn_no_codes
+from trcgl.labels.coded import ABSENT, PRESENT, UNSTATED, assemble_coded, read_codes, warn_no_codes
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
@@ -85,4 +85,4 @@ def infer_absent(codes: np.ndarray, findings: Sequence[str]) -> None:
     """
     normal = codes[:, findings.index(NO_FINDING)] == PRESENT
     others = np.array([name not in (NO_FINDING, DEVICES) for name in findings])
-    codes[(codes == NOT_TOLD) & normal[:, None] & others[None, :]] = ABSENT
+    codes[(codes == UNSTATED) & normal[:, None] & others[None, :]] = ABSENT

@@ -65,7 +65,7 @@ def choose_classes(
 
     Returns:
         Per class: name, group, positives (per split) and prevalence (positives per training image for which the
-        source tells); and training positives per finding below `labels.min_positives`.
+        source states); and training positives per finding below `labels.min_positives`.
 
     Raises:
         InputError: no finding has enough training positives, or one that has lacks negatives.

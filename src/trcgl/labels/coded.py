@@ -15,7 +15,7 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters, seen_as
 from trcgl.tables import INDEX_NAME
 
-PRESENT, ABSENT, UNCERTAIN, NOT_TOLD, NO_CODE = 1, 0, -1, -2, -3
+PRESENT, ABSENT, UNCERTAIN, UNSTATED, NO_CODE = 1, 0, -1, -2, -3
 SILENT = "no label"
 # As programs write a column that they have read as numbers, with a point or a comma, or as truth values
 CODES = {
@@ -47,7 +47,7 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
             )
         if re.sub(r"\.\d+$", "", name) in set(header) - {name}:
             raise InputError(f"{path}: column '{name}' is a repeated one that pandas has numbered; keep one of the two")
-        wrong = in_doubt(name, known) or odd_letters(name)
+        wrong = in_doubt(name, known, column=True) or odd_letters(name)
         if wrong:
             raise InputError(f"{path}: column '{name}' {wrong}")
     say_disguised(f"{path}: column", classes)
@@ -55,7 +55,7 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
 
 
 def read_codes(columns: pd.DataFrame) -> np.ndarray:
-    """int8, rows x columns, of PRESENT, ABSENT, UNCERTAIN, NOT_TOLD, and NO_CODE for any other text."""
+    """int8, rows x columns, of PRESENT, ABSENT, UNCERTAIN, UNSTATED, and NO_CODE for any other text."""
     codes = np.empty(columns.shape, np.int8, order="F")
     for position, name in enumerate(columns):
         places, texts = pd.factorize(columns[name])
@@ -66,7 +66,7 @@ def read_codes(columns: pd.DataFrame) -> np.ndarray:
 def _code(text: str) -> int:
     text = text.lower()
     if text in NOT_A_VALUE:
-        return NOT_TOLD
+        return UNSTATED
     return next((code for pattern, code in CODES.items() if pattern.fullmatch(text)), NO_CODE)
 
 
@@ -128,19 +128,19 @@ def assemble_coded(
     Rejected, besides what `assemble` rejects: rows with a value that is not a code, and rows that state no finding.
 
     Args:
-        rows: every data row of the source, with those of ROW_COLUMNS that it tells.
+        rows: every data row of the source, with those of ROW_COLUMNS that it states.
         codes: int8, rows x findings, as `read_codes` returns them.
         reasons: reason and the rows that it holds for, before those above.
     """
     numbers = rows["row"].to_numpy()
     table = assemble(
         rows,
-        *(_pairs(numbers, codes == code, findings) for code in (PRESENT, UNCERTAIN, NOT_TOLD)),
+        *(_pairs(numbers, codes == code, findings) for code in (PRESENT, UNCERTAIN, UNSTATED)),
         normal=normal,
         label_reasons=first_reason(
             *reasons,
             ("label value is not 1, 0, -1 or blank", (codes == NO_CODE).any(axis=1)),
-            (SILENT, (codes == NOT_TOLD).all(axis=1)),
+            (SILENT, (codes == UNSTATED).all(axis=1)),
         ),
         content=pd.util.hash_pandas_object(pd.DataFrame(codes), index=False),
     )

@@ -24,11 +24,12 @@ LOST = "?\u00bf\ufffd"
 """A doubt, or what a program writes for a letter that it does not have."""
 
 
-def in_doubt(name: str, known: Collection[str]) -> str:
+def in_doubt(name: str, known: Collection[str], *, column: bool = False) -> str:
     """What is wrong with a name that says more than what is there, "" if it does not.
 
     Args:
         known: keys (`name_key`) of all names of the table.
+        column: of a table with a column per finding; False: in a list of findings.
     """
     if any(sign in unicodedata.normalize("NFKC", name) for sign in LOST):
         return "has a question mark, for a doubt or a lost letter; write the finding's name alone"
@@ -39,8 +40,11 @@ def in_doubt(name: str, known: Collection[str]) -> str:
     finding = words[named[0] : named[-1] + 1]
     around = words[: named[0]] + words[named[-1] + 1 :]
     if name_key(" ".join(finding)) in known and any(word.lower() in SAYING for word in around):
-        return (
-            f"seems to say of '{' '.join(finding)}' whether it is there, and would be a finding of its own; list what "
-            "is present by its name alone, or give a column per finding with 1, 0, and -1 for a doubt"
+        meant = " ".join(finding)
+        remedy = (
+            f"merge it into the column '{meant}' (1, 0, and -1 for a doubt)"
+            if column
+            else "list what is present by its name alone, or give a column per finding with 1, 0, and -1 for a doubt"
         )
+        return f"seems to say of '{meant}' whether it is there, and would be a finding of its own; {remedy}"
     return ""

@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The file of each image.
 
-    A row that tells its `file` (patient1/study1/view1.jpg) has the file whose path ends so. Any other has the file
+    A row that states its `file` (patient1/study1/view1.jpg) has the file whose path ends so. Any other has the file
     whose base name is `image`; where several files have that name, the one in the row's folder counts
     (`.../folder/image`), if there is one.
 

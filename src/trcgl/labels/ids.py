@@ -12,7 +12,7 @@ import pandas as pd
 
 from trcgl.labels.cells import cleaned, names_nothing, say
 from trcgl.labels.placeholders import say_crowded
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import disguise, odd_letters, plainly, seen_as
 
 # 3.24E+38, 3,24e+38, 1E+15
@@ -85,7 +85,7 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     def stop(found: Collection[str], wrong: str, remedy: str) -> InputError:
         rows = np.flatnonzero(ids.isin(list(found)))
         return InputError(
-            f"{path}: row {rows[0] + 1}: {column} '{ids.iloc[rows[0]]}' {wrong} (so are {len(rows) - 1} more), {remedy}"
+            f"{path}: row {rows[0] + 1}: {column} '{ids.iloc[rows[0]]}' {wrong}{and_more(len(rows) - 1)}, {remedy}"
         )
 
     control = [text for text in others if not text.isprintable()]

@@ -22,7 +22,7 @@ from trcgl.labels.file_names import SUFFIX, check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.splits import read_splits
 from trcgl.labels.table import LabelTable
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.tables import read_columns, read_header
 
 IDS = ("dicom_id", "subject_id", "study_id")
@@ -152,8 +152,8 @@ def _check_studies(path: Path, labels: pd.DataFrame, file: Path, images: pd.Data
         row = int(other.argmax())
         raise InputError(
             f"{file}: row {row + 1}: study '{images['study_id'].iloc[row]}' is of patient "
-            f"'{images['subject_id'].iloc[row]}' here and of '{theirs.iloc[row]}' in {path.name} (so are "
-            f"{int(other.sum()) - 1} more); give the two files of one release"
+            f"'{images['subject_id'].iloc[row]}' here and of '{theirs.iloc[row]}' in {path.name}"
+            f"{and_more(int(other.sum()) - 1)}; give the two files of one release"
         )
 
 

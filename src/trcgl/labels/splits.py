@@ -39,7 +39,7 @@ def seeded_splits(
 
 
 def stated_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
-    """The split of each patient of whom the data set tells it.
+    """The split of each patient of whom the data set states it.
 
     Args:
         patients, splits: of each image; "" where the split is not stated. One stated image decides for the patient.

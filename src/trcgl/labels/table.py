@@ -183,7 +183,7 @@ def assemble(
     """The table of all data rows, less those that no data set may hold.
 
     Args:
-        rows: every data row of the source, with those of ROW_COLUMNS that it tells; completed in place.
+        rows: every data row of the source, with those of ROW_COLUMNS that it states; completed in place.
         label_reasons: per row, why its labels cannot be used, "" if they can.
         content: per row, its labels as one text: two rows of one image that differ here, in the patient or in
             the split, contradict each other, and both are rejected; of equal rows the first is kept.

@@ -14,9 +14,9 @@ from trcgl.labels.cells import cleaned, without_missing
 from trcgl.labels.coded import (
     ABSENT,
     NO_CODE,
-    NOT_TOLD,
     PRESENT,
     UNCERTAIN,
+    UNSTATED,
     assemble_coded,
     check_coded,
     class_columns,
@@ -122,6 +122,6 @@ def _majority(votes: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:
 
     present, absent = counted(PRESENT), counted(ABSENT)
     merged = np.where(present > absent, PRESENT, np.where(present < absent, ABSENT, UNCERTAIN)).astype(np.int8)
-    merged[(present + absent) == 0] = NOT_TOLD
+    merged[(present + absent) == 0] = UNSTATED
     merged[counted(NO_CODE) > 0] = NO_CODE
     return merged

@@ -61,3 +61,8 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         say(f"error: stopped by {stop}; finished work is kept; run again to continue")
         return 128 + stop.number
     return 0
+
+
+def and_more(count: int) -> str:
+    """Behind an example in a message: how many others there are."""
+    return f" (as are {count} more)" if count else ""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.training.near_copies import near_copies
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.files import read_parquet
 
 SHOWN = 3
@@ -20,7 +20,7 @@ def stop_if_leaking(labels: str | Path, images: str | Path) -> None:
     splits = frame.groupby("patient")["split"].nunique()
     if (splits > 1).any():
         raise InputError(
-            f"{labels}: patient '{splits.idxmax()}' is in several splits (so are {int((splits > 1).sum()) - 1} more); "
+            f"{labels}: patient '{splits.idxmax()}' is in several splits{and_more(int((splits > 1).sum()) - 1)}; "
             "run parse_labels again"
         )
     shards = ShardedImages(images)
