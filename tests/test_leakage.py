@@ -62,7 +62,7 @@ def test_a_sound_set_passes(tmp_path: Path, images: dict[str, np.ndarray]):
 
 def test_a_patient_in_two_splits_is_caught(tmp_path: Path, images: dict[str, np.ndarray]):
     data_set(tmp_path, images, [*PATIENTS[:-1], "p2"], SPLITS)
-    with pytest.raises(InputError, match=r"patient 'p2' is in several splits \(as are 0 more\)"):
+    with pytest.raises(InputError, match=r"patient 'p2' is in several splits"):
         stop_if_leaking(tmp_path / "labels.parquet", tmp_path)
 
 

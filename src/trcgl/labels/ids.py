@@ -187,5 +187,8 @@ def _written_plainly(text: str) -> str:
     plain = text if text.isascii() else unicodedata.normalize("NFKC", plainly(text))
     if plain.isdecimal():
         return str(int(plain))
+    if plain[:1] == "-" and plain[1:].isdecimal():
+        # A sign is no mark
+        return plain
     grouped = THOUSANDS.fullmatch(plain)
     return (re.sub(r"\D", "", plain) if grouped else MARKS.sub("", plain)).lstrip("0").casefold()

@@ -93,7 +93,8 @@ def checked_names(
     loose = [name for name in spelled if " " in name and _is_made_of(name, known)]
     if loose:
         say(
-            f"{said(spelled[loose[0]])} is kept as one finding, though each of its words is a finding too; {len(loose)} such names"
+            f"{said(spelled[loose[0]])} is kept as one finding, though each of its words is a finding too "
+            f"({len(loose)} such)"
         )
     say_disguised(f"{path}: {column}", spelled)
     if all(meant[label] == label for label in different):
