@@ -116,6 +116,19 @@ def test_the_size_of_the_originals_of_copies_is_that_of_the_table(form: str, tmp
     check(used(tmp_path, packed, ".png"), by_hand(tmp_path / "boxes.csv"), ".png")
 
 
+def test_three_readers_of_one_small_lesion_do_not_look_like_another_scale(tmp_path: Path):
+    """Two films, each with a lesion in the upper left that all readers marked, in copies of half the side."""
+    header = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
+    rows = [f"{name},Cardiomegaly,3,R{k},{90 + k},80,200,190" for name in ("a", "b") for k in range(3)]
+    (tmp_path / "boxes.csv").write_text("\n".join([header, *rows, ""]))
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\na,1000,1000\nb,1000,1000\n")
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((500, 500), np.uint8)).save(tmp_path / f"{name}.png")
+    selected = pd.DataFrame({"image": ["a.png", "b.png"], "path": ["a.png", "b.png"]})
+    files = BoxFiles(tmp_path / "boxes.csv", tmp_path / "sizes.csv", None, WORDS)
+    assert len(boxes_of(files, selected, tmp_path, ["a.png", "b.png"], ["Cardiomegaly"]).boxes) == 6
+
+
 def test_a_place_in_the_network_square_is_where_plain_arithmetic_puts_it(tmp_path: Path):
     """The centre of a single box: its share of the longer side, from the middle."""
     vindr_table(tmp_path / "boxes.csv")

@@ -25,7 +25,7 @@ from trcgl.runtime.logging import progress
 CLEARLY_SMALLER = 0.8
 """Share of the original's side from which on down it would show that boxes are in pixels of the copy."""
 CHANCE = 1e-3
-"""Of that all boxes lie by chance in the corner that a copy would take. One does with at most the cube of the copy's
+"""Of that all boxes lie by chance in the corner that a copy would take. An image's do with at most the cube of the copy's
 share of the side: measured on NIH's 984 boxes, 0.09 in the corner of half the side, 0.39 in that of three quarters."""
 
 
@@ -176,7 +176,8 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
             _check_upright(path, file)
             inside = (part["x"] + part["w"] <= width) & (part["y"] + part["h"] <= height)
             if width <= CLEARLY_SMALLER * original[0]:
-                chance *= (width / original[0]) ** (3 * len(part)) if inside.all() else np.inf
+                # Once per image: several readers mark one lesion, and one lesion may have several names
+                chance *= (width / original[0]) ** 3 if inside.all() else np.inf
                 most = max(most, (width, height))
     if chance < CHANCE:
         raise InputError(
