@@ -81,9 +81,7 @@ def test_ids_of_a_large_data_set_are_not_said(said: list[str]):
 @pytest.mark.parametrize("adapter", HAS_IDS)
 def test_what_a_spreadsheet_makes_of_an_id_stops(adapter: str, name: str, tmp_path: Path):
     text = as_text(ADAPTERS[adapter].columns, rows_of(ADAPTERS[adapter], with_placeholder(name, 1)))
-    with pytest.raises(
-        InputError, match=r"row 11: .* is a (date|time of day), where an id is wanted"
-    ):
+    with pytest.raises(InputError, match=r"row 11: .* is a (date|time of day), where an id is wanted"):
         read(adapter, tmp_path / "t.csv", text)
 
 
