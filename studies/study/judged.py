@@ -15,9 +15,6 @@ from trcgl.evaluation.places import find_places, mean_masks
 from trcgl.evaluation.pointing import is_hit, judge, judge_model
 from trcgl.runtime.files import read_parquet
 
-NO_MODEL = ("centre", "mean_box")
-"""The middle of the picture; the finding's mean box over the films of the other folds' patients."""
-
 
 def judged_places(model: Classifier, files: TrainingFiles, lesions: Path, resize: str) -> pd.DataFrame:
     """Every box of the test films, judged by every method.
@@ -28,7 +25,8 @@ def judged_places(model: Classifier, files: TrainingFiles, lesions: Path, resize
         lesions: image, finding, mask (PNG), of films of any fold.
 
     Returns:
-        image, patient, finding, method (class_map, grad_cam and NO_MODEL), hit, overlap; empty without boxes.
+        image, patient, finding, method, hit, overlap; empty without boxes. Methods: class_map, grad_cam, and without
+        a model centre (the middle of the picture) and mean_box (of the films of the other folds' patients).
     """
     table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_place_table(lesions)
     names = [entry["name"] for entry in read_classes(files.classes)["classes"]]

@@ -26,7 +26,8 @@ CLEARLY_SMALLER = 0.8
 """Share of the original's side from which on down it would show that boxes are in pixels of the copy."""
 CHANCE = 1e-3
 """Of that all boxes lie by chance in the corner that a copy would take. An image's do with at most the cube of the
-copy's share of the side: measured on NIH's 984 boxes, 0.09 in the corner of half the side, 0.39 in that of three quarters."""
+copy's share of the side: measured on NIH's 984 boxes, 0.09 in the corner of half the side, 0.39 in that of three
+quarters."""
 
 
 @dataclass(frozen=True)
