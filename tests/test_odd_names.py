@@ -91,3 +91,11 @@ def test_overlays_of_long_names_are_written(tmp_path: Path, monkeypatch: pytest.
     )
     assert len(list(Path("seen").iterdir())) == 6
     assert set(pd.read_csv("t.csv")["image"]) == set(images)
+
+
+def test_numbers_stay_at_an_axis_with_a_long_title(tmp_path: Path):
+    figure, axes = plt.subplots()
+    axes.plot([0.0, 0.1])
+    axes.set_xlabel("difference " * 10)
+    save_figure(figure, tmp_path / "a.png")
+    assert [label.get_text() for label in axes.get_xticklabels() if label.get_text()]

@@ -60,7 +60,8 @@ def columns_of(count: int) -> list[np.ndarray]:
 
 def _shorten(axis: Axis) -> None:
     whole = axis.get_major_formatter()
-    if any(isinstance(text, Text) and len(text.get_text()) > LONGEST for text in axis.findobj(Text)):
+    texts = [text for text in axis.findobj(Text) if text is not axis.label]
+    if any(isinstance(text, Text) and len(text.get_text()) > LONGEST for text in texts):
         axis.set_major_formatter(FuncFormatter(lambda value, place: _short(whole(value, place))))
 
 
