@@ -347,8 +347,8 @@ SPELLINGS = (
     ),
     Case(
         NAMES, "MIMIC-CXR: a study of two patients", PARSE, mimic("1,10", "a,2,10"),
-        "mimic-cxr-2.0.0-metadata.csv: row 1: study '10' is of patient '2' here and of '1' in mimic-cxr-2.0.0-chexpert.csv "
-        "(as are 0 more); give the two files of one release",
+        "mimic-cxr-2.0.0-metadata.csv: row 1: study '10' is of patient '2' here and of '1' in mimic-cxr-2.0.0-chexpert.csv; "
+        "give the two files of one release",
     ),
     Case(
         NAMES, "MIMIC-CXR: a split that lacks an image", PARSE, mimic("1,10", "a,1,10 b,1,10", "a,train"),
