@@ -14,6 +14,7 @@ from trcgl.labels.nih import read_nih
 from trcgl.labels.table import LabelTable
 from trcgl.places.masks import box_lesions
 from trcgl.runtime.errors import InputError
+from trcgl.tables import read_columns
 
 
 def nih_row(name: str, labels: str, age: str = "58", patient: str = "1", sex: str = "M") -> dict[str, str]:
@@ -149,3 +150,10 @@ def test_boxes_of_vindr(tmp_path: Path):
     file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\na,R1,Mass,9,0,4,1\n")
     with pytest.raises(InputError, match="row 1: the box of 'a' is not four numbers x_min"):
         read_boxes(file)
+
+
+@pytest.mark.parametrize("end", ["", ",", ",,", ",,,,"])
+def test_a_value_of_two_lines_in_a_table_with_commas_at_the_end(tmp_path: Path, end: str):
+    file = tmp_path / "t.csv"
+    file.write_text(f'a,b,report,,\n1,x,"two\nlines"{end}\n2,y,one{end}\n')
+    assert read_columns(file, ["a", "b"], what="a table").to_numpy().tolist() == [["1", "x"], ["2", "y"]]

@@ -310,7 +310,8 @@ def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None =
         ragged = RAGGED.search(reason)
         if ragged and evened is None and (text := _evened(path, form)) is not None:
             header = form.header[: _named_columns(form)]
-            return _parse(path, _Form(False, "utf-8", 0, header), positions, text)
+            there = [position for position in positions if position < len(header)]
+            return _parse(path, _Form(False, "utf-8", 0, header), there, text)
         if ragged:
             row, expected, got = (int(number) for number in ragged.groups())
             raise InputError(
@@ -389,7 +390,8 @@ def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.T
         return
     every = _parse(path, form, list(range(len(header))))
     shapes = {re.sub(r"\d", "0", text or "") for text in every.column(0).to_pylist()} - {""}
-    for name, column in zip(header, every.columns, strict=True):
+    # Without the nameless columns at the end, if rows have more or fewer of them
+    for name, column in zip(header[: every.num_columns], every.columns, strict=True):
         for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
             starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in text.split("\n")[1:])
             if "\n" in text and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
