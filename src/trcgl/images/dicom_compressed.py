@@ -79,7 +79,7 @@ def _name(syntax: UID) -> str:
 def _decoder(syntax: UID) -> Decoder:
     try:
         return get_decoder(syntax)
-    except NotImplementedError:
+    except NotImplementedError:  # pydicom's answer to a syntax that none of its decoders knows
         raise UnreadableImage(
             f"DICOM in the transfer syntax {_name(syntax)}, for which there is no decoder; export it uncompressed"
         ) from None

@@ -43,6 +43,7 @@ def window(dataset: Dataset) -> tuple[float, float] | None:
 
     Values are pairs by their place: one may be left empty.
     """
+    # Not strict: a centre more than widths, or the other way round, is half a window and counts as none
     pairs = zip(_places(dataset, "WindowCenter"), _places(dataset, "WindowWidth"), strict=False)
     return next(((centre, width) for centre, width in pairs if centre is not None and width is not None), None)
 
