@@ -23,7 +23,7 @@ def keep(file: Path, pixels: np.ndarray) -> None:
 def kept(file: Path) -> np.ndarray | None:
     """What was kept; None if it is not there, damaged or cut short."""
     try:
-        with np.load(file) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
             return arrays["pixels"]
     except FileNotFoundError:
         return None
