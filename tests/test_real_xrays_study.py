@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score
 
-from comparison.folds import Pointing, differences, finished_seeds, fold_metrics, load_folds, localisation
+from comparison.folds import Pointing, differences, finished, fold_metrics, load_folds, localisation
 from comparison.folds_text import folds_block
 from comparison.intervals import t_interval
 from study.arms import Arm, LearningRates, Study
@@ -79,9 +79,10 @@ def made_up(folder: Path) -> tuple[Study, pd.DataFrame]:
 
 def test_scores_are_those_of_all_folds_together(tmp_path: Path):
     study, classes = made_up(tmp_path)
-    assert finished_seeds(study, 2) == (0, 1)
+    study = finished(study, 2)
+    assert study.seeds == (0, 1)
     scored = {f"{film:03}.png" for film in range(80)} - {"039.png", "079.png"}
-    runs, _ = load_folds(study, range(2), (0, 1), scored, classes)
+    runs, _ = load_folds(study, range(2), scored, classes)
     metrics = fold_metrics(runs).set_index(["arm", "seed", "metric"])["value"]
     tables = [pd.read_parquet(tmp_path / f"runs/b-{fold}-1/predictions.parquet") for fold in (0, 1)]
     table = pd.concat(tables)
@@ -93,9 +94,10 @@ def test_scores_are_those_of_all_folds_together(tmp_path: Path):
 
 
 def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
-    study, classes = made_up(tmp_path)
+    planned, classes = made_up(tmp_path)
+    study = finished(planned, 2)
     scored = {f"{film:03}.png" for film in range(80)}
-    runs, places = load_folds(study, range(2), (0, 1), scored, classes)
+    runs, places = load_folds(study, range(2), scored, classes)
     pointing = Pointing(places, study.resamples)
     pairs = places.drop_duplicates(["image", "finding"]).sort_values(["image", "finding"])
     patients = pairs["patient"].to_numpy()
@@ -126,7 +128,7 @@ def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
     assert guess["pointing"] == pytest.approx(accuracy("b", 1, "mean_box", weights[0]))
     assert mean["centre"] == pytest.approx(accuracy("a", 0, "centre", weights[0]))
     assert mean["images"] == len(pairs)
-    block = folds_block(fold_metrics(runs), summary.reset_index(), table.reset_index(), study, 2)
+    block = folds_block(fold_metrics(runs), summary.reset_index(), table.reset_index(), study, planned)
     assert "| b | a | +" in block
     assert "| - | mean_box |" in block
     assert "nan" not in block.replace("medium", "")
@@ -135,10 +137,30 @@ def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
 def test_a_study_that_has_not_run_names_the_first_missing_run(tmp_path: Path):
     study, _ = made_up(tmp_path)
     shutil.rmtree(tmp_path / "runs/b-1-1")
-    assert finished_seeds(study, 2) == (0,)
+    assert finished(study, 2).seeds == (0,)
+    assert list(finished(study, 2).arms) == ["a", "b"]
     shutil.rmtree(tmp_path / "runs/a-0-0")
-    with pytest.raises(InputError, match=r"runs/a-0-0: missing; no seed has run in every arm and fold yet"):
-        finished_seeds(study, 2)
+    with pytest.raises(InputError, match=r"runs/a-0-0: missing; an arm counts once a seed has run"):
+        finished(study, 2)
+    shutil.rmtree(tmp_path / "runs/b-1-0")
+    part = finished(study, 2)
+    assert (list(part.arms), part.seeds) == (["a"], (1,))
+    shutil.rmtree(tmp_path / "runs/a-0-1")
+    with pytest.raises(InputError, match=r"runs/a-0-0: missing"):
+        finished(study, 2)
+
+
+def test_arms_that_have_not_run_are_named_and_are_nobodys_reference(tmp_path: Path):
+    planned, classes = made_up(tmp_path)
+    shutil.rmtree(tmp_path / "runs/a-0-0")
+    shutil.rmtree(tmp_path / "runs/a-0-1")
+    study = finished(planned, 2)
+    assert study.arms["b"].references == ()
+    runs, places = load_folds(study, range(2), {f"{film:03}.png" for film in range(80)}, classes)
+    summary = differences(runs, pointing := Pointing(places, study.resamples), study)
+    assert set(summary["reference"]) == {"centre", "mean_box"}
+    block = folds_block(fold_metrics(runs), summary, localisation(pointing), study, planned)
+    assert "over 2 seeds. A report of 2 of 3 seeds, no decision. Not run yet: `a`." in block
 
 
 def write_films(folder: Path, first: int, count: int) -> None:

@@ -1,6 +1,8 @@
 """A study in folds, in numbers: what the folds of a seed scored together, and where their maps pointed."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,40 +16,46 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 
 KEY = ["image", "finding"]
+PREDICTIONS = "predictions.parquet"
 MAPS = ("class_map", "grad_cam")
 NO_MODEL = "none"
 """The arm of methods that need no model; its seeds and folds are the same for every arm."""
 POINTING = "pointing"
 
 
-def finished_seeds(study: Study, folds: int) -> tuple[int, ...]:
-    """The seeds that every arm has in every fold, in the order of params.yaml.
+def finished(study: Study, folds: int) -> Study:
+    """The part of a study that has run: the arms that have a seed in every fold, with the seeds that all of them have.
 
     Raises:
-        InputError: there is none; the message names the first run that is missing.
+        InputError: no arm has a seed in every fold, or those that have share none; the message names a missing run.
     """
-    missing = {
-        seed: [
-            f"{arm}-{fold}-{seed}" for arm in study.arms for fold in range(folds) if not _run(study, arm, fold, seed)
-        ]
-        for seed in study.seeds
+    runs = {(arm, seed): [_folder(study, arm, fold, seed) for fold in range(folds)]
+            for arm in study.arms for seed in study.seeds}  # fmt: skip
+    missing = {key: [path for path in paths if not (path / PREDICTIONS).exists()] for key, paths in runs.items()}
+    arms = [arm for arm in study.arms if any(not missing[arm, seed] for seed in study.seeds)]
+    seeds = tuple(seed for seed in study.seeds if arms and not any(missing[arm, seed] for arm in arms))
+    if not seeds:
+        first = next(paths[0] for (arm, _), paths in missing.items() if paths and arm in (arms or study.arms))
+        raise InputError(f"{first}: missing; an arm counts once a seed has run in all its folds, and such arms must share a seed")
+    chosen = {
+        name: replace(arm, references=tuple(other for other in arm.references if other in arms))
+        for name, arm in study.arms.items()
+        if name in arms
     }
-    if not (done := tuple(seed for seed in study.seeds if not missing[seed])):
-        first = missing[study.seeds[0]][0]
-        raise InputError(f"{study.folder / 'runs' / first}: missing; no seed has run in every arm and fold yet")
-    return done
+    return replace(study, arms=chosen, seeds=seeds)
 
 
-def _run(study: Study, arm: str, fold: int, seed: int) -> bool:
-    return (study.folder / f"runs/{arm}-{fold}-{seed}/predictions.parquet").exists()
+def _folder(study: Study, arm: str, fold: int, seed: int) -> Path:
+    return study.folder / f"runs/{arm}-{fold}-{seed}"
 
 
 def load_folds(
-    study: Study, folds: Sequence[int], seeds: tuple[int, ...], scored: Collection[str], classes: pd.DataFrame
+    study: Study, folds: Sequence[int], scored: Collection[str], classes: pd.DataFrame
 ) -> tuple[Runs, pd.DataFrame]:
     """The predictions of each arm and seed in these folds, put together, and where their maps pointed.
 
     Args:
+        study: what of it has run (`finished`).
         scored: the films of the data set itself; others have boxes only.
         classes: name and group.
 
@@ -58,9 +66,9 @@ def load_folds(
     first: pd.DataFrame | None = None
     scores, places = {}, []
     for arm in study.arms:
-        for seed in seeds:
-            parts = [study.folder / f"runs/{arm}-{fold}-{seed}" for fold in folds]
-            table = pd.concat([read_parquet(part / "predictions.parquet") for part in parts], ignore_index=True)
+        for seed in study.seeds:
+            parts = [_folder(study, arm, fold, seed) for fold in folds]
+            table = pd.concat([read_parquet(part / PREDICTIONS) for part in parts], ignore_index=True)
             table = table[table["image"].isin(set(scored))].reset_index(drop=True)
             first = table if first is None else first
             if (
@@ -78,7 +86,7 @@ def load_folds(
         labels={"test": labels},
         scores=scores,
         extra={},
-        seeds=seeds,
+        seeds=study.seeds,
     )
     return runs, pd.concat(places, ignore_index=True)
 

@@ -9,16 +9,20 @@ from study.arms import Study
 SHOWN = ("mAP", "tail_mAP", "mAUC", POINTING)
 
 
-def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFrame, study: Study, seeds: int) -> str:
+def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFrame, study: Study, planned: Study) -> str:
     """Markdown: every arm, every comparison, and the pointing game per finding.
 
     Args:
         table: as `localisation` returns it; empty without boxes.
-        seeds: that have run in every arm and fold.
+        study: what of it has run.
+        planned: all of it.
     """
+    seeds, waiting = len(study.seeds), [arm for arm in planned.arms if arm not in study.arms]
     over = f"{seeds} seed{'s' if seeds != 1 else ''}"
     lines = [
-        f"Out of fold, mean{' and standard deviation' if seeds > 1 else ''} over {over}.",
+        f"Out of fold, mean{' and standard deviation' if seeds > 1 else ''} over {over}."
+        + (f" A report of {seeds} of {len(planned.seeds)} seeds, no decision." if seeds < len(planned.seeds) else "")
+        + (f" Not run yet: {', '.join(f'`{arm}`' for arm in waiting)}." if waiting else ""),
         "",
         f"| arm | {' | '.join(TEST)} |",
         "|---|" + "---|" * len(TEST),

@@ -5,7 +5,7 @@ import sys
 import pandas as pd
 
 from comparison.figure import difference_forest
-from comparison.folds import Pointing, differences, finished_seeds, fold_metrics, load_folds, localisation
+from comparison.folds import Pointing, differences, finished, fold_metrics, load_folds, localisation
 from comparison.folds_text import folds_block
 from study.arms import load_study
 from study.folds import CLASSES, scored_images
@@ -18,11 +18,11 @@ from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
-    study = load_study(".")
-    folds = read_yaml(study.file)["folds"]
-    seeds = finished_seeds(study, folds)
+    planned = load_study(".")
+    folds = read_yaml(planned.file)["folds"]
+    study = finished(planned, folds)
     classes = pd.DataFrame(read_classes(study.data / CLASSES)["classes"])
-    runs, places = load_folds(study, range(folds), seeds, scored_images(study.data), classes)
+    runs, places = load_folds(study, range(folds), scored_images(study.data), classes)
     pointing = Pointing(places, study.resamples) if len(places) else None
     metrics, summary = fold_metrics(runs), differences(runs, pointing, study)
     table = pd.DataFrame(columns=["arm", "method", "finding"]) if pointing is None else localisation(pointing)
@@ -33,7 +33,7 @@ def main() -> None:
     write_csv(ROOT / "metrics/localisation_nih_findings.csv", table)
     panels = {name: arm.panel for name, arm in study.arms.items()}
     save_figure(difference_forest(summary, "mAP", panels), ROOT / f"docs/figures/{study.name}.png")
-    block = folds_block(metrics, summary, table, study, len(seeds))
+    block = folds_block(metrics, summary, table, study, planned)
     replace_between(ROOT / "docs/results.md", study.name, block)
 
 

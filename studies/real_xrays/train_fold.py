@@ -5,7 +5,7 @@ import sys
 
 from study.arms import load_study
 from study.folds import PLACES
-from study.judged import judged_places
+from study.judged import films_with_boxes, judged_places, save_place_maps
 from study.places import ROOT, keep_state_in_studies
 from study.predictions import held_out_predictions
 from study.runs import fold_files
@@ -25,8 +25,10 @@ def main() -> None:
         name = f"{study.name}-{arm}-{fold}-{seed}"
         trained = train_and_save(name, params, params.classifier, files, model=None, history=folder / "history.csv")
         write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files, ("test",)))
-        places = judged_places(trained.model, files, study.data / PLACES, params.images.resize)
-        write_parquet(folder / "places.parquet", places)
+        films = films_with_boxes(files, study.data / PLACES, params.images.resize)
+        write_parquet(folder / "places.parquet", judged_places(trained.model, films))
+        if len(films.places.rows):
+            save_place_maps(folder / "maps.npz", trained.model, films)
 
 
 if __name__ == "__main__":

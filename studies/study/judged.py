@@ -1,41 +1,90 @@
 """Where a fold's model looks, place by place, beside what needs no model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from trcgl.artifacts.class_list import read_classes
-from trcgl.artifacts.labelled_images import labelled_images
+from trcgl.artifacts.labelled_images import LabelledImages, labelled_images
+from trcgl.artifacts.pixels import Pixels
 from trcgl.artifacts.places import FRAME, read_place_table
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.predict import predict_with_maps
+from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.training.run import TrainingFiles
-from trcgl.evaluation.places import find_places, mean_masks
-from trcgl.evaluation.pointing import is_hit, judge, judge_model
+from trcgl.evaluation.places import Places, find_places, mean_masks
+from trcgl.evaluation.pointing import SHIFT_IMAGES, is_hit, judge, judge_model
 from trcgl.runtime.files import read_parquet
 
 
-def judged_places(model: Classifier, files: TrainingFiles, lesions: Path, resize: str) -> pd.DataFrame:
-    """Every box of the test films, judged by every method.
+@dataclass(frozen=True)
+class FilmsWithBoxes:
+    """The test films of a fold, and the boxes of all.
 
-    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+    Attributes:
+        names: the findings.
+        real: the test films.
+        pixels: of the test films, in their order.
+        known: image, finding, mask (PNG), of films of any fold.
+        places: of the test films.
+        resize: as `images.resize`.
+    """
+
+    names: list[str]
+    real: LabelledImages
+    pixels: Pixels
+    known: pd.DataFrame
+    places: Places
+    resize: str
+
+
+def films_with_boxes(files: TrainingFiles, lesions: Path, resize: str) -> FilmsWithBoxes:
+    """Read them.
 
     Args:
         lesions: image, finding, mask (PNG), of films of any fold.
-
-    Returns:
-        image, patient, finding, method, hit, overlap; empty without boxes. Methods: class_map, grad_cam, and without
-        a model centre (the middle of the picture) and mean_box (of the films of the other folds' patients).
     """
     table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_place_table(lesions)
     names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
     stored = ShardedImages(files.images)
     real = labelled_images(table, names, stored.index["image"], ("test",), file=files.labels)
     places = find_places(known, real.names, real.targets, names, resize)
+    return FilmsWithBoxes(names, real, stored.read(real.names), known, places, resize)
+
+
+def save_place_maps(path: Path, model: Classifier, films: FilmsWithBoxes) -> None:
+    """The class maps of all boxes, at least one, so that a sheet of them can be drawn later.
+
+    Arrays: image, finding: [P]; class_map: float16 [P, h, w]; shift: [2], as of `spread_over`.
+    """
+    pixels, places = films.pixels, films.places
+    which, rows = np.unique(places.rows, return_inverse=True)
+    maps = predict_with_maps(model, pixels[which])[1][rows, places.columns]
+    np.savez_compressed(
+        path,
+        image=np.array([films.real.names[row] for row in places.rows]),
+        finding=np.array([films.names[column] for column in places.columns]),
+        class_map=maps.astype(np.float16),
+        shift=np.array(receptive_shift(model, pixels[which[:SHIFT_IMAGES]])),
+    )
+
+
+def judged_places(model: Classifier, films: FilmsWithBoxes) -> pd.DataFrame:
+    """Every box of the test films, judged by every method.
+
+    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+
+    Returns:
+        image, patient, finding, method, hit, overlap; empty without boxes. Methods: class_map, grad_cam, and without
+        a model centre (the middle of the picture) and mean_box (of the films of the other folds' patients).
+    """
+    names, real, known, places, resize = films.names, films.real, films.known, films.places, films.resize
     if not len(places.rows):
         return pd.DataFrame({name: [] for name in ("image", "patient", "finding", "method", "hit", "overlap")})
-    found = judge_model(model, stored.read(real.names), places)
+    found = judge_model(model, films.pixels, places)
     middle = (FRAME - 1) / 2
     centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=float)
     found["centre"] = centre, np.full(len(centre), np.nan)
