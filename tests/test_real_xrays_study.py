@@ -140,7 +140,7 @@ def test_a_study_that_has_not_run_names_the_first_missing_run(tmp_path: Path):
     assert finished(study, 2).seeds == (0,)
     assert list(finished(study, 2).arms) == ["a", "b"]
     shutil.rmtree(tmp_path / "runs/a-0-0")
-    with pytest.raises(InputError, match=r"runs/a-0-0: missing; an arm counts once a seed has run"):
+    with pytest.raises(InputError, match=r"runs/a-0-0: missing; arms count once a seed has run"):
         finished(study, 2)
     shutil.rmtree(tmp_path / "runs/b-1-0")
     part = finished(study, 2)
@@ -240,3 +240,6 @@ def test_the_whole_study(tmp_path: Path):
     patients = pd.read_parquet(study / "data/labels.parquet")["patient"]
     assert len(patients) == 120
     assert (project / "docs/figures/ablation_nih.png").stat().st_size > 0
+    sheet = cv2.imread(str(project / "docs/figures/ablation_nih_maps.png"))
+    assert sheet is not None
+    assert sheet.shape[0] > 200  # A blank one is lower

@@ -36,7 +36,7 @@ def finished(study: Study, folds: int) -> Study:
     seeds = tuple(seed for seed in study.seeds if arms and not any(missing[arm, seed] for arm in arms))
     if not seeds:
         first = next(paths[0] for (arm, _), paths in missing.items() if paths and arm in (arms or study.arms))
-        raise InputError(f"{first}: missing; an arm counts once a seed has run in all its folds, and such arms must share a seed")
+        raise InputError(f"{first}: missing; arms count once a seed has run in all folds, and they must share a seed")
     chosen = {
         name: replace(arm, references=tuple(other for other in arm.references if other in arms))
         for name, arm in study.arms.items()

@@ -7,6 +7,7 @@ import pandas as pd
 from comparison.figure import difference_forest
 from comparison.folds import Pointing, differences, finished, fold_metrics, load_folds, localisation
 from comparison.folds_text import folds_block
+from comparison.maps_sheet import maps_sheet
 from study.arms import load_study
 from study.folds import CLASSES, scored_images
 from study.places import ROOT
@@ -15,6 +16,9 @@ from trcgl.runtime.figures import save_figure
 from trcgl.runtime.files import replace_between, write_csv
 from trcgl.runtime.settings import read_yaml
 from trcgl.runtime.stage import run_stage
+
+SHEET = 50
+"""Class maps that are drawn."""
 
 
 def main() -> None:
@@ -33,6 +37,8 @@ def main() -> None:
     write_csv(ROOT / "metrics/localisation_nih_findings.csv", table)
     panels = {name: arm.panel for name, arm in study.arms.items()}
     save_figure(difference_forest(summary, "mAP", panels), ROOT / f"docs/figures/{study.name}.png")
+    sheet = maps_sheet(study, folds, SHEET, planned.params().images.resize)
+    save_figure(sheet, ROOT / f"docs/figures/{study.name}_maps.png", dpi=60)
     block = folds_block(metrics, summary, table, study, planned)
     replace_between(ROOT / "docs/results.md", study.name, block)
 

@@ -27,8 +27,7 @@ def main() -> None:
         write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files, ("test",)))
         films = films_with_boxes(files, study.data / PLACES, params.images.resize)
         write_parquet(folder / "places.parquet", judged_places(trained.model, films))
-        if len(films.places.rows):
-            save_place_maps(folder / "maps.npz", trained.model, films)
+        save_place_maps(folder, trained.model, films)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from trcgl.runtime.files import read_parquet
 
 CLASSES, PLACES, GRAPH = "classes.json", "places.parquet", "cooccurrence.npz"
 MORE_LABELS = "labels_more.parquet"
+MAPS = "maps.npz"
+"""In a run's folder: the class maps of its test films that have boxes."""
 VALIDATION = 1 / 8
 """Share of the other folds' patients on whom a model's epoch is chosen."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from study.folds import MAPS
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.labelled_images import LabelledImages, labelled_images
 from trcgl.artifacts.pixels import Pixels
@@ -55,16 +56,15 @@ def films_with_boxes(files: TrainingFiles, lesions: Path, resize: str) -> FilmsW
     return FilmsWithBoxes(names, real, stored.read(real.names), known, places, resize)
 
 
-def save_place_maps(path: Path, model: Classifier, films: FilmsWithBoxes) -> None:
-    """The class maps of all boxes, at least one, so that a sheet of them can be drawn later.
-
-    Arrays: image, finding: [P]; class_map: float16 [P, h, w]; shift: [2], as of `spread_over`.
-    """
+def save_place_maps(folder: Path, model: Classifier, films: FilmsWithBoxes) -> None:
+    """The class maps of all boxes, so that a sheet of them can be drawn later; without boxes no file."""
     pixels, places = films.pixels, films.places
+    if not len(places.rows):
+        return
     which, rows = np.unique(places.rows, return_inverse=True)
     maps = predict_with_maps(model, pixels[which])[1][rows, places.columns]
     np.savez_compressed(
-        path,
+        folder / MAPS,
         image=np.array([films.real.names[row] for row in places.rows]),
         finding=np.array([films.names[column] for column in places.columns]),
         class_map=maps.astype(np.float16),
