@@ -11,11 +11,11 @@ import torch
 from tests.shipped import SHIPPED
 from tests.tiny_base import SIZE, shared_base
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
-from trcgl.config import PretrainParams
 from trcgl.diffusion.finetuning.finetune import finetune
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.rows import TrainingRows, labelled_rows
+from trcgl.diffusion.pretraining.settings import PretrainParams
 
 CLASSES = {"classes": [{"name": "effusion", "group": "head"}, {"name": "azygos lobe", "group": "tail"}]}
 PHRASES = {"effusion": "pleural effusion", "azygos lobe": "azygos lobe"}

@@ -321,6 +321,7 @@ def test_a_classifier_keeps_how_its_pictures_are_made(tmp_path: Path):
         weights_have_seen=("mimic", "nih"),
         extra_source="synthetic",
         extra_images=12,
+        known_places=80,
     )
     model.save(tmp_path / "m")
     assert Classifier.load(tmp_path / "m").config == model.config
@@ -362,4 +363,7 @@ def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, sa
     found = {"baseline": numbers, "trcgl": numbers, "gain": gain, "scored_classes": 2}
     rows = pd.DataFrame({"model": [], "class": [], "group": [], "positives": [], "AP": []})
     card = model_card(found, rows, config, dataset="phantom", test_images=9, test_patients=5)
-    assert f"trained on the data set `phantom`, {said}" in card
+    assert f"trained on the data set `phantom`, {said} Research use only" in card
+    with_places = dataclasses.replace(config, known_places=80)
+    card = model_card(found, rows, with_places, dataset="nih", test_images=9, test_patients=5)
+    assert f"{said} Its maps also learned from where a person has marked 80 findings in training images. R" in card

@@ -12,17 +12,19 @@ import torch
 from PIL import Image
 
 from tests.classifier_cases import CPU, NAMES, baseline_params, classifier_params, separable
+from tests.import_graph import ROOT
 from tests.input_cases.boxes import vindr
 from tests.input_cases.case import good_project
 from tests.input_cases.spoiling import params, put
 from tests.stage_scripts import script
 from tests.test_classifier_processes import project as training_project
 from trcgl.artifacts.places import FRAME, decode_mask, encode_mask, no_places
+from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.training.data import TrainingData, load_training_data
 from trcgl.classifier.training.known_places import read_places
-from trcgl.classifier.training.run import TrainingFiles
+from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.classifier.training.train import train
-from trcgl.config import Params
+from trcgl.config import Params, load_params
 from trcgl.evaluation.places import find_places
 from trcgl.places import build
 from trcgl.places.boxes import BoxFiles
@@ -243,6 +245,20 @@ def test_a_run_with_places_continues_bit_for_bit(tmp_path: Path, monkeypatch: py
     assert whole.history.equals(resumed.history)
     without = train(knobs, replace(found, places=None), CPU)
     assert not without.history.equals(whole.history)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_a_saved_model_says_from_how_many_places_it_learned(weight: float, tmp_path: Path):
+    data = separable()
+    folder = training_project(tmp_path / "project", data)
+    loaded(folder, everywhere(data, data.train[data.targets[data.train, 0] == 1][:7], 100))
+    made = folder / "data"
+    files = TrainingFiles(made / "images/classifier", made / "labels/labels.parquet", made / "labels/classes.json")
+    files = replace(files, places=made / "places/places.parquet")
+    knobs = classifier_params(epochs=1, frozen_epochs=0, head="linear", place_weight=weight, extra_source="none")
+    whole = load_params(ROOT / "params.yaml", {"compute.device": "cpu", "compute.threads": 1})
+    train_and_save("x", whole, knobs, files, model=tmp_path / "model", history=tmp_path / "history.csv")
+    assert Classifier.load(tmp_path / "model").config.known_places == (7 if weight else 0)
 
 
 def test_a_kept_state_is_not_that_of_other_places(tmp_path: Path):

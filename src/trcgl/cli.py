@@ -129,8 +129,9 @@ def _labels(options: argparse.Namespace) -> None:
 
 def _pretrain(options: argparse.Namespace) -> None:
     with without_collections():
-        from trcgl.config import load_params, load_pretrain_params
+        from trcgl.config import load_params
         from trcgl.diffusion.pretraining.base_folder import pretrain_folder
+        from trcgl.diffusion.pretraining.settings import load_pretrain_params
         from trcgl.runtime.places import check_replaced_folder
 
     check_replaced_folder(options.out, "--out", mark="model_index.json")
@@ -351,14 +352,13 @@ COMMANDS = {
                 "--params",
                 type=_path,
                 metavar="FILE",
-                help="its sections evaluation and compute (params.yaml, or where there is none, what the shipped one "
-                "says)",
+                help="its sections evaluation and compute (params.yaml; where there is none, the shipped ones)",
             ),
         ),
     ),
     "predict": Command(
         help="findings in your own images",
-        description="A row an image and finding: image, finding, probability, positive, threshold; thresholds and the "
+        description="A row per image and finding: image, finding, probability, positive, threshold; thresholds and the "
         "way from a file to a picture are the model's own. An image that cannot be read is named with the reason and "
         "the others are done; the exit code is 1 then. Research use only: not for diagnosis.",
         example="trcgl predict --model data/models/classifier --out findings.csv --overlays seen scans/ x.dcm",
@@ -366,7 +366,7 @@ COMMANDS = {
         arguments=(
             MODEL,
             _argument("--out", type=_file, metavar="FILE", help=".csv, .json or .parquet; without it CSV on stdout"),
-            _argument("--overlays", type=_path, metavar="DIR", help="write a PNG an image and positive finding"),
+            _argument("--overlays", type=_path, metavar="DIR", help="write a PNG per image and positive finding"),
             _argument(
                 "--likeliest", type=_positive, metavar="N", help="overlays of the N likeliest findings, positive or not"
             ),

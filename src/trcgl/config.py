@@ -100,27 +100,6 @@ class GraphParams:
 
 
 @section
-class PretrainParams:
-    """A small base generator (`trcgl pretrain`): a file of its own, such as studies/pretrain/pretrain.yaml."""
-
-    start: str | None
-    latent_channels: int = knob(low=1)
-    autoencoder_channels: tuple[int, ...]
-    autoencoder_steps: int = knob(low=1)
-    autoencoder_batch: int = knob(low=1)
-    autoencoder_lr: float = knob(low=0.0)
-    text_width: int = knob(low=8)
-    text_layers: int = knob(low=1)
-    unet_channels: tuple[int, ...]
-    unet_steps: int = knob(low=1)
-    unet_batch: int = knob(low=1)
-    unet_lr: float = knob(low=0.0)
-    unet_ema: float = knob(**PROBABILITY)
-    repeat_threshold: float = knob(**PROBABILITY)
-    repeat_max: float = knob(low=1.0)
-
-
-@section
 class DiffusionParams:
     seed: int = knob(low=0)
     base: str | None
@@ -302,11 +281,6 @@ def overlay(values: Any, changes: Any, file: str) -> None:
         InputError: a key of the overlay is not in the params file. The message names the overlay's `file`.
     """
     merge(Params, values, changes, file, "")
-
-
-def load_pretrain_params(path: str | Path) -> PretrainParams:
-    """Read and check the settings of `trcgl pretrain`; raises as `load_params`."""
-    return read_section(PretrainParams, read_yaml(path), str(path), "")
 
 
 def _check_relations(params: Params, file: str) -> None:

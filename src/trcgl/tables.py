@@ -22,38 +22,11 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.file_kinds import OTHER_MAGICS
 from trcgl.runtime.letters import clean_text, letters_of, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
 GZIP_MAGIC = b"\x1f\x8b"
-OTHER_MAGICS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
-    b"BZh": "packed by bzip2; unpack it",
-    b"\xfd7zXZ": "packed by xz; unpack it",
-    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it",
-    b"PAR1": "a Parquet file; save it as CSV",
-    b"version https://git-lfs": "a Git LFS pointer; `git lfs pull` fetches the file",
-    b"<!DOCTYPE": "a web page, such as a server's error message; download the file again",
-    b"<!doctype": "a web page, such as a server's error message; download the file again",
-    b"<html": "a web page, such as a server's error message; download the file again",
-    b"{\\rtf": "a text of a word processor (RTF); save the table as CSV",
-    b"<?xml": "XML; save it as CSV",
-    b"\x89PNG": "an image; give the CSV file itself",
-    b"\xff\xd8\xff": "an image; give the CSV file itself",
-    b"GIF8": "an image; give the CSV file itself",
-    b"SQLite format 3": "an SQLite database; export the table as CSV",
-    b"\x89HDF": "an HDF5 file; export the table as CSV",
-    b"\x93NUMPY": "a NumPy array; save the table as CSV",
-    b"ARROW1": "an Arrow (Feather) file; save it as CSV",
-    b"7z\xbc\xaf": "packed by 7-Zip; unpack it",
-    b"Rar!": "packed by RAR; unpack it",
-    b"+/v": "text in UTF-7; save it as UTF-8",
-    b"{": "JSON; save it as CSV",
-    b"[": "JSON; save it as CSV",
-    b"%PDF": "a PDF document; give the CSV file itself",
-}
-"""First bytes of files that are given for a CSV file now and then."""
 # UTF-32's mark begins with UTF-16's
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from study.parameters import load_pipeline
 from study.places import ROOT, keep_state_in_studies
-from trcgl.config import load_pretrain_params
 from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining.base_folder import pretrain_folder
+from trcgl.diffusion.pretraining.settings import load_pretrain_params
 from trcgl.diffusion.pretraining.sources import Source
 from trcgl.runtime.settings import read_yaml
 from trcgl.runtime.stage import run_stage

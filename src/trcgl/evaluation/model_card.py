@@ -30,7 +30,8 @@ def model_card(
             "# Model card: TRCGL-Net classifier",
             "",
             f"Multi-label classifier of {len(config.class_names)} findings in chest X-rays, trained on the data set "
-            f"`{dataset}`, on real images {_besides(config)}. Research use only: **not for diagnosis**.",
+            f"`{dataset}`, on real images {_besides(config)}.{_places(config)} Research use only: "
+            "**not for diagnosis**.",
             "",
             "## Model",
             "",
@@ -94,6 +95,12 @@ def _besides(config: ModelConfig) -> str:
         return "alone"
     kind = {"synthetic": "accepted synthetic ones", "duplicates": "duplicates of those"}[config.extra_source]
     return f"and {config.extra_images} {kind} of rare findings"
+
+
+def _places(config: ModelConfig) -> str:
+    if not config.known_places:
+        return ""
+    return f" Its maps also learned from where a person has marked {config.known_places} findings in training images."
 
 
 def _number(value: float, *, signed: bool = False) -> str:

@@ -4,7 +4,7 @@ A row is an image: `image` (file name, or path under the image folder) and `pati
 `sex` and `split` (train, val, test). Labels come in one of two ways, known by the header:
 
 - one column `labels` with names separated by '|': what is not named is absent; other columns are not read;
-- or a column a finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
+- or a column per finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
 """
 
 from pathlib import Path
@@ -47,8 +47,8 @@ def read_folder(path: str | Path) -> LabelTable:
     findings = [] if LIST in header else class_columns(path, header, about)
     if LIST not in header and not findings:
         raise InputError(
-            f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column a finding with 1, "
-            f"0, -1 or blank, beside {', '.join(about)}"
+            f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column per finding with "
+            f"1, 0, -1 or blank, beside {', '.join(about)}"
         )
     wanted = [LIST] if LIST in header else findings
     source = read_columns(path, REQUIRED, (*wanted, *OPTIONAL), what=WHAT)

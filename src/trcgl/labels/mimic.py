@@ -2,7 +2,7 @@
 
 Of two kinds, known by the header:
 
-- a row an image: MIMIC-CXR-LT (19 classes) and CXR-LT 2023 (26) and 2024 (40 or 45), in one file, or in one each for
+- a row per image: MIMIC-CXR-LT (19 classes) and CXR-LT 2023 (26) and 2024 (40 or 45), in one file, or in one each for
   training, development and test. https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/ (Holste et al.)
 - a row a study, with CheXpert's 14 labels: mimic-cxr-2.0.0-chexpert.csv and -negbio.csv, which come with
   https://physionet.org/content/mimic-cxr-jpg/ (Johnson et al.); the list of images (-metadata.csv) and the official

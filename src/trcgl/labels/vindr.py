@@ -42,7 +42,7 @@ def read_vindr(path: str | Path) -> LabelTable:
     """Read VinDr-CXR's image-level labels, readers merged by majority.
 
     A finding is present where more readers mark it than do not, absent where fewer do, and uncertain where they are
-    equally many (never with three readers, nor in a consensus). The table has a row an image, numbered in the order of
+    equally many (never with three readers, nor in a consensus). The table has a row per image, numbered in the order of
     the source. Rejected: a value that is not a code, a reader listed twice for an image, no label.
 
     Args:

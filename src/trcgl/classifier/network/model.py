@@ -38,6 +38,7 @@ class ModelConfig:
         preparation: how its pictures are made from files; None if it was trained on pictures that were given as such.
         weights_have_seen: data sets in its weights, those of its initial weights and the one it was trained on.
         extra_source, extra_images: what it was trained on besides real images, and how many.
+        known_places: findings in training images whose places its class maps learned from.
     """
 
     backbone: str
@@ -53,6 +54,7 @@ class ModelConfig:
     weights_have_seen: tuple[str, ...] = ()
     extra_source: str = "none"
     extra_images: int = 0
+    known_places: int = 0
 
 
 class Classifier(nn.Module):

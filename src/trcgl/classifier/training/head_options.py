@@ -11,7 +11,7 @@ LABEL_EMBEDDING = 256
 GRAPH_DROPOUT = 0.1
 """Between the graph's two layers, the paper's."""
 OWN: dict[str, dict[str, Any]] = {
-    # The default of the authors' code, as of the winner of CXR-LT 2026; they take 0.1 to 0.5, a value a data set
+    # The default of the authors' code, as of the winner of CXR-LT 2026; they take 0.1 to 0.5, a value per data set
     "csra": {"csra_lambda": 0.1},
     "mlgcn": {"adjacency": "mlgcn"},
     # As published; fixed

@@ -115,6 +115,7 @@ def train_and_save(
                     weights_have_seen=tuple(dict.fromkeys((*training.weights_have_seen, params.dataset.name))),
                     extra_source=training.extra_source if isinstance(training, ClassifierParams) else "none",
                     extra_images=trained.extra_images,
+                    known_places=0 if data.places is None else len(data.places.rows),
                 )
                 trained.model.save(model)
             write_csv(history, trained.history)

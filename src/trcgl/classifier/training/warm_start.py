@@ -9,7 +9,8 @@ from trcgl.runtime.errors import InputError
 ALIKE = tuple(
     field.name
     for field in fields(ModelConfig)
-    if field.name not in ("class_groups", "preparation", "weights_have_seen", "extra_source", "extra_images")
+    if field.name
+    not in ("class_groups", "preparation", "weights_have_seen", "extra_source", "extra_images", "known_places")
 )
 """What must agree; the rest says what a network was trained on, not what its tensors mean."""
 

@@ -10,7 +10,7 @@ import torch
 
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import all_phrases
-from trcgl.config import Params, PretrainParams
+from trcgl.config import Params
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import as_input, cast
@@ -19,6 +19,7 @@ from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import text_embeddings
 from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining.pretrain import pretrain
+from trcgl.diffusion.pretraining.settings import PretrainParams
 from trcgl.diffusion.pretraining.sources import JoinedImages, Prompted, Source, prompted
 from trcgl.numerics.device import pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import Processes, training_together

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from trcgl.config import PretrainParams
 from trcgl.diffusion.generator.stock import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from trcgl.diffusion.pretraining.settings import PretrainParams
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.errors import InputError
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trcgl.artifacts.shards import ShardedImages
-from trcgl.config import DiffusionParams, PretrainParams
+from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.denoising import denoising_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
@@ -23,6 +23,7 @@ from trcgl.diffusion.generator.base import as_input, load_pipeline, noise_schedu
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
 from trcgl.diffusion.pretraining.networks import assemble, build_autoencoder, check_sizes, seeded
+from trcgl.diffusion.pretraining.settings import PretrainParams
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.numerics.seeding import rng
