@@ -4,7 +4,6 @@ UTF-8 with or without its mark, UTF-16 and UTF-32 with theirs, any line ends, an
 another separator, encoding or kind of file is an error that says what to do.
 """
 
-import codecs
 import csv
 import gzip
 import io
@@ -22,18 +21,11 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.file_kinds import OTHER_MAGICS
+from trcgl.runtime.file_kinds import OTHER_MAGICS, encoding_of, other_encoding
 from trcgl.runtime.letters import clean_text, letters_of, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
 GZIP_MAGIC = b"\x1f\x8b"
-# UTF-32's mark begins with UTF-16's
-MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 HEADER_BYTES = 1 << 20
 HEADER_CHARACTERS = 10_000
 # A spreadsheet's own line before the header; it may have been filled up with separators
@@ -43,7 +35,6 @@ INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 """Names of a column that pandas wrote for its row numbers."""
 UTF_7 = re.compile(r"\+A[A-Za-z0-9+/]{2,}-")
 """A sign other than a letter of English, a digit and a few more, as UTF-7 writes it."""
-EBCDIC = "cp037"
 ENOUGH = 3
 NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
@@ -93,11 +84,12 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
     form = _form(path)
     header = [clean_text(name) for name in form.header]
     wanted = _wanted(path, header, required, optional, what)
-    table = _parse(path, form, [header.index(name) for name in wanted])
+    content = _content(path, form)
+    table = _parse(path, form, [header.index(name) for name in wanted], content)
     if table.num_rows == 0:
         raise InputError(f"{path}: has a header but no rows; expected {what}")
     _check_rows(path, table, wanted)
-    _check_not_swallowed(path, form, header, table)
+    _check_not_swallowed(path, form, header, table, content)
     frame = table.rename_columns(wanted).to_pandas()
     frame = frame.apply(lambda column: column.str.strip())
     for name in optional:
@@ -113,17 +105,36 @@ def read_text(path: Path) -> str:
         InputError: the file cannot be read, is damaged, or is not such text.
     """
     packed, head = _head(path)
-    encoding = _encoding(head)
+    encoding = encoding_of(head)
     try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as handle:
-            text = handle.read().decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise _damaged_gzip(path) from None
+        text = _unpacked(path, packed).decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not text in {encoding.upper()} (byte {error.start}); save it as UTF-8") from None
     if "\0" in text:
         raise _not_text(path, head)
     return text
+
+
+def _unpacked(path: Path, packed: bool) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise _damaged_gzip(path) from None
+
+
+def _content(path: Path, form: _Form) -> bytes:
+    """A whole table in UTF-8: inflated once, for all who look at it.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    content = _unpacked(path, form.packed)
+    try:
+        return content if form.encoding == "utf-8" else content.decode(form.encoding).encode()
+    except UnicodeError as error:
+        raise InputError(
+            f"{path}: is damaged, cut short or not text in {form.encoding.upper()} ({error}); fetch it again"
+        ) from None
 
 
 def _head(path: Path) -> tuple[bool, bytes]:
@@ -151,18 +162,9 @@ def _damaged_gzip(path: Path) -> InputError:
     return InputError(f"{path}: its gzip data are damaged or cut short; fetch the file again")
 
 
-def _encoding(head: bytes) -> str:
-    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
-
-
 def _not_text(path: Path, head: bytes) -> InputError:
-    # English text in UTF-16 has a null in every other byte
-    if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
-        return InputError(f"{path}: seems to be UTF-16 text without the mark at its start; save it as UTF-8")
-    line = re.split("[\x85\n]", head[:2000].decode(EBCDIC))[0]
-    if line.isprintable() and sum(sign.isascii() and sign.isalnum() for sign in line) > len(line) / 2:
-        return InputError(f"{path}: seems to be EBCDIC text, of a mainframe; save it as UTF-8")
-    return InputError(f"{path}: is not a CSV text file in UTF-8 (its first line is not text)")
+    seems = other_encoding(head) or "is not a CSV text file in UTF-8 (its first line is not text)"
+    return InputError(f"{path}: {seems}")
 
 
 def _form(path: Path) -> _Form:
@@ -170,7 +172,7 @@ def _form(path: Path) -> _Form:
     for magic, kind in OTHER_MAGICS.items():
         if head.startswith(magic):
             raise InputError(f"{path}: is {kind}")
-    encoding = _encoding(head)
+    encoding = encoding_of(head)
     # The end of `head` may cut a character in two; only the first lines count here
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     separator = SEPARATOR_LINE.match(text)
@@ -235,40 +237,35 @@ def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Se
     return wanted
 
 
-def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None = None) -> pa.Table:
+def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, again: bool = False) -> pa.Table:
     """Some columns as text.
 
     Args:
-        evened: the content, if it is not the file's own (see `_evened`), or if it is to be read at one go.
+        content: of the file, in UTF-8.
+        again: the content is evened (see `_evened`), or has a value too long for one block: it is read in one go.
     """
     # Positions as names, because the header may repeat names of columns that are not read
     names = [str(position) for position in range(len(form.header))]
     columns = [str(position) for position in positions]
     try:
-        with pa.OSFile(str(path)) as raw:
-            stream = pa.CompressedInputStream(raw, "gzip") if form.packed else raw
-            if evened is not None:
-                stream = pa.BufferReader(evened)
-            elif form.encoding != "utf-8":
-                stream = pa.BufferReader(stream.read().decode(form.encoding).encode())
-            return arrow_csv.read_csv(
-                stream,
-                # One thread is as fast on this one stream, and names the row in its errors
-                read_options=arrow_csv.ReadOptions(
-                    use_threads=False,
-                    block_size=1 << 20 if evened is None else len(evened) + 1,
-                    column_names=names,
-                    skip_rows=form.lines_before,
-                    skip_rows_after_names=1,
-                ),
-                parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-                convert_options=arrow_csv.ConvertOptions(
-                    include_columns=columns,
-                    column_types={name: pa.string() for name in columns},
-                    strings_can_be_null=False,
-                ),
-            )
-    except (pa.ArrowInvalid, OSError, UnicodeError) as error:
+        return arrow_csv.read_csv(
+            pa.BufferReader(content),
+            # One thread is as fast on this one stream, and names the row in its errors
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=len(content) + 1 if again else 1 << 20,
+                column_names=names,
+                skip_rows=form.lines_before,
+                skip_rows_after_names=1,
+            ),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=columns,
+                column_types={name: pa.string() for name in columns},
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
         reason = " ".join(str(error).split())
         not_text = NOT_TEXT.search(reason)
         if not_text:
@@ -276,15 +273,14 @@ def _parse(path: Path, form: _Form, positions: list[int], evened: bytes | None =
                 f"{path}: row {int(not_text[1]) - 1 - form.lines_before} is not text in UTF-8; save the table as CSV "
                 "in UTF-8, or fetch it again if it is damaged"
             ) from None
-        if "straddling" in reason and evened is None:
+        if "straddling" in reason and not again:
             # A value of more than a block, such as all that follows a quote that is not closed
-            whole = read_text(path).encode()
-            return _parse(path, _Form(False, "utf-8", form.lines_before, form.header), positions, whole)
+            return _parse(path, form, positions, content, again=True)
         ragged = RAGGED.search(reason)
-        if ragged and evened is None and (text := _evened(path, form)) is not None:
+        if ragged and not again and (text := _evened(path, form)) is not None:
             header = form.header[: _named_columns(form)]
             there = [position for position in positions if position < len(header)]
-            return _parse(path, _Form(False, "utf-8", 0, header), there, text)
+            return _parse(path, _Form(False, "utf-8", 0, header), there, text, again=True)
         if ragged:
             row, expected, got = (int(number) for number in ragged.groups())
             raise InputError(
@@ -352,23 +348,42 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
     return pc.index(holds, True).as_py() + 1
 
 
-def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table) -> None:
+def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes) -> None:
     """Stop where a column that is not read has swallowed whole rows between two quotes that are none.
 
     A report may have lines of its own, too, but hardly one that begins as the rows do.
     """
-    with gzip.open(path, "rb") if form.packed else path.open("rb") as content:
-        lines = sum(part.count(b"\n") for part in iter(lambda: content.read(HEADER_BYTES), b""))
-    if lines <= table.num_rows + 1:
+    values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
+    if values is not None and all(value.count(b",") < len(header) - 1 for value in values):
         return
-    every = _parse(path, form, list(range(len(header))))
+    every = _parse(path, form, list(range(len(header))), content)
     shapes = {re.sub(r"\d", "0", text or "") for text in every.column(0).to_pylist()} - {""}
     # Without the nameless columns at the end, if rows have more or fewer of them
     for name, column in zip(header[: every.num_columns], every.columns, strict=True):
         for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
-            starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in text.split("\n")[1:])
-            if "\n" in text and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
+            lines = re.split(r"\r\n|\r|\n", text)
+            starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in lines[1:])
+            if len(lines) > 1 and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
                 raise InputError(
                     f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; a "
                     "quote is not closed there"
                 )
+
+
+def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | None:
+    """The quoted values of a table that hold a line end, by its quotes alone.
+
+    Args:
+        expected: lines outside quotes. If there are others, quotes mean something else in this table: None.
+    """
+    text = np.frombuffer(content, np.uint8)
+    ends, quotes = np.flatnonzero(text == ord("\n" if b"\n" in content else "\r")), np.flatnonzero(text == ord('"'))
+    inside = np.searchsorted(quotes, ends) % 2 == 1
+    if len(quotes) % 2 or np.count_nonzero(~inside) + (not content.endswith((b"\n", b"\r"))) != expected:
+        return None
+    first, last = quotes[::2], quotes[1::2]
+    # Two quotes side by side are one of the value's own
+    apart = first[1:] != last[:-1] + 1
+    first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
+    which = np.unique(np.searchsorted(first, ends[inside]) - 1)
+    return [content[first[i] : last[i]] for i in which.tolist()]

@@ -6,6 +6,8 @@ from tests.input_cases.spoiling import both, params, put
 HEADER = "image,patient,comment,labels\n"
 IN_HEADER = "its header holds a line break; a quote is not closed there, or the name must be on one line"
 
+SWALLOWED = "row 5: column 'comment' holds a line break and what looks like the next row; a quote is not closed there"
+
 
 def _rows(count: int) -> str:
     return "".join(f"{k}.png,{k},fine,mass\n" for k in range(count))
@@ -24,7 +26,18 @@ QUOTES = tuple(
         (
             "a quote in a column that is not read, which another one closes rows later",
             HEADER + _rows(900).replace("\n4.png,4,", '\n4.png,4,"').replace("800,fine", '800,fine"'),
-            "row 5: column 'comment' holds a line break and what looks like the next row; a quote is not closed there",
+            SWALLOWED,
+        ),
+        (
+            "the same in a table whose lines end in carriage returns",
+            (HEADER + _rows(900).replace("\n4.png,4,", '\n4.png,4,"').replace("800,fine", '800,fine"')).replace("\n", "\r"),
+            SWALLOWED,
+        ),
+        (
+            "the same beside quotes that are signs of inches",
+            HEADER + _rows(900).replace("\n2.png,2,", '\n2.png,2,5" ').replace("\n4.png,4,", '\n4.png,4,"').replace(
+                "800,fine", '800,fine"'),
+            SWALLOWED,
         ),
         (
             "a column that a table need not have under nearly its name",

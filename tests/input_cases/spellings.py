@@ -386,7 +386,7 @@ SPELLINGS = (
     ),
     Case(
         FILES, "UTF-16 cut short", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("utf-16")[:-1]),
-        "labels.csv: damaged, cut short or not comma-separated UTF-8 text (...)",
+        "labels.csv: is damaged, cut short or not text in UTF-16 (...); fetch it again",
     ),
     Case(
         FILES, "an Excel workbook", PARSE, put("labels.csv", b"PK\x03\x04" + bytes(99)),

@@ -1,4 +1,7 @@
-"""Kinds of files that are given for a CSV file, known by their first bytes."""
+"""Kinds of files and of text that are given for a CSV file in UTF-8, known by their first bytes."""
+
+import codecs
+import re
 
 OTHER_MAGICS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
@@ -28,3 +31,31 @@ OTHER_MAGICS = {
     b"%PDF": "a PDF document; give the CSV file itself",
 }
 """First bytes, and what the file is and what to do."""
+# UTF-32's mark begins with UTF-16's
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+EBCDIC = "cp037"
+
+
+def encoding_of(head: bytes) -> str:
+    """By the mark at the start, UTF-8 without one."""
+    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
+
+
+def other_encoding(head: bytes) -> str | None:
+    """What text that is not in UTF-8 seems to be, and what to do; None if it seems to be none that is known.
+
+    Args:
+        head: the first bytes of it.
+    """
+    # English text in UTF-16 has a null in every other byte
+    if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
+        return "seems to be UTF-16 text without the mark at its start; save it as UTF-8"
+    line = re.split("[\x85\n]", head[:2000].decode(EBCDIC))[0]
+    if line.isprintable() and sum(sign.isascii() and sign.isalnum() for sign in line) > len(line) / 2:
+        return "seems to be EBCDIC text, of a mainframe; save it as UTF-8"
+    return None
