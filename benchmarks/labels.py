@@ -12,16 +12,17 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from benchmarks.peers import padchest_table, torchxrayvision
 from benchmarks.report import Row, print_rows, rounds_row, skipped_row, write_results
 from benchmarks.timing import take_turns
+from pyarrow import csv as arrow_csv
 
 from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
 from trcgl.labels.padchest import OPTIONAL, REQUIRED
 from trcgl.setup.presets import overlay_files
-from trcgl.tables import read_columns
 
 RESULT = Path("benchmarks/results/labels.json")
 COMMAND = "PYTHONPATH=src python -m benchmarks.labels"
@@ -36,13 +37,22 @@ def measured(rounds: int) -> list[Row]:
         ]
     params = load_params(overlays=overlay_files("padchest", "gpu"))
     manifest = pd.DataFrame({"path": pd.read_csv(table, usecols=["ImageID"], dtype=str)["ImageID"]})
+    columns = [name for name in (*REQUIRED, *OPTIONAL) if name in pd.read_csv(table, nrows=0).columns]
     with tempfile.TemporaryDirectory() as folder:
 
         def ours() -> None:
             build_labels(read_table("padchest", table), manifest, params.labels).write(folder)
 
         def floor() -> None:
-            read_columns(table, REQUIRED, OPTIONAL, what="a PadChest label table")
+            with pa.input_stream(str(table), compression="gzip") as stream:
+                arrow_csv.read_csv(
+                    stream,
+                    read_options=arrow_csv.ReadOptions(use_threads=False),
+                    parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+                    convert_options=arrow_csv.ConvertOptions(
+                        include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+                    ),
+                )
 
         def inflate() -> None:
             with gzip.open(table) as packed:

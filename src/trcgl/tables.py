@@ -376,8 +376,7 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
     Args:
         expected: lines outside quotes. If there are others, quotes mean something else in this table: None.
     """
-    text = np.frombuffer(content, np.uint8)
-    ends, quotes = np.flatnonzero(text == ord("\n" if b"\n" in content else "\r")), np.flatnonzero(text == ord('"'))
+    ends, quotes = (_places_of(sign, content) for sign in ("\n" if b"\n" in content else "\r", '"'))
     inside = np.searchsorted(quotes, ends) % 2 == 1
     if len(quotes) % 2 or np.count_nonzero(~inside) + (not content.endswith((b"\n", b"\r"))) != expected:
         return None
@@ -387,3 +386,10 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
     first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
     which = np.unique(np.searchsorted(first, ends[inside]) - 1)
     return [content[first[i] : last[i]] for i in which.tolist()]
+
+
+def _places_of(sign: str, content: bytes) -> np.ndarray:
+    """Where a sign stands, block by block: memory for a whole table takes longer than to look through it."""
+    text, size = np.frombuffer(content, np.uint8), HEADER_BYTES
+    blocks = range(0, max(len(text), 1), size)
+    return np.concatenate([np.flatnonzero(text[start : start + size] == ord(sign)) + start for start in blocks])
