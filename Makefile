@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-quick lint plots experiments docs requirements
+.PHONY: help install repro test test-quick lint plots dag experiments docs requirements
 # A test process per core, each with one thread (tests/conftest.py); more than eight would mostly wait for memory. A
 # file's tests stay in one process, which makes once what they share
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -29,6 +29,9 @@ plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a pa
 	python -m trcgl.report.plots_page .dvc/tmp/plots_page.html
 	dvc config --local plots.html_template tmp/plots_page.html
 	dvc plots show
+
+dag: $(BIN)/.installed  ## the pipeline's stages on one screen: `dvc dag` without the arrows that follow from others
+	python -m trcgl.setup.stage_graph
 
 # A column per headline figure, and per knob in which the experiments differ: all 306 columns are more than a terminal has
 SHOWN := Experiment$$|trcgl\.(tail_)?mAP$$|gain\.tail_mAP$$
