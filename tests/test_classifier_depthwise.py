@@ -11,7 +11,13 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from trcgl.classifier.network.backbone import create_backbone
-from trcgl.classifier.network.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, depthwise_conv, quicken_depthwise
+from trcgl.classifier.network.depthwise import (
+    DepthwiseConv2d,
+    DepthwiseConv2dSame,
+    _weight_gradient_in_blocks,
+    depthwise_conv,
+    quicken_depthwise,
+)
 
 # kernel, stride, padding, dilation, height, width
 GEOMETRIES = [
@@ -25,6 +31,13 @@ GEOMETRIES = [
     ((3, 3), (1, 1), (3, 3), (1, 1), 5, 5),  # the output is larger: padded beyond what the kernel reaches
     ((5, 5), (2, 2), (2, 2), (1, 1), 9, 8),
     ((3, 3), (2, 1), (0, 1), (1, 1), 9, 8),
+    ((3, 3), (2, 2), (0, 0), (1, 1), 9, 8),  # the last column meets no kernel
+    ((3, 3), (2, 2), (1, 1), (1, 1), 8, 9),
+    ((5, 3), (3, 2), (4, 1), (1, 1), 11, 7),
+    ((2, 2), (2, 2), (0, 0), (1, 1), 7, 6),
+    ((3, 3), (3, 3), (2, 2), (1, 1), 10, 6),
+    ((2, 3), (3, 3), (0, 0), (1, 1), 9, 9),  # a stride beyond the kernel
+    ((3, 3), (2, 2), (2, 2), (2, 2), 9, 9),
     ((1, 1), (1, 1), (0, 0), (1, 1), 4, 4),
 ]
 
@@ -50,6 +63,19 @@ def test_values_and_gradients_are_torchs_own(
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (7, 7), (3, 4), (6, 5), (9, 3)])
+@pytest.mark.parametrize(("stride", "padding"), [((1, 1), (2, 2)), ((2, 2), (0, 0)), ((2, 1), (1, 3))])
+def test_gradients_of_weights_in_blocks_are_torchs_own(kernel: Any, stride: Any, padding: Any):
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, 12, 11, dtype=torch.float64).to(memory_format=torch.channels_last)
+    weight = torch.randn(4, 1, *kernel, dtype=torch.float64, requires_grad=True)
+    result = F.conv2d(x, weight, None, stride, padding, 1, 4)
+    outer = torch.randn(result.shape, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(result, [weight], outer)
+    found = _weight_gradient_in_blocks(outer, x, weight.detach(), stride, padding)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_only_what_is_asked_for_has_a_gradient():
     x, weight = torch.randn(2, 3, 6, 6), torch.randn(3, 1, 3, 3, requires_grad=True)
     depthwise_conv(x, weight, None, (1, 1), (1, 1), (1, 1)).sum().backward()
@@ -59,14 +85,25 @@ def test_only_what_is_asked_for_has_a_gradient():
         assert not depthwise_conv(x, weight, None, (1, 1), (1, 1), (1, 1)).requires_grad
 
 
-def test_under_autocast_its_gradients_are_no_farther_from_the_true_ones_than_torchs():
+@pytest.mark.parametrize(
+    ("side", "stride", "padding", "dilation"),
+    [
+        (5, (1, 1), (4, 4), (2, 2)),
+        (3, (2, 2), (0, 0), (1, 1)),
+        (5, (2, 2), (2, 2), (1, 1)),
+        (7, (1, 1), (3, 3), (1, 1)),
+    ],
+)
+def test_under_autocast_its_gradients_are_no_farther_from_the_true_ones_than_torchs(
+    side: int, stride: Any, padding: Any, dilation: Any
+):
     torch.manual_seed(0)
     x = torch.randn(8, 16, 8, 8, requires_grad=True)
-    weight = torch.randn(16, 1, 5, 5, requires_grad=True)
-    true = gradients(F.conv2d(x, weight, None, 1, 4, 2, 16), [x, weight])
+    weight = torch.randn(16, 1, side, side, requires_grad=True)
+    true = gradients(F.conv2d(x, weight, None, stride, padding, dilation, 16), [x, weight])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        theirs = F.conv2d(x, weight, None, 1, 4, 2, 16)
-        ours = depthwise_conv(x, weight, None, (1, 1), (4, 4), (2, 2))
+        theirs = F.conv2d(x, weight, None, stride, padding, dilation, 16)
+        ours = depthwise_conv(x, weight, None, stride, padding, dilation)
     assert ours.dtype == torch.bfloat16
     assert torch.equal(ours, theirs)
     outer = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(1))

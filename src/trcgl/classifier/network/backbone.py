@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trcgl.classifier.network.depthwise import quicken_depthwise
+from trcgl.classifier.network.relu6 import quicken_relu6
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
@@ -72,6 +73,7 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
                 "without network give the path of a safetensors file, or null"
             ) from error
     quicken_depthwise(backbone)
+    quicken_relu6(backbone)
     return backbone
 
 
