@@ -14,7 +14,7 @@ from comparison.folds import Pointing, differences, finished, fold_metrics, load
 from comparison.folds_text import folds_block
 from comparison.intervals import t_interval
 from study.arms import Arm, LearningRates, Study
-from study.folds import scored_images, splits_of
+from study.folds import kept_films, scored_images, splits_of
 from tests.import_graph import ROOT
 from tests.labels_files import NIH_2020_COLUMNS
 from tests.tiny_project import copy_project, copy_studies, run
@@ -22,6 +22,14 @@ from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
 
 FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion")
+TINY = {
+    "backbone": "resnet10t",
+    "backbone_options": {"channels": [8, 8, 16, 16], "stem_width": 8, "output_stride": 8},
+    "initial_weights": None,
+    "frozen_epochs": 0,
+    "epochs": 2,
+    "batch_size": 16,
+}
 BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
 
 
@@ -41,6 +49,23 @@ def test_every_film_is_tested_once_by_a_model_that_has_not_seen_its_patient():
         assert 0.05 < np.mean(split[scored & (split != "test")] == "val") < 0.22
     again = splits_of(patients[:50], scored[:50], 2, 4)
     np.testing.assert_array_equal(again, splits[2, :50])  # More films move nobody
+
+
+def test_a_finding_that_is_made_rare_keeps_as_many_films_as_it_may():
+    generator = np.random.default_rng(0)
+    present = generator.random((600, 3)) < (0.3, 0.1, 0.01)
+    names = [f"{number:03}.png" for number in range(600)]
+    stay = kept_films(names, present, 12)
+    assert stay[~present.any(axis=1)].all()
+    kept = present[stay].sum(axis=0)
+    assert (kept <= 12).all()
+    assert kept[0] == 12
+    assert kept[1] >= 9  # Films that it shares with the first find no room
+    assert kept[2] <= present[:, 2].sum()
+    again = generator.permutation(600)
+    np.testing.assert_array_equal(kept_films([names[i] for i in again], present[again], 12), stay[again])
+    assert kept_films(names, present, 600).all()
+    assert not kept_films(names, present, 0)[present.any(axis=1)].any()
 
 
 def made_up(folder: Path) -> tuple[Study, pd.DataFrame]:
@@ -209,14 +234,7 @@ def test_the_whole_study(tmp_path: Path):
     root = settings["root"]
     root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
     root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
-    root["classifier"] |= {
-        "backbone": "resnet10t",
-        "backbone_options": {"channels": [8, 8, 16, 16], "stem_width": 8, "output_stride": 8},
-        "initial_weights": None,
-        "frozen_epochs": 0,
-        "epochs": 2,
-        "batch_size": 16,
-    }
+    root["classifier"] |= TINY
     yaml.dump(settings, study / "params.yaml")
     dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
     (study / "dvc.yaml").write_text(dag)
@@ -243,3 +261,36 @@ def test_the_whole_study(tmp_path: Path):
     sheet = cv2.imread(str(project / "docs/figures/ablation_nih_maps.png"))
     assert sheet is not None
     assert sheet.shape[0] > 200  # A blank one is lower
+
+
+@pytest.mark.slow
+def test_the_whole_made_tail(tmp_path: Path):
+    """Two folds, one seed: the arms differ in the films they train on, and in nothing that is scored."""
+    project = copy_project(tmp_path / "project")
+    study = copy_studies(project) / "real_xrays/made_tail"
+    (project / "metrics").mkdir(exist_ok=True)
+    (project / "docs").mkdir()
+    shutil.copy(ROOT / "docs/results.md", project / "docs/results.md")
+    write_films(tmp_path / "films", 0, 90)
+    yaml = YAML()
+    settings = yaml.load(study / "params.yaml")
+    settings |= {"folds": 2, "seeds": [3], "resamples": 20, "made_tail": 4}
+    root = settings["root"]
+    root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
+    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
+    root["classifier"] |= TINY
+    yaml.dump(settings, study / "params.yaml")
+    dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
+    (study / "dvc.yaml").write_text(dag)
+    run(study, "dvc", "repro", "--quiet", "dvc.yaml")
+    whole, few = (pd.read_parquet(study / f"data/fold0{part}/labels.parquet") for part in ("", "/made_tail"))
+    held_out = [part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few)]
+    pd.testing.assert_frame_equal(*held_out)
+    assert (few.loc[few["split"] == "train", "Effusion"] == 1).sum() == 4
+    left = whole[~whole["image"].isin(set(few["image"]))]
+    assert len(left) > 0
+    assert (left["Effusion"] == 1).all()
+    summary = pd.read_csv(project / "metrics/made_tail_summary.csv").set_index(["arm", "reference", "metric"])
+    assert ("oracle", "duplicates", "tail_mAP") in summary.index
+    assert not list((project / "metrics").glob("localisation*"))
+    assert "| oracle | duplicates |" in (project / "docs/results.md").read_text()

@@ -25,10 +25,10 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.settings import read_yaml
 
 CORE = load_study(STUDIES / "ablation")
-DAGS = {
-    study: YAML(typ="safe").load(STUDIES / study / "dvc.yaml")
-    for study in ("ablation", "ablation/extended", "confirmation", "real_xrays", "stage_one", "pretrain")
-}
+NAMES = (
+    "ablation", "ablation/extended", "confirmation", "real_xrays", "real_xrays/made_tail", "stage_one", "pretrain",
+)  # fmt: skip
+DAGS = {study: YAML(typ="safe").load(STUDIES / study / "dvc.yaml") for study in NAMES}
 CODE = [
     (study, name)
     for study, dag in DAGS.items()

@@ -21,7 +21,7 @@ def main() -> None:
         sources.append(Source(Path(more["images"]), Path(more["labels"]), scored=False))
     boxes = None if settings["boxes"] is None else Path(settings["boxes"])
     with directory_beside(study.data) as folder:
-        gather(sources, boxes, params, settings["folds"], folder)
+        gather(sources, boxes, params, settings["folds"], folder, rare=settings["made_tail"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Out-of-fold scores and pointing of all arms: metrics/<name>*.csv, localisation_nih*.csv, figures, docs/results.md."""
+"""Out-of-fold scores and pointing of all arms: metrics/<name>*.csv, tables of maps, figures, docs/results.md."""
 
 import sys
 
@@ -23,22 +23,24 @@ SHEET = 50
 
 def main() -> None:
     planned = load_study(".")
-    folds = read_yaml(planned.file)["folds"]
+    settings = read_yaml(planned.file)
+    folds, maps = settings["folds"], settings["localisation"]
     study = finished(planned, folds)
     classes = pd.DataFrame(read_classes(study.data / CLASSES)["classes"])
     runs, places = load_folds(study, range(folds), scored_images(study.data), classes)
     pointing = Pointing(places, study.resamples) if len(places) else None
     metrics, summary = fold_metrics(runs), differences(runs, pointing, study)
     table = pd.DataFrame(columns=["arm", "method", "finding"]) if pointing is None else localisation(pointing)
-    means = table[table["finding"] == "(mean)"].drop(columns="finding")
     write_csv(ROOT / f"metrics/{study.name}.csv", metrics)
     write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
-    write_csv(ROOT / "metrics/localisation_nih.csv", means)
-    write_csv(ROOT / "metrics/localisation_nih_findings.csv", table)
     panels = {name: arm.panel for name, arm in study.arms.items()}
-    save_figure(difference_forest(summary, "mAP", panels), ROOT / f"docs/figures/{study.name}.png")
-    sheet = maps_sheet(study, folds, SHEET, planned.params().images.resize)
-    save_figure(sheet, ROOT / f"docs/figures/{study.name}_maps.png", dpi=60)
+    save_figure(difference_forest(summary, settings["shown"], panels), ROOT / f"docs/figures/{study.name}.png")
+    if maps is not None:
+        means = table[table["finding"] == "(mean)"].drop(columns="finding")
+        write_csv(ROOT / f"metrics/{maps}.csv", means)
+        write_csv(ROOT / f"metrics/{maps}_findings.csv", table)
+        sheet = maps_sheet(study, folds, SHEET, planned.params().images.resize)
+        save_figure(sheet, ROOT / f"docs/figures/{study.name}_maps.png", dpi=60)
     block = folds_block(metrics, summary, table, study, planned)
     replace_between(ROOT / "docs/results.md", study.name, block)
 

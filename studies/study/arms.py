@@ -43,6 +43,7 @@ class Arm:
             weights.
         more_films: of a study in folds: whether the films that are not scored are trained on, too.
         boxes: of a study in folds: whether class maps of training films learn from their boxes.
+        made_tail: of a study in folds: whether films with tail findings leave training until few are left.
         reported: whether it is an arm of the comparison; False: it only makes a network for others to start from.
     """
 
@@ -60,6 +61,7 @@ class Arm:
     starts_from: str | None = None
     more_films: bool = False
     boxes: bool = False
+    made_tail: bool = False
     reported: bool = True
 
     @property

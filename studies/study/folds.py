@@ -4,6 +4,7 @@ The films of the data set itself are trained on and scored. More films, with box
 are judged on these too, but an arm must say so to be trained on them, because they may be chosen by what they show.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from trcgl.runtime.files import read_parquet
 
 CLASSES, PLACES, GRAPH = "classes.json", "places.parquet", "cooccurrence.npz"
 MORE_LABELS = "labels_more.parquet"
+MADE_TAIL = "made_tail"
+"""In a fold's folder: labels and graph of the films that stay where tail findings are made rare."""
 MAPS = "maps.npz"
 """In a run's folder: the class maps of its test films that have boxes."""
 VALIDATION = 1 / 8
@@ -33,6 +36,24 @@ def splits_of(patients: np.ndarray, scored: np.ndarray, fold: int, folds: int) -
     mine = (place * folds).astype(int) == fold
     chooses = unit_intervals("validation of a fold", fold, names=patients.tolist()) < VALIDATION
     return np.select([mine, ~scored & chooses, ~scored, chooses], ["test", "", "more", "val"], "train").astype(object)
+
+
+def kept_films(images: Sequence[str], present: np.ndarray, most: int) -> np.ndarray:
+    """Which films stay where a finding may be in so many only: bool [N].
+
+    They come in an order by lot, the same in every run, and a film stays if each finding in it has room. A film with
+    none of them always stays. Whole films leave; no label is changed.
+
+    Args:
+        present: bool [N, C] of the findings that are made rare.
+        most: films that a finding keeps; it may keep fewer where others in its films have no room.
+    """
+    order, left = np.argsort(unit_intervals("films that stay", names=images)), np.full(present.shape[1], most)
+    stay = np.ones(len(images), dtype=bool)
+    for film in order.tolist():
+        stay[film] = bool((left[present[film]] > 0).all())
+        left -= stay[film] * present[film]
+    return stay
 
 
 def scored_images(data: Path) -> set[str]:

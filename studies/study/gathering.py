@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from study.films import LABELS, write_films
-from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES, splits_of
+from study.folds import CLASSES, GRAPH, MADE_TAIL, MORE_LABELS, PLACES, kept_films, splits_of
 from trcgl.artifacts.places import no_places
 from trcgl.artifacts.preparation import Preparation
 from trcgl.config import Params
@@ -75,7 +75,9 @@ def read_films(source: Source, params: Params) -> Films:
     return Films(source, selected, table.rows["patient"].to_numpy(), findings, table.matrix(findings))
 
 
-def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int, folder: Path) -> None:
+def gather(
+    sources: list[Source], boxes: Path | None, params: Params, folds: int, folder: Path, *, rare: int | None = None
+) -> None:
     """Write the films of all sources, once, and for each fold who is in which split.
 
     Classes are chosen on all scored films, so that every fold has the same; their counts and the label graph of a fold
@@ -85,6 +87,7 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
         boxes: of films of any source; None: no maps are judged.
         folder: `images` (shards), `classes.json`, `places.parquet` (as read_boxes of the pipeline leaves it), and
             a folder per fold.
+        rare: training films that a tail finding keeps in the folds' `made_tail`; None: there is none.
 
     Raises:
         InputError: a film is in two sources; see also `read_films`, `choose_classes` and `boxes_of`.
@@ -108,12 +111,22 @@ def gather(sources: list[Source], boxes: Path | None, params: Params, folds: int
     for fold in range(folds):
         split = splits_of(table["patient"].to_numpy(), table["scored"].to_numpy(bool), fold, folds)
         all_rows = table.assign(split=split)[split != ""].drop(columns="scored")
-        rows = all_rows[all_rows["split"] != "more"].reset_index(drop=True)
-        write_parquet(folder / f"fold{fold}" / LABELS, rows)
+        rows, place = all_rows[all_rows["split"] != "more"].reset_index(drop=True), folder / f"fold{fold}"
+        _write_fold(place, rows, chosen, params)
         trained = all_rows.assign(split=all_rows["split"].replace("more", "train"))
-        write_parquet(folder / f"fold{fold}" / MORE_LABELS, trained.reset_index(drop=True))
-        training = rows.loc[rows["split"] == "train", chosen].to_numpy(dtype=float, na_value=np.nan)
-        count_cooccurrence(training, tuple(chosen), params.graph.smoothing).save(folder / f"fold{fold}" / GRAPH)
+        write_parquet(place / MORE_LABELS, trained.reset_index(drop=True))
+        if rare is not None:
+            tail = [entry["name"] for entry in classes if entry["group"] == "tail"]
+            training = rows[rows["split"] == "train"]
+            present = (training[tail] == 1).fillna(False).to_numpy(dtype=bool)
+            gone = training.index[~kept_films(training["image"].tolist(), present, rare)]
+            _write_fold(place / MADE_TAIL, rows.drop(index=gone).reset_index(drop=True), chosen, params)
+
+
+def _write_fold(place: Path, rows: pd.DataFrame, names: list[str], params: Params) -> None:
+    write_parquet(place / LABELS, rows)
+    training = rows.loc[rows["split"] == "train", names].to_numpy(dtype=float, na_value=np.nan)
+    count_cooccurrence(training, tuple(names), params.graph.smoothing).save(place / GRAPH)
 
 
 def _table(part: Films, names: list[str]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study.arms import SHIPPED, Arm, Study
 from study.films import IMAGES, LABELS
-from study.folds import CLASSES, GRAPH, MORE_LABELS, PLACES
+from study.folds import CLASSES, GRAPH, MADE_TAIL, MORE_LABELS, PLACES
 from study.pools import AUDIT
 from study.pools import IMAGES as POOL_IMAGES
 from trcgl.classifier.training.data import load_training_data
@@ -36,7 +36,7 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
 
 def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
     """What an arm of a study in folds trains on in one fold."""
-    mine = data / f"fold{fold}"
+    mine = data / f"fold{fold}" / (MADE_TAIL if arm.made_tail else "")
     return TrainingFiles(
         images=data / IMAGES,
         labels=mine / (MORE_LABELS if arm.more_films else LABELS),
