@@ -26,6 +26,14 @@ def test_values_and_gradients_are_torchs_own(kind: torch.dtype):
         assert torch.equal(torch.nan_to_num(ours, nan=99), torch.nan_to_num(theirs, nan=99))
 
 
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv1_100", "mobilenetv2_050"])
+def test_backbones_that_have_it_train(name: str):
+    """None of them changes its result in place."""
+    model = create_backbone(name, {}).train()
+    assert any(isinstance(module, ReLU6) for module in model.modules())
+    model(torch.randn(2, 1, 64, 64)).sum().backward()
+
+
 class Clones(TorchDispatchMode):
     """Counts copies of whole tensors."""
 

@@ -10,16 +10,22 @@ import pytest
 from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score
 
+from comparison.figure import difference_forest
 from comparison.folds import Pointing, differences, finished, fold_metrics, load_folds, localisation
 from comparison.folds_text import folds_block
 from comparison.intervals import t_interval
+from comparison.maps_sheet import maps_sheet
 from study.arms import Arm, LearningRates, Study
 from study.folds import kept_films, scored_images, splits_of
+from study.runs import fold_files
 from tests.import_graph import ROOT
 from tests.labels_files import NIH_2020_COLUMNS
 from tests.tiny_project import copy_project, copy_studies, run
+from trcgl.artifacts.places import encode_mask
+from trcgl.artifacts.shards import ShardWriter
 from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.settings import read_yaml
 
 FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion")
 TINY = {
@@ -188,6 +194,73 @@ def test_arms_that_have_not_run_are_named_and_are_nobodys_reference(tmp_path: Pa
     assert "over 2 seeds. A report of 2 of 3 seeds, no decision. Not run yet: `a`." in block
 
 
+def test_a_first_arm_alone_is_a_report_without_differences(tmp_path: Path):
+    planned, classes = made_up(tmp_path)
+    for seed in (0, 1):
+        shutil.rmtree(tmp_path / f"runs/b-0-{seed}")
+    study = finished(planned, 2)
+    runs, places = load_folds(study, range(2), {f"{film:03}.png" for film in range(80)}, classes)
+    without_boxes = differences(runs, None, study)
+    assert without_boxes.empty
+    assert "have run yet" in difference_forest(without_boxes, "mAP", {}).get_suptitle()
+    block = folds_block(fold_metrics(runs), without_boxes, pd.DataFrame(), study, planned)
+    assert "| a |" in block
+    assert set(differences(runs, Pointing(places, 60), study)["reference"]) == {"centre", "mean_box"}
+
+
+def test_a_sheet_shows_each_map_on_its_film_with_its_box_and_its_hit(tmp_path: Path):
+    """Films are grey by their number, boxes and maps lie by it, and maps of the second fold look elsewhere."""
+    planned, _ = made_up(tmp_path)
+    study, shifts = finished(planned, 2), ((0.25, 0.0), (0.0, -0.25))
+    (study.data / "images").mkdir(parents=True)
+    writer, boxes = ShardWriter(study.data / "images", 32, 4096), []
+    for film in range(80):
+        writer.add(f"{film:03}.png", np.full((32, 32), film, np.uint8))
+        mask = np.zeros((256, 256), bool)
+        mask[film : film + 40, film : film + 20] = True
+        boxes += [(f"{film:03}.png", finding, encode_mask(mask)) for finding in FINDINGS[:2]]
+    writer.close()
+    pd.DataFrame(boxes, columns=["image", "finding", "mask"]).to_parquet(study.data / "places.parquet")
+    hits = {}
+    for fold in (0, 1):
+        run_folder = tmp_path / f"runs/b-{fold}-0"
+        places = pd.read_parquet(run_folder / "places.parquet")
+        places = places[places["method"] == "class_map"]
+        numbers = places["image"].str[:3].astype(int)
+        hits |= dict(zip(zip(numbers, places["finding"], strict=True), places["hit"], strict=True))
+        maps = np.zeros((len(places), 4, 4), np.float16)
+        maps[:, 1, 2], maps[:, 0, 0] = 1, -9
+        np.savez(run_folder / "maps.npz", image=places["image"].to_numpy(str), finding=places["finding"].to_numpy(str),
+                 class_map=maps, shift=np.array(shifts[fold]))  # fmt: skip
+    figure = maps_sheet(study, 2, 20, "pad")
+    shown = [axes for axes in figure.axes if axes.get_title()]
+    assert len(shown) == 20
+    for axes in shown:
+        finding, verdict = axes.get_title().split(": ")
+        film, coloured = (np.asarray(picture.get_array()) for picture in axes.images)
+        number = int(film[0, 0])
+        assert verdict == ("hit" if hits[number, finding] else "miss")
+        down, right = shifts[number // 40]
+        # The middle of the cell in row 1 and column 2, moved to where it looks
+        row, column = np.unravel_index(coloured.argmax(), coloured.shape)
+        assert abs(row + 0.5 - 32 * (1.5 / 4 + down)) <= 1
+        assert abs(column + 0.5 - 32 * (2.5 / 4 + right)) <= 1
+        outline = np.concatenate([path.vertices for path in axes.collections[0].get_paths()])
+        np.testing.assert_allclose(outline.min(axis=0), (number / 8, number / 8), atol=1)
+        np.testing.assert_allclose(outline.max(axis=0), ((number + 20) / 8, (number + 40) / 8), atol=1)
+    assert len({axes.get_title().split(":")[0] for axes in shown}) == 2
+
+
+def test_a_made_tail_is_trained_on_where_an_arm_says_so(tmp_path: Path):
+    """By as many steps as the arm with all films takes."""
+    for name, entry in read_yaml(ROOT / "studies/real_xrays/made_tail/arms.yaml").items():
+        arm = Arm(**{"overrides": {}, **entry})
+        files = fold_files(tmp_path, 3, arm)
+        place = tmp_path / "fold3" / ("" if name == "oracle" else "made_tail")
+        assert (files.labels, files.graph) == (place / "labels.parquet", place / "cooccurrence.npz")
+        assert arm.steps_like == (None if name == "oracle" else "oracle")
+
+
 def write_films(folder: Path, first: int, count: int) -> None:
     """Films with a bright square for each finding, in a quarter of their own, and NIH's table of them."""
     (folder / "images").mkdir(parents=True)
@@ -284,8 +357,8 @@ def test_the_whole_made_tail(tmp_path: Path):
     (study / "dvc.yaml").write_text(dag)
     run(study, "dvc", "repro", "--quiet", "dvc.yaml")
     whole, few = (pd.read_parquet(study / f"data/fold0{part}/labels.parquet") for part in ("", "/made_tail"))
-    held_out = [part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few)]
-    pd.testing.assert_frame_equal(*held_out)
+    all_held_out, held_out = (part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few))
+    pd.testing.assert_frame_equal(all_held_out, held_out)
     assert (few.loc[few["split"] == "train", "Effusion"] == 1).sum() == 4
     left = whole[~whole["image"].isin(set(few["image"]))]
     assert len(left) > 0

@@ -3,16 +3,19 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import networkx as nx
+import pytest
 
 from tests.import_graph import ROOT
 from trcgl.setup.stage_graph import stages_and_arrows
 
 
-def test_what_needs_what_is_as_dvc_has_it():
+def test_what_needs_what_is_as_dvc_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     written = subprocess.run(["dvc", "dag", "--dot"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     every = nx.DiGraph(re.findall(r'"(\S+)" -> "(\S+)"', written))
+    monkeypatch.chdir(tmp_path)
     stages, arrows = stages_and_arrows(str(ROOT))
     shown = nx.DiGraph(arrows)
     assert set(stages) == set(every.nodes)

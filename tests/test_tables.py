@@ -29,9 +29,23 @@ def test_values_of_several_lines_are_those_of_the_csv_module(rows: list[list[str
     assert [value.decode()[1:].replace('""', '"') for value in found] == expected
 
 
-@pytest.mark.parametrize("line", ['1,"x', '1,5" x', '"1"",x'])
-def test_quotes_that_mean_something_else_are_not_judged_by_their_number(line: str):
-    assert _values_of_several_lines(f'a,b\n{line}\n2,"y\nz"\n'.encode(), 3) is None
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['1,"x', '2,"y\nz"'],  # an odd number of quotes
+        ['1,5" x', "2,y", '3,6" z', '4,"u\nv"'],  # an even number, and too few lines outside
+        # As many lines outside as there are rows, by accident: one row is swallowed, and signs of inches hide two
+        ['1,5" x', '3,"a', "4,b", '5,c"', '6" ,d'],
+    ],
+)
+def test_quotes_that_mean_something_else_are_not_judged_by_their_number(rows: list[str]):
+    content = "\n".join(["a,b", *rows, ""])
+    read = [row for row in csv.reader(io.StringIO(content, newline="")) if row]
+    assert _values_of_several_lines(content.encode(), len(read)) is None
+
+
+def test_signs_of_inches_alone_swallow_nothing():
+    assert _values_of_several_lines(b'a,b\n1,5" x\n2,"y"\n3,z', 4) == []
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])

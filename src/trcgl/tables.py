@@ -377,13 +377,20 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
         expected: lines outside quotes. If there are others, quotes mean something else in this table: None.
     """
     ends, quotes = (_places_of(sign, content) for sign in ("\n" if b"\n" in content else "\r", '"'))
+    unended = not content.endswith((b"\n", b"\r"))
+    if len(ends) + unended == expected:
+        return []
     inside = np.searchsorted(quotes, ends) % 2 == 1
-    if len(quotes) % 2 or np.count_nonzero(~inside) + (not content.endswith((b"\n", b"\r"))) != expected:
+    if len(quotes) % 2 or np.count_nonzero(~inside) + unended != expected:
         return None
     first, last = quotes[::2], quotes[1::2]
     # Two quotes side by side are one of the value's own
     apart = first[1:] != last[:-1] + 1
     first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
+    # A quote in the middle of a value is a sign like any other
+    around = {content[i - 1 : i] for i in first.tolist()} | {content[i + 1 : i + 2] for i in last.tolist()}
+    if around - {b"", b",", b"\n", b"\r"}:
+        return None
     which = np.unique(np.searchsorted(first, ends[inside]) - 1)
     return [content[first[i] : last[i]] for i in which.tolist()]
 

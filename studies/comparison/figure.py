@@ -21,6 +21,10 @@ def difference_forest(
     rows = summary[summary["metric"] == metric]
     shown = {title: rows[rows["arm"].map(panels) == title] for title in dict.fromkeys(panels.values())}
     shown = {title: part for title, part in shown.items() if len(part)}
+    if not shown:
+        figure = plt.figure(figsize=(7.5, 1.2))
+        figure.suptitle("no arm and its reference have run yet", fontsize=9)
+        return figure
     heights = [len(part) + 1 for part in shown.values()]
     figure, grid = plt.subplots(
         len(shown), 1, sharex=True, squeeze=False, figsize=(7.5, 0.32 * sum(heights) + 1.2),

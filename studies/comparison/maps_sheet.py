@@ -30,19 +30,19 @@ def maps_sheet(study: Study, folds: int, count: int, resize: str) -> Figure:
     """
     arm, stored = sheet_arm(study), ShardedImages(study.data / IMAGES)
     runs = [study.folder / f"runs/{arm}-{fold}-{study.seeds[0]}" for fold in range(folds)]
-    maps = {key: found for run in runs for key, found in read_place_maps(run, stored.size).items()}
-    if not maps:
+    places = pd.concat([read_parquet(run / PLACES) for run in runs])
+    if places.empty:
         figure = plt.figure(figsize=(4, 1))
         figure.suptitle("no boxes, so no maps")
         return figure
+    maps = {key: found for run in runs for key, found in read_place_maps(run, stored.size).items()}
     findings = sorted({finding for _, finding in maps})
     generator = np.random.default_rng(0)
     chosen: list[tuple[str, str]] = []
     for finding in findings:
         own = sorted(key for key in maps if key[1] == finding)
-        lot = generator.permutation(len(own))[: count // len(findings)]
+        lot = generator.permutation(len(own))[: max(1, count // len(findings))]
         chosen += [own[i] for i in sorted(lot.tolist())]
-    places = pd.concat([read_parquet(run / PLACES) for run in runs])
     hits = places[places["method"] == "class_map"].set_index(KEY)["hit"]
     names = sorted({image for image, _ in chosen})
     labels = np.ones((len(names), len(findings)))

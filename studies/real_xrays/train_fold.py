@@ -8,7 +8,7 @@ from study.folds import PLACES
 from study.judged import films_with_boxes, judged_places, save_place_maps
 from study.places import ROOT, keep_state_in_studies
 from study.predictions import held_out_predictions
-from study.runs import fold_files
+from study.runs import fold_files, fold_steps
 from trcgl.classifier.training.run import train_and_save
 from trcgl.runtime.files import directory_beside, write_parquet
 from trcgl.runtime.stage import run_stage
@@ -23,7 +23,10 @@ def main() -> None:
     os.chdir(ROOT)
     with directory_beside(study.folder / f"runs/{arm}-{fold}-{seed}") as folder:
         name = f"{study.name}-{arm}-{fold}-{seed}"
-        trained = train_and_save(name, params, params.classifier, files, model=None, history=folder / "history.csv")
+        trained = train_and_save(
+            name, params, params.classifier, files, model=None, history=folder / "history.csv",
+            steps_per_epoch=fold_steps(study, arm, fold),
+        )  # fmt: skip
         write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files, ("test",)))
         films = films_with_boxes(files, study.data / PLACES, params.images.resize)
         write_parquet(folder / "places.parquet", judged_places(trained.model, films))

@@ -208,6 +208,8 @@ def load_study(folder: str | Path, data_set: str | None = None) -> Study:
 
 def _arm(entry: dict[str, Any]) -> Arm:
     chosen_from = {key: tuple(values) for key, values in entry.get("chosen_from", {}).items()}
+    if entry.get("made_tail") and entry.get("more_films"):
+        raise InputError("arms.yaml: an arm has 'made_tail' or 'more_films', not both")
     lists = {"references": tuple(entry["references"]), "overrides": entry.get("overrides") or {}}
     return Arm(**{**entry, **lists, "chosen_from": chosen_from})
 

@@ -46,6 +46,13 @@ def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
     )
 
 
+def fold_steps(study: Study, arm: str, fold: int) -> int | None:
+    """As `steps_like`, of a study in folds."""
+    if (other := study.arms[arm].steps_like) is None:
+        return None
+    return steps_on_real_images(study.arm_params(other, 0).classifier, fold_files(study.data, fold, study.arms[other]))
+
+
 def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
     """What an arm of a study of replicates trains on; its classes and label graph are always those of the replicate."""
     files, entry = real_files(study.data), study.arms[arm]

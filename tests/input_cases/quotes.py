@@ -40,6 +40,11 @@ QUOTES = tuple(
             SWALLOWED,
         ),
         (
+            "the same between signs of inches that hide as many lines",
+            HEADER + '1.png,1,5" x,mass\n3.png,3,"abc,mass\n4.png,4,fine,mass\n5.png,5,fine",mass\n6" .png,6,fine,mass\n',
+            SWALLOWED.replace("row 5", "row 2"),
+        ),
+        (
             "a column that a table need not have under nearly its name",
             "image,patient,labels,Split\na.png,1,Mass,train\nb.png,2,Mass,test\n",
             "column 'Split' seems to be 'split'; call it so, or remove it",

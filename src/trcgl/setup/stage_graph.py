@@ -18,7 +18,8 @@ def stages_and_arrows(folder: str = ".") -> tuple[list[str], list[tuple[str, str
         folder: of a DVC project, or below it.
     """
     with Repo(folder) as repo:
-        needs = nx.relabel_nodes(repo.index.graph, {stage: stage.addressing for stage in repo.index.graph})
+        graph = repo.index.graph
+        needs = nx.relabel_nodes(graph, {stage: stage.addressing.rpartition(":")[2] for stage in graph})
     reduced = nx.transitive_reduction(needs)
     return list(reduced.nodes), list(reduced.edges)
 

@@ -133,7 +133,8 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padd
         # Every step-th row and column is an image of its own, on which nothing is dilated
         inner = (padding[0] // step, padding[1] // step)
         grad, x, padding, dilation = _phases(grad, step), _phases(x, step), inner, (1, 1)
-    if x.dtype == torch.bfloat16 and dilation == (1, 1) and min(weight.shape[2:]) >= BLOCK:
+    blocks = min(weight.shape[2:]) >= BLOCK >= max(stride)
+    if x.dtype == torch.bfloat16 and dilation == (1, 1) and blocks:
         return _weight_gradient_in_blocks(grad, x, weight, stride, padding)
     return _torch_gradients(grad, x, weight, stride, padding, dilation, [False, True, False])[1]
 

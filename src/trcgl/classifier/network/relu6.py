@@ -1,7 +1,8 @@
 """ReLU6 in place whose gradient needs no copy of what went in.
 
 For torch's own, autograd copies the input before it is changed, a tenth of a training step of a small network on a CPU.
-The gradient is 1 between the bounds and 0 elsewhere, which the result tells as well: the same bits.
+The gradient is 1 between the bounds and 0 elsewhere, which the result tells as well: the same bits. What comes next may
+not change the result in place; autograd stops if it does.
 """
 
 import torch
@@ -42,7 +43,7 @@ class _Saved(FunctionCtx):
 
 
 def quicken_relu6(model: nn.Module) -> None:
-    """Let every ReLU6 of a model that works in place have the gradient above; results stay what they are."""
+    """Let every ReLU6 of a model that works in place have the gradient above."""
     for module in model.modules():
         if type(module) is nn.ReLU6 and module.inplace:
             module.__class__ = ReLU6
