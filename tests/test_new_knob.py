@@ -57,9 +57,10 @@ def project(tmp_path: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    # A study that waits for the user's paths
-    xrays = tmp_path / "studies/real_xrays/params.yaml"
-    xrays.write_text(xrays.read_text().replace("images: null", "images: /images").replace("labels: null", "labels: /l"))
+    # Studies that wait for the user's paths
+    for xrays in (tmp_path / "studies/real_xrays").rglob("params.yaml"):
+        text = xrays.read_text().replace("images: null", "images: /images").replace("labels: null", "labels: /l")
+        xrays.write_text(text)
     return tmp_path
 
 

@@ -281,14 +281,29 @@ def write_films(folder: Path, first: int, count: int) -> None:
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
 
 
-@pytest.mark.slow
-def test_the_whole_study(tmp_path: Path):
-    """Two folders, boxes of both, two folds, one seed: every file, and class maps that find a square."""
-    project = copy_project(tmp_path / "project")
-    study = copy_studies(project) / "real_xrays"
+def run_whole(name: str, folder: Path, **settings: object) -> tuple[Path, Path]:
+    """A study on `folder`/films with two folds, one seed and a tiny network; the project, and the study's folder."""
+    project = copy_project(folder / "project")
+    study = copy_studies(project) / name
     (project / "metrics").mkdir(exist_ok=True)
     (project / "docs").mkdir()
     shutil.copy(ROOT / "docs/results.md", project / "docs/results.md")
+    yaml = YAML()
+    whole = yaml.load(study / "params.yaml") | {"folds": 2, "seeds": [3], "resamples": 20} | settings
+    root = whole["root"]
+    root["dataset"] |= {"images": f"{folder}/films/images", "labels": f"{folder}/films/labels.csv"}
+    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
+    root["classifier"] |= TINY
+    yaml.dump(whole, study / "params.yaml")
+    dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
+    (study / "dvc.yaml").write_text(dag)
+    run(study, "dvc", "repro", "--quiet", "dvc.yaml")
+    return project, study
+
+
+@pytest.mark.slow
+def test_the_whole_study(tmp_path: Path):
+    """Two folders, boxes of both, two folds, one seed: every file, and class maps that find a square."""
     write_films(tmp_path / "films", 0, 90)
     write_films(tmp_path / "more", 90, 30)
     boxes = BOX_HEADER
@@ -300,18 +315,8 @@ def test_the_whole_study(tmp_path: Path):
                     x, y = 16 * (8 + 30 * (c % 2)), 16 * (8 + 30 * (c // 2))
                     boxes += f"{image},{finding},{x},{y},256,256,,,\n"
     (tmp_path / "boxes.csv").write_text(boxes)
-    yaml = YAML()
-    settings = yaml.load(study / "params.yaml")
-    settings["more_films"] = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv"}
-    settings |= {"folds": 2, "seeds": [3], "resamples": 20, "boxes": f"{tmp_path}/boxes.csv"}
-    root = settings["root"]
-    root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
-    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
-    root["classifier"] |= TINY
-    yaml.dump(settings, study / "params.yaml")
-    dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
-    (study / "dvc.yaml").write_text(dag)
-    run(study, "dvc", "repro", "--quiet", "dvc.yaml")
+    more = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv"}
+    project, study = run_whole("real_xrays", tmp_path, more_films=more, boxes=f"{tmp_path}/boxes.csv")
     assert len(scored_images(study / "data")) == 90
     summary = pd.read_csv(project / "metrics/ablation_nih_summary.csv")
     assert list(summary.columns) == ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
@@ -339,23 +344,8 @@ def test_the_whole_study(tmp_path: Path):
 @pytest.mark.slow
 def test_the_whole_made_tail(tmp_path: Path):
     """Two folds, one seed: the arms differ in the films they train on, and in nothing that is scored."""
-    project = copy_project(tmp_path / "project")
-    study = copy_studies(project) / "real_xrays/made_tail"
-    (project / "metrics").mkdir(exist_ok=True)
-    (project / "docs").mkdir()
-    shutil.copy(ROOT / "docs/results.md", project / "docs/results.md")
     write_films(tmp_path / "films", 0, 90)
-    yaml = YAML()
-    settings = yaml.load(study / "params.yaml")
-    settings |= {"folds": 2, "seeds": [3], "resamples": 20, "made_tail": 4}
-    root = settings["root"]
-    root["dataset"] |= {"images": f"{tmp_path}/films/images", "labels": f"{tmp_path}/films/labels.csv"}
-    root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
-    root["classifier"] |= TINY
-    yaml.dump(settings, study / "params.yaml")
-    dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
-    (study / "dvc.yaml").write_text(dag)
-    run(study, "dvc", "repro", "--quiet", "dvc.yaml")
+    project, study = run_whole("real_xrays/made_tail", tmp_path, made_tail=4)
     whole, few = (pd.read_parquet(study / f"data/fold0{part}/labels.parquet") for part in ("", "/made_tail"))
     all_held_out, held_out = (part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few))
     pd.testing.assert_frame_equal(all_held_out, held_out)
