@@ -17,7 +17,7 @@ from trcgl.runtime.files import replace_between, write_csv
 from trcgl.runtime.settings import read_yaml
 from trcgl.runtime.stage import run_stage
 
-SHEET = 50
+SHEET = 56
 """Class maps that are drawn."""
 
 
