@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.file_kinds import OTHER_MAGICS, encoding_of, other_encoding
+from trcgl.runtime.file_kinds import OTHER_MAGICS, encoding_of, other_encoding, seems_utf_7
 from trcgl.runtime.letters import clean_text, letters_of, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
@@ -33,9 +33,6 @@ SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 """Names of a column that pandas wrote for its row numbers."""
-UTF_7 = re.compile(r"\+A[A-Za-z0-9+/]{2,}-")
-"""A sign other than a letter of English, a digit and a few more, as UTF-7 writes it."""
-ENOUGH = 3
 NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
@@ -192,7 +189,7 @@ def _form(path: Path) -> _Form:
         raise _unclosed(path)
     if "\ufffd" in line or any(unicodedata.category(sign) == "Cc" and sign != "\t" for sign in line):
         raise _not_text(path, head)
-    if len(UTF_7.findall(text)) >= ENOUGH and "\ufffd" not in head.decode("utf-7", errors="replace"):
+    if seems_utf_7(text, head):
         raise InputError(f"{path}: is text in UTF-7; save it as UTF-8")
     for mark, name in OTHER_SEPARATORS.items():
         if line.count(mark) > len(header) - 1:

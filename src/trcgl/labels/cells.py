@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trcgl.runtime.errors import one_visible_line
+from trcgl.runtime.file_kinds import UTF_7
 from trcgl.runtime.letters import clean_text, disguise, plainly
 from trcgl.runtime.logging import get_logger
-from trcgl.tables import UTF_7
 
 _log = get_logger("labels")
 

@@ -39,6 +39,9 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 EBCDIC = "cp037"
+UTF_7 = re.compile(r"\+A[A-Za-z0-9+/]{2,}-")
+"""A sign other than a letter of English, a digit and a few more, as UTF-7 writes it."""
+ENOUGH = 3
 
 
 def encoding_of(head: bytes) -> str:
@@ -59,3 +62,12 @@ def other_encoding(head: bytes) -> str | None:
     if line.isprintable() and sum(sign.isascii() and sign.isalnum() for sign in line) > len(line) / 2:
         return "seems to be EBCDIC text, of a mainframe; save it as UTF-8"
     return None
+
+
+def seems_utf_7(text: str, head: bytes) -> bool:
+    """Whether text that is read as another encoding is in UTF-7, which is made of English letters.
+
+    Args:
+        text, head: the first of it, as text and as bytes.
+    """
+    return len(UTF_7.findall(text)) >= ENOUGH and "\ufffd" not in head.decode("utf-7", errors="replace")
