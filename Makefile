@@ -22,7 +22,7 @@ repro: $(BIN)/.installed  ## run the whole pipeline (params.yaml; the embedded d
 test: $(BIN)/.installed-dev  ## run all tests
 	python -m pytest $(SIDE_BY_SIDE)
 
-test-quick: $(BIN)/.installed-dev  ## run all tests but the slow ones: under two minutes
+test-quick: $(BIN)/.installed-dev  ## run all tests but the slow ones: two to three minutes on two cores
 	python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html

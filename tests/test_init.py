@@ -86,6 +86,7 @@ def test_boxes_are_named_too(project: Path, capsys: pytest.CaptureFixture[str]):
     assert "leave out --images, --labels, --boxes, --box-sizes" in refused(capsys, "phantom", "--boxes", "boxes.csv")
 
 
+@pytest.mark.slow
 def test_one_data_set_after_another_and_back(cloned: Path):
     shipped = Path("params.yaml").read_text()
     written = init(*NIH)
@@ -105,6 +106,7 @@ def test_outside_of_git_it_starts_from_the_present_file(project: Path, capsys: p
     assert "the shipped one is neither here nor in git's history; run in the project's folder" in refused(capsys, *NIH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [(), NIH])
 def test_changes_that_would_be_lost_are_kept(cloned: Path, capsys: pytest.CaptureFixture[str], first: tuple[str, ...]):
     if first:

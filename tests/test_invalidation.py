@@ -64,6 +64,7 @@ def test_what_python_and_editors_leave_in_a_room_marks_nothing(project: Path):
             path.unlink()
 
 
+@pytest.mark.slow
 def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path, tmp_path: Path):
     """Outside the repository or in it; null names none."""
     kept = {name: (project / name).read_bytes() for name in ("params.yaml", "dvc.lock")}
@@ -88,6 +89,7 @@ def test_an_edited_file_that_a_parameter_may_name_marks_its_stage(project: Path,
             (project / name).write_bytes(content)
 
 
+@pytest.mark.slow
 def test_boxes_run_what_reads_them(project: Path, tmp_path: Path):
     """Other boxes train the classifier anew and judge it; nothing before, and no stage of the generator."""
     boxes, sizes, made = tmp_path / "boxes.csv", tmp_path / "sizes.csv", project / "stand_in/data/places/places.parquet"

@@ -297,6 +297,7 @@ def test_an_empty_name_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[
     assert "error: an empty text ('') is given for an image" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_name_with_a_line_break_is_one_line(folder: Path):
     (folder / "scans/new\nline.png").write_bytes(b"x")
     done = predict("scans", "--out", "t.csv")

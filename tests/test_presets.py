@@ -115,6 +115,7 @@ def test_every_data_set_has_an_adapter_a_preset_and_a_page():
         assert (ROOT / "docs/datasets" / f"{name}.md").exists()
 
 
+@pytest.mark.slow
 def test_init_writes_what_a_data_set_needs(ready: Ready):
     written, layout = ready.written, ready.layout
     assert (written.dataset.images, written.dataset.labels) == (str(layout.images), str(layout.labels))

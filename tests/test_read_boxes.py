@@ -222,6 +222,7 @@ def test_boxes_of_validation_and_test_images_are_never_learned_from(tmp_path: Pa
     assert loaded(folder, mine, weight=0.0).places is None
 
 
+@pytest.mark.slow
 def test_a_run_with_places_continues_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Where the cells look is measured on the network that training starts from, in a resumed run as well."""
     monkeypatch.chdir(tmp_path)
