@@ -23,7 +23,7 @@ from trcgl.audit.finding_tests import finding_tests
 from trcgl.audit.judge import judge_scores
 from trcgl.audit.limits import NEIGHBOURS, Limits, real_limits
 from trcgl.audit.measured import THUMBNAIL
-from trcgl.audit.neighbours import Barred, nearest_features, none_barred, same_patient
+from trcgl.audit.neighbours import Barred, nearest_distances, none_barred, same_patient
 from trcgl.audit.overlaid import Space
 from trcgl.audit.real_images import RealImages, load_real_images
 from trcgl.classifier.network.model import Classifier
@@ -80,7 +80,7 @@ def held_out(train: RealImages, test: RealImages, limits: Limits, space: Space, 
     """Shares of real test images that each test of the audit would reject."""
     chosen = rng("held-out images").permutation(len(test))[:count]
     barred = same_patient(test.patients[chosen], train.patients)
-    far, _ = nearest_features(test.measured.features[chosen], train.measured.features, NEIGHBOURS, barred)
+    far = nearest_distances(test.measured.features[chosen], train.measured.features, NEIGHBOURS, barred)
     return {
         "copy": copies_found(test.pixels[chosen], train, limits, space, barred)["rejected"],
         "unlike real images": float((far[:, -1] > limits.neighbour).mean()),

@@ -109,7 +109,7 @@ def ours(work: Path, pixels: np.ndarray, targets: np.ndarray) -> Any:
     )  # fmt: skip
     held_out = BATCH
     data = TrainingData(
-        images=StoredPixels(ShardedImages(folder), names, np.empty((0, SIZE, SIZE), np.uint8)),
+        images=StoredPixels(ShardedImages(folder), names),
         targets=targets, names=names, train=np.arange(held_out, len(names)), val=np.arange(held_out),
         class_names=NAMES, class_groups=("head",) * len(NAMES),
     )  # fmt: skip

@@ -157,7 +157,7 @@ class Training:
         self.targets = (rng("targets").random((len(names), len(classes))) < 0.05).astype(np.float32)
         held_out = min(64, len(names) // 4)
         self.data = TrainingData(
-            images=StoredPixels(images, names, np.empty((0, sizes.pixels, sizes.pixels), np.uint8)),
+            images=StoredPixels(images, names),
             targets=self.targets, names=names, train=np.arange(held_out, len(names)), val=np.arange(held_out),
             class_names=classes, class_groups=("head",) * len(classes),
         )  # fmt: skip

@@ -26,7 +26,7 @@ from trcgl.artifacts.pixels import StoredPixels
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.audit.copies import overlays
 from trcgl.audit.measured import measure
-from trcgl.audit.neighbours import nearest_features, none_barred
+from trcgl.audit.neighbours import nearest_distances, none_barred
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.train import train
@@ -99,7 +99,7 @@ def stored(folder: Path, images: int) -> StoredPixels:
         for i in range(images):
             writer.add(f"{i}.png", draw.integers(0, 256, (SIZE, SIZE), dtype=np.uint8))
         writer.close()
-    return StoredPixels(ShardedImages(place), [f"{i}.png" for i in range(images)], np.empty((0, SIZE, SIZE), np.uint8))
+    return StoredPixels(ShardedImages(place), [f"{i}.png" for i in range(images)])
 
 
 def one_epoch(folder: Path, images: int) -> None:
@@ -127,7 +127,7 @@ def audit(folder: Path, images: int) -> None:
     judge = Classifier.load("data/assets/phantom_detector")
     real = measure(judge, stored(folder, images))
     list(overlays(real.thumbnails[:SAMPLES], real.thumbnails, none_barred(images)))
-    nearest_features(real.features[:SAMPLES], real.features, 5, none_barred(images))
+    nearest_distances(real.features[:SAMPLES], real.features, 5, none_barred(images))
 
 
 def memory(what: str, call: str, folder: Path, few: int) -> Row:

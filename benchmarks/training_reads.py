@@ -35,7 +35,7 @@ TARGETS = {128: 1000, 224: 300}
 
 def stored(folder: Path, size: int) -> StoredPixels:
     images, names = random_shards(folder, size, IMAGES, 512)
-    return StoredPixels(images, names, np.empty((0, size, size), np.uint8))
+    return StoredPixels(images, names)
 
 
 def random_batches(size: int) -> list[np.ndarray]:

@@ -70,6 +70,7 @@ ADAPTERS = {
         lambda image, patient, labels: {
             "ImageID": image, "PatientID": patient, "StudyID": "s", "Projection": "PA", "MethodLabel": "Physician",
             "Labels": str(present(labels, "normal")), "Report": "uno, dos",
+            "PhotometricInterpretation_DICOM": "MONOCHROME2",
         },
         "PatientID", "Labels", True,
     ),

@@ -112,7 +112,7 @@ def test_labels_that_the_audit_leaves_open_are_unknown(folder: Path):
     data = load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     np.testing.assert_array_equal(data.targets[data.synthetic], [[np.nan, 1], [np.nan, 1], [1, np.nan]])
     audit.assign(unverified=pd.Series([[], [], ["unheard of"]])).to_parquet(folder / "audit.parquet")
-    with pytest.raises(InputError, match=r"audit\.parquet: sample s2 names 'unheard of', which is not a class"):
+    with pytest.raises(InputError, match=r"audit\.parquet: sample s2 names 'unheard of', which classes.json lacks; "):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
     audit.to_parquet(folder / "audit.parquet")
     with pytest.raises(InputError, match=r"audit\.parquet: .*'unverified'"):
@@ -157,5 +157,5 @@ def test_a_generated_image_among_the_labelled_ones_stops(folder: Path):
     labels.to_parquet(folder / "labels.parquet")
     shutil.rmtree(folder / "images")
     write_shards(folder / "images", labels["image"].tolist(), 8)
-    with pytest.raises(InputError, match=r"labels\.parquet: 's0' is a generated image; a label table lists real ones"):
+    with pytest.raises(InputError, match=r"labels\.parquet: 's0' is a generated image; remove it from the label table"):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")

@@ -110,8 +110,15 @@ def test_all_images_come_before_one_comes_again():
 def test_duplicates_need_a_real_image():
     carriers = DATA.train[DATA.targets[DATA.train, RARE] == 1]
     without = TrainingData(**{**vars(DATA), "train": np.setdiff1d(DATA.train, carriers)})
-    with pytest.raises(InputError, match="no real training image shows 'rare'"):
+    with pytest.raises(InputError, match="is duplicates, but no real training image shows 'rare'; set it to"):
         extra_images(classifier_params(extra_source="duplicates"), without, without.train)
+
+
+def test_duplicates_of_no_accepted_image_are_none_and_a_line_says_so(caplog: pytest.LogCaptureFixture):
+    nothing = {"synthetic": DATA.synthetic[:0], "synthetic_target": DATA.synthetic_target[:0]}
+    without = TrainingData(**{**vars(DATA), **nothing})
+    assert len(extra_images(classifier_params(extra_source="duplicates"), without, DATA.train)) == 0
+    assert "this run is on real images alone" in caplog.text
 
 
 def test_a_duplicate_weighs_as_an_extra_image_and_its_original_as_a_real_one():

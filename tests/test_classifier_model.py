@@ -1,5 +1,6 @@
 """Saving, loading, initial weights and prediction."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,10 +75,22 @@ def test_scalings_move_logits_and_nothing_else():
     assert (maps == same_maps).all()
 
 
-def test_a_model_of_before_calibration_is_not_calibrated(tmp_path: Path):
+def test_a_model_without_its_calibration_does_not_load(tmp_path: Path):
+    """Its thresholds belong to calibrated probabilities."""
     calibrated().save(tmp_path / "model")
     (tmp_path / "model" / "calibration.json").unlink()
-    assert set(Classifier.load(tmp_path / "model").scalings.values()) == {Scaling()}
+    with pytest.raises(InputError, match=r"No such file or directory: .*calibration\.json"):
+        Classifier.load(tmp_path / "model")
+
+
+def test_a_model_that_does_not_say_what_its_weights_have_seen_does_not_load(tmp_path: Path):
+    """It could be scored on its own training images without a warning."""
+    calibrated().save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    del config["weights_have_seen"]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"config\.json lacks 'weights_have_seen'"):
+        Classifier.load(tmp_path / "model")
 
 
 def test_a_calibration_of_other_findings_does_not_load(tmp_path: Path):
@@ -166,9 +179,12 @@ def test_a_saved_classifier_gives_its_backbone(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.pop("layer1.0.bn1.weight"), r"w\.safetensors: lacks layer1\.0\.bn1\.weight"),
-        (lambda t: t.update(extra=torch.zeros(1)), "has unknown extra"),
-        (lambda t: t.update({"bn1.bias": torch.zeros(3)}), r"has other shapes for bn1\.bias"),
+        (lambda t: t.pop("layer1.0.bn1.weight"), r"w\.safetensors: lacks the tensor layer1\.0\.bn1\.weight; "),
+        (lambda t: t.update(extra=torch.zeros(1)), "holds the tensor extra, not of this backbone; "),
+        (
+            lambda t: t.update({"bn1.bias": torch.zeros(3)}),
+            r"tensor bn1\.bias \(3, not \d+\) in another shape; ",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_named(tmp_path: Path, change, message: str):
@@ -200,7 +216,7 @@ def test_weights_that_saw_the_data_set_are_said_aloud(monkeypatch: pytest.Monkey
 def test_an_unknown_backbone_gets_a_suggestion():
     with pytest.raises(InputError, match="'resnet10' is not a timm model; did you mean 'resnet1"):
         create_backbone("resnet10", {})
-    with pytest.raises(InputError, match="backbone_options"):
+    with pytest.raises(InputError, match="'resnet10t' cannot be built with the options"):
         create_backbone("resnet10t", {"no_such_option": 1})
 
 

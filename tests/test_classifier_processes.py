@@ -57,9 +57,9 @@ def test_every_image_is_predicted_by_one_process(monkeypatch: pytest.MonkeyPatch
     parts: list[torch.Tensor] = []
     monkeypatch.setattr(Processes, "add", lambda self, tensor: parts.append(tensor.clone()))
     for index in range(3):
-        predict_together(model, data, Processes(index, 3), batch_size=8, precision="fp32")
+        predict_together(model, data, Processes(index, 3), batch_size=8, precision="fp32", section="baseline")
     assert (torch.stack([(part != 0).any(dim=1) for part in parts]).sum(dim=0) == 1).all()
-    whole = predict_together(model, data, Processes(), batch_size=8, precision="fp32")
+    whole = predict_together(model, data, Processes(), batch_size=8, precision="fp32", section="baseline")
     assert torch.stack(parts[:3]).sum(dim=0).numpy() == pytest.approx(whole, abs=1e-6)
 
 
@@ -171,10 +171,17 @@ def test_two_processes_reach_the_loss_curve_of_one(tmp_path: Path):
     assert not list(tmp_path.glob("*/.resume/train_classifier/*"))
 
 
-def test_scores_that_are_no_numbers_stop_the_training():
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("fp32", r"is not finite \(float32\); lower 'baseline\.lr' and 'baseline\.head_lr'$"),
+        ("bf16", r"is not finite \(bfloat16\); set 'compute\.precision' to fp32, or lower 'baseline\.lr' and"),
+    ],
+)
+def test_scores_that_are_no_numbers_stop_the_training(precision: str, message: str):
     data = separable()
     model = build_model(baseline_params(), data, None)
     with torch.no_grad():
         next(model.head.parameters()).fill_(float("inf"))
-    with pytest.raises(InputError, match=r"is not finite \(fp32\); set compute\.precision to fp32, or lower"):
-        predict_together(model, data, Processes(), batch_size=8, precision="fp32")
+    with pytest.raises(InputError, match=message):
+        predict_together(model, data, Processes(), batch_size=8, precision=precision, section="baseline")

@@ -168,7 +168,7 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
 
 
 def test_parts_of_a_batch_are_equal():
-    with pytest.raises(InputError, match=r"batch of 120 images does not divide .* accumulate 7; .* a multiple of 7,"):
+    with pytest.raises(InputError, match=r"120 images does not divide .*'baseline\.accumulate' 7 .* multiple of 7,"):
         train(baseline_params(accumulate=7, batch_size=126, repeat_threshold=0.0), DATA, CPU)
 
 
@@ -232,17 +232,26 @@ def test_batchnorm_that_sees_one_image_at_once_is_said_aloud(
         baseline_params(epochs=1, batch_size=4, accumulate=4, frozen_epochs=0, **changes), DATA, CPU, steps_per_epoch=1
     )
     assert len(said) == warned
+    assert all("'baseline.batch_size' / 'accumulate' is 1 image" in line for line in said)
     assert all("lower accumulate, raise batch_size" in line for line in said)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_images(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("precision", "remedy"),
+    [("fp32", "lower"), ("bf16", r"set 'compute\.precision' to fp32, or lower")],
+)
+def test_a_loss_that_is_not_finite_stops_with_the_images(monkeypatch: pytest.MonkeyPatch, precision: str, remedy: str):
     class Broken(BinaryCrossEntropy):
         def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return logits * math.nan
 
     monkeypatch.setattr(build, "build_loss", lambda _, *counts: Broken(*counts))
-    with pytest.raises(InputError, match=r"epoch 1, step 1: the loss is nan.*image\d+, image"):
-        train(baseline_params(epochs=1), DATA, CPU)
+    rates = r"'baseline\.lr' and 'baseline\.head_lr'"
+    images = r"image\d+, image\d+, image\d+ and \d+ more"
+    with pytest.raises(
+        InputError, match=rf"epoch 1, step 1: the loss is nan; {remedy} {rates}; images of the batch: {images}$"
+    ):
+        train(baseline_params(epochs=1), DATA, replace(CPU, precision=precision))
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
@@ -337,7 +346,7 @@ def test_a_failing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch):
 
     compile_with(monkeypatch, backend)
     with (
-        pytest.raises(InputError, match=r"^compute.compile: torch cannot compile here; set it to false \([^\n]*$"),
+        pytest.raises(InputError, match=r"^'compute.compile': torch cannot compile here; set it to false \([^\n]*$"),
         naming_the_compiler(),
     ):
         train(classifier_params(), DATA, replace(CPU, compile=True), cooccurrence=COOCCURRENCE, steps_per_epoch=4)

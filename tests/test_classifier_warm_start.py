@@ -58,7 +58,7 @@ def test_calibration_stays_behind(saved: Path):
 @pytest.mark.parametrize(
     ("knobs", "data", "message"),
     [
-        (replace(KNOBS, head="linear"), DATA, "its head is trcgl, not linear"),
+        (replace(KNOBS, head="linear"), DATA, "its head is trcgl, not linear; give one of the same network"),
         (replace(KNOBS, pixel_std=0.5), DATA, r"its pixel_std is 0\.25, not 0\.5"),
         (KNOBS, replace(DATA, class_names=("left", "top", "rare")), "its class_names is .*'top', 'left'"),
     ],

@@ -199,7 +199,7 @@ def test_missing_folder_and_wrong_folders(tmp_path: Path, base: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline"}))
     with pytest.raises(InputError, match="DDPMPipeline"):
         load(tmp_path)
-    with pytest.raises(InputError, match=r"draws 16 px but images\.diffusion_size is 32"):
+    with pytest.raises(InputError, match=r"draws 16 px but 'images\.diffusion_size' is 32"):
         load_pipeline(str(base), None, size=32, dtype=torch.float32)
 
 
@@ -207,7 +207,7 @@ def test_an_autoencoder_of_another_family_is_refused(tmp_path: Path, base: Path)
     shutil.copytree(base, tmp_path / "base")
     path = tmp_path / "base/vae/config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"shift_factor": 0.1}))
-    with pytest.raises(InputError, match=r"shifts its latents by 0\.1, which Stable Diffusion 1 and 2 do not"):
+    with pytest.raises(InputError, match=r"shifts its latents by 0\.1 .* give a base of Stable Diffusion 1 or 2"):
         load(tmp_path / "base")
 
 
@@ -270,23 +270,25 @@ def test_the_loop_clips_what_the_optimiser_uses() -> None:
 def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
     with pytest.raises(
         InputError,
-        match=r"step 0 of phase 'toy' went wrong: its loss is nan; nothing has been learned yet: .*: image0$",
+        match=r"step 0 of phase 'toy' went wrong before any training: its loss is nan; give another base; .*: image0$",
     ):
         fit(float("nan"), 1.0)
-    layer = torch.nn.Linear(1, 1, bias=False)
-    later = toy(
-        layer, batch_of=lambda step: torch.full((1, 1), float("nan") if step else 1.0),
-        loss_of=lambda x, noise: layer(x).sum(),
-    )  # fmt: skip
-    with pytest.raises(InputError, match=r"step 1 .* its loss is nan; lower the phase's learning rate; .*: image1$"):
-        train(later, Journal())
+    for dtype, remedy in ((torch.float32, ""), (torch.bfloat16, r"set 'compute\.precision' to fp32, or ")):
+        layer = torch.nn.Linear(1, 1, bias=False)
+        later = toy(
+            layer, batch_of=lambda step: torch.full((1, 1), float("nan") if step else 1.0), dtype=dtype,
+            loss_of=lambda x, noise, layer=layer: layer(x).sum(), lr_keys=("diffusion.lr", "diffusion.prompt_lr"),
+        )  # fmt: skip
+        remedy += r"lower 'diffusion\.lr' and 'diffusion\.prompt_lr'"
+        with pytest.raises(InputError, match=rf"step 1 .* wrong: its loss is nan; {remedy}; .*: image1$"):
+            train(later, Journal())
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
 def test_a_gradient_that_is_not_finite_stops_and_names_the_step(clip_norm: float) -> None:
     """The root of zero has a value, but no slope."""
     layer = torch.nn.Linear(1, 1, bias=False)
-    with pytest.raises(InputError, match=r"step 0 of phase 'toy' went wrong: its gradient's norm is nan;.*: image0$"):
+    with pytest.raises(InputError, match=r"step 0 of .* before any training: its gradient's norm is nan;.*: image0$"):
         train(toy(layer, loss_of=lambda x, noise: (0 * layer(x)).sum().sqrt(), clip_norm=clip_norm), Journal())
 
 
@@ -530,6 +532,16 @@ def test_a_damaged_file_of_a_generator_is_named(
 ) -> None:
     folder = run(tmp_path / "diffusion", rows, images, base=str(base), steps=0)
     tensors = ("prompt_tokens", "pytorch_lora_weights", "unet/diffusion_pytorch_model", "text_encoder/model")
+    card = folder / "trcgl.json"
+    values = json.loads(card.read_text())
+    for spoiled, wrong in (
+        ({"base": "x"}, "no key 'base_revision'"), ({**values, "colour": 1}, "unknown key 'colour'"),
+        ([], "no key 'base'"),
+    ):  # fmt: skip
+        card.write_text(json.dumps(spoiled))
+        with pytest.raises(InputError, match=rf"trcgl\.json: damaged or cut short \({wrong}\)"):
+            load_generator(folder, CPU)
+    card.write_text(json.dumps(values))
     for name in ("trcgl.json", "unet/config.json", *(f"{part}.safetensors" for part in tensors)):
         path = folder / name
         good = path.read_bytes()

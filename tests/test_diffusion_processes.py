@@ -148,7 +148,7 @@ def one_layer(processes: Processes, batch_size: int = 4, steps: int = 5) -> tupl
 
 def test_a_batch_that_does_not_divide_is_one_line():
     with pytest.raises(
-        InputError, match=r"'layer': a batch of 4 images .* 3 processes; make its batch size a multiple"
+        InputError, match=r"'batch_size' is 4, which does not divide .* 3 processes; make it a multiple of 3"
     ):
         one_layer(Processes(0, 3))
 

@@ -133,7 +133,7 @@ def test_normal_carriers_have_no_finding_and_the_views_of_those_that_do(
         of_its_carrier = ("effusion",) if sample.carrier.image == "2.png" else ()
         left = {*of_its_labels, *of_its_carrier} - set(sample.findings)
         assert sample.unknown == tuple(left)
-    with pytest.raises(InputError, match=r"sampling.carriers: 'normal', but every training image has a finding"):
+    with pytest.raises(InputError, match=r"'sampling.carriers' is normal, but every training image has a finding"):
         plan_samples(replace(rows, normal=rows.normal[:0]), generator.card, params)
     only_lateral = plan_samples(replace(rows, normal=np.array([7])), generator.card, params)
     assert {sample.carrier.image for sample in only_lateral} == {"7.png"}
@@ -340,7 +340,7 @@ def test_a_drawn_image_that_is_not_finite_is_named(
     spoiled = load_generator(model, CPU)
     with torch.no_grad():
         spoiled.pipeline.unet.conv_out.bias.fill_(float("nan"))
-    with pytest.raises(InputError, match=rf"sampling: image '{plan[0].sample}' is not finite in float32; set compute"):
+    with pytest.raises(InputError, match=rf"'{plan[0].sample}' is not finite in float32; lower 'diffusion\.lr' and"):
         draw_plan(spoiled, plan, images, tmp_path)
 
 

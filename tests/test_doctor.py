@@ -126,8 +126,8 @@ def test_boxes_that_match(project: Path, capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("row", "seen"),
     [
-        ("other,nodule,R1,9,9,20,20,30,40", "none of its boxes is of a readable image of the data set"),
-        ("im0004,Nodule,R1,9,9,20,20,30,40", "a finding of the data set's classes (scar, nodule), only of 'Nodule'"),
+        ("other,nodule,R1,9,9,20,20,30,40", "no box is of a readable image of the data set"),
+        ("im0004,Nodule,R1,9,9,20,20,30,40", "a finding of the data set's classes (scar, nodule), only 'Nodule'"),
         ("im0004,nodule,R1,9,9,50,20,30,40", "goes from 9, 9 to 50, 20, out of the original image of 30 x 40 px"),
         ("im0004,nodule,R1,9,9,,20,30,40", "row 1: the box of 'im0004' is not four numbers"),
     ],
@@ -204,7 +204,7 @@ def rubbish(name: str) -> Callable[[Path], None]:
         ),
         (edit(dataset__labels="nowhere.csv"), ["dataset.labels: nowhere.csv: cannot be read"]),
         (rubbish("../labels.csv"), ["dataset.labels: "]),
-        (edit(labels__min_positives=1000), ["dataset.labels: no finding has 1000 positives"]),
+        (edit(labels__min_positives=1000), ["labels.csv: no finding has 1000 positives"]),
         (remove_image, ["manifest: since scan_images 0 images came, 1 went", "images: 1 of 60 images of the label"]),
         (add_and_change, ["manifest: since scan_images 1 images came, 0 went, 1 of 60 tried have another size"]),
         (rubbish("data/manifest.parquet"), ["manifest: data/manifest.parquet: damaged or cut short"]),
@@ -225,7 +225,7 @@ def rubbish(name: str) -> Callable[[Path], None]:
              "`hf download nobody/nothing-at-all --revision abc` first"],
         ),
         (edit(compute__threads=4096), ["compute.threads: 4096, but only "]),
-        (edit(compute__device="tpu"), ["device: compute.device 'tpu' cannot be used here"]),
+        (edit(compute__device="tpu"), ["device: 'compute.device' is 'tpu', which cannot be used here"]),
         (rubbish("dvc.lock"), ["dvc: dvc.lock"]),
         (lambda project: Path("dvc.yaml").unlink(), ["is not the project's folder"]),
     ],

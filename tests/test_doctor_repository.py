@@ -90,15 +90,15 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
     [
         (without_git, "git: {here} is in no git repository, and DVC needs one; get the project by `git clone`"),
         (without_commit, "git: has no commit yet, and `dvc exp run` starts from one; run `git add -A && git commit`"),
-        (params(baseline__backbone="resnet51"), "baseline.backbone: backbone 'resnet51' is not a timm model; did you"),
-        (params(classifier__backbone="zzz"), "classifier.backbone: backbone 'zzz' is not a timm model; "),
+        (params(baseline__backbone="resnet51"), "baseline.backbone: 'resnet51' is not a timm model; did you"),
+        (params(classifier__backbone="zzz"), "classifier.backbone: 'zzz' is not a timm model; "),
         (
             params(classifier__backbone_options={"no_such": 1}),
-            "classifier.backbone: backbone 'resnet10t' cannot be built with backbone_options {'no_such': 1}",
+            "classifier.backbone_options: 'resnet10t' cannot be built with the options {'no_such': 1}",
         ),
         (
             params(classifier__backbone="vit_tiny_patch16_224", classifier__backbone_options={}),
-            "classifier.backbone: backbone 'vit_tiny_patch16_224' cannot read images of ",
+            "classifier.backbone: 'vit_tiny_patch16_224' cannot read images of ",
         ),
         (base_of("StableDiffusionXLPipeline"), "diffusion.base: 'base' holds a StableDiffusionXLPipeline; a StableD"),
         (base_of("FluxPipeline"), "diffusion.base: 'base' holds a FluxPipeline; a StableDiffusionPipeline is needed"),
@@ -113,7 +113,7 @@ def weights(name: str, write: Callable[[Path], object]) -> Callable[[Path], None
         ),
         (
             weights("w.safetensors", lambda path: save_file({"a": np.zeros(2)}, path)),
-            "classifier.initial_weights: w.safetensors: none of its 1 tensors (such as a) has name and shape of one ",
+            "classifier.initial_weights: w.safetensors: no tensor (such as a) has the name and shape of one of this ",
         ),
     ],
 )
@@ -131,7 +131,8 @@ def test_conflicts_of_a_merge_are_named_with_their_line(project: Path, name: str
     lines = (project / name).read_text().splitlines()
     found = problems()
     line = lines.index("<<<<<<< HEAD") + 1
-    expected = f"{name}: a merge has left conflicts in it (line {line}); take one side, such as `git checkout --ours"
+    remedy = "take one side, such as by `git checkout --ours" if name == "dvc.lock" else "keep one version of each"
+    expected = f"{name}: a merge has left conflicts in it (line {line}); {remedy}"
     assert [expected in text for text in found] == ([False, True] if name == "params.yaml" else [True])
 
 

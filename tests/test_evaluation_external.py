@@ -266,15 +266,30 @@ def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "no such folder" in fails(folder, capsys, "--images", str(folder / "nowhere"))
     assert "is not a folder; give one for --out" in fails(folder, capsys, "--out", str(folder / "labels.csv"))
     (folder / "empty").mkdir()
-    assert "no image file inside; it is empty" in fails(folder, capsys, "--images", str(folder / "empty"))
+    assert "no image inside; it has no file" in fails(folder, capsys, "--images", str(folder / "empty"))
     Image.new("L", (40, 40)).save(folder / "empty" / "other.png")
     line = fails(folder, capsys, "--images", str(folder / "empty"))
-    assert "no image is left of 30 rows: image file missing: 30; check --images, --projections and --exclude" in line
+    assert "no image is left of 30 rows (image file missing: 30); check --images, --projections and --exclude" in line
     save_model(folder / "other", class_names=("x", "y"))
     assert "has none of the findings of" in fails(folder, capsys, model="other")
     assert "knows other findings than" in fails(folder, capsys, "--model", str(folder / "other"))
     save_model(folder / "old", preparation=None)
-    assert "does not say how pictures are made" in fails(folder, capsys, model="old")
+    assert "config.json lacks 'preparation' (how pictures are made from files)" in fails(folder, capsys, model="old")
+
+
+def test_a_view_in_another_spelling_is_named_with_the_option(folder: Path, capsys: pytest.CaptureFixture[str]):
+    table = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
+    table.loc[table.index[table["Projection"] == "PA"][0], "Projection"] = "pa"
+    table.to_csv(folder / "labels.csv", index=False)
+    line = fails(folder, capsys, "--projections", "PA")
+    assert line.endswith(
+        "labels.csv: 'pa' stands in 1 row, and --projections names 'PA'; write both alike, or name both"
+    )
+
+
+def test_an_image_folder_that_is_a_file_is_no_missing_one(folder: Path, capsys: pytest.CaptureFixture[str]):
+    line = fails(folder, capsys, "--images", str(folder / "labels.csv"))
+    assert line.endswith("labels.csv: is not a folder; give the folder of the images with --images")
 
 
 def test_a_set_without_a_readable_image_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):

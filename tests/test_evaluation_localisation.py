@@ -117,7 +117,7 @@ def test_a_data_set_without_places_has_none(tmp_path: Path):
     lesions = read_lesions(tmp_path / "boxes.parquet", tmp_path / "none.parquet")
     found = find_places(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad")
     assert found.masks.shape == (0, FRAME, FRAME)
-    assert not mean_masks(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad").any()
+    assert np.isnan(mean_masks(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad")).all()
     table = localisation_table({}, found, np.ones((11, 1)), ["mass"], ["head"])
     assert tuple(table.columns) == COLUMNS
     assert table.empty
@@ -264,6 +264,22 @@ def test_the_usual_place_is_that_of_training_images():
     table = localise({}, data, lesions, weights, "pad", training)
     assert table["method"].unique().tolist() == ["mean_training_mask"]
     assert (table["pointing"] == 0).all(), "it points where the finding is in the training image"
+
+
+def test_a_finding_without_a_training_mask_has_no_usual_place():
+    """It is no miss: the mean over the findings is of those that have one."""
+    classes = pd.DataFrame({"name": ["mass", "nodule"], "group": ["head", "head"], "prevalence": [0.5, 0.5]})
+    data = EvaluationSet(
+        ["a"], np.array(["p"]), np.zeros((1, 8, 8), np.uint8), np.ones((1, 2)), classes, pd.DataFrame()
+    )
+    training = pd.DataFrame({"image": ["b"], "mass": pd.array([1], dtype="Int8"), "nodule": pd.array([1], "Int8")})
+    mask = encode_mask(square(0, 0, 30, 30))
+    rows = [("a", "mass", mask), ("a", "nodule", mask), ("b", "mass", mask)]
+    lesions = pd.DataFrame(rows, columns=["image", "finding", "mask"])
+    table = localise({}, data, lesions, np.ones((11, 1)), "pad", training).set_index(["finding", "group"])
+    assert table.loc[("mass", "head"), ["pointing", "iou"]].tolist() == [1, 1]
+    assert table.loc[("nodule", "head"), ["pointing", "iou"]].isna().all()
+    assert table.loc[("(mean)", "all"), ["pointing", "iou"]].tolist() == [1, 1]
 
 
 def judged_places() -> Places:

@@ -96,7 +96,7 @@ def test_a_prediction_that_is_not_finite_names_film_and_precision() -> None:
     unet = SeesBright()
     pipeline = SimpleNamespace(vae=Blocks(), unet=unet, scheduler=DDIMScheduler(), vae_scale_factor=4)
     broken = torch.full((1, 3, 8), float("nan"))
-    with pytest.raises(InputError, match=r"prediction for image 'a.png' is not finite in float32; set compute.prec"):
+    with pytest.raises(InputError, match=r"prediction for image 'a.png' is not finite in float32; lower 'diffusion"):
         finding_map(pipeline, noise(0, 32), broken, torch.zeros(1, 3, 8), batch=16, image="a.png")
 
 
@@ -217,9 +217,9 @@ def test_the_carrier_is_another_patients_in_the_same_view(
     alone = replace(rows, normal=np.array([7]))
     assert {sample.carrier.image for sample in planned(alone, generator, images)} == {"7.png"}
     same = replace(rows, patients=("P0",) * len(rows.images))
-    with pytest.raises(InputError, match=r"'grafted', but no film without any finding is of another patient than"):
+    with pytest.raises(InputError, match=r"but all training images without a finding are of the patient of '\d"):
         planned(same, generator, images)
-    with pytest.raises(InputError, match=r"sampling.carriers: 'grafted', but every training image has a finding"):
+    with pytest.raises(InputError, match=r"'sampling.carriers' is grafted, but every training image has a finding"):
         planned(replace(rows, normal=rows.normal[:0]), generator, images)
 
 
@@ -266,7 +266,7 @@ def test_a_finding_that_is_seen_nowhere_stops_with_the_film(
     rows: TrainingRows, generator: Generator, images: ShardedImages
 ) -> None:
     nowhere = Regions(lambda row, finding: np.zeros((SIZE, SIZE), np.float32))
-    with pytest.raises(InputError, match=r"for image '\d.png' the generator predicts the same with and without 'azyg"):
+    with pytest.raises(InputError, match=r"cannot locate 'azygos lobe' in image '\d.png' .*; raise 'diffusion\.steps'"):
         plan_grafts(rows, generator.card, GRAFTED, images, nowhere)
 
 

@@ -76,7 +76,7 @@ def test_order_is_by_name():
     assert turned.conditional[0, 1] == found.conditional[2, 0]
     assert turned.counts.tolist() == [[1, 1], [1, 3]]
     assert turned.images.tolist() == [[3, 2], [2, 4]]
-    with pytest.raises(InputError, match="lack 'azygos lobe'"):
+    with pytest.raises(InputError, match="lack 'azygos lobe'; run dvc repro build_cooccurrence"):
         found.for_names(("azygos lobe",))
 
 

@@ -373,5 +373,5 @@ def test_a_file_that_cannot_be_opened_does_not_stop_the_scan(tmp_path: Path):
 def test_scan_of_a_missing_or_empty_folder_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="no such folder"):
         scan_images(tmp_path / "none")
-    with pytest.raises(InputError, match="no image file inside"):
+    with pytest.raises(InputError, match="no image inside"):
         scan_images(tmp_path)

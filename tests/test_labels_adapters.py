@@ -153,7 +153,7 @@ def test_mimic_counts_studies_without_images_and_images_without_labels(tmp_path:
     table = read_mimic(file)
     assert sorted(reasons(table).values()) == ["image name missing", *["no labels of this study"] * 2]
     (tmp_path / "mimic-cxr-2.0.0-metadata.csv").unlink()
-    with pytest.raises(InputError, match=r"its list of images, mimic-cxr-2\.0\.0-metadata\.csv\.gz, is not beside it"):
+    with pytest.raises(InputError, match=r"the list of images, mimic-cxr-2\.0\.0-metadata\.csv\.gz, is not beside it"):
         read_mimic(file)
 
 
@@ -186,6 +186,45 @@ def test_mimic_label_sets_with_one_row_per_image(tmp_path: Path):
     write_rows(tmp_path / "words.csv", [*columns, "Hospital"], [row | {"Hospital": "x"} for row in rows])
     with pytest.raises(InputError, match=r"words\.csv: column 'Hospital' holds no 0 or 1"):
         read_mimic(tmp_path / "words.csv")
+
+
+def test_a_wrong_cell_of_several_files_is_named_by_its_own_file_and_row(tmp_path: Path, said: list[str]):
+    columns = ["dicom_id", "subject_id", "study_id", "split", "Mass"]
+    parts = ("train_labeled.csv", "development_labeled_task1.csv", "test_labeled_task1.csv")
+
+    def write(split: str = "", mass: str = "1") -> None:
+        """The last row of the last file has these cells."""
+        for part, name in enumerate(parts):
+            rows = [
+                {"dicom_id": f"{part}{n}", "subject_id": "1", "study_id": f"5{part}{n}", "Mass": str(n % 2)}
+                for n in range(4)
+            ]
+            if part == 2:
+                rows[3] |= {"split": split, "Mass": mass}
+            write_rows(tmp_path / name, columns, [{"split": ""} | row for row in rows])
+
+    write(mass="x")
+    assert reasons(read_mimic(tmp_path)) == {12: "label value is not 1, 0, -1 or blank"}
+    assert "test_labeled_task1.csv: row 4: column 'Mass' holds 'x'" in said[0]
+    write(split="dev")
+    with pytest.raises(InputError, match=r"test_labeled_task1\.csv: row 4: split 'dev' is unknown"):
+        read_mimic(tmp_path)
+
+    rows = [{"image_id": image, "Mass": str(n % 2)} for n, image in enumerate("abcd")]
+    write_rows(tmp_path / "image_labels_train.csv", ["image_id", "Mass"], rows)
+    write_rows(tmp_path / "image_labels_test.csv", ["image_id", "Mass"], [{"image_id": "e", "Mass": "x"}])
+    assert reasons(read_vindr(tmp_path)) == {5: "label value is not 1, 0, -1 or blank"}
+    assert "image_labels_test.csv: row 1: column 'Mass' holds 'x'" in said[1]
+
+
+def test_a_wrong_cell_of_a_study_is_named_by_the_row_of_the_study(tmp_path: Path, said: list[str]):
+    """Whatever the order of the list of images, which may have several of a study."""
+    file = mimic_jpg(tmp_path)
+    header, *lines = file.read_text().splitlines()
+    lines[20] = lines[20].rsplit(",", 1)[0] + ",x"
+    file.write_text("\n".join([header, *reversed(lines)]) + "\n")
+    assert set(reasons(read_mimic(file)).values()) == {"label value is not 1, 0, -1 or blank"}
+    assert f"chexpert.csv: row 10: column '{FINDINGS[-1]}' holds 'x'" in said[0]
 
 
 @with_xrv
@@ -356,7 +395,7 @@ def test_policies_decide_on_uncertain_and_on_blank_labels_each_alone(tmp_path: P
 def test_a_patient_whom_the_table_puts_in_two_splits_stops(tmp_path: Path):
     rows = ["a.png,1,train,1", "b.png,2,val,1", "c.png,1,test,1"]
     table = read_folder(folder_file(tmp_path, "image,patient,split,mass", *rows))
-    with pytest.raises(InputError, match=r"the label table: patient '1' is listed in several splits \(test, train\)"):
+    with pytest.raises(InputError, match=r"mine\.csv: patient '1' is listed in several splits \(test, train\)"):
         built(table)
 
 

@@ -190,6 +190,16 @@ def test_rare_findings_are_dropped_and_counted(tmp_path: Path) -> None:
     assert built.metrics["findings"] == {"head": 1, "medium": 0, "tail": 0}
 
 
+def test_a_listed_finding_that_is_too_rare_is_said(tmp_path: Path, said: list[str]) -> None:
+    table = small_table(tmp_path, "['mass', 'dai']", "['mass']", "['mass', 'nodule']", "['mass']", "['mass', 'nodule']")
+    params = labels_params(min_positives=2, tail_findings=("nodule", "mass"))
+    build_labels(table, flat(table), params, three_splits(tmp_path, 5))
+    lines = [line for line in said if "is no class" in line]
+    assert len(lines) == 1
+    assert "'nodule' of 'labels.findings' or 'labels.tail_findings'" in lines[0]
+    assert "0 positive training images, and 'labels.min_positives' is 2" in lines[0]
+
+
 def test_a_tail_list_overrides_the_cut_off(table: LabelTable, manifest: pd.DataFrame) -> None:
     params = labels_params(tail_findings=("nodule",), head_above=0.15, tail_below=0.15)
     groups = {e["name"]: e["group"] for e in build_labels(table, manifest, params).classes["classes"]}
@@ -235,19 +245,16 @@ def error(table: LabelTable, manifest: pd.DataFrame, split_file: Path | None = N
 
 def test_impossible_wishes_stop_with_one_line(tmp_path: Path, table: LabelTable, manifest: pd.DataFrame) -> None:
     assert "no label 'nodul'; did you mean 'nodule' or 'normal'?" in error(table, manifest, findings=("mass", "nodul"))
-    assert "'labels.tail_findings': the label table has no label 'Dai'" in error(
-        table, manifest, tail_findings=("Dai",)
-    )
+    assert "hospital.csv has no label 'Dai'; did you mean 'dai'?" in error(table, manifest, tail_findings=("Dai",))
     assert "has: 'AP', 'L', 'PA'" in error(table, manifest, projections=("POSTEROANTERIOR",))
     assert "'labels.methods' (radiologist) leaves no row" in error(table, manifest, methods=("radiologist",))
-    assert "no image is left of 400 rows: image file missing: 400" in error(table, manifest_of(["other.png"]))
+    assert "no image is left of 400 rows (image file missing: 400)" in error(table, manifest_of(["other.png"]))
     assert "the val split has no image" in error(table, manifest, validation_fraction=0.0)
     assert "no finding has 999 positives" in error(table, manifest, min_positives=999)
     strangers = write_rows(tmp_path / "s.csv", ["patient", "split"], [{"patient": "x", "split": "test"}])
-    assert "s.csv: lists no patient of the label table" in error(table, manifest, strangers)
-    assert (
-        "three.csv: lists 95 of the 142 patients of the label table; the first that it does not list: 'p136'"
-        in error(table, manifest, three_splits(tmp_path, 100))
+    assert "s.csv: lists none of the label table's patients" in error(table, manifest, strangers)
+    assert "three.csv: lists 95 of the 142 patients of the label table, not 'p136'; add the missing ones" in error(
+        table, manifest, three_splits(tmp_path, 100)
     )
 
 
@@ -256,8 +263,8 @@ def test_a_slip_in_a_filter_is_said(table: LabelTable, manifest: pd.DataFrame, s
     assert "'labels.methods' (Phisician) leaves no row" in error(table, manifest, methods=slips.pop("methods"))
     build_labels(table, manifest, labels_params(**slips))
     assert said == [
-        "'labels.exclude_images_with' names 'nodul', which no row has; if 'nodule' is meant, write it so",
-        "'labels.projections' names 'PAA', which no row has; if 'PA' is meant, write it so",
+        "'labels.exclude_images_with' names 'nodul', which no row has; if 'nodule' is meant, write 'nodule'",
+        "'labels.projections' names 'PAA', which no row has; if 'PA' is meant, write 'PA'",
     ]
 
 
@@ -299,7 +306,7 @@ def test_a_class_table_makes_the_classes(tmp_path: Path, table: LabelTable, mani
 def test_class_tables_that_are_none_stop(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="row 2: a class needs a name and at least one label"):
         read_class_table(class_table(tmp_path, ("A", "a"), ("B", "")))
-    with pytest.raises(InputError, match="class 'A' is listed twice"):
+    with pytest.raises(InputError, match="row 2: class 'A' has a row already"):
         read_class_table(class_table(tmp_path, ("A", "a"), ("A", "b")))
     with pytest.raises(InputError, match="none of its labels occurs"):
         merge_labels(small_table(tmp_path, "['mass']"), class_table(tmp_path, ("A", "a")))

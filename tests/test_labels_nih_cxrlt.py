@@ -57,6 +57,14 @@ def test_nih_both_editions(tmp_path: Path, columns: list[str]) -> None:
     assert set(table.rows["sex"]) == {"M"}
 
 
+def test_a_table_with_both_columns_of_sex_has_each_once(tmp_path: Path) -> None:
+    columns = [*NIH_2020_COLUMNS, "Patient Sex" if "Patient Gender" in NIH_2020_COLUMNS else "Patient Gender"]
+    rows = [{**nih_row("a.png", "Mass"), "Patient Gender": "F", "Patient Sex": "F"},
+            {**nih_row("b.png", "Mass"), "Patient Gender": "", "Patient Sex": "M"}]  # fmt: skip
+    table = read_nih(write_rows(tmp_path / "nih.csv", columns, rows))
+    assert table.rows["sex"].tolist() == ["F", "M"]
+
+
 def test_nih_missing_column(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "nih.csv", ["Image Index", "Patient ID"], [nih_row("a.png", "Mass")])
     with pytest.raises(InputError, match=r"nih\.csv: column 'Finding Labels' is missing; an NIH ChestX-ray14 label"):
@@ -103,7 +111,7 @@ def test_cxrlt_package(tmp_path: Path) -> None:
 def test_cxrlt_bad_files(tmp_path: Path) -> None:
     names = (tmp_path / f"{number}.csv" for number in itertools.count())
     rounded = write_rows(next(names), CXRLT_COLUMNS, [cxrlt_row("a.png", "0", "1", "0", patient="3.24e+38")])
-    with pytest.raises(InputError, match=r"row 1: PatientID '3\.24e\+38' is a rounded number, which merges patients"):
+    with pytest.raises(InputError, match=r"row 1: PatientID '3\.24e\+38' is a rounded number, so different ids"):
         read_cxrlt(rounded)
     wordy = write_rows(
         next(names), [*CXRLT_COLUMNS, "Hospital"], [cxrlt_row("a.png", "0", "1", "0") | {"Hospital": "x"}]
@@ -111,7 +119,7 @@ def test_cxrlt_bad_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column 'Hospital' holds no 0 or 1"):
         read_cxrlt(wordy)
     bare = write_rows(next(names), CXRLT_COLUMNS[:3], [cxrlt_row("a.png", "0", "1", "0")])
-    with pytest.raises(InputError, match="has no class column"):
+    with pytest.raises(InputError, match="has no column of a finding"):
         read_cxrlt(bare)
     with pytest.raises(InputError, match=r"train\.csv: cannot be read"):
         read_cxrlt(tmp_path)
@@ -148,8 +156,14 @@ def test_boxes_of_vindr(tmp_path: Path):
     assert place.shape == (512, 1024)
     assert np.flatnonzero(place.any(axis=0)).tolist() == list(range(20, 60))
     file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\na,R1,Mass,9,0,4,1\n")
-    with pytest.raises(InputError, match="row 1: the box of 'a' is not four numbers x_min"):
+    with pytest.raises(InputError, match="row 1: the box of 'a' is not four numbers with x_min"):
         read_boxes(file)
+
+
+def test_a_value_with_a_line_separator_of_unicode_is_one_value_in_a_table_with_commas_at_the_end(tmp_path: Path):
+    file = tmp_path / "t.csv"
+    file.write_text("a,b,report,,\n1,x,first\u2028second\n2,y,\x85\x0c\n")
+    assert read_columns(file, ["a", "b"], what="a table").to_numpy().tolist() == [["1", "x"], ["2", "y"]]
 
 
 @pytest.mark.parametrize("end", ["", ",", ",,", ",,,,"])

@@ -155,7 +155,7 @@ def test_files_that_are_no_label_table(tmp_path: Path) -> None:
     assert "is a folder" in one_line(tmp_path)
     assert "is empty" in one_line(file("empty.csv", b""))
     assert "is an image; give the CSV file itself" in one_line(file("image.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
-    assert "not a CSV text file" in one_line(file("latin.csv", b"Im\xe1genes,b\n1,2\n"))
+    assert "its first line is not text in UTF-8" in one_line(file("latin.csv", b"Im\xe1genes,b\n1,2\n"))
     assert "damaged or cut short" in one_line(file("cut.csv.gz", gzip.compress(good)[:40]))
     assert "row 2 has 31 columns, the header 36" in one_line(file("cut.csv", good[: good.rindex(b"Physician")]))
     assert "row 2 is not text in UTF-8" in one_line(file("bytes.csv", good.replace(b"p2", b"\xff\xfe")))
@@ -241,3 +241,24 @@ def test_air_is_bright_however_that_is_written(photometric: str, tmp_path: Path)
     row = padchest_row(1, "['mass']", PhotometricInterpretation_DICOM=photometric)
     table = read_padchest(write_padchest(tmp_path / "t.csv", [row, padchest_row(2, "['normal']")]))
     assert table.rows["photometric"].tolist() == ["MONOCHROME1", "MONOCHROME2"]
+
+
+@pytest.mark.parametrize(
+    ("photometric", "line"),
+    [
+        ("PALETTE COLOR", "row 1: PhotometricInterpretation_DICOM 'PALETTE COLOR' is neither MONOCHROME1 nor"),
+        ("", "row 1: PhotometricInterpretation_DICOM 'MONOCROME1' (as are 1 more) is neither MONOCHROME1 nor"),
+    ],
+)
+def test_a_line_says_what_is_neither_kind_of_grey(photometric: str, line: str, tmp_path: Path, said: list[str]) -> None:
+    values = [photometric or "MONOCROME1", "MONOCHROME2"] + ([] if photometric else ["RGB"])
+    rows = [padchest_row(i, "['mass']", PhotometricInterpretation_DICOM=value) for i, value in enumerate(values, 1)]
+    read_padchest(write_padchest(tmp_path / "t.csv", rows))
+    assert [found for found in said if line in found]
+
+
+def test_a_line_says_that_nobody_knows_which_pictures_are_inverted(tmp_path: Path, said: list[str]) -> None:
+    row = padchest_row(1, "['mass']", PhotometricInterpretation_DICOM="")
+    table = read_padchest(write_padchest(tmp_path / "t.csv", [row]))
+    assert table.rows["photometric"].tolist() == [""]
+    assert [line for line in said if "no PhotometricInterpretation_DICOM" in line]

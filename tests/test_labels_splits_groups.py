@@ -62,9 +62,9 @@ def test_a_split_file_is_read_as_text(tmp_path: Path) -> None:
     [
         ([("a", "train"), ("b", "dev")], "row 2: split 'dev' is unknown; it must be train, val or test"),
         ([("a", "train"), ("b", "val"), ("a", "test")], r"patient 'a' is listed in several splits \(test, train\)"),
-        ([("a", "tr\nain")], "row 1: column 'split' holds a line break; a quote is not closed there"),
+        ([("a", "tr\nain")], "row 1: column 'split' holds a line break; close the quote there"),
         ([("a", "tr\x0bain")], "row 1: split 'tr ain' is unknown; it must be train, val or test$"),
-        ([("a", "train"), ("NA", "val")], "row 2: patient 'NA' names nobody; remove the row"),
+        ([("a", "train"), ("NA", "val")], r"row 2 \(header not counted\): patient 'NA' names nobody; remove this row"),
         ([("1.5e+38", "train")], "row 1: patient '1.5e\\+38' is a rounded number"),
     ],
 )

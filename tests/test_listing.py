@@ -259,7 +259,7 @@ def test_predict_reads_all_that_is_readable_and_names_the_rest(folder: Path, cap
     code = main(["predict", "--model", "model", "--device", "cpu", "--out", "t.csv", "scans"])
     error = capsys.readouterr().err
     assert code == 1
-    assert "error: 1 of 8 images could not be read, 1 place could not be looked into; the others are done" in error
+    assert "error: 1 of 8 images could not be read, 1 path could not be opened; the others are done" in error
     assert pd.read_csv("t.csv")["image"].nunique() == 7
     for name in ("gone.png", "gone"):
         (folder / "scans" / name).unlink()
@@ -294,7 +294,7 @@ def test_a_closed_folder_is_named_and_the_exit_code_is_1(folder: Path):
 def test_an_empty_name_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str]):
     """As of a variable that is not set: the current folder was not meant."""
     assert main(["predict", "--model", "model", ""]) == 1
-    assert "error: an empty text ('') is given for an image" in capsys.readouterr().err
+    assert "error: an empty name ('') is given for an image" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -336,7 +336,7 @@ def test_a_name_that_is_not_utf8_is_scored_and_written_with_escapes(folder: Path
     assert os.fsencode(overlay.name).startswith(b"ni\xf1o.png.")
     (folder / LATIN).write_bytes(b"x")
     assert main(["predict", "--model", "model", LATIN]) == 1
-    assert r"the first: ni\xf1o.png" in capsys.readouterr().err
+    assert r"the image could not be read: ni\xf1o.png" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.test_evaluation_external import save_model
 from trcgl.cli import main
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import directory_beside, write_json, write_text, written_beside
-from trcgl.runtime.places import check_output, check_replaced_folder, final_file
+from trcgl.runtime.output_paths import check_output, check_replaced_folder, final_file
 
 LABELS = "image,patient,effusion,nodule\na.png,1,1,0\nb.png,2,0,1\nc.png,3,1,1\n"
 Command = Callable[[str], list[str]]
@@ -73,7 +73,7 @@ def test_a_folder_is_no_file(folder: Path, capsys: pytest.CaptureFixture[str], n
     before = contents(folder)
     for out in (".", "..", "/", "images", "images/", "new/", "images/..", "./"):
         assert "is a folder; give a file name" in fails(capsys, FILE_COMMANDS[name](out)), out
-    assert "an empty text ('') is given" in fails(capsys, FILE_COMMANDS[name](""))
+    assert "an empty name ('') is given" in fails(capsys, FILE_COMMANDS[name](""))
     assert contents(folder) == before
 
 
@@ -106,7 +106,7 @@ def test_the_longest_name_is_written(folder: Path, name: str, sign: str):
 
 @pytest.mark.parametrize("name", FILE_COMMANDS)
 def test_a_dash_is_not_a_file(folder: Path, capsys: pytest.CaptureFixture[str], name: str):
-    assert fails(capsys, FILE_COMMANDS[name]("-")) == "-: give a file name; /dev/stdout is standard output"
+    assert fails(capsys, FILE_COMMANDS[name]("-")) == "-: give a file name, such as /dev/stdout for standard output"
 
 
 def test_rows_do_not_get_lost_where_standard_output_is_closed(
@@ -159,7 +159,7 @@ def test_tables_of_an_evaluation_do_not_replace_its_labels(folder: Path, capsys:
 def test_a_file_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str], name: str):
     before = contents(folder)
     assert "t.csv: is not a folder" in fails(capsys, FOLDER_COMMANDS[name]("t.csv"))
-    assert "an empty text ('') is given" in fails(capsys, FOLDER_COMMANDS[name](""))
+    assert "an empty name ('') is given" in fails(capsys, FOLDER_COMMANDS[name](""))
     assert contents(folder) == before
 
 

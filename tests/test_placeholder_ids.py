@@ -37,7 +37,7 @@ def test_a_placeholder_of_many_images_is_said_with_count_and_row(
     # A study's id is made of it
     text = as_text(ADAPTERS[adapter].columns, rows_of(ADAPTERS[adapter], what))
     check(read(adapter, tmp_path / "t.csv", text), what, adapter)
-    lines = [line for line in said if f"{ADAPTERS[adapter].patient} '{name}' is that of 9 of 29 rows" in line]
+    lines = [line for line in said if f"{ADAPTERS[adapter].patient} '{name}' has 9 of 29 rows" in line]
     assert len(lines) == 1
     assert "t.csv: row 11: " in lines[0]
 
@@ -51,7 +51,7 @@ def test_a_placeholder_of_few_images_is_a_patient(name: str, tmp_path: Path, sai
 
 def test_two_images_of_one_negative_number_are_said(said: list[str]):
     read_ids("t.csv", "patient", pd.Series(["1", "-1", "2", "-1", "3"], dtype="str"))
-    assert "row 2: patient '-1' is that of 2 of 5 rows" in said[0]
+    assert "row 2: patient '-1' has 2 of 5 rows" in said[0]
     said.clear()
     # Where many are negative, a minus is part of the id
     read_ids("t.csv", "patient", pd.Series([f"-{k}" for k in range(10, 30)] * 2, dtype="str"))
@@ -61,7 +61,7 @@ def test_two_images_of_one_negative_number_are_said(said: list[str]):
 def test_any_id_of_ten_times_the_images_of_others_is_said(said: list[str]):
     ids = pd.Series([*map(str, range(1000, 2000)), *["St. Mary"] * 60], dtype="str")
     read_ids("t.csv", "patient", ids)
-    assert "row 1001: patient 'St. Mary' is that of 60 of 1060 rows" in said[0]
+    assert "row 1001: patient 'St. Mary' has 60 of 1060 rows" in said[0]
 
 
 def test_ids_of_a_large_data_set_are_not_said(said: list[str]):
@@ -81,7 +81,7 @@ def test_ids_of_a_large_data_set_are_not_said(said: list[str]):
 @pytest.mark.parametrize("adapter", HAS_IDS)
 def test_what_a_spreadsheet_makes_of_an_id_stops(adapter: str, name: str, tmp_path: Path):
     text = as_text(ADAPTERS[adapter].columns, rows_of(ADAPTERS[adapter], with_placeholder(name, 1)))
-    with pytest.raises(InputError, match=r"row 11: .* is a (date|time of day), where an id is wanted"):
+    with pytest.raises(InputError, match=r"row 11: .* is a (date|time of day), not an id; export"):
         read(adapter, tmp_path / "t.csv", text)
 
 

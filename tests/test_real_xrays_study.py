@@ -1,6 +1,7 @@
 """The study on real X-rays: who is in which fold, what is scored, and the whole of it at a tiny scale."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,12 +18,14 @@ from comparison.intervals import t_interval
 from comparison.maps_sheet import maps_sheet
 from study.arms import Arm, LearningRates, Study
 from study.folds import kept_films, scored_images, splits_of
+from study.gathering import Source, gather
 from study.runs import fold_files
 from tests.import_graph import ROOT
-from tests.labels_files import NIH_2020_COLUMNS
+from tests.labels_files import NIH_2020_COLUMNS, labels_params
 from tests.tiny_project import copy_project, copy_studies, run
 from trcgl.artifacts.places import encode_mask
 from trcgl.artifacts.shards import ShardWriter
+from trcgl.config import Params, load_params
 from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.settings import read_yaml
@@ -279,6 +282,42 @@ def write_films(folder: Path, first: int, count: int) -> None:
         }  # fmt: skip
         rows.append(row)
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+
+
+def nih_params() -> Params:
+    params = load_params(ROOT / "params.yaml")
+    return replace(
+        params,
+        dataset=replace(params.dataset, name="nih"),
+        labels=labels_params(not_findings=("No Finding",), tail_findings=("Effusion",)),
+        images=replace(params.images, classifier_size=32),
+    )
+
+
+def test_a_film_that_cannot_be_read_stops_with_its_name(tmp_path: Path):
+    write_films(tmp_path / "films", 0, 40)
+    spoiled = tmp_path / "films/images/00000007_000.png"
+    spoiled.write_bytes(spoiled.read_bytes()[:300])
+    source = Source(tmp_path / "films/images", tmp_path / "films/labels.csv", scored=True)
+    with pytest.raises(InputError, match=r"00000007_000\.png: .*; leave the film out of the study's tables"):
+        gather([source], None, nih_params(), 2, tmp_path / "data")
+
+
+def test_boxes_that_name_films_without_a_suffix_are_of_every_source(tmp_path: Path):
+    write_films(tmp_path / "films", 0, 40)
+    write_films(tmp_path / "more", 40, 20)
+    boxes, films = BOX_HEADER, 0
+    for folder in ("films", "more"):
+        table = pd.read_csv(tmp_path / folder / "labels.csv")
+        shown = table[table["Finding Labels"].str.contains("Atelectasis")]["Image Index"].str.removesuffix(".png")
+        boxes, films = boxes + "".join(f"{name},Atelectasis,128,128,256,256,,,\n" for name in shown), films + len(shown)
+    (tmp_path / "boxes.csv").write_text(boxes)
+    sources = [
+        Source(tmp_path / folder / "images", tmp_path / folder / "labels.csv", scored=folder == "films")
+        for folder in ("films", "more")
+    ]
+    gather(sources, tmp_path / "boxes.csv", nih_params(), 2, tmp_path / "data")
+    assert len(pd.read_parquet(tmp_path / "data/places.parquet")) == films
 
 
 def run_whole(name: str, folder: Path, **settings: object) -> tuple[Path, Path]:

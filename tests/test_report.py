@@ -160,7 +160,7 @@ def test_the_same_run_gives_the_same_page(finished: Path):
     ("spoil", "message"),
     [
         (lambda root: (root / "metrics/intervals.csv").unlink(), "intervals.csv"),
-        (lambda root: shutil.rmtree(root / "metrics/plots/sample_tail"), "sample_tail: no such folder; dvc repro"),
+        (lambda root: shutil.rmtree(root / "metrics/plots/sample_tail"), "sample_tail: no such folder; run dvc repro"),
         (lambda root: (root / "metrics/metrics.json").write_text("{"), "metrics.json: damaged or cut short"),
         (
             lambda root: (root / "metrics/per_class.csv").write_text('a,b\n"'),
@@ -183,7 +183,7 @@ def test_a_missing_input_is_one_line_and_keeps_the_old_page(finished: Path, tmp_
     (root / "metrics/diffusion.json").unlink()
     before = (root / "metrics/report.html").read_bytes()
     lines = stage(root, "report", expect=1).strip().splitlines()
-    assert lines == ["error: metrics/diffusion.json: No such file or directory; dvc repro makes what the stages write"]
+    assert lines == ["error: metrics/diffusion.json: No such file or directory; if a stage makes it, run dvc repro"]
     assert (root / "metrics/report.html").read_bytes() == before
 
 

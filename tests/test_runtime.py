@@ -291,11 +291,12 @@ def test_an_input_error_is_one_line_and_exit_code_one(capsys: pytest.CaptureFixt
 def test_devices_and_precisions():
     cpu = torch.device("cpu")
     assert pick_device("cpu") == cpu
-    with pytest.raises(InputError, match=r"compute\.device 'tpu' cannot be used here"):
+    with pytest.raises(InputError, match=r"'compute\.device' is 'tpu', which cannot be used here"):
         pick_device("tpu")
     assert pick_dtype(cpu, "fp32") == torch.float32
     assert pick_dtype(cpu, "bf16") == torch.bfloat16
-    assert pick_dtype(cpu, "fp16") == torch.float32
+    with pytest.raises(InputError, match=r"'compute\.precision' is fp16, .*; on a processor use auto, bf16 or fp32"):
+        pick_dtype(cpu, "fp16")
     assert pick_dtype(cpu, "auto") in (torch.float32, torch.bfloat16)
     weight, value = torch.ones(4, 4), torch.ones(1, 4)
     with autocast(cpu, "bf16"):

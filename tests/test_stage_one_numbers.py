@@ -13,11 +13,9 @@ from sklearn.metrics import average_precision_score
 
 from comparison.gain_figure import gain_against_films_seen
 from comparison.intervals import paired_t_interval
+from comparison.numbers import EXTRA, TEST, VALIDATION
 from comparison.replicates import (
     CAS,
-    EXTRA,
-    TEST,
-    VALIDATION,
     gain_by_films_seen,
     paired_differences,
     replicate_metrics,

@@ -17,7 +17,7 @@ def test_prompt_names_view_and_findings() -> None:
     wording = Wording.of(PARAMS)
     assert prompt_text(wording, "PA", ["effusion"], PHRASES) == "chest X-ray, PA view, pleural effusion"
     assert prompt_text(wording, "", [], PHRASES) == "chest X-ray, unknown view, no finding"
-    with pytest.raises(InputError, match=r"unknown field '\{age\}'"):
+    with pytest.raises(InputError, match=r"^'diffusion.prompt_template': unknown field '\{age\}'; the fields are"):
         Wording.of(replace(PARAMS, prompt_template="{age} {findings}"))
     with pytest.raises(InputError, match="findings"):
         Wording.of(replace(PARAMS, prompt_template="a chest X-ray"))
@@ -38,3 +38,14 @@ def test_prompts_of_roentgen_v2_name_the_patient_as_far_as_known() -> None:
     assert [patient_words(*known) for known in ((7, ""), (None, ""), (None, "M"), (90, "Other"))] == [
         "7 year old patient", "patient", "male", "90 year old patient",
     ]  # fmt: skip
+
+
+def test_a_line_counts_the_prompts_that_name_no_finding_while_some_are_unknown(caplog: pytest.LogCaptureFixture):
+    """Of nine training images those with an unknown effusion and no azygos lobe: 2.png; those with a 1 or 0 say so."""
+    training_rows(label_table(), CLASSES, [f"{i}.png" for i in range(12)])
+    assert "1 of 9 training images have no stated finding, but unknown ones" in caplog.text
+
+
+def test_no_training_image_is_one_line_with_the_place_of_the_reasons():
+    with pytest.raises(InputError, match=r"^no training image is in data/images/diffusion; the reasons are in"):
+        training_rows(label_table(), CLASSES, [])

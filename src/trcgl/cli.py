@@ -96,7 +96,7 @@ def _labels(options: argparse.Namespace) -> None:
     from trcgl.labels.adapters import read_table
     from trcgl.labels.report import label_counts, summary
     from trcgl.runtime.files import write_csv
-    from trcgl.runtime.places import check_output, is_stream
+    from trcgl.runtime.output_paths import check_output, is_stream
 
     outputs = {"--out": options.out, "--plot": options.plot}
     for flag, path in outputs.items():
@@ -132,7 +132,7 @@ def _pretrain(options: argparse.Namespace) -> None:
         from trcgl.config import load_params
         from trcgl.diffusion.pretraining.base_folder import pretrain_folder
         from trcgl.diffusion.pretraining.settings import load_pretrain_params
-        from trcgl.runtime.places import check_replaced_folder
+        from trcgl.runtime.output_paths import check_replaced_folder
 
     check_replaced_folder(options.out, "--out", mark="model_index.json")
     pretrain_folder(load_params(options.params), load_pretrain_params(options.settings), options.out)
@@ -145,7 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from trcgl.inference.external.external_set import ExternalSet
         from trcgl.inference.external.result import FILES
         from trcgl.numerics.device import use_threads
-        from trcgl.runtime.places import check_output, check_output_folder
+        from trcgl.runtime.output_paths import check_output, check_output_folder
 
     if options.box_sizes is not None and options.boxes is None:
         raise InputError("--box-sizes: is given without --boxes, and nothing would read it; give both, or neither")
@@ -202,13 +202,13 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _path(text: str) -> Path:
     if not text:
-        raise InputError("an empty text ('') is given for a file or folder; give its name")
+        raise InputError("an empty name ('') is given for a file or folder; give its name")
     return Path(text)
 
 
 def _file(text: str) -> Path:
     if text == "-":
-        raise InputError("-: give a file name; /dev/stdout is standard output")
+        raise InputError("-: give a file name, such as /dev/stdout for standard output")
     if text.endswith(("/", os.sep)):
         raise InputError(f"{text}: is a folder; give a file name")
     return _path(text)

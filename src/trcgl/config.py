@@ -296,8 +296,8 @@ def _check_relations(params: Params, file: str) -> None:
     labels = params.labels
     if labels.tail_below > labels.head_above:
         raise InputError(
-            f"{file}: 'labels.tail_below' ({labels.tail_below}) is above 'labels.head_above' ({labels.head_above}); "
-            "a finding would be head and tail at once"
+            f"{file}: 'labels.tail_below' ({labels.tail_below}) must not be above 'labels.head_above' "
+            f"({labels.head_above}): a finding has only one group"
         )
     if labels.validation_fraction + labels.test_fraction >= 1:
         raise InputError(
@@ -333,23 +333,23 @@ def _check_relations(params: Params, file: str) -> None:
         )
     if sampling.carriers == "grafted" and sampling.label_sets != "single":
         raise InputError(
-            f"{file}: 'sampling.carriers' grafted goes with 'sampling.label_sets' single (a region holds the target "
-            f"alone); it is {sampling.label_sets}"
+            f"{file}: 'sampling.label_sets' is {sampling.label_sets}; with 'sampling.carriers' grafted it must be "
+            "single (a region holds one finding)"
         )
     if sampling.strength == 0 and sampling.carriers != "grafted":
         raise InputError(
             f"{file}: 'sampling.strength' is 0 with 'sampling.carriers' {sampling.carriers}: every image would be a "
-            "copy of a real one; raise it (0.85 goes with normal, 0.55 with own), or set carriers to grafted"
+            "copy of a real one; raise strength (0.85 goes with normal, 0.55 with own), or set carriers to grafted"
         )
     if sampling.strength == 1 and sampling.carriers == "grafted":
         raise InputError(
             f"{file}: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is "
-            "left; lower it (0: the graft as it is), or set carriers to own"
+            "left; lower strength (0: the graft as it is), or set carriers to own"
         )
     if sampling.guidance_start > sampling.guidance_end:
         raise InputError(
-            f"{file}: 'sampling.guidance_start' ({sampling.guidance_start}) is above 'sampling.guidance_end' "
-            f"({sampling.guidance_end}); it must not be (equal: no guidance)"
+            f"{file}: 'sampling.guidance_start' ({sampling.guidance_start}) must not be above 'sampling.guidance_end' "
+            f"({sampling.guidance_end}); equal means no guidance"
         )
 
 
@@ -357,8 +357,8 @@ def _check_head(classifier: ClassifierParams, file: str) -> None:
     """Knobs of the heads that only some values fit."""
     if classifier.csra_heads not in CSRA_HEADS:
         raise InputError(
-            f"{file}: 'classifier.csra_heads' is {classifier.csra_heads}; the paper has temperatures for "
-            f"{', '.join(map(str, CSRA_HEADS))} heads"
+            f"{file}: 'classifier.csra_heads' is {classifier.csra_heads}; it must be one of: "
+            f"{', '.join(map(str, CSRA_HEADS))} (as in the paper)"
         )
     if classifier.decoder_width % 8:
         raise InputError(
@@ -368,10 +368,11 @@ def _check_head(classifier: ClassifierParams, file: str) -> None:
     if classifier.head == "mlgcn":
         if classifier.adjacency not in (None, "mlgcn", "identity"):
             raise InputError(
-                f"{file}: 'classifier.head' mlgcn goes with 'classifier.adjacency' null or mlgcn, its paper's (or "
-                f"identity, the control); it is {classifier.adjacency}"
+                f"{file}: 'classifier.adjacency' is {classifier.adjacency}; with 'classifier.head' mlgcn it must be "
+                "null, mlgcn (its paper's) or identity (the control)"
             )
         if classifier.label_vectors is None:
             raise InputError(
-                f"{file}: 'classifier.head' mlgcn needs 'classifier.label_vectors', a file of word vectors; it is null"
+                f"{file}: 'classifier.label_vectors' is null; with 'classifier.head' mlgcn it must be a file of word "
+                "vectors"
             )

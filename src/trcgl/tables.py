@@ -130,7 +130,7 @@ def _content(path: Path, form: _Form) -> bytes:
         return content if form.encoding == "utf-8" else content.decode(form.encoding).encode()
     except UnicodeError as error:
         raise InputError(
-            f"{path}: is damaged, cut short or not text in {form.encoding.upper()} ({error}); fetch it again"
+            f"{path}: is damaged, cut short or not text in {form.encoding.upper()} ({error}); download it again"
         ) from None
 
 
@@ -156,11 +156,11 @@ def _head(path: Path) -> tuple[bool, bytes]:
 
 
 def _damaged_gzip(path: Path) -> InputError:
-    return InputError(f"{path}: its gzip data are damaged or cut short; fetch the file again")
+    return InputError(f"{path}: its gzip data are damaged or cut short; download the file again")
 
 
 def _not_text(path: Path, head: bytes) -> InputError:
-    seems = other_encoding(head) or "is not a CSV text file in UTF-8 (its first line is not text)"
+    seems = other_encoding(head) or "its first line is not text in UTF-8; give the table as CSV in UTF-8"
     return InputError(f"{path}: {seems}")
 
 
@@ -198,9 +198,7 @@ def _form(path: Path) -> _Form:
 
 
 def _unclosed(path: Path) -> InputError:
-    return InputError(
-        f"{path}: its header holds a line break; a quote is not closed there, or the name must be on one line"
-    )
+    return InputError(f"{path}: its header holds a line break; close the quote there, or write the name on one line")
 
 
 def _other_separator(path: Path, name: str) -> InputError:
@@ -227,7 +225,9 @@ def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Se
     for name in optional:
         near = None if name in wanted else spelled.get(letters_of(name))
         if near is not None:
-            raise InputError(f"{path}: column '{near}'{seen_as(near)} seems to be '{name}'; call it so, or remove it")
+            raise InputError(
+                f"{path}: column '{near}'{seen_as(near)} seems to be '{name}'; rename it to '{name}', or remove it"
+            )
     for name in wanted:
         if header.count(name) > 1:
             raise InputError(f"{path}: column '{name}' appears {header.count(name)} times; it must appear once")
@@ -268,7 +268,7 @@ def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, aga
         if not_text:
             raise InputError(
                 f"{path}: row {int(not_text[1]) - 1 - form.lines_before} is not text in UTF-8; save the table as CSV "
-                "in UTF-8, or fetch it again if it is damaged"
+                "in UTF-8, or download it again if it is damaged"
             ) from None
         if "straddling" in reason and not again:
             # A value of more than a block, such as all that follows a quote that is not closed
@@ -299,8 +299,10 @@ def _evened(path: Path, form: _Form) -> bytes | None:
     round. They say nothing, so such a row is not cut short.
     """
     width, changed = _named_columns(form), False
-    lines = read_text(path).splitlines(keepends=True)[form.lines_before :]
-    evened = io.StringIO()
+    # Lines end as in the csv module: str.splitlines would end them at signs that a value may hold, such as U+2028
+    lines, evened = io.StringIO(read_text(path), newline=""), io.StringIO()
+    for _ in range(form.lines_before):
+        lines.readline()
     writer = csv.writer(evened, lineterminator="\n")
     try:
         for row in csv.reader(lines):
@@ -321,15 +323,14 @@ def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:
         row = _first_like(column, r"\S\s*[\r\n]\s*\S") if _has_line_end(column) else 0
         if row:
             raise InputError(
-                f"{path}: row {row}: column '{name}' holds a line break; a quote is not closed there, or the value "
-                "must be on one line"
+                f"{path}: row {row}: column '{name}' holds a line break; close the quote there, or write it on one line"
             )
     name, column = columns[0]
     if _first_like(column, re.escape(name)):
         # A second file brings its own byte order mark
         row = _first_like(column, rf"^[\s\x{{feff}}]*{re.escape(name)}\s*$")
         if row and all(clean_text(column[row - 1].as_py()) == name for name, column in columns[:2]):
-            raise InputError(f"{path}: row {row} repeats the header; two files were joined: remove that line")
+            raise InputError(f"{path}: row {row} (header not counted) is the header of a joined file; remove this row")
 
 
 def _has_line_end(column: pa.ChunkedArray) -> bool:
@@ -362,8 +363,8 @@ def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.T
             starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in lines[1:])
             if len(lines) > 1 and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
                 raise InputError(
-                    f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; a "
-                    "quote is not closed there"
+                    f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; close "
+                    "the quote there"
                 )
 
 

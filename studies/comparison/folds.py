@@ -168,13 +168,14 @@ def differences(runs: Runs, pointing: Pointing | None, study: Study) -> pd.DataF
         return rows
     added = []
     for arm, entry in study.arms.items():
-        ours = pointing.accuracies(arm, "class_map")[:, 0]
+        ours = pointing.accuracies(arm, "class_map")
         others: Mapping[str, np.ndarray] = {
-            **{other: pointing.accuracies(other, "class_map")[:, 0] for other in entry.references},
-            **{guess: pointing.accuracies(NO_MODEL, guess)[:, 0] for guess in ("centre", "mean_box")},
+            **{other: pointing.accuracies(other, "class_map") for other in entry.references},
+            **{guess: pointing.accuracies(NO_MODEL, guess) for guess in ("centre", "mean_box")},
         }
         for other, theirs in others.items():
-            gain = ours - theirs
-            added.append((arm, other, POINTING, float(ours[:, 0].mean()), float(gain[:, 0].mean()),
+            # Over the findings that both answer: of one without another fold's box there is no mean box
+            gain = np.nanmean(ours[:, 1:] - theirs[:, 1:], axis=1)
+            added.append((arm, other, POINTING, float(ours[:, 0, 0].mean()), float(gain[:, 0].mean()),
                           *pointing.interval(gain), len(pointing.seeds)))  # fmt: skip
     return pd.concat([rows, pd.DataFrame(added, columns=rows.columns)], ignore_index=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from comparison.intervals import paired_t_interval
+from comparison.numbers import EXTRA, TEST, VALIDATION
 from study.arms import Study
 from trcgl.artifacts.class_list import read_classes
 from trcgl.evaluation.resampled import resample
@@ -18,9 +19,7 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("study")
 
-TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
-VALIDATION = ("val_tail_mAP", "val_mAP")
-EXTRA, CAS = "extra_images", "CAS"
+CAS = "CAS"
 SCORED_POOLS = ("drawn_uninformed", "drawn_informed", "oracle")
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from comparison.replicates import CAS, EXTRA
+from comparison.numbers import EXTRA
+from comparison.replicates import CAS
 from study.arms import Study
 
 COLUMNS = ("tail_mAP", "mAP", "val_tail_mAP", EXTRA, CAS)

@@ -5,15 +5,14 @@ What grafts would be if the generator saw exactly. A finding whose outline the p
 
 import sys
 
-import cv2
 import numpy as np
 
 from study.arms import load_study
 from study.graft_pools import write_grafts
 from study.places import keep_state_in_studies
+from trcgl.artifacts.places import decode_mask, read_place_table
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.diffusion.sampling.graft import MARGIN, widened
-from trcgl.runtime.files import read_parquet
 from trcgl.runtime.stage import run_stage
 
 
@@ -21,15 +20,13 @@ def main() -> None:
     replicate = sys.argv[1]
     keep_state_in_studies()
     study = load_study(".", replicate)
-    lesions = read_parquet(study.data / "phantom/lesions.parquet", ["image", "finding", "mask"])
+    lesions = read_place_table(study.data / "phantom/lesions.parquet")
     masks = dict(zip(zip(lesions["image"], lesions["finding"], strict=True), lesions["mask"], strict=True))
 
     def region(image: str, finding: str) -> np.ndarray | None:
         if (image, finding) not in masks:
             return None
-        mask = cv2.imdecode(np.frombuffer(masks[image, finding], np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert mask is not None
-        return widened(mask > 127, MARGIN)
+        return widened(decode_mask(masks[image, finding]), MARGIN)
 
     write_grafts(study, int(replicate), "copy_paste", region, ShardedImages(study.data / "images/classifier"))
 

@@ -15,12 +15,13 @@ from trcgl.config import Params
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.images.manifest import scan_images
 from trcgl.images.preparation import read_squares
+from trcgl.images.unreadable import UnreadableImage
 from trcgl.labels.adapters import read_table
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.classes import candidate_findings, choose_classes
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN
-from trcgl.places.boxes import BoxFiles, boxes_of
+from trcgl.places.boxes import BoxFiles, boxes_of, table_names
 from trcgl.places.build import WORDS, stated_places
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
@@ -90,7 +91,7 @@ def gather(
         rare: training films that a tail finding keeps in the folds' `made_tail`; None: there is none.
 
     Raises:
-        InputError: a film is in two sources; see also `read_films`, `choose_classes` and `boxes_of`.
+        InputError: a film is in two sources or cannot be read; see also `read_films`, `choose_classes` and `boxes_of`.
     """
     films = [read_films(source, params) for source in sources]
     scored = [part for part in films if part.source.scored]
@@ -142,16 +143,20 @@ def _pixels(films: list[Films], params: Params) -> Iterator[np.ndarray]:
     for part in films:
         for path, photometric in zip(part.selected["path"], part.selected["photometric"], strict=True):
             inverted = photometric == "MONOCHROME1"
-            yield read_squares(part.source.images / path, preparation, [size], inverted=inverted)[0]
+            file = part.source.images / path
+            try:
+                yield read_squares(file, preparation, [size], inverted=inverted)[0]
+            except UnreadableImage as error:
+                raise InputError(f"{file}: {error}; leave the film out of the study's tables") from None
 
 
 def _places(films: list[Films], boxes: Path | None, resize: str) -> pd.DataFrame:
     """Places of the boxes that lie on films of any source; the list need not know every source."""
     if boxes is None:
         return no_places()
-    files, listed = BoxFiles(boxes, None, None, WORDS), set(read_boxes(boxes).boxes["image"])
+    files, listed = BoxFiles(boxes, None, None, WORDS), read_boxes(boxes).boxes["image"]
     # Of a list that knows none of them, the first source says so
-    known = [part for part in films if listed.intersection(part.selected["image"])] or films[:1]
+    known = [part for part in films if (table_names(listed, part.selected["image"].tolist()) != "").any()] or films[:1]
     found = []
     for part in known:
         used = boxes_of(files, part.selected, part.source.images, part.selected["image"].tolist(), part.findings)

@@ -34,7 +34,7 @@ def held_out_predictions(model: Classifier, files: TrainingFiles, splits: Sequen
     for split in splits:
         real = labelled_images(table, names, stored.index["image"], (split,), file=files.labels)
         if not len(real):
-            raise InputError(f"{files.images}: no cached image of the '{split}' split; there is nothing to compare")
+            raise InputError(f"no image of the '{split}' split is in {files.images}; there is nothing to compare")
         parts.append(
             pd.DataFrame(
                 {

@@ -57,13 +57,13 @@ BACKBONES = (
     *(
         Case(GROUP, f"'{name}' instead of a name of timm's", BASELINE, built(name), seen)
         for name, seen in {
-            "ResNet50d": "backbone 'ResNet50d' is not a timm model; did you mean 'resnet50d' or '...' or '...'?",
-            "timm/convnext_tinyy": "backbone 'timm/convnext_tinyy' is not a timm model; did you mean 'convnext_tiny' or ...?",
-            "vit-tiny-patch16-224": "backbone 'vit-tiny-patch16-224' is not a timm model; did you mean "
+            "ResNet50d": "'baseline.backbone': 'ResNet50d' is not a timm model; did you mean 'resnet50d' or '...' or '...'?",
+            "timm/convnext_tinyy": "'baseline.backbone': 'timm/convnext_tinyy' is not a timm model; did you mean 'convnext_tiny' or ...?",
+            "vit-tiny-patch16-224": "'baseline.backbone': 'vit-tiny-patch16-224' is not a timm model; did you mean "
             "'vit_tiny_patch16_224' or ...?",
-            "vit": "backbone 'vit' is not a timm model; did you mean '...vit...' or '...vit...' or '...vit...'?",
-            "hf-hub:timm/resnet18x": "backbone 'hf-hub:timm/resnet18x' is not a timm model; did you mean 'resnet18' or ...?",
-            "zzzzzz": "backbone 'zzzzzz' is not a timm model; see timm.list_models()",
+            "vit": "'baseline.backbone': 'vit' is not a timm model; did you mean '...vit...' or '...vit...' or '...vit...'?",
+            "hf-hub:timm/resnet18x": "'baseline.backbone': 'hf-hub:timm/resnet18x' is not a timm model; did you mean 'resnet18' or ...?",
+            "zzzzzz": "'baseline.backbone': 'zzzzzz' is not a timm model; see timm.list_models()",
         }.items()
     ),
     *(
@@ -72,7 +72,7 @@ BACKBONES = (
             f"the option {option}",
             BASELINE,
             built("test_resnet", **{option: value}),
-            f"backbone_options of 'test_resnet': '{option}' is set by the project (...); leave it out",
+            f"'baseline.backbone_options': the option '{option}' of 'test_resnet' is set by the project (...); leave it out",
         )
         for option, value in OPTIONS.items()
     ),
@@ -82,14 +82,14 @@ BACKBONES = (
             what,
             BASELINE,
             built(name, **options),
-            f"backbone '{name}' gives {seen}; use another backbone, such as ...",
+            f"'baseline.backbone': '{name}' gives {seen}; use another backbone, such as ...",
         )
         for what, name, options, seen in (
             (
                 "a class token instead of a map",
                 "pit_ti_224",
                 {"img_size": 32},
-                "1 tokens instead of a square of places",
+                "1 token instead of a square map",
             ),
             ("several results instead of a map", "efficientvim_m1", {}, "4 results instead of one"),
             ("no map without pooling", "crossvit_tiny_240", {}, "no map (Only token or avg pooling is supported.)"),
@@ -102,28 +102,28 @@ BACKBONES = (
             what,
             BASELINE,
             built(name, **options),
-            f"backbone '{name}' cannot read images of 32 px (...); set {seen}",
+            f"'baseline.backbone': '{name}' cannot read images of 32 px (...); set {seen}",
         )
         for what, name, options, seen in (
             (
                 "a vision transformer for images of another size",
                 "vit_tiny_patch16_224",
                 {"depth": 1},
-                "backbone_options to {img_size: 32} or {dynamic_img_size: true} or images.classifier_size to 224",
+                "backbone_options to {img_size: 32} or {dynamic_img_size: true} or 'images.classifier_size' to 224",
             ),
             (
                 "a Swin transformer for images of another size",
                 "swin_tiny_patch4_window7_224",
                 {"depths": [1, 1, 1, 1]},
-                "backbone_options to {img_size: 32} or {dynamic_img_size: true} or images.classifier_size to 224",
+                "backbone_options to {img_size: 32} or {dynamic_img_size: true} or 'images.classifier_size' to 224",
             ),
             (
                 "patches that do not divide the image",
                 "eva02_tiny_patch14_224",
                 {"depth": 1},
-                "images.classifier_size to a multiple of 14",
+                "'images.classifier_size' to a multiple of 14",
             ),
-            ("a network for larger images alone", "levit_128s", {}, "images.classifier_size to 224"),
+            ("a network for larger images alone", "levit_128s", {}, "'images.classifier_size' to 224"),
         )
     ),
     Case(
@@ -131,7 +131,7 @@ BACKBONES = (
         "one image at once, of which BatchNorm sees one place",
         BASELINE,
         both(built("test_resnet"), params(baseline__batch_size=4, baseline__accumulate=4)),
-        "batch_size / accumulate is one image, and BatchNorm cannot normalise a map of a single place; lower accumulate, ...",
+        "'baseline.batch_size' / 'accumulate' is 1 image, too few for BatchNorm on a map of 1 x 1; lower accumulate, ...",
     ),
     *(
         Case(
@@ -168,23 +168,23 @@ BACKBONES = (
             (
                 "that lack a tensor",
                 lambda t: without("bn1.bias", t),
-                "lacks bn1.bias; it does not fit this backbone, of whose ... tensors ... are there in name and shape (...)",
+                "lacks the tensor bn1.bias; ... of this backbone's ... tensors fit in name and shape; give weights of this backbone",
             ),
             (
                 "that lack a tensor below a prefix",
                 lambda t: below("module.", without("bn1.bias", t)),
-                "lacks bn1.bias below 'module.'; it does not fit this backbone, of whose ... tensors ... are there in ...",
+                "lacks the tensor bn1.bias below 'module.'; ... of this backbone's ... tensors fit in name and shape; give ...",
             ),
             (
                 "with an unknown tensor",
                 lambda t: {**t, "extra": torch.zeros(1)},
-                "has unknown extra; it does not fit ...",
+                "holds the tensor extra, not of this backbone; ... of this backbone's ... tensors fit in name and shape; give ...",
             ),
             (
                 "for four channels",
                 shape(16, 4, 3, 3),
-                "has other shapes for conv1.0.weight (16 x 4 x 3 x 3 for ... x 1 x 3 x 3); it does not fit this backbone, of "
-                "whose ... tensors ... are there in name and shape (input channels: 1 or 3)",
+                "holds the tensor conv1.0.weight (16 x 4 x 3 x 3, not ... x 1 x 3 x 3) in another shape; ... of this backbone's "
+                "... tensors fit in name and shape; give weights of this backbone, for 1 or 3 channels",
             ),
             (
                 "with both a model and its average",
@@ -204,14 +204,13 @@ BACKBONES = (
             (
                 "without a tensor",
                 lambda t: {},
-                "none of its 0 tensors (such as none at all) has name and shape of one of this backbone's ... (such as ...); "
-                "it does not fit this backbone",
+                "holds no tensor; give weights of this backbone",
             ),
             (
                 "of nothing",
                 lambda t: {"step": torch.zeros(1)},
-                "none of its 1 tensors (such as step) has name and shape of one of this backbone's ... (such as ...); it does "
-                "not fit this backbone",
+                "no tensor (such as step) has the name and shape of one of this backbone (such as ...); give weights of this "
+                "backbone",
             ),
         )
     ),
@@ -220,14 +219,14 @@ BACKBONES = (
         "initial weights of another architecture",
         BASELINE,
         weights(lambda tensors: tensors, of="test_vit"),
-        "w.safetensors: none of its ... tensors (such as ...) has name and shape of one of this backbone's ... "
-        "(such as ...); it does not fit this backbone",
+        "w.safetensors: no tensor (such as ...) has the name and shape of one of this backbone (such as ...); give weights "
+        "of this backbone",
     ),
     Case(
         GROUP,
         "initial weights of a relative",
         BASELINE,
         weights(lambda tensors: tensors, of="resnet10t"),
-        "w.safetensors: ...; it does not fit this backbone, of whose ... tensors ... are there in name and shape (...)",
+        "w.safetensors: lacks the tensors ... and ... more; ... of this backbone's ... tensors fit in name and shape; give ...",
     ),
 )

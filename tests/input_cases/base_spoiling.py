@@ -87,4 +87,4 @@ def all_named(prefix: str) -> Callable[[dict[str, Tensor]], object]:
 
 
 def case(what: str, seen: str, *changes: Spoil) -> Case:
-    return Case(GROUP, what, STAGE, base(*changes), f"diffusion.base: {seen}")
+    return Case(GROUP, what, STAGE, base(*changes), f"'diffusion.base': {seen}")

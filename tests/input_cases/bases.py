@@ -34,14 +34,14 @@ BASES = (
         "no folder",
         STAGE,
         params(diffusion__base="./none"),
-        "diffusion.base: no folder 'none'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
+        "'diffusion.base': no folder 'none'; give a diffusers folder, a hub id owner/name, or null to leave stage one out",
     ),
     Case(
         GROUP,
         "a single checkpoint file",
         STAGE,
         both(put("sd.safetensors", b"x"), params(diffusion__base="sd.safetensors")),
-        "diffusion.base: 'sd.safetensors' is a file; give a diffusers folder (...from_single_file(...)...)",
+        "'diffusion.base': 'sd.safetensors' is a file; give a diffusers folder (...from_single_file(...)...)",
     ),
     *(
         case(f"model_index.json {what}", "'base' is not a diffusers pipeline (no readable model_index.json)", change)
@@ -67,7 +67,7 @@ BASES = (
     *(
         case(
             f"model_index.json names no {part}",
-            f"base/model_index.json names no {part}; a StableDiffusionPipeline has one",
+            f"base/model_index.json names no {part}; copy the whole base",
             configured("model_index", **{part: value}),
         )
         for part, value in {"unet": ..., "tokenizer": [None, None], "scheduler": "DDIMScheduler"}.items()
@@ -137,7 +137,7 @@ BASES = (
     ),
     case(
         "several variants of the weights and no usual file",
-        "base/unet has the weights ema and full but no diffusion_pytorch_model.safetensors; give one of them that name",
+        "base/unet has the weights ema and full but no diffusion_pytorch_model.safetensors; rename one of them to that",
         renamed(f"{UNET}.safetensors", f"{UNET}.ema.safetensors"),
         put(f"{UNET}.full.safetensors", b""),
     ),
@@ -165,8 +165,7 @@ BASES = (
     *(
         case(
             f"the {part} {what}",
-            f"the {part} of 'base' {seen} of ...; nothing is filled in at random: give a base whose files belong "
-            "together",
+            f"the {part} of 'base' {seen}; give a base whose files belong together",
             tensors(name, change),
         )
         for part, name in NETWORKS.items()
@@ -174,21 +173,21 @@ BASES = (
             ("lacks a tensor", "lacks the tensor ...", lambda values: values.pop(first(values))),
             (
                 "has a tensor of another shape",
-                "has other shapes than its config.json for the tensor ...",
+                "has another shape than its config.json says in the tensor ...",
                 lambda values: values.update({first(values): torch.zeros(3, 5)}),
             ),
             (
                 "has an unknown tensor",
-                "has unknown the tensor extra",
+                "has a tensor that its config.json does not know: extra",
                 lambda values: values.update(extra=torch.ones(2)),
             ),
-            ("has other names", "lacks the tensor ... and ... more", all_named("module.")),
+            ("has other names", "lacks the tensor ... (and ... more)", all_named("module.")),
         )
     ),
     *(
         case(
             f"weights of the {part} that are {number}",
-            f"the {part} of 'base' has numbers that are not finite in ... (read as fp32); ...",
+            f"the {part} of 'base' has numbers that are not finite in ... (read as float32); copy the whole base again",
             tensors(name, fill(number)),
         )
         for part, name, number in (
@@ -199,7 +198,7 @@ BASES = (
     ),
     case(
         "numbers that overflow before anything is learned",
-        "what the vae computes is not finite in float32, before anything is learned; ...",
+        "the output of the vae is not finite in float32, before any training; give another base",
         tensors(VAE, lambda values: values["encoder.conv_in.weight"].fill_(3e38)),
     ),
     *(
@@ -218,12 +217,12 @@ BASES = (
     ),
     case(
         "an autoencoder that shifts its latents",
-        "'base' has an autoencoder that shifts its latents by 0.1, which Stable Diffusion 1 and 2 do not; ...",
+        "'base' has an autoencoder that shifts its latents by 0.1 (...); give a base of Stable Diffusion 1 or 2, which does not",
         configured("vae/config", shift_factor=0.1),
     ),
     case(
         "an autoencoder that standardises its latents",
-        "'base' has an autoencoder with a mean or deviation per latent channel (...), which ...",
+        "'base' has an autoencoder with a mean or deviation per latent channel (...); give a base of Stable Diffusion 1 or 2, ...",
         configured("vae/config", latents_mean=[0.0] * 4, latents_std=[1.0] * 4),
     ),
     *(
@@ -314,14 +313,14 @@ BASES = (
     ),
     case(
         "images of another size",
-        "'base' draws 64 px but images.diffusion_size is 32; set it to 64",
+        "'base' draws 64 px but 'images.diffusion_size' is 32; set it to 64",
         configured("unet/config", sample_size=32),
     ),
     *(
         case(
             f"a {kind}",
-            f"'base' has a {kind}, whose noise is of another kind than that of Stable Diffusion 1 and 2 (as in flow "
-            "matching); give a base of theirs",
+            f"'base' has a {kind}, whose noise differs from that of Stable Diffusion 1 and 2; give a base of Stable "
+            "Diffusion 1 or 2",
             configured("model_index", scheduler=["diffusers", kind]),
             lambda folder, kind=kind: getattr(stock, kind)().save_pretrained(folder / "scheduler"),
         )
@@ -341,7 +340,7 @@ BASES = (
     *(
         case(
             f"a base that predicts {kind}",
-            f"'base' predicts '{kind}'; known: epsilon, v_prediction",
+            f"'base' predicts '{kind}', which is not taught here; give a base that predicts epsilon or v_prediction",
             configured(SCHEDULER, prediction_type=kind),
         )
         for kind in ("sample", "flow_prediction", "noise")
@@ -354,7 +353,7 @@ BASES = (
     *(
         case(
             f"a noise schedule that {what}",
-            "'base' has a noise schedule that is not one of noise (betas outside 0..1 in scheduler/scheduler_config.json)",
+            "'base' has betas outside 0..1 in scheduler/scheduler_config.json; copy the whole base again",
             configured(SCHEDULER, beta_end=value),
         )
         for what, value in (("is not finite", float("nan")), ("takes more than all", 9.0))
@@ -362,7 +361,7 @@ BASES = (
     *(
         case(
             f"a noise schedule of {what}",
-            "'base' has a noise schedule of ... timesteps, and num_train_timesteps is ...; they must agree, in "
+            "'base' has a noise schedule of ... timesteps, and num_train_timesteps is ...; they must agree in "
             "scheduler/scheduler_config.json",
             configured(SCHEDULER, **changes),
         )
@@ -400,14 +399,14 @@ BASES = (
             lambda folder: shutil.copytree(folder / "base", folder / "above/sd") and None,
             params(diffusion__base="above"),
         ),
-        "diffusion.base: 'above' is not a diffusers pipeline (no readable model_index.json); did you mean 'above/sd'?",
+        "'diffusion.base': 'above' is not a diffusers pipeline (no readable model_index.json); did you mean 'above/sd'?",
     ),
     Case(
         GROUP,
         "a commit for a folder",
         STAGE,
         both(base(), params(diffusion__base_revision="0a1b2c3")),
-        "diffusion.base_revision: '0a1b2c3' is a commit of a hub id, but diffusion.base is the folder 'base'; set it to null",
+        "'diffusion.base_revision': '0a1b2c3' is for a hub id, but 'diffusion.base' is the folder 'base'; set base_revision to null",
     ),
     Case(
         GROUP,
@@ -422,7 +421,7 @@ BASES = (
                 up_block_types=["UpBlock2D"] * 2,
             )
         ),
-        "diffusion.lora_layers: the base's U-Net has no layer of 'attention' (to_q, to_k, to_v, to_out.0); it has: "
+        "'diffusion.lora_layers': the base's U-Net has no layer of 'attention' (to_q, to_k, to_v, to_out.0); it has: "
         "convolution",
     ),
     Case(
@@ -430,6 +429,6 @@ BASES = (
         "an unknown kind of lora_layers",
         STAGE,
         base(lambda folder: params(diffusion__lora_layers=["atention"])(folder.parent)),
-        "diffusion.lora_layers: 'atention'; known: attention, feed_forward, convolution",
+        "'diffusion.lora_layers' has 'atention'; use one or more of: attention, feed_forward, convolution",
     ),
 )

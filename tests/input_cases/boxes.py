@@ -61,7 +61,9 @@ def _box(what: str, spoil: Spoil, seen: str) -> Case:
 
 
 NIH_BOX = "boxes.csv: row 2: the box of '00000001_000.png' is not four numbers x, y, w, h with w and h above 0"
-VINDR_BOX = "boxes.csv: row 2: the box of '00000001_000' is not four numbers x_min, y_min, x_max, y_max with the smaller ones first"
+VINDR_BOX = (
+    "boxes.csv: row 2: the box of '00000001_000' is not four numbers with x_min below x_max and y_min below y_max"
+)
 BESIDE = f"{FIRST}.png,Mass,0,0,900,900"
 
 BOX_TABLES = (
@@ -103,13 +105,13 @@ BOX_TABLES = (
     # What it is of
     _box(
         "of other images", nih("x.png,Mass,0,0,900,900"),
-        f"boxes.csv: none of its boxes is of a scored image (its first: 'x.png', the label table's: '{FIRST}.png'); "
-        "give the boxes of these images",
+        f"boxes.csv: no box is of a scored image (the first box: 'x.png', the first image: '{FIRST}.png'); give the boxes of "
+        "these images",
     ),
     _box(
         "of other findings", nih(f"{FIRST}.png,mass,0,0,900,900"),
-        "boxes.csv: no box of a scored image is of a finding of the model (Mass, Nodule), only of 'mass'; names must "
-        "match exactly, or be merged by --class-table",
+        "boxes.csv: no box of a scored image shows a finding of the model (Mass, Nodule), only 'mass'; write the names alike, or "
+        "merge them by --class-table",
     ),
     # The scale
     _box(
@@ -132,8 +134,8 @@ BOX_TABLES = (
     ),
     _box(
         "of a copy that was cut or padded", copy(40, 50, nih(BESIDE)),
-        f"boxes.csv: images/{FIRST}.png has 40 x 50 px and its original 1024 x 1024: a copy that was padded, cut or stretched, in "
-        "which the place of a box is unknown; give copies of the same shape",
+        f"boxes.csv: images/{FIRST}.png has 40 x 50 px and its original 1024 x 1024: the copy was padded, cut or stretched; give "
+        "copies of the same shape",
     ),
     _box(
         "VinDr: out of the DICOM file", both(_dicom, vindr(f"{FIRST},Mass,R1,0,0,40,53")),
@@ -142,12 +144,12 @@ BOX_TABLES = (
     ),
     _box(
         "of a copy that its orientation tag turns", both(_turned, nih(BESIDE)),
-        f"boxes.csv: images/{FIRST}.png is turned or mirrored by its orientation tag, and whether boxes were drawn before or after "
-        "that is unknown; save it upright, with square pixels",
+        f"boxes.csv: images/{FIRST}.png is turned or mirrored by its orientation tag, so boxes may not fit it; give the picture "
+        "that they were drawn on, upright and with square pixels",
     ),
     _box(
         "VinDr: of a DICOM file with oblong pixels", both(_oblong, vindr(f"{FIRST},Mass,R1,0,0,9,9")),
-        f"boxes.csv: images/{FIRST}.png has pixels that are not square, and whether boxes ...",
+        f"boxes.csv: images/{FIRST}.png has pixels that are not square, so boxes may not fit it; ...",
     ),
     # Sizes of originals
     _box(
@@ -166,11 +168,11 @@ BOX_TABLES = (
     ),
     _box(
         "sizes without columns of sizes", sizes(f"{FIRST},40,40", header="image_id,w,h"),
-        "sizes.csv: give the originals' sizes in two columns: width and height, or dim0 (rows) and dim1",
+        "sizes.csv: states no size; fill exactly one pair of columns: width and height, or dim0 (rows) and dim1",
     ),
     _box(
         "sizes in both ways", sizes(f"{FIRST},40,40,40,40", header="image_id,width,height,dim0,dim1"),
-        "sizes.csv: give the originals' sizes in two columns: width and height, or dim0 (rows) and dim1",
+        "sizes.csv: states sizes in two ways; fill exactly one pair of columns: width and height, or dim0 (rows) and dim1",
     ),
     *(
         _box(f"a size {what}", sizes(f"{FIRST},40,{size}"), f"sizes.csv: row 1: the size of '{FIRST}' {NOT_A_SIZE}")
@@ -181,11 +183,23 @@ BOX_TABLES = (
     ),
     _box(
         "an image with two sizes", sizes(f"{FIRST},40,40", f"{FIRST}.png,40,50"),
-        f"sizes.csv: the image '{FIRST}' is listed twice",
+        f"sizes.csv: the image '{FIRST}' is listed twice; keep one row",
     ),
     _box(
         "a size of another shape than the image's", sizes(f"{FIRST},40,80"),
-        f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80: a copy that was padded, cut or stretched, ...",
+        f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80 (by sizes.csv): the copy was padded, cut or "
+        "stretched, or this size is wrong; give copies of the same shape, or correct the size",
+    ),
+    _box(
+        "VinDr: a size in the table itself, of another shape than the image's",
+        vindr(f"{FIRST},Mass,R1,10,10,20,30,40,80", header="image_id,class_name,rad_id,x_min,y_min,x_max,y_max,width,height"),
+        f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80 (by boxes.csv): ...",
+    ),
+    _box(
+        "a size with rows and columns exchanged",
+        both(vindr(f"{FIRST},Mass,R1,10,10,20,60"), put("sizes.csv", f"image_id,dim0,dim1\n{FIRST},40,80\n")),
+        f"boxes.csv: row 1: the box of '{FIRST}.png' goes from 10, 10 to 20, 60, out of the original image of 80 x 40 px (by "
+        "sizes.csv); boxes are in pixels of the original",
     ),
 )  # fmt: skip
 
@@ -222,7 +236,7 @@ DATA_SET_BOXES = (
     _own("a box out of the original", nih(f"{FIRST}.png,Mass,900,0,200,9"), "boxes.csv: row 1: the box of ..."),
     _own(
         "of findings that the label table calls absent only", nih(f"{FIRST}.png,Nodule,300,300,400,400"),
-        "boxes.csv: no place is left: 0 of 1 rows of boxes are used; 1 left out: the label table says that the finding is "
+        "boxes.csv: no box is left: 0 of 1 rows of boxes are used; 1 left out: the label table says that the finding is "
         "absent; give the boxes that this label table goes with",
     ),
     _own(
@@ -233,7 +247,7 @@ DATA_SET_BOXES = (
                 folder / "data/images/unreadable.parquet"
             ),
         ),
-        "boxes.csv: none of its boxes is of a readable image of the data set (its first: '00000002_000.png', ...",
+        "boxes.csv: no box is of a readable image of the data set (the first box: '00000002_000.png', ...",
     ),
     _own(
         "of an image that is gone", both(nih(BESIDE), delete(f"images/{FIRST}.png")),

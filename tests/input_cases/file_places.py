@@ -50,7 +50,7 @@ def _text(path: Path) -> None:
 
 
 PLACES = tuple(
-    Case("Image folder", what, SCAN, each_file(change), f"images: no image file inside; it {seen}")
+    Case("Image folder", what, SCAN, each_file(change), f"images: no image inside; it {seen}")
     for what, change, seen in (
         ("only hidden files", _hide, "has 12 (hidden): .00000000_000.png, ..."),
         ("only reports", _text, "has 12 (not an image): 00000000_000.txt, ..."),
@@ -59,7 +59,7 @@ PLACES = tuple(
             _latin,
             r"has 12 (name not in UTF-8; rename it (`convmv -f latin1 -t utf8 --notest`)): ni\xf1o00000000_000.png, ...",
         ),
-        ("only empty folders with the names of images", _folder, "is empty"),
+        ("only empty folders with the names of images", _folder, "has no file"),
         ("only pipes", _pipe, "has 12 (a pipe, socket or device): 00000000_000.png, ..."),
         (
             "only a circle of links",

@@ -81,14 +81,14 @@ IMAGES = (
         "a file",
         SCAN,
         both(delete("images"), put("images", "x")),
-        "images: no such folder; set 'dataset.images' to the folder that holds the images",
+        "images: is not a folder; set 'dataset.images' to the folder that holds the images",
     ),
     Case(
         "Image folder",
         "no image inside",
         SCAN,
         both(folder_instead("images"), put("images/a.txt", "x")),
-        "images: no image file inside; it has 1 (not an image): a.txt",
+        "images: no image inside; it has 1 (not an image): a.txt",
     ),
     Case(
         "Image folder",

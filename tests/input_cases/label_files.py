@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.faults.spoiled import png_header
 from tests.input_cases.case import HEADER, PARSE, Case, Spoil
-from tests.input_cases.spoiling import delete, folder_instead, params, put, substitute
+from tests.input_cases.spoiling import both, delete, folder_instead, params, put, substitute
 from tests.labels_files import padchest_row, write_padchest
 
 
@@ -47,6 +47,12 @@ def _rows(count: int, **columns: str) -> str:
         f"{columns.get('image', f'{k:08d}_000.png')},{columns.get('labels', 'Mass')},0,{k},050Y,M,PA\n"
         for k in range(count)
     )
+
+
+def _stated(*splits: str) -> str:
+    """Rows of a table of one's own that states the split of its twelve images, a patient each."""
+    labels = ("Mass", "Mass|Nodule")
+    return "".join(f"{k:08d}_000.png,{k},{splits[k % len(splits)]},{labels[k % 2]}\n" for k in range(12))
 
 
 LABEL_FILES = (
@@ -141,7 +147,7 @@ LABEL_FILES = (
         "Latin-1",
         PARSE,
         put("labels.csv", (HEADER + _rows(3, labels="M\u00e1s")).encode("latin-1")),
-        "labels.csv: row 1 is not text in UTF-8; save the table as CSV in UTF-8, or fetch it again if it is damaged",
+        "labels.csv: row 1 is not text in UTF-8; save the table as CSV in UTF-8, or download it again if it is damaged",
     ),
     Case(
         "Label file",
@@ -163,72 +169,137 @@ LABEL_FILES = (
         "patient ids that a spreadsheet rounded",
         PARSE,
         labels("a.png,Mass,0,3.24E+38,50,M,PA"),
-        "labels.csv: row 1: Patient ID '3.24E+38' is a rounded number, which merges patients; give the "
-        "file with ids written out as text",
+        "labels.csv: row 1: Patient ID '3.24E+38' is a rounded number, so different ids may have become one; export the "
+        "table from its source again, with ids as text",
     ),
     Case(
         "Label file",
         "names of images that do not exist",
         PARSE,
         put("labels.csv", HEADER + "".join(f"x{k}.png,Mass,0,{k},050Y,M,PA\n" for k in range(3))),
-        "no image is left of ...; check 'dataset.images' and the filters in 'labels'",
+        "labels.csv: no image is left of 3 rows (image file missing: 3); check 'dataset.images' and the filters in 'labels'",
     ),
     Case(
         "Label file",
         "a projection that is not in the table",
         PARSE,
         params(labels__projections=["LATERAL"]),
-        "'labels.projections' (LATERAL) leaves no row; the label table has: 'PA'",
+        "labels.csv: 'labels.projections' (LATERAL) leaves no row; the table has: 'PA'",
     ),
     Case(
         "Label file",
         "a finding that is not in the table",
         PARSE,
         params(labels__findings=["Mas"]),
-        "'labels.findings': the label table has no label 'Mas'; did you mean 'Mass'?",
+        "'labels.findings': labels.csv has no label 'Mas'; did you mean 'Mass'?",
+    ),
+    Case(
+        "Label file",
+        "a finding that a class table has merged into another",
+        PARSE,
+        both(
+            put("t.csv", "class,padchest_labels\nlump,Mass|Nodule\n"),
+            params(labels__class_table="t.csv", labels__findings=["Mass"]),
+        ),
+        "'labels.findings': t.csv, for the labels of labels.csv, has no class 'Mass'; it has lump",
     ),
     Case(
         "Label file",
         "a tail finding that is not in the table",
         PARSE,
         params(labels__tail_findings=["hernia of a kind"]),
-        "'labels.tail_findings': the label table has no label 'hernia of a kind'; it has no similar one",
+        "'labels.tail_findings': labels.csv has no label 'hernia of a kind'; it has Mass, Nodule",
     ),
     Case(
         "Label file",
         "every finding too rare",
         PARSE,
         params(labels__min_positives=50),
-        "no finding has 50 positives among 4 training images; lower 'labels.min_positives' or give more images",
+        "labels.csv: no finding has 50 positives among 4 training images; lower 'labels.min_positives' or give more images",
+    ),
+    Case(
+        "Label file",
+        "no row with labels",
+        PARSE,
+        put("labels.csv", HEADER + _rows(9, labels="")),
+        "labels.csv: no row can be used (labels missing: 9; the first: row 1, image '00000000_000.png'); correct the rows",
+    ),
+    Case(
+        "Label file",
+        "a split without an image, by the split file",
+        PARSE,
+        substitute("splits.csv", "2,test\n3,train\n4,val\n5,test", "2,train\n3,train\n4,val\n5,train"),
+        "splits.csv: the test split has no image; put more patients of the label table into it",
+    ),
+    *(
+        Case(
+            "Label file",
+            f"a split without an image, by fractions: {key}",
+            PARSE,
+            params(dataset__split_file=None, **changes),
+            f"labels.csv: the {split} split has no image; {remedy}, or give 'dataset.split_file'",
+        )
+        for key, split, changes, remedy in (
+            ("test", "test", {"labels__test_fraction": 0.0}, "raise 'labels.test_fraction'"),
+            (
+                "validation",
+                "val",
+                {"labels__test_fraction": 0.4, "labels__validation_fraction": 0.0},
+                "raise 'labels.validation_fraction'",
+            ),
+            (
+                "training",
+                "train",
+                {"labels__test_fraction": 0.99, "labels__validation_fraction": 0.0},
+                "lower 'labels.validation_fraction' or 'labels.test_fraction'",
+            ),
+        )
+    ),
+    Case(
+        "Label file",
+        "a split without an image, by a column",
+        PARSE,
+        both(
+            put("labels.csv", "image,patient,split,labels\n" + _stated("train", "train", "test")),
+            params(dataset__name="folder", dataset__split_file=None, labels__tail_findings=["Mass"]),
+        ),
+        "labels.csv: the val split has no image; put more patients into it, or give 'dataset.split_file'",
     ),
     Case(
         "Label file",
         "a split without a positive",
         PARSE,
-        substitute("splits.csv", "2,test\n3,train\n4,val\n5,test", "2,train\n3,train\n4,val\n5,train"),
-        "the test split has no image; change the split's fractions or seed, or the split file",
+        both(
+            put(
+                "labels.csv",
+                "image,patient,split,labels\n"
+                + _stated("train", "val", "test").replace("Mass|Nodule", "Mass").replace("test,Mass", "test,normal"),
+            ),
+            params(dataset__name="folder", dataset__split_file=None, labels__tail_findings=["Mass"]),
+        ),
+        "labels.csv: the test split (4 images) has no positive of any class; put more patients into it, or give "
+        "'dataset.split_file'",
     ),
     Case(
         "Label file",
         "a finding named like a column",
         PARSE,
         substitute("labels.csv", "Mass|Nodule", "Mass|split|Nodule"),
-        "a finding is called 'split', as a column of labels.parquet is; rename it in the label table",
+        "labels.csv: a finding is called 'split', as a column of labels.parquet is; rename the finding",
     ),
     Case(
         "Label file",
-        "CXR-LT: no class column",
+        "CXR-LT: no column of a finding",
         PARSE,
         cxrlt("ImageID,PatientID", "a.png,1"),
-        "labels.csv: has no class column; expected a CXR-LT label table",
+        "labels.csv: has no column of a finding; a CXR-LT label table has one for each finding",
     ),
     Case(
         "Label file",
         "CXR-LT: a column of text",
         PARSE,
         cxrlt("ImageID,PatientID,Mass,Note", "a.png,1,1,hello"),
-        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'hello'), so it is not a class of a CXR-LT label "
-        "table; remove it",
+        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'hello'), so it is not a finding's column; remove it",
     ),
     Case("Label rows", "no image name", PARSE, labels(",Mass,0,1,50,M,PA"), "image name missing", True),
     Case("Label rows", "an absolute path", PARSE, labels("/etc/passwd,Mass,0,1,50,M,PA"), "image name is a path", True),

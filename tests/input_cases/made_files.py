@@ -28,6 +28,13 @@ def leak_picture(folder: Path) -> None:
     np.save(path, shard)
 
 
+def without_training_images(folder: Path) -> None:
+    frame = pd.read_parquet(folder / "data/labels/labels.parquet")
+    path = folder / "data/images/classifier/index.parquet"
+    index = pd.read_parquet(path)
+    index[~index["image"].isin(frame.loc[frame["split"] == "train", "image"])].to_parquet(path)
+
+
 def halved(name: str) -> Spoil:
     return lambda folder: put(name, (folder / name).read_bytes()[: (folder / name).stat().st_size // 2])(folder)
 
@@ -59,14 +66,21 @@ MADE_FILES = (
         "a table deleted",
         BASELINE,
         delete("data/labels/labels.parquet"),
-        "data/labels/labels.parquet: No such file or directory; dvc repro makes what the stages write",
+        "data/labels/labels.parquet: No such file or directory; if a stage makes it, run dvc repro",
     ),
     Case(
         "Made files",
         "the index of the cache deleted",
         BASELINE,
         delete("data/images/classifier/index.parquet"),
-        "data/images/classifier/index.parquet: not found; an image folder holds index.parquet beside its shards",
+        "data/images/classifier/index.parquet: not found; run dvc repro, which makes it and its shards",
+    ),
+    Case(
+        "Made files",
+        "a cache without a training image",
+        BASELINE,
+        without_training_images,
+        "no training image is in data/images/classifier; the reasons are in data/images/unreadable.parquet",
     ),
     Case(
         "Made files",
@@ -164,14 +178,14 @@ MADE_FILES = (
         "a patient in two splits",
         BASELINE,
         leak_patient,
-        "data/labels/labels.parquet: patient '0' is in several splits; run parse_labels again",
+        "data/labels/labels.parquet: patient '0' is in several splits; run dvc repro parse_labels",
     ),
     Case(
         "Made files",
         "a picture in two splits, under two patients",
         BASELINE,
         leak_picture,
-        "data/images/classifier: 1 images nearly equal one in another split (... and ...); leave one of each pair out of "
-        "the label table, or put both patients into one split with 'dataset.split_file'",
+        "data/images/classifier: 1 image has a near copy in another split (... and ...); remove one of each pair from the "
+        "label table, or put both patients into one split with 'dataset.split_file'",
     ),
 )

@@ -4,7 +4,7 @@ OTHERS = (
     (
         "trcgl predict",
         "a folder with closed folders, links to nothing, reports beside its images",
-        "skipped 2 (not an image): ...; unreadable: ...: cannot be listed: Permission denied; 1 place could not be looked into; the others are done",
+        "skipped 2 (not an image): ...; unreadable: ...: cannot be listed: Permission denied; 1 path could not be opened; the others are done",
         "test_listing.py::test_predict_reads_all_that_is_readable_and_names_the_rest",
     ),
     (
@@ -52,13 +52,13 @@ OTHERS = (
     (
         "Patient ids",
         "an id such as -1, 999 or unknown1 of suspiciously many images",
-        "a warning: ...: row 5: patient '-1' is that of 9 of 29 rows; if it stands for no patient, leave those cells blank, else all are one patient's",
+        "a warning: ...: row 5: patient '-1' has 9 of 29 rows, which count as one; if it means that there is no id, leave these cells blank",
         "test_placeholder_ids.py::test_a_placeholder_of_many_images_is_said_with_count_and_row",
     ),
     (
         "Label spelling",
         "a name in letters that only look Latin, of another alphabet than all others",
-        "a warning: ...: labels '\u0422\u0412' only looks Latin (its first letter is U+0422), and 1 names do; if 'TB' is meant, write it so",
+        "a warning: ...: labels '\u0422\u0412' only looks Latin (its first letter is U+0422); if 'TB' is meant, write it in Latin letters",
         "test_look_alikes.py::test_a_name_that_only_looks_latin_is_said",
     ),
     (
@@ -135,8 +135,15 @@ OTHERS = (
     ),
     (
         "Repository",
-        "conflicts of a merge in dvc.lock, dvc.yaml or params.yaml",
-        "dvc.lock: a merge has left conflicts in it (line 9); take one side, such as `git checkout --ours dvc.lock`, then run dvc repro",
+        "conflicts of a merge in dvc.lock",
+        "dvc.lock: a merge has left conflicts in it (line 9); take one side, such as by `git checkout --ours dvc.lock`, then run dvc repro",
+        "test_doctor_repository.py::test_conflicts_of_a_merge_are_named_with_their_line",
+    ),
+    (
+        "Repository",
+        "conflicts of a merge in dvc.yaml or params.yaml",
+        "params.yaml: a merge has left conflicts in it (line 9); keep one version of each conflict and delete the lines with <<<<<<<, "
+        "======= and >>>>>>>, then run dvc repro",
         "test_doctor_repository.py::test_conflicts_of_a_merge_are_named_with_their_line",
     ),
     (
@@ -250,7 +257,7 @@ OTHERS = (
     (
         "Compiler",
         "torch.compile requested where it cannot compile",
-        "compute.compile: torch cannot compile here; set it to false (...)",
+        "'compute.compile': torch cannot compile here; set it to false (...)",
         "test_classifier_train.py::test_a_failing_compiler_is_one_line",
     ),
     (
@@ -262,38 +269,38 @@ OTHERS = (
     (
         "Training",
         "a loss that is not finite",
-        "epoch 1, step 1: the loss is nan; lower lr or use fp32; images of the batch: ...",
+        "epoch 1, step 1: the loss is nan; lower 'classifier.lr' and 'classifier.head_lr'; images of the batch: ...",
         "test_classifier_train.py::test_a_loss_that_is_not_finite_stops_with_the_images",
     ),
     (
         "Training",
         "a gradient that is not finite",
-        "epoch 1, step 1: the gradient's norm is nan; lower lr or use fp32; images of the batch: ...",
+        "epoch 1, step 1: the gradient's norm is nan; lower 'classifier.lr' and 'classifier.head_lr'; images of the batch: ...",
         "test_classifier_train.py::test_a_gradient_that_is_not_finite_stops_with_the_images",
     ),
     (
         "Training",
         "a generated image in the label table",
-        "...: '...' is a generated image; a label table lists real ones only",
+        "...: '...' is a generated image; remove it from the label table",
         "test_classifier_data.py::test_a_generated_image_among_the_labelled_ones_stops",
     ),
     (
         "Generator",
         "a hub id that is neither cached nor reachable",
-        "diffusion.base: the hub id (revision ...) '...' cannot be loaded, and there is no folder of that name here; ...",
+        "'diffusion.base': the hub id (revision ...) '...' cannot be loaded, and there is no folder of that name here; ...",
         "test_diffusion.py::test_hub_id_that_is_neither_cached_nor_reachable",
     ),
     (
         "Generator",
         "a shard of the base's weights missing",
-        "diffusion.base: the unet of '...' cannot be loaded; copy the whole base again (...)",
+        "'diffusion.base': the unet of '...' cannot be loaded; copy the whole base again (...)",
         "test_base_checks.py::test_weights_in_several_files",
     ),
     (
         "Generator",
         "a named base that has moved",
-        "data/models/diffusion/trcgl.json: the base '...' that it names is not there (...); put it back, write its new place "
-        "into 'base' of that file, or set diffusion.base and run finetune_diffusion again",
+        "data/models/diffusion/trcgl.json: the base '...' that it names is not there (...); put it back, write its new path "
+        "into 'base' of that file, or set 'diffusion.base' and run dvc repro",
         "test_base_checks.py::test_a_base_that_has_moved_is_named_with_the_file_that_names_it",
     ),
     (
@@ -305,20 +312,19 @@ OTHERS = (
     (
         "Generator",
         "a latent that is not finite",
-        "diffusion: the autoencoder's latent of image '...' is not finite in ...; set compute.precision to fp32, or give "
-        "another base",
+        "the autoencoder's latent of image '...' is not finite in float32; give another base",
         "test_base_checks.py::test_a_latent_that_is_not_finite_is_named_with_its_image",
     ),
     (
         "Generator",
         "a base whose own loss is not finite",
-        "diffusion.base: the denoising loss of '...' on validation images is nan before anything is learned; ...",
+        "'diffusion.base': the denoising loss of '...' on validation images is nan before any training; ...",
         "test_base_checks.py::test_a_loss_that_is_not_finite_before_training_does_not_blame_the_learning_rate",
     ),
     (
         "Generator",
         "a drawn image that is not finite",
-        "sampling: image '...' is not finite in ...; set compute.precision to fp32",
+        "the drawn image '...' is not finite in float32; lower 'diffusion.lr' and train again",
         "test_diffusion_sampling.py::test_a_drawn_image_that_is_not_finite_is_named",
     ),
     (
@@ -330,7 +336,7 @@ OTHERS = (
     (
         "Generator",
         "a loss or gradient that is not finite",
-        "diffusion: step 0 of phase '...' went wrong: ...; images of the step: ...",
+        "step 0 of phase '...' went wrong before any training: ...; give another base; images of the step: ...",
         "test_diffusion.py::test_a_gradient_that_is_not_finite_stops_and_names_the_step",
     ),
 )

@@ -33,7 +33,7 @@ PARAMETERS = (
         "missing key",
         PARSE,
         without_key,
-        "params.yaml: key 'labels.min_positives' is missing; a params file names every knob (see params.yaml)",
+        "params.yaml: key 'labels.min_positives' is missing; add it (the shipped file has every key)",
     ),
     Case(
         "Parameters",
@@ -54,7 +54,7 @@ PARAMETERS = (
         "empty file",
         PARSE,
         put("params.yaml", ""),
-        "params.yaml: 'the file' is empty; it must be a section of keys",
+        "params.yaml: the file is empty; it must hold keys with values",
     ),
     Case(
         "Parameters",
@@ -110,7 +110,7 @@ PARAMETERS = (
         "empty value",
         PARSE,
         params(images__resize=None),
-        "params.yaml: 'images.resize' is empty; it must be a text",
+        "params.yaml: 'images.resize' is empty; it must be one of: pad, crop",
     ),
     Case(
         "Parameters",
@@ -181,8 +181,7 @@ PARAMETERS = (
         "limits that make a finding both head and tail",
         PARSE,
         params(labels__tail_below=0.5, labels__head_above=0.1),
-        "params.yaml: 'labels.tail_below' (0.5) is above 'labels.head_above' (0.1); a finding would be head and tail at "
-        "once",
+        "params.yaml: 'labels.tail_below' (0.5) must not be above 'labels.head_above' (0.1): a finding has only one group",
     ),
     Case(
         "Parameters",
@@ -211,7 +210,7 @@ PARAMETERS = (
         "a number of heads that CSRA does not have",
         PARSE,
         params(classifier__csra_heads=3),
-        "params.yaml: 'classifier.csra_heads' is 3; the paper has temperatures for 1, 2, 4, 6, 8 heads",
+        "params.yaml: 'classifier.csra_heads' is 3; it must be one of: 1, 2, 4, 6, 8 (as in the paper)",
     ),
     Case(
         "Parameters",
@@ -225,14 +224,15 @@ PARAMETERS = (
         "a graph that does not fit the head",
         PARSE,
         params(classifier__head="mlgcn", classifier__adjacency="paper"),
-        "params.yaml: 'classifier.head' mlgcn goes with 'classifier.adjacency' null or mlgcn, ...",
+        "params.yaml: 'classifier.adjacency' is paper; with 'classifier.head' mlgcn it must be null, mlgcn (its paper's) or "
+        "identity (the control)",
     ),
     Case(
         "Parameters",
         "a head without its label vectors",
         PARSE,
         params(classifier__head="mlgcn", classifier__label_vectors=None),
-        "params.yaml: 'classifier.head' mlgcn needs 'classifier.label_vectors', a file of word vectors; it is null",
+        "params.yaml: 'classifier.label_vectors' is null; with 'classifier.head' mlgcn it must be a file of word vectors",
     ),
     Case(
         "Parameters",
@@ -253,27 +253,30 @@ PARAMETERS = (
         "guidance that ends before it begins",
         PARSE,
         params(sampling__guidance_start=0.8, sampling__guidance_end=0.2),
-        "params.yaml: 'sampling.guidance_start' (0.8) is above 'sampling.guidance_end' (0.2); ...",
+        "params.yaml: 'sampling.guidance_start' (0.8) must not be above 'sampling.guidance_end' (0.2); equal means no guidance",
     ),
     Case(
         "Parameters",
         "grafts with other findings than the target",
         PARSE,
         params(sampling__carriers="grafted", sampling__label_sets="real"),
-        "params.yaml: 'sampling.carriers' grafted goes with 'sampling.label_sets' single ...; it is real",
+        "params.yaml: 'sampling.label_sets' is real; with 'sampling.carriers' grafted it must be single (a region holds one "
+        "finding)",
     ),
     Case(
         "Parameters",
         "samples that are their carriers",
         PARSE,
         params(sampling__carriers="normal", sampling__strength=0),
-        "params.yaml: 'sampling.strength' is 0 with 'sampling.carriers' normal: every image would be a copy of a real ...",
+        "params.yaml: 'sampling.strength' is 0 with 'sampling.carriers' normal: every image would be a copy of a real one; "
+        "raise strength (0.85 goes with normal, 0.55 with own), or set carriers to grafted",
     ),
     Case(
         "Parameters",
         "grafts of which nothing would be left",
         PARSE,
         params(sampling__strength=1.0),
-        "params.yaml: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is left; lower ...",
+        "params.yaml: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is left; lower "
+        "strength (0: the graft as it is), or set carriers to own",
     ),
 )

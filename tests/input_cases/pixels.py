@@ -203,8 +203,8 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM VOI table with half a description", _dicom(VOILUTSequence=[_lut(LUTDescriptor=[256, 0])]), f"DICOM tag LUTDescriptor is [256, 0]; {UNKNOWN_TABLE}"),
     ("DICOM pixels of no height", _dicom(PixelSpacing=["0", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
     ("DICOM pixels of fifty times their width", _dicom(PixelSpacing=["5", "0.1"]), "DICOM tag PixelSpacing is [...]; it must be a pixel's height and width"),
-    ("DICOM bits that do not fit", _dicom(BitsStored=12, HighBit=5), "DICOM with 12 bits stored of 16, the highest 5: they do not fit"),
-    ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG_2000, BitsStored=12, HighBit=15), "compressed DICOM whose highest bit is 15 of 12; export it uncompressed"),
+    ("DICOM bits that do not fit", _dicom(BitsStored=12, HighBit=5), "DICOM tags BitsStored 12, BitsAllocated 16 and HighBit 5 contradict each other"),
+    ("DICOM, compressed, with shifted bits", lambda: dicom(GREY_16, JPEG_2000, BitsStored=12, HighBit=15), "compressed DICOM with HighBit 15 beside BitsStored 12; export it uncompressed"),
     ("DICOM with frames that it does not state", lambda: dicom(GREY_16, PixelData=GREY_16.tobytes() * 3), "3 frames; a radiograph has one"),
     ("DICOM, compressed, with frames that it does not state", _compressed([saved(GREY_8, "JPEG"), saved(GREY_8, "JPEG")]), "2 frames; a radiograph has one"),
     ("DICOM, compressed, of another width than its tags say", lambda: dicom(GREY_8, JPEG, Rows=52, Columns=40), "DICOM of 40 x 52 pixels by its tags, 52 x 40 by its compressed picture"),
@@ -236,7 +236,7 @@ FILES: tuple[Kind, ...] = (
     ("PNG that is transparent in places", _see_through, "transparent in places; save it without transparency"),
     ("PNG, grey, with a transparent grey", lambda: png(GREY_8, GREY, 8, before=chunk(b"tRNS", b"\0\x80")), "transparent in places; save it without transparency"),
     ("PNG, colour, with a transparent colour", lambda: png(COLOUR, RGB, 8, before=chunk(b"tRNS", struct.pack(">3H", *COLOUR[9, 9]))), "transparent in places; save it without transparency"),
-    ("PNG whose orientation is damaged", lambda: png(GREY_8, GREY, 8, after=chunk(b"eXIf", exif(6))[:-4] + b"\0\0\0\0"), "damaged PNG (the metadata, which may say how it is turned)"),
+    ("PNG whose orientation is damaged", lambda: png(GREY_8, GREY, 8, after=chunk(b"eXIf", exif(6))[:-4] + b"\0\0\0\0"), "damaged PNG (metadata that may hold the orientation)"),
     *(
         (f"{name} whose orientation is text", lambda write=write: write(_exif_in_words()), "damaged orientation tag (a whole number is right)")
         for name, write in (
@@ -273,8 +273,9 @@ FILES: tuple[Kind, ...] = (
     ("TIFF of 8-bit signed samples", _tiff(GREY_8.view(np.int8), sample_format=2), "TIFF of 8-bit signed samples; save it with 8 or 16 bits"),
     ("TIFF in L*a*b*", _tiff(COLOUR, photometric=8), "TIFF of CIE L*a*b*; save it as grey or RGB"),
     ("TIFF without a photometric interpretation", lambda: tiff(GREY_8).replace(struct.pack("<HH", 262, 3), struct.pack("<HH", 261, 3)), "TIFF without a photometric interpretation: black or white may be zero"),
-    ("TIFF of 16-bit RGB in planes", _tiff(colours(65535), photometric=2, planar=2), "TIFF of 16-bit unsigned samples, 3 of a colour pixel; save it as grey or as RGB of 8 or 16 bits"),
-    ("TIFF of two samples of unknown meaning", _tiff(np.dstack([GREY_16, GREY_16])), "TIFF of 16-bit unsigned samples, 2 of a grey pixel; one is read"),
+    ("TIFF of 16-bit RGB in planes", _tiff(colours(65535), photometric=2, planar=2), "TIFF of 16-bit RGB in planes; save it with PlanarConfiguration 1, or as grey"),
+    ("TIFF of CMYK without black", _tiff(COLOUR, photometric=5), "TIFF of 8-bit unsigned samples, 3 per colour pixel; save it as grey or as RGB of 8 or 16 bits"),
+    ("TIFF of two samples of unknown meaning", _tiff(np.dstack([GREY_16, GREY_16])), "TIFF of 16-bit unsigned samples, 2 per grey pixel; save it with 1"),
     ("TIFF that is cut short", lambda: saved(GREY_8, "TIFF")[:-1000], "truncated TIFF (...)"),
     ("TIFF whose strips are missing", lambda: tiff(GREY_8, Tiff(rows=50, tags={278: (SHORT, [5])})), "truncated TIFF (strips are missing)"),
     ("TIFF whose deflate data are damaged", _damaged_strip(8), "damaged TIFF (...)"),

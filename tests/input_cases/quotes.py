@@ -4,9 +4,9 @@ from tests.input_cases.case import PARSE, Case
 from tests.input_cases.spoiling import both, params, put
 
 HEADER = "image,patient,comment,labels\n"
-IN_HEADER = "its header holds a line break; a quote is not closed there, or the name must be on one line"
+IN_HEADER = "its header holds a line break; close the quote there, or write the name on one line"
 
-SWALLOWED = "row 5: column 'comment' holds a line break and what looks like the next row; a quote is not closed there"
+SWALLOWED = "row 5: column 'comment' holds a line break and what looks like the next row; close the quote there"
 
 
 def _rows(count: int) -> str:
@@ -47,7 +47,7 @@ QUOTES = tuple(
         (
             "a column that a table need not have under nearly its name",
             "image,patient,labels,Split\na.png,1,Mass,train\nb.png,2,Mass,test\n",
-            "column 'Split' seems to be 'split'; call it so, or remove it",
+            "column 'Split' seems to be 'split'; rename it to 'split', or remove it",
         ),
     )
 )  # fmt: skip

@@ -72,8 +72,11 @@ def _pipe(folder: Path) -> None:
     os.mkfifo(folder / "labels.csv")
 
 
-ROUNDED = "which merges patients; give the file with ids written out as text"
-SEVERAL = "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
+IF_ABSENT = "if a blank (or -1) means absent, set 'labels.missing' (or 'labels.uncertain') to negative"
+AGAIN = "export the table from its source again, with ids as text"
+ROUNDED, NO_ID = f"so different ids may have become one; {AGAIN}", f"not an id; {AGAIN}"
+OR_NONE = "or remove it to do without the official split"
+SEVERAL = "seems to be several labels; write lists like Mass|Nodule, or rename the finding"
 
 
 SPELLINGS = (
@@ -118,8 +121,8 @@ SPELLINGS = (
     *(
         Case(
             GROUP, f"a label that {what}", PARSE, nih(f"{text}|Nodule"),
-            f"labels.csv: row 1: Finding Labels '{text}' seems to say of 'Mass' whether it is there, and would be a finding of its "
-            "own; list what is present by its name alone, or give a column per finding with 1, 0, and -1 for a doubt",
+            f"labels.csv: row 1: Finding Labels '{text}' would be a second finding beside 'Mass'; list only findings that are "
+            "present, each by its plain name (absent ones are left out)",
         )
         for what, text in (
             ("denies another", "no Mass"), ("doubts another", "possible Mass"), ("affirms another", "Mass (yes)"),
@@ -131,18 +134,19 @@ SPELLINGS = (
     ),
     Case(
         GROUP, "CXR-LT: a column that denies another", PARSE, cxrlt("ImageID,PatientID,Mass,no Mass", "a.png,1,1,0"),
-        "labels.csv: column 'no Mass' seems to say of 'Mass' whether it is there, ...",
+        "labels.csv: column 'no Mass' would be a second finding beside 'Mass'; merge it into the column 'Mass' (1, 0, or -1 for "
+        "a doubt)",
     ),
     Case(
         "Views and sexes", "a sex H beside M", PARSE, own("image,patient,sex,Mass", "a.png,1,M,1", "b.png,2,H,0"),
-        "the label table: row 2: sex is 'H' beside 'M', a man's or a woman's; write M for male and F for female",
+        "labels.csv: row 2: sex is 'H', so 'M' may be male or mujer; write M for male and F for female",
     ),
     *(
         Case(
             "Image files", f"a name that differs in {what}", PARSE,
             own("image,patient,Mass", f"{name},1,1", f"{other},2,0"),
-            f"no image is left of 2 rows: image file missing: 2; for '{name}' the folder has '00000000_000.png': write the table's "
-            "name so, or rename the file; ...",
+            f"labels.csv: no image is left of 2 rows (image file missing: 2); for '{name}' the folder has '00000000_000.png': "
+            "correct the name in the table, or rename the file; check ...",
         )
         for what, name, other in (
             ("its format", "00000000_000.jpg", "x.png"), ("what stands between", "00000000 000.png", "x.png"),
@@ -156,16 +160,21 @@ SPELLINGS = (
     ),
     Case(
         GROUP, "PadChest: labels separated by '|' in one text", PARSE, padchest("['mass|nodule']"),
-        f"labels.csv: row 1: Labels 'mass|nodule' {SEVERAL}",
+        "labels.csv: row 1: Labels 'mass|nodule' seems to be several labels; write lists like ['mass', 'nodule'], or rename the "
+        "finding",
     ),
     Case(
         GROUP, "a quote on one side", PARSE, nih("'Mass|Nodule"),
-        "labels.csv: row 1: Finding Labels ''Mass' has a quote or bracket on one side; write the list in the data set's way",
+        "labels.csv: row 1: Finding Labels ''Mass' has a quote or bracket on one side; close it, or remove it",
     ),
     Case(
         GROUP, "PadChest: no row is a list", PARSE,
-        own("ImageID,StudyID,PatientID,Projection,MethodLabel,Labels", "a.png,1,1,PA,Physician,mass|nodule"),
-        "...",
+        both(
+            put("labels.csv", "ImageID,StudyID,PatientID,Projection,MethodLabel,Labels\na.png,1,1,PA,Physician,mass|nodule\n"),
+            params(dataset__name="padchest"),
+        ),
+        "labels.csv: row 1: Labels 'mass|nodule' is not a list of labels, and no row has one; write lists like "
+        "['mass', 'nodule']",
     ),
     # One finding in two spellings
     *(
@@ -186,12 +195,12 @@ SPELLINGS = (
     ),
     Case(
         GROUP, "a label that names no finding in another spelling", PARSE, nih("No finding"),
-        "'labels.not_findings' has 'No Finding', the label table 'No finding'; write both in one way, or name both",
+        "'labels.not_findings' has 'No Finding', labels.csv has 'No finding'; write both in one way, or name both",
     ),
     Case(
         GROUP, "a view in another spelling", PARSE,
         both(substitute("labels.csv", "M,PA", "M,pa"), params(labels__projections=["PA"])),
-        "'labels.projections' names 'PA', and 1 rows have 'pa'; write both alike, or name both",
+        "labels.csv: 'pa' stands in 1 row, and 'labels.projections' names 'PA'; write both alike, or name both",
     ),
     *(
         Case(
@@ -225,8 +234,14 @@ SPELLINGS = (
     # Codes
     Case(
         GROUP, "CXR-LT: no row has codes", PARSE, cxrlt("ImageID,PatientID,Mass,Note", "a.png,1,1,yes\nb.png,2,0,no"),
-        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'yes'), so it is not a class of a CXR-LT label "
-        "table; remove it",
+        "labels.csv: column 'Note' holds no 0 or 1 (its first value is 'yes'), so it is not a finding's column; remove "
+        "it",
+    ),
+    Case(
+        GROUP, "CXR-LT: a value that is no code in every row", PARSE,
+        cxrlt("ImageID,PatientID,Mass,Nodule", "a.png,1,1,x\nb.png,2,x,0"),
+        "labels.csv: row 1: column 'Nodule' holds 'x', which is not 1, 0, -1 or blank, and every row has such a value; correct these "
+        "values",
     ),
     Case(
         GROUP, "VinDr-CXR: the table of boxes", PARSE,
@@ -240,8 +255,8 @@ SPELLINGS = (
     Case(
         GROUP, "1s and blanks", PARSE,
         both(own("image,patient,split,Mass", *(f"{k:08d}_000.png,{k},{('train', 'val', 'test')[k % 3]},{'1' if k < 6 else ''}" for k in range(12))), params(labels__tail_findings=None, dataset__split_file=None)),
-        "finding 'Mass' has 2 positives and no negative in training; 0 images are unknown, 6 rows state no label: if a blank "
-        "means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'",
+        "labels.csv: finding 'Mass' has 2 positives and no negative in training (images unknown: 0, rows without a label: 6); "
+        f"{IF_ABSENT}, else add 'Mass' to 'labels.not_findings'",
     ),
     Case(
         GROUP, "one column of 1s and blanks", PARSE,
@@ -252,8 +267,20 @@ SPELLINGS = (
             ),
             params(dataset__split_file=None),
         ),
-        "finding 'Mass' has 2 positives and no negative in training; 2 images are unknown, 0 rows state no label: if a blank "
-        "means that it is absent, set 'labels.missing: negative' (and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'",
+        "labels.csv: finding 'Mass' has 2 positives and no negative in training (images unknown: 2, rows without a label: 0); "
+        f"{IF_ABSENT}, else add 'Mass' to 'labels.not_findings'",
+    ),
+    Case(
+        GROUP, "a listed finding of 1s and blanks", PARSE,
+        both(
+            own(
+                "image,patient,split,Mass,Nodule",
+                *(f"{k:08d}_000.png,{k},{('train', 'val', 'test')[k % 3]},{'1' if k < 6 else ''},{k % 2}" for k in range(12)),
+            ),
+            params(dataset__split_file=None, labels__findings=["Mass", "Nodule"]),
+        ),
+        "labels.csv: finding 'Mass' has 2 positives and no negative in training (images unknown: 2, rows without a label: 0); "
+        f"{IF_ABSENT}, else remove 'Mass' from 'labels.findings'",
     ),
     # Ids
     *(
@@ -267,12 +294,12 @@ SPELLINGS = (
             ("rounded to a float", "12345678901234567525491324606797053952", "is rounded to the digits that a spreadsheet or a float keeps", ROUNDED),
             ("a float among whole numbers", "7.0", "is a float, but not all ids are", "so one patient may be two; write all ids one way"),
             ("the largest whole number, in place of longer ones", "9223372036854775807", "is the largest whole number that a column of a table holds", ROUNDED),
-            ("a date without zeros", "4.3.2015", "is a date", "where an id is wanted; give the column of ids, written out as text"),
-            ("a date", "2015-01-02", "is a date", "where an id is wanted; give the column of ids, written out as text"),
-            ("an id that a spreadsheet took for a month", "Mar-05", "is a date", "where an id is wanted; give the column of ids, written out as text"),
-            ("an id that a spreadsheet took for a time", "12:30", "is a time of day", "where an id is wanted; give the column of ids, written out as text"),
-            ("an id that a Spanish spreadsheet took for a date", "05-ene", "is a date", "where an id is wanted; give the column of ids, written out as text"),
-            ("an id that a spreadsheet took for a date", "03-Dec", "is a date", "where an id is wanted; give the column of ids, written out as text"),
+            ("a date without zeros", "4.3.2015", "is a date", NO_ID),
+            ("a date", "2015-01-02", "is a date", NO_ID),
+            ("an id that a spreadsheet took for a month", "Mar-05", "is a date", NO_ID),
+            ("an id that a spreadsheet took for a time", "12:30", "is a time of day", NO_ID),
+            ("an id that a Spanish spreadsheet took for a date", "05-ene", "is a date", NO_ID),
+            ("an id that a spreadsheet took for a date", "03-Dec", "is a date", NO_ID),
         )
     ),
     Case(
@@ -282,39 +309,52 @@ SPELLINGS = (
     ),
     Case(
         IDS, "two files that would have one name", PARSE, own("image,patient,labels", "x_a.png,1,Mass", "x/a.png,2,Mass"),
-        "labels.csv: image 'x_a.png' of row 1 and 'x/a.png' of row 2 would both be called 'x_a.png'; rename one of the files, "
-        "here and in its folder",
+        "labels.csv: image 'x_a.png' of row 1 and 'x/a.png' of row 2 would both be called 'x_a.png'; rename one, in the "
+        "table and in its folder",
     ),
     # Lists of names
     Case(
         NAMES, "NIH's test list names no image of the table", PARSE, official("a.png\nb.png\n"),
-        "test_list.txt: the label table has 0 of its 2 names; the first that is not the name of an image: 'a.png'; correct "
-        "the list, or remove it for a seeded split",
+        f"test_list.txt: the label table has 0 of its 2 names (it lacks 'a.png' and 1 more); give the list of this data set, {OR_NONE}",
+    ),
+    Case(
+        NAMES, "NIH's training list names no image of the table", PARSE, official(images(0, 1), "a.png\n"),
+        "train_val_list.txt: the label table has 0 of its 1 names (it lacks 'a.png'); give the list of this data set, or remove "
+        "both lists to do without the official split",
+    ),
+    Case(
+        NAMES, "NIH's test list with a name of two images", PARSE,
+        both(official(images(0, 1) + "00000099_000\n"), labels(*(f"00000099_000.{kind},Mass,0,9,50,M,PA" for kind in ("png", "jpg")))),
+        f"test_list.txt: '00000099_000' fits several images of the label table, which differ in suffix; write the suffix as there, {OR_NONE}",
     ),
     Case(
         NAMES, "NIH's test list with a name that is none", PARSE, official(images(0, 1) + "0000002_000.png\n"),
-        "test_list.txt: the label table has 2 of its 3 names; the first that is not the name of an image: "
-        "'0000002_000.png'; correct the list, or remove it for a seeded split",
+        f"test_list.txt: '0000002_000.png' is not named like the images of the label table; correct it, {OR_NONE}",
     ),
     Case(
         NAMES, "NIH's test list of which the table has most names", PARSE, official(images(0, 1, 77)),
-        "test_list.txt: the label table has 2 of its 3 names; the first that it does not have: '00000077_000.png'; correct "
-        "the list, or put train_val_list.txt beside it, too: each image is then looked for",
+        "test_list.txt: the label table has 2 of its 3 names (it lacks '00000077_000.png'); correct the list, or put "
+        "train_val_list.txt beside it, so that every image can be checked",
     ),
     Case(
         NAMES, "NIH's test list divides a patient", PARSE, official(images(0, 1, 2)),
-        "test_list.txt: names some images of a patient, but not '00000003_000.png' of the same patient (nor 0 more such "
-        "images); the list is not whole: a patient belongs to one split",
+        "test_list.txt: names some images of a patient, but not '00000003_000.png' of the same patient; add what is missing, "
+        "for a patient belongs to one split",
+    ),
+    Case(
+        NAMES, "NIH's test list divides two patients", PARSE, official(images(0, 2)),
+        "test_list.txt: names some images of a patient, but not '00000001_000.png' of the same patient (nor 1 more such "
+        "images); add what is missing, for a patient belongs to one split",
     ),
     Case(
         NAMES, "an image in both of NIH's lists", PARSE, official(images(0, 1), images(*range(1, 12))),
-        "test_list.txt: 1 images of the label table are in both of test_list.txt and train_val_list.txt; the first: "
-        "'00000001_000.png'; an image belongs into one of them",
+        "test_list.txt: image '00000001_000.png' of the label table is in both test_list.txt and train_val_list.txt; list each "
+        "image in one of them",
     ),
     Case(
         NAMES, "an image in neither of NIH's lists", PARSE, official(images(0, 1), images(*range(4, 12))),
-        "test_list.txt: 2 images of the label table are in neither of test_list.txt and train_val_list.txt; the first: "
-        "'00000002_000.png'; an image belongs into one of them",
+        "test_list.txt: image '00000002_000.png' of the label table is in neither test_list.txt nor train_val_list.txt (as are "
+        "1 more); list each image in one of them",
     ),
     Case(
         NAMES, "NIH's training list alone", PARSE, both(official("", images(0)), lambda folder: (folder / "test_list.txt").unlink()),
@@ -322,28 +362,38 @@ SPELLINGS = (
     ),
     Case(
         NAMES, "NIH's test list under another name", PARSE, official(images(0, 1), file="Test_List.txt"),
-        "Test_List.txt: seems to be the official test_list.txt; call it so, or move it elsewhere",
+        "Test_List.txt: seems to be the official test_list.txt; rename it, or move it elsewhere",
     ),
     Case(NAMES, "NIH's test list empty", PARSE, official("\n"), "test_list.txt: names no image; give a name per line, or remove the file"),
     Case(
         NAMES, "CXR-LT: a list of images to leave out that names none of them", PARSE,
         both(cxrlt("ImageID,PatientID,Mass", "a.png,1,1"), put("Removal.csv", "ImageID\nq.png\n")),
-        "Removal.csv: the label table has 0 of its 1 names; the first that it does not have: 'q.png'; correct the list, or "
-        "remove it if it is of another table",
+        "Removal.csv: the label table has 0 of its 1 names (it lacks 'q.png'); correct the list, or remove it if it is of another "
+        "table",
     ),
     Case(
         NAMES, "a split file that lacks a patient", PARSE, substitute("splits.csv", "5,test\n", ""),
-        "splits.csv: lists 5 of the 6 patients of the label table; the first that it does not list: '5'; list all, or remove "
-        "the others' rows",
+        "splits.csv: lists 5 of the 6 patients of the label table, not '5'; add the missing ones, or remove their rows from the "
+        "label table",
     ),
     Case(
         NAMES, "a split file with a row of nobody", PARSE, substitute("splits.csv", "5,test", "5,test\nNA,train"),
-        "splits.csv: row 7: patient 'NA' names nobody; remove the row",
+        "splits.csv: row 7 (header not counted): patient 'NA' names nobody; remove this row",
     ),
     Case(
         NAMES, "MIMIC-CXR: two files without a common study", PARSE, mimic("1,10", "a,1,11"),
-        "mimic-cxr-2.0.0-chexpert.csv: mimic-cxr-2.0.0-metadata.csv has no image of its 1 studies, such as '10'; give the "
-        "two files of one release, ids written out as text",
+        "mimic-cxr-2.0.0-chexpert.csv: none of its studies (such as '10') is in mimic-cxr-2.0.0-metadata.csv; give the two files "
+        "of one release, with ids as text",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: no list of images", PARSE,
+        both(mimic("1,10", "a,1,10"), lambda folder: (folder / "mimic-cxr-2.0.0-metadata.csv").unlink()),
+        "mimic-cxr-2.0.0-chexpert.csv: the list of images, mimic-cxr-2.0.0-metadata.csv.gz, is not beside it; download it to "
+        "this folder",
+    ),
+    Case(
+        NAMES, "MIMIC-CXR: a study twice", PARSE, mimic("1,10 1,11 1,10", "a,1,10"),
+        "mimic-cxr-2.0.0-chexpert.csv: row 3: study '10' has a row already; keep one",
     ),
     Case(
         NAMES, "MIMIC-CXR: a study of two patients", PARSE, mimic("1,10", "a,2,10"),
@@ -352,12 +402,12 @@ SPELLINGS = (
     ),
     Case(
         NAMES, "MIMIC-CXR: a split that lacks an image", PARSE, mimic("1,10", "a,1,10 b,1,10", "a,train"),
-        "mimic-cxr-2.0.0-split.csv: names 1 of the 2 listed images; the first that it does not name: 'b'; give the split of "
-        "the same release, or remove it for a seeded one",
+        "mimic-cxr-2.0.0-split.csv: has a split for 1 of 2 images, not for 'b'; give the split of the same release, or remove "
+        "the file to do without it",
     ),
     Case(
         NAMES, "MIMIC-CXR: an image in two splits", PARSE, mimic("1,10", "a,1,10", "a,train a,test"),
-        "mimic-cxr-2.0.0-split.csv: image 'a' is listed in two splits; an image belongs to one",
+        "mimic-cxr-2.0.0-split.csv: image 'a' is in two splits; keep it in one",
     ),
     # Files
     *(
@@ -373,7 +423,7 @@ SPELLINGS = (
     ),
     Case(
         FILES, "UTF-16 without its mark", PARSE, put("labels.csv", HEADER.encode("utf-16-le")),
-        "labels.csv: seems to be UTF-16 text without the mark at its start; save it as UTF-8",
+        "labels.csv: seems to be UTF-16 text without a byte order mark (BOM); save it as UTF-8",
     ),
     Case(
         FILES, "EBCDIC", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("cp037")),
@@ -386,7 +436,7 @@ SPELLINGS = (
     ),
     Case(
         FILES, "UTF-16 cut short", PARSE, put("labels.csv", (HEADER + "a.png,Mass,0,1,50,M,PA\n").encode("utf-16")[:-1]),
-        "labels.csv: is damaged, cut short or not text in UTF-16 (...); fetch it again",
+        "labels.csv: is damaged, cut short or not text in UTF-16 (...); download it again",
     ),
     Case(
         FILES, "an Excel workbook", PARSE, put("labels.csv", b"PK\x03\x04" + bytes(99)),
@@ -403,8 +453,15 @@ SPELLINGS = (
             ("an array", b"\x93NUMPY\1\0", "a NumPy array; save the table as CSV"),
             ("UTF-7, with its mark", "+/v8-" + HEADER, "text in UTF-7; save it as UTF-8"),
             ("UTF-7", HEADER.encode("utf-7") + 3 * "a.png,t\u00f3rax,0,1,50,M,PA\n".encode("utf-7"), "text in UTF-7; save it as UTF-8"),
-            ("random bytes", np.random.default_rng(0).bytes(999), "not a CSV text file in UTF-8 (its first line is not text)"),
-            ("control characters", HEADER.replace("Labels", "\x01\x02"), "not a CSV text file in UTF-8 (its first line is not text)"),
+        )
+    ),
+    *(
+        Case(
+            FILES, what, PARSE, put("labels.csv", content),
+            "labels.csv: its first line is not text in UTF-8; give the table as CSV in UTF-8",
+        )
+        for what, content in (
+            ("random bytes", np.random.default_rng(0).bytes(999)), ("control characters", HEADER.replace("Labels", "\x01\x02")),
         )
     ),
     Case(FILES, "a pipe", PARSE, _pipe, "labels.csv: is a pipe, socket or device; save the table to a file first"),
@@ -414,11 +471,11 @@ SPELLINGS = (
     ),
     Case(
         FILES, "two tables joined, headers and all", PARSE, labels("00000099_000.png,Mass,0,9,50,M,PA\n" + HEADER.strip()),
-        "labels.csv: row 2 repeats the header; two files were joined: remove that line",
+        "labels.csv: row 2 (header not counted) is the header of a joined file; remove this row",
     ),
     Case(
         FILES, "a quote that is not closed", PARSE, labels('x.png,"Mass,0,1,50,M,PA', 'y.png,Mass",0,1,50,M,PA'),
-        "labels.csv: row 1: column 'Finding Labels' holds a line break; a quote is not closed there, or the value must be on "
-        "one line",
+        "labels.csv: row 1: column 'Finding Labels' holds a line break; close the quote there, or write it on one "
+        "line",
     ),
 )  # fmt: skip

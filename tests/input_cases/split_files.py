@@ -25,14 +25,14 @@ SPLIT_FILES = (
         "a patient in two splits",
         PARSE,
         substitute("splits.csv", "1,val", "1,val\n0,test"),
-        "splits.csv: patient '0' is listed in several splits (test, train); a patient belongs to one, or the test set leaks",
+        "splits.csv: patient '0' is listed in several splits (test, train), so the test set leaks; keep it in one",
     ),
     Case(
         "Split file",
         "patients of another data set",
         PARSE,
         put("splits.csv", "patient,split\nx,train\n"),
-        "splits.csv: lists no patient of the label table (first: 0)",
+        "splits.csv: lists none of the label table's patients, such as '0'; give the split table of this data set",
     ),
     Case(
         "Split file",
@@ -53,7 +53,7 @@ SPLIT_FILES = (
         "a class twice",
         PARSE,
         both(put("t.csv", "class,padchest_labels\nA,Mass\nA,Nodule\n"), params(labels__class_table="t.csv")),
-        "t.csv: class 'A' is listed twice",
+        "t.csv: row 2: class 'A' has a row already; put its labels into one",
     ),
     Case(
         "Class table",
@@ -75,7 +75,7 @@ SPLIT_FILES = (
             (
                 "a class in two spellings",
                 "lump,Mass\nLump,Nodule",
-                "classes 'lump' and 'Lump' are one finding in two spellings; keep one",
+                "classes 'lump' and 'Lump' are one class in two spellings; keep one",
             ),
             (
                 "a label in another spelling than the label table's",
@@ -101,14 +101,14 @@ SPLIT_FILES = (
         "CXR-LT: a list of images to leave out under another name",
         PARSE,
         both(cxrlt("ImageID,PatientID,Mass", "a.png,1,1"), put("removal.csv", "ImageID\na.png\n")),
-        "removal.csv: seems to be the official Removal.csv; call it so, or move it elsewhere",
+        "removal.csv: seems to be the official Removal.csv; rename it, or move it elsewhere",
     ),
     Case(
         "Name lists",
         "MIMIC-CXR: the official split under another name",
         PARSE,
         both(mimic("1,10", "a,1,10"), put("split (1).csv", "dicom_id,study_id,subject_id,split\na,10,1,test\n")),
-        "split (1).csv: seems to be the official split of MIMIC-CXR-JPG; call it mimic-cxr-2.0.0-split.csv, or move it "
+        "split (1).csv: seems to be the official split of MIMIC-CXR-JPG; rename it to mimic-cxr-2.0.0-split.csv, or move it "
         "elsewhere",
     ),
 )

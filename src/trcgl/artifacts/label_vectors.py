@@ -43,7 +43,7 @@ def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(
-            f"{path}: no vector for '{missing[0]}'{more}; add it to a vocabulary and make the file anew: "
+            f"{path}: no vector for '{missing[0]}'{more}; add it to a vocabulary and make the file again: "
             f"{MAKE} --vocabulary FILE.csv --encoder NAME --out {path}"
         )
     return vectors[[row[label] for label in labels]].astype(np.float32)

@@ -48,7 +48,7 @@ def labelled_images(
     splits: Collection[str] | None = None,
     *,
     file: str | Path = LABELS,
-    named_by: str = "classes.json names; run parse_labels",
+    named_by: str = "classes.json names; run dvc repro parse_labels",
 ) -> LabelledImages:
     """Join; an image without pixels (unreadable) is left out, and the log says how many.
 

@@ -27,10 +27,10 @@ class Pixels(Protocol):
 class StoredPixels:
     """Rows from shards on disk, read when asked for, then rows of an array in memory (the few synthetic images)."""
 
-    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray):
+    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray | None = None):
         self._shards = shards
         self._names = np.array(names, dtype=object)
-        self._appended = appended
+        self._appended = np.empty((0, shards.size, shards.size), np.uint8) if appended is None else appended
 
     def __len__(self) -> int:
         return len(self._names) + len(self._appended)

@@ -24,11 +24,11 @@ class Preparation:
     def __post_init__(self) -> None:
         if not 0 <= self.window_low < self.window_high <= 100:
             raise InputError(
-                f"window_low is {self.window_low} and window_high {self.window_high}; they must be percentiles from 0 "
-                "to 100, the lower one first"
+                f"'window_low' is {self.window_low} and 'window_high' {self.window_high}; they must be percentiles "
+                "from 0 to 100, the lower one first"
             )
         if self.resize not in RESIZES:
-            raise InputError(f"resize is {self.resize!r}; it must be one of: {', '.join(RESIZES)}")
+            raise InputError(f"'resize' is {self.resize!r}; it must be one of: {', '.join(RESIZES)}")
 
     @classmethod
     def from_params(cls, params: ImagesParams) -> "Preparation":

@@ -97,7 +97,7 @@ class ShardedImages:
         self.folder = Path(folder)
         index_path = self.folder / "index.parquet"
         if not index_path.exists():
-            raise InputError(f"{index_path}: not found; an image folder holds index.parquet beside its shards")
+            raise InputError(f"{index_path}: not found; run dvc repro, which makes it and its shards")
         self.index = read_parquet(index_path, ["image", "shard", "row"])
         last = self.index.groupby("shard")["row"].max()
         listed = last.add(1).reindex(range(int(last.index.max()) + 1 if len(last) else 0), fill_value=0)

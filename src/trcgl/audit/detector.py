@@ -25,10 +25,12 @@ def load_detector(folder: str, findings: list[str]) -> Classifier:
         InputError: no such folder, no saved classifier in it, or it knows none of the findings.
     """
     if not Path(folder).is_dir():
-        raise InputError(f"audit.detector: no folder '{folder}'; give the folder of a saved classifier, or null")
+        raise InputError(f"'audit.detector': no folder '{folder}'; give the folder of a saved classifier, or null")
     detector = Classifier.load(folder)
     if not set(findings) & set(detector.config.class_names):
-        raise InputError(f"audit.detector: '{folder}' knows none of the findings, such as '{findings[0]}'; give null")
+        raise InputError(
+            f"'audit.detector': '{folder}' knows none of the findings, such as '{findings[0]}'; set it to null"
+        )
     return detector
 
 

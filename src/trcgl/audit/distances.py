@@ -10,7 +10,7 @@ import pandas as pd
 from trcgl.audit.drawn_images import DrawnImages
 from trcgl.audit.duplicates import closest
 from trcgl.audit.limits import NEIGHBOURS, Limits
-from trcgl.audit.neighbours import Barred, nearest_features, none_barred
+from trcgl.audit.neighbours import Barred, nearest_distances, none_barred
 from trcgl.audit.overlaid import Space
 from trcgl.audit.real_images import RealImages
 
@@ -42,7 +42,7 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
             _drawn_into(drawn, train), limits, space,
         )
     )  # fmt: skip
-    far, _ = nearest_features(drawn.measured.features, train.measured.features, NEIGHBOURS, none_barred(len(train)))
+    far = nearest_distances(drawn.measured.features, train.measured.features, NEIGHBOURS, none_barred(len(train)))
     return pd.DataFrame(
         {
             "copy": np.array([one.duplicate for one in found], dtype=bool),

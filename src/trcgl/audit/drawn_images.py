@@ -48,7 +48,10 @@ def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
     lists = [*samples["findings"], *samples["unknown"]]
     foreign = {*samples["target"], *(name for named in lists for name in named)} - set(judge.config.class_names)
     if foreign:
-        raise InputError(f"{folder}/samples.parquet: names '{min(foreign)}', which the judge does not know")
+        raise InputError(
+            f"{folder}/samples.parquet: names '{min(foreign)}', which the judge (the baseline classifier) does not "
+            "know; run dvc repro"
+        )
     size = judge.config.image_size
     pixels = np.empty((0, size, size), np.uint8)
     if len(samples):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trcgl.audit.copies import overlays
-from trcgl.audit.neighbours import nearest_features, same_patient
+from trcgl.audit.neighbours import nearest_distances, same_patient
 from trcgl.audit.overlaid import Space, feature_distances, overlaid_pairs
 from trcgl.audit.real_images import RealImages
 from trcgl.config import AuditParams
@@ -54,7 +54,7 @@ def real_limits(train: RealImages, val: RealImages, space: Space, params: AuditP
     features = feature_distances(np.concatenate(pairs), space) if pairs else np.empty(0)
     others = rng("audit limits", "validation").permutation(len(val))[:REAL_SAMPLE]
     barred = same_patient(val.patients[others], patients)
-    far, _ = nearest_features(val.measured.features[others], train.measured.features, NEIGHBOURS, barred)
+    far = nearest_distances(val.measured.features[others], train.measured.features, NEIGHBOURS, barred)
     return Limits(
         pixels=_percentile(np.array(pixels), params.duplicate_percentile),
         features=_percentile(features, params.duplicate_feature_percentile),

@@ -19,10 +19,8 @@ def same_patient(candidates: np.ndarray, references: np.ndarray) -> Barred:
     return lambda rows: candidates[rows, None] == references[None, :]
 
 
-def nearest_features(
-    candidates: np.ndarray, references: np.ndarray, count: int, barred: Barred
-) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest references by cosine distance.
+def nearest_distances(candidates: np.ndarray, references: np.ndarray, count: int, barred: Barred) -> np.ndarray:
+    """How far the nearest references are, by cosine distance.
 
     By direction alone: the length of the features grows with contrast and with the number of findings, and would let
     an image of no clear content pass as near to everything.
@@ -33,27 +31,19 @@ def nearest_features(
         count: neighbours of each.
 
     Returns:
-        distance float64 [N, count] (1 - cosine, 0..2), nearest first, and index int64 [N, count]; inf and -1 where
-        fewer may be compared.
+        float64 [N, count] (1 - cosine, 0..2), nearest first; inf where fewer may be compared.
     """
     distance = np.full((len(candidates), count), np.inf)
-    index = np.full((len(candidates), count), -1, dtype=np.int64)
     found = min(count, len(references))
     if not found or not len(candidates):
-        return distance, index
+        return distance
     left, right = unit_vectors(candidates), unit_vectors(references)
     for start in range(0, len(candidates), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(candidates)))
         between = (1 - left[rows] @ right.T).astype(np.float64).clip(min=0)
         between[barred(rows)] = np.inf
-        place = np.argpartition(between, found - 1, axis=1)[:, :found]
-        value = np.take_along_axis(between, place, axis=1)
-        # Ties in the order of the references, so that the answer does not depend on the partition
-        order = np.lexsort((place, value), axis=1)
-        distance[rows, :found] = np.take_along_axis(value, order, axis=1)
-        index[rows, :found] = np.take_along_axis(place, order, axis=1)
-    index[np.isinf(distance)] = -1
-    return distance, index
+        distance[rows, :found] = np.sort(np.partition(between, found - 1, axis=1)[:, :found], axis=1)
+    return distance
 
 
 def unit_vectors(values: np.ndarray) -> np.ndarray:

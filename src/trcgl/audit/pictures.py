@@ -16,6 +16,7 @@ from trcgl.runtime.files import read_parquet
 
 SHOWN = ("best", "middle", "worst", "nearest")
 COLUMNS = len(SHOWN)
+TESTS_PER_LINE = 3
 ACCEPTED, REJECTED = 6, 2
 """Samples of each target beside their carriers, at most."""
 
@@ -35,10 +36,10 @@ def draw_audit(audit: Audit, synthetic: Path, images: Path, folder: Path) -> Non
         save_figure(carriers_picture(audit.verdicts, synthetic, images), folder / "carriers_beside_samples.png")
 
 
-def finding_tests_picture(audit: Audit, findings: list[str], *, columns: int = 3) -> Figure:
+def finding_tests_picture(audit: Audit, findings: list[str]) -> Figure:
     """ROC of the judge's test of each finding on real validation images; at the dot's score the finding is seen."""
-    lines = -(-len(findings) // columns)
-    figure, panels = plt.subplots(lines, columns, figsize=(2.9 * columns, 2.9 * lines), squeeze=False,
+    lines = -(-len(findings) // TESTS_PER_LINE)
+    figure, panels = plt.subplots(lines, TESTS_PER_LINE, figsize=(2.9 * TESTS_PER_LINE, 2.9 * lines), squeeze=False,
                                   layout="constrained")  # fmt: skip
     for axes in panels.ravel()[len(findings) :]:
         axes.axis("off")

@@ -53,11 +53,11 @@ def load_real_images(images: Path, labels: Path, judge: Classifier, split: str) 
     shards, findings = ShardedImages(images), list(judge.config.class_names)
     real = labelled_images(
         read_parquet(labels, ["image", "patient", "split"]), findings, shards.index["image"], [split],
-        file=labels, named_by="the judge knows; train it on these labels",
+        file=labels, named_by="the judge knows; run dvc repro, which trains it on these labels",
     )  # fmt: skip
     if split == "train" and not len(real):
-        raise InputError(f"{labels}: no training image has pixels in {images}")
-    pixels = StoredPixels(shards, real.names, np.empty((0, shards.size, shards.size), np.uint8))
+        raise InputError(f"no training image is in {images}; the reasons are in {images.parent / 'unreadable.parquet'}")
+    pixels = StoredPixels(shards, real.names)
     return RealImages(
         names=real.rows["image"].to_numpy(dtype=object),
         patients=real.rows["patient"].to_numpy(dtype=object),

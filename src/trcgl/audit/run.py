@@ -83,7 +83,7 @@ def audit_synthetic(
         tail: findings of the table by class.
 
     Raises:
-        InputError: files that do not belong together, or audit.detector names no saved classifier.
+        InputError: files that do not belong together, or 'audit.detector' names no saved classifier.
     """
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)

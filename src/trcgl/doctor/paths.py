@@ -60,15 +60,15 @@ def check_paths(params: Params) -> Iterator[Said]:
 
 def _check_backbones(params: Params) -> Iterator[Said]:
     """A backbone that cannot be built or does not read the pictures, and weights in a file that do not go into it."""
-    from trcgl.classifier.network.backbone import create_backbone, map_shape
+    from trcgl.classifier.network.backbone import UnfitBackbone, create_backbone, map_shape
     from trcgl.classifier.network.weights import load_weights
 
     for section, training in (("baseline", params.baseline), ("classifier", params.classifier)):
         try:
             backbone = create_backbone(training.backbone, training.backbone_options)
             map_shape(backbone, params.images.classifier_size)
-        except InputError as error:
-            yield problem(f"{section}.backbone", error)
+        except UnfitBackbone as error:
+            yield problem(f"{section}.{error.key}", error)
             continue
         weights = training.initial_weights
         if weights is not None and weights != "imagenet" and Path(weights).exists():
@@ -91,7 +91,7 @@ def _check_base(base: str | None) -> Iterator[Said]:
         check_base_files(folder)
     except InputError as error:
         key, what = str(error).split(": ", 1)
-        yield problem(key, what)
+        yield problem(key.strip("'"), what)
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,8 @@ from trcgl.doctor.said import Said, problem, warning
 from trcgl.runtime.outs import stage_outs, unwritable
 
 CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
-VERSIONED = ("dvc.lock", "dvc.yaml", "params.yaml")
+LOCK = "dvc.lock"
+VERSIONED = (LOCK, "dvc.yaml", "params.yaml")
 
 
 def check_repository() -> Iterator[Said]:
@@ -30,10 +31,13 @@ def check_repository() -> Iterator[Said]:
     elif asked.returncode:
         yield problem("git", "has no commit yet, and `dvc exp run` starts from one; run `git add -A && git commit`")
     for name, line in conflicts().items():
-        yield problem(
-            name, f"a merge has left conflicts in it (line {line}); take one side, such as "
-            f"`git checkout --ours {name}`, then run dvc repro",
-        )  # fmt: skip
+        # Of the lock file any version will do: dvc repro writes it
+        remedy = (
+            f"take one side, such as by `git checkout --ours {name}`"
+            if name == LOCK
+            else "keep one version of each conflict and delete the lines with <<<<<<<, ======= and >>>>>>>"
+        )
+        yield problem(name, f"a merge has left conflicts in it (line {line}); {remedy}, then run dvc repro")
     for place in unwritable():
         yield problem("folder", f"{place} may not be written by this user; change its permissions or owner")
 

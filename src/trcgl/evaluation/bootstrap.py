@@ -59,10 +59,10 @@ def mean_of_defined(values: np.ndarray) -> np.ndarray:
         return np.where(defined, values, 0.0).sum(axis=0) / np.where(defined.any(axis=0), defined.sum(axis=0), np.nan)
 
 
-def percentile_interval(samples: np.ndarray, level: float = 0.95) -> Interval:
-    """Percentile interval of the resamples that are defined; NaN if none is."""
+def percentile_interval(samples: np.ndarray) -> Interval:
+    """95 % percentile interval of the resamples that are defined; NaN if none is."""
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(samples, ((1 - level) / 2, (1 + level) / 2))
+    low, high = np.quantile(samples, (0.025, 0.975))
     return Interval(float(low), float(high))

@@ -34,8 +34,9 @@ def localise(
         weights: [1 + B, N] of the images, from `image_weights`.
         resize: how pictures became squares; masks follow them.
         training: image and one column per finding (1, 0, missing) of the training images. The finding's mean mask over
-            them is how far one comes by knowing where it usually is (model `none`, method `mean_training_mask`); None:
-            it is left out, as where no training image has a mask.
+            them is how far one comes by knowing where it usually is (model `none`, method `mean_training_mask`). Of a
+            finding without a mask in a training image it says nothing (NaN), and it is left out of the means. None: no
+            such rows, as where no training image has a mask.
     """
     findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
     places = find_places(lesions, data.names, data.labels, findings, resize)
@@ -46,7 +47,7 @@ def localise(
         if training is not None:
             labels = training[findings].to_numpy(dtype=np.float32, na_value=np.nan)
             usual = mean_masks(lesions, training["image"].tolist(), labels, findings, resize)
-            if usual.any():
+            if not np.isnan(usual).all():
                 judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
     return localisation_table(judged, places, weights, findings, groups)
 

@@ -73,10 +73,10 @@ def find_places(
 def mean_masks(
     lesions: pd.DataFrame, names: Sequence[str], labels: np.ndarray, findings: Sequence[str], resize: str
 ) -> np.ndarray:
-    """How often a finding covers each place of the frame: [C, FRAME, FRAME] in 0..1; 0 for one without a mask."""
+    """How often a finding covers each place of the frame: [C, FRAME, FRAME] in 0..1; NaN for one without a mask."""
     total = np.zeros((len(findings), FRAME, FRAME), dtype=np.float32)
     count = np.zeros((len(findings), 1, 1), dtype=np.float32)
     for _, column, mask in each_place(lesions, names, labels, findings, resize):
         total[column] += mask
         count[column] += 1
-    return total / np.maximum(count, 1)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -13,7 +13,8 @@ threshold, the measure of Benchmarking saliency methods for chest X-ray interpre
 Intelligence 2022, https://doi.org/10.1038/s42256-022-00536-x). Otsu's threshold comes from the map alone, so nothing
 is tuned, on test images or on others.
 
-A map that is the same everywhere points nowhere: it misses, with overlap 0.
+A map that is the same everywhere points nowhere: it misses, with overlap 0. A map of NaN is no map: its hit
+and overlap are NaN.
 """
 
 import cv2
@@ -90,10 +91,12 @@ def judge(
         shift: as of `spread_over`.
 
     Returns:
-        hits [P] of 1 or 0, overlaps [P] in 0..1, both float64.
+        hits [P] of 1 or 0, overlaps [P] in 0..1, both float64; NaN where the map is.
     """
-    hits, overlaps = np.zeros(len(places.rows)), np.zeros(len(places.rows))
+    hits, overlaps = np.full(len(places.rows), np.nan), np.full(len(places.rows), np.nan)
     for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):
+        if np.isnan(maps[index]).all():
+            continue
         hits[i] = is_hit(peak(maps[index], shift), mask)
         overlaps[i] = overlap(otsu_segment(spread_over(maps[index], FRAME, shift)), mask)
     return hits, overlaps

@@ -29,7 +29,7 @@ def score(models: Mapping[str, Classifier], data: EvaluationSet, params: Evaluat
     wanted = tuple(data.classes["name"])
     for name, model in models.items():
         if model.config.class_names != wanted:
-            raise InputError(f"model '{name}' knows other findings than data/labels/classes.json; train it again")
+            raise InputError(f"model '{name}' knows other findings than data/labels/classes.json; run dvc repro")
     shown, scores = views(params), {}
     for name, model in models.items():
         scores[name] = predict_views(model, data.images, shown)

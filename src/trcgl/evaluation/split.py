@@ -43,11 +43,13 @@ def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]
     stored, listed = ShardedImages(images), pd.DataFrame(classes)
     real = labelled_images(labels, listed["name"].tolist(), stored.index["image"], (split,))
     if not len(real):
-        raise InputError(f"{images}: no cached image of the '{split}' split; there is nothing to evaluate")
+        raise InputError(
+            f"no image of the '{split}' split is in {images}; the reasons are in {images.parent / 'unreadable.parquet'}"
+        )
     return EvaluationSet(
         names=real.names,
         patients=real.rows["patient"].to_numpy(),
-        images=StoredPixels(stored, real.names, np.empty((0, stored.size, stored.size), np.uint8)),
+        images=StoredPixels(stored, real.names),
         labels=real.targets,
         classes=listed,
         about=real.rows[[name for name in SUBGROUPS if name in real.rows]],

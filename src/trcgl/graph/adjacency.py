@@ -46,9 +46,8 @@ def build_adjacency(
 def paper_adjacency(conditional: np.ndarray, threshold: float) -> np.ndarray:
     """D^-1/2 (T(S) + I) D^-1/2 with S the symmetrised P, diagonal 1, and T zeroing entries below `threshold`."""
     weights = (conditional + conditional.T) / 2
-    np.fill_diagonal(weights, 1.0)
     weights[weights < threshold] = 0.0
-    # Also where a threshold above 1 has zeroed the diagonal
+    # The diagonal of S, which is 1, and that of I
     np.fill_diagonal(weights, 2.0)
     scale = weights.sum(axis=1) ** -0.5
     return scale[:, None] * weights * scale[None, :]

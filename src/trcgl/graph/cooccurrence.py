@@ -40,7 +40,7 @@ class Cooccurrence:
         """
         missing = [name for name in names if name not in self.names]
         if missing:
-            raise InputError(f"co-occurrence counts lack '{missing[0]}'; build them from the labels of this run")
+            raise InputError(f"the co-occurrence counts lack '{missing[0]}'; run dvc repro build_cooccurrence")
         order = [self.names.index(name) for name in names]
         chosen = np.ix_(order, order)
         return Cooccurrence(tuple(names), self.counts[chosen], self.images[chosen], self.conditional[chosen])

@@ -165,13 +165,15 @@ def _stored(dataset: Dataset) -> np.ndarray:
         )
     high = int(dataset.get("HighBit", bits - 1))
     if not 1 <= bits <= allocated or not bits - 1 <= high < allocated:
-        raise UnreadableImage(f"DICOM with {bits} bits stored of {allocated}, the highest {high}: they do not fit")
+        raise UnreadableImage(
+            f"DICOM tags BitsStored {bits}, BitsAllocated {allocated} and HighBit {high} contradict each other"
+        )
     syntax = dataset.file_meta.TransferSyntaxUID
     shift = high + 1 - bits
     # Cells as they were before compression, so that the bits are where the tags say
     whole_cells = not syntax.is_compressed or syntax.is_deflated or syntax == RLE
     if shift and not whole_cells:
-        raise UnreadableImage(f"compressed DICOM whose highest bit is {high} of {bits}; export it uncompressed")
+        raise UnreadableImage(f"compressed DICOM with HighBit {high} beside BitsStored {bits}; export it uncompressed")
     if shift:
         # pydicom takes the lowest bits
         dataset.BitsStored, dataset.HighBit = allocated, allocated - 1

@@ -40,7 +40,12 @@ def check_inside(path: str) -> None:
 def no_image(listing: Listing) -> str:
     """Why a folder without images has none."""
     held = [*counted(listing.closed), *counted(listing.skipped)]
-    return f"it has {'; '.join(held)}" if held else "it is empty"
+    return f"it has {'; '.join(held)}" if held else "it has no file"
+
+
+def no_folder(folder: Path) -> str:
+    """What is in the place of an image folder."""
+    return "is not a folder" if folder.exists() else f"no such folder{why_missing(folder)}"
 
 
 def scan_images(folder: str | Path) -> pd.DataFrame:
@@ -55,9 +60,7 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder{why_missing(folder)}; set 'dataset.images' to the folder that holds the images"
-        )
+        raise InputError(f"{folder}: {no_folder(folder)}; set 'dataset.images' to the folder that holds the images")
     listing = named_images(folder)
     for line in counted(listing.closed):
         log.warning("%s: left out %s", folder, line)
@@ -65,7 +68,7 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
         log.info("%s: skipped %s", folder, line)
     paths = listing.images
     if not paths:
-        raise InputError(f"{folder}: no image file inside; {no_image(listing)}")
+        raise InputError(f"{folder}: no image inside; {no_image(listing)}")
 
     def look(path: str) -> tuple[int, int | None, int | None]:
         try:

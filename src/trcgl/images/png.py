@@ -101,5 +101,5 @@ def _orientation(data: bytes, chunks: _Chunks) -> int:
         return 1
     for kind, start, end in chunks.spans:
         if kind in METADATA and zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise UnreadableImage("damaged PNG (the metadata, which may say how it is turned)")
+            raise UnreadableImage("damaged PNG (metadata that may hold the orientation)")
     return orientation(ONE_PIXEL[0] + texts + ONE_PIXEL[1], ("PNG",))

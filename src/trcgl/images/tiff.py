@@ -62,7 +62,7 @@ def _check_kind(page: Page) -> None:
     if page.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO):
         alpha = samples == 2 and bits == 8 and form == 1 and page.planar == 1 and page.photometric == BLACK_IS_ZERO
         if samples != 1 and not alpha:
-            raise UnreadableImage(f"{kind}, {samples} of a grey pixel; one is read")
+            raise UnreadableImage(f"{kind}, {samples} per grey pixel; save it with 1")
         if bits not in GREY_BITS.get(form, ()):
             raise UnreadableImage(f"{kind}; save it with 8 or 16 bits")
         return
@@ -75,8 +75,10 @@ def _check_kind(page: Page) -> None:
         right = samples in (3, 4) and (bits == 8 or (bits == 16 and page.planar == 1))
     else:
         right = samples == (4 if page.photometric == CMYK else 3) and bits == 8
+    if page.photometric == RGB and samples in (3, 4) and bits == 16 and form == 1 and not right:
+        raise UnreadableImage("TIFF of 16-bit RGB in planes; save it with PlanarConfiguration 1, or as grey")
     if not right or form != 1:
-        raise UnreadableImage(f"{kind}, {samples} of a colour pixel; save it as grey or as RGB of 8 or 16 bits")
+        raise UnreadableImage(f"{kind}, {samples} per colour pixel; save it as grey or as RGB of 8 or 16 bits")
 
 
 def _check_data(data: bytes, page: Page) -> None:

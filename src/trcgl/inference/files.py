@@ -63,7 +63,7 @@ def absolute(path: Path) -> str:
 
 def _files(argument: str, found: Found) -> list[Path]:
     if not argument:
-        raise InputError("an empty text ('') is given for an image; give files, folders or patterns")
+        raise InputError("an empty name ('') is given for an image; give files, folders or patterns")
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, found)

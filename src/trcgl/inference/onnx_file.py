@@ -20,7 +20,7 @@ from trcgl.inference.pretrained import TRCGLNet
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
-from trcgl.runtime.places import check_output
+from trcgl.runtime.output_paths import check_output
 
 OPSET = 20
 """From 2023: new enough for every operator used here, old enough for the runtimes in use."""

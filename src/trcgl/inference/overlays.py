@@ -72,7 +72,9 @@ class OverlayWriter:
                     with written_beside(file) as beside:
                         overlay(picture, maps[finding], title, self._shift).save(beside)
                 except OSError as error:
-                    raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+                    raise InputError(
+                        f"{file}: cannot be written ({error.strerror}); give another name for --overlays"
+                    ) from None
                 self.count += 1
 
     def _shown(self, probabilities: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from trcgl.inference.overlays import SIDE, OverlayWriter, common_folder, overlay
 from trcgl.inference.pretrained import TRCGLNet, check_some_read, log, log_left_out
 from trcgl.inference.tables import Writer, check_table_path, csv_writer, table_writer
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.places import check_output, check_output_folder
+from trcgl.runtime.output_paths import check_output, check_output_folder
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def predict_files(request: Request) -> None:
     log.info("%d images, %d positive findings%s", len(paths) - unreadable, positives, drawn)
     said = [f"{unreadable} of {len(paths)} images could not be read"] if unreadable else []
     if found.closed:
-        said.append(f"{len(found.closed)} {'place' if len(found.closed) == 1 else 'places'} could not be looked into")
+        said.append(f"{len(found.closed)} {'path' if len(found.closed) == 1 else 'paths'} could not be opened")
     if said:
         raise InputError(f"{', '.join(said)}; the others are done")
 
@@ -140,4 +140,6 @@ def _table(out: Path | None, model: TRCGLNet) -> Iterator[Writer]:
         with table_writer(out, empty) as write:
             yield write
     except OSError as error:
-        raise InputError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+        raise InputError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); give another name for --out"
+        ) from None

@@ -68,7 +68,7 @@ class TRCGLNet:
             InputError: the folder does not hold a saved classifier, or the device does not exist.
         """
         classifier = Classifier.load(folder)
-        return cls(classifier.to(pick_device(device)), str(folder))
+        return cls(classifier.to(pick_device(device, "the device")), str(folder))
 
     def __repr__(self) -> str:
         config = self.classifier.config
@@ -164,4 +164,6 @@ def log_left_out(found: Found) -> None:
 def check_some_read(paths: Sequence[Path], read: int) -> None:
     """Raise an InputError if none of the images could be read."""
     if not read:
-        raise InputError(f"none of {len(paths)} images could be read; the first: {printable(paths[0])}")
+        first = printable(paths[0])
+        more = f"none of {len(paths)} images could be read; the first: {first}"
+        raise InputError(more if len(paths) > 1 else f"the image could not be read: {first}")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
-from trcgl.runtime.places import final_file, is_stream
+from trcgl.runtime.output_paths import final_file, is_stream
 from trcgl.runtime.rounding import json_numbers
 
 Writer = Callable[[pd.DataFrame], None]

@@ -15,12 +15,13 @@ SEXES = {
 SEX_OF = {word: sex for sex, words in SEXES.items() for word in words}
 
 
-def in_one_way(column: str, texts: pd.Series) -> pd.Series:
+def in_one_way(source: object, column: str, texts: pd.Series) -> pd.Series:
     """The texts without what stands for no value; a sex that is written otherwise as M or F.
 
     A line says what was read otherwise than it stands, and names two texts that differ in spelling only.
 
     Args:
+        source: the label table, for messages.
         column: projection or sex.
 
     Raises:
@@ -28,7 +29,7 @@ def in_one_way(column: str, texts: pd.Series) -> pd.Series:
     """
     texts = without_missing(cleaned(texts, column))
     if column == "sex":
-        texts = _sexes(texts)
+        texts = _sexes(source, texts)
     twins = first_twins(filter(None, texts.unique().tolist()))
     if twins:
         one, other = (int(np.argmax(texts == text)) + 1 for text in twins)
@@ -39,7 +40,7 @@ def in_one_way(column: str, texts: pd.Series) -> pd.Series:
     return texts
 
 
-def _sexes(texts: pd.Series) -> pd.Series:
+def _sexes(source: object, texts: pd.Series) -> pd.Series:
     different = texts.unique().tolist()
     small = {text.casefold() for text in different}
     # Hombre or varón, and mujer
@@ -47,8 +48,8 @@ def _sexes(texts: pd.Series) -> pd.Series:
     if other and "m" in small:
         row = int(np.argmax(texts.str.casefold() == other)) + 1
         raise InputError(
-            f"the label table: row {row}: sex is '{texts.iloc[row - 1]}' beside 'M', a man's or a woman's; "
-            "write M for male and F for female"
+            f"{source}: row {row}: sex is '{texts.iloc[row - 1]}', so 'M' may be male or mujer; write M for male and F "
+            "for female"
         )
     usual = {text: sex for text in different if (sex := SEX_OF.get(text.casefold(), text)) != text}
     if not usual:

@@ -1,7 +1,7 @@
 """From a label table and the list of image files to what the other stages read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def build_labels(
     uncertain, silent = len(table.uncertain), 0 if table.silent is None else len(table.silent)
     table = table.settled(params.uncertain, params.missing)
     split = _split(table, params, split_file)
+    _check_splits(table, split, split_file)
     check_spelling(table, params)
     contradicting = table.having([table.normal]) & table.having(
         [name for name in table.vocabulary if name != table.normal and name not in params.not_findings]
@@ -92,22 +93,22 @@ def build_labels(
     if params.class_table is not None:
         table = merge_labels(table, params.class_table)
     findings = candidate_findings(table, params)
-    classes, dropped = choose_classes(findings, table.matrix(findings), split, params, silent)
+    matrix = table.matrix(findings)
+    classes, dropped = choose_classes(findings, matrix, split, params, silent, source=table.source)
     names = [entry["name"] for entry in classes]
-    _check_splits(split, classes)
+    _check_splits(table, split, split_file, classes)
     return Labels(
         selected=selected,
-        labels=_frame(table.rows, split, names, table.matrix(names)),
+        labels=_frame(table, split, names),
         classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
-        # The reason's type in the file, string or large_string, is that of earlier runs
-        rejected=table.rejected if split_file is None else table.rejected.astype({"reason": object}),
+        rejected=table.rejected,
         metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum()), uncertain),
     )
 
 
 def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> np.ndarray:
     if split_file is None:
-        splits = stated_splits(table.rows["patient"], table.rows["split"])
+        splits = stated_splits(table.rows["patient"], table.rows["split"], table.source)
         named = set(splits.values())
         splits |= seeded_splits(
             [patient for patient in table.rows["patient"].unique().tolist() if patient not in splits],
@@ -127,33 +128,59 @@ def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | Non
 def _check_all_listed(file: str | Path, patients: pd.Series, splits: Mapping[str, str]) -> None:
     listed = patients.isin(list(splits))
     if not listed.any():
-        raise InputError(f"{file}: lists no patient of the label table (first: {patients[0]})")
+        raise InputError(
+            f"{file}: lists none of the label table's patients, such as '{patients[0]}'; give the split table of this "
+            "data set"
+        )
     if not listed.all():
         first = patients[~listed].iloc[0]
         raise InputError(
-            f"{file}: lists {patients[listed].nunique()} of the {patients.nunique()} patients of the label table; the "
-            f"first that it does not list: '{first}'{seen_as(first)}; list all, or remove the others' rows"
+            f"{file}: lists {patients[listed].nunique()} of the {patients.nunique()} patients of the label table, not "
+            f"'{first}'{seen_as(first)}; add the missing ones, or remove their rows from the label table"
         )
 
 
-def _check_splits(split: np.ndarray, classes: list[dict[str, Any]]) -> None:
+def _check_splits(
+    table: LabelTable,
+    split: np.ndarray,
+    split_file: str | Path | None,
+    classes: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Stop on a split without an image or, once there are classes, without a positive of any."""
     for name in SPLITS:
         images = int((split == name).sum())
-        if images == 0:
-            raise InputError(f"the {name} split has no image; change the split's fractions or seed, or the split file")
-        if not any(entry["positives"][name] for entry in classes):
-            raise InputError(f"the {name} split ({images} images) has no positive of any class; give it more patients")
+        if images == 0 or (classes is not None and not any(entry["positives"][name] for entry in classes)):
+            lacks = f"({images} images) has no positive of any class" if images else "has no image"
+            remedy = (
+                _more_patients(name, table.rows)
+                if split_file is None
+                else "put more patients of the label table into it"
+            )
+            raise InputError(f"{split_file or table.source}: the {name} split {lacks}; {remedy}")
 
 
-def _frame(rows: pd.DataFrame, split: np.ndarray, names: list[str], matrix: np.ndarray) -> pd.DataFrame:
+def _more_patients(name: str, rows: pd.DataFrame) -> str:
+    """How a split that no split file makes gets more patients."""
+    stated = rows["split"] != ""
+    by_seed = not rows["patient"].isin(rows.loc[stated, "patient"]).all()
+    given = "give 'dataset.split_file'"
+    if not by_seed or name in set(rows["split"]):
+        # No fraction has a say
+        return f"put more patients into it, or {given}"
+    if name == "train":
+        return f"lower 'labels.validation_fraction' or 'labels.test_fraction', or {given}"
+    return f"raise 'labels.{'validation' if name == 'val' else name}_fraction', or {given}"
+
+
+def _frame(table: LabelTable, split: np.ndarray, names: list[str]) -> pd.DataFrame:
     for name in names:
         if name in ABOUT_COLUMNS:
             raise InputError(
-                f"a finding is called '{name}', as a column of labels.parquet is; rename it in the label table"
+                f"{table.source}: a finding is called '{name}', as a column of labels.parquet is; rename the finding"
             )
-    matrix = np.asfortranarray(matrix)
+    matrix = np.asfortranarray(table.matrix(names))
     unknown = matrix == UNKNOWN
-    about = rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS]
+    about = table.rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS]
     columns = {name: pd.arrays.IntegerArray(matrix[:, i], unknown[:, i]) for i, name in enumerate(names)}
     return pd.concat([about, pd.DataFrame(columns)], axis=1)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trcgl.runtime.errors import one_visible_line
+from trcgl.runtime.errors import and_more, one_visible_line
 from trcgl.runtime.file_kinds import UTF_7
 from trcgl.runtime.letters import clean_text, disguise, plainly
 from trcgl.runtime.logging import get_logger
@@ -91,8 +91,8 @@ def cleaned(texts: pd.Series, what: str) -> pd.Series:
     if not changed.any():
         return texts
     say(
-        f"{what}: unusual spaces, invisible characters or separate accents are read as plain in {changed.sum()} rows; "
-        f"the first: row {np.argmax(changed) + 1}"
+        f"{what}: row {np.argmax(changed) + 1}: unusual spaces, invisible characters or separate accents are read as "
+        f"plain ones (rows that have some: {changed.sum()})"
     )
     return pd.Series(clean[places], index=texts.index, dtype="str")
 
@@ -146,6 +146,6 @@ def say_disguised(where: str, names: Iterable[str]) -> None:
     found = [name for name in strangers if disguise(name)]
     if found and len(found) == sum(not plainly(name).isascii() or bool(disguise(name)) for name in strangers):
         say(
-            f"{where} '{found[0]}' only looks Latin (its first letter is U+{ord(found[0][0]):04X}), and "
-            f"{len(found)} names do; if '{disguise(found[0])}' is meant, write it so"
+            f"{where} '{found[0]}' only looks Latin (its first letter is U+{ord(found[0][0]):04X})"
+            f"{and_more(len(found) - 1, 'do')}; if '{disguise(found[0])}' is meant, write it in Latin letters"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import ABSENT, PRESENT, UNSTATED, assemble_coded, read_codes, warn_no_codes
+from trcgl.labels.coded import ABSENT, PRESENT, UNSTATED, assemble_coded, read_codes, rows_of, warn_no_codes
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
@@ -44,7 +44,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
     source = read_columns(path, ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
     codes = read_codes(source[list(FINDINGS)])
     infer_absent(codes, FINDINGS)
-    warn_no_codes(path, source[list(FINDINGS)], codes)
+    warn_no_codes(source[list(FINDINGS)], codes, rows_of([path], [source]))
     paths = source["Path"].str.replace("\\", "/", regex=False)
     parts = paths.str.extract(PARTS)
     if parts[0].isna().all():
@@ -72,7 +72,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
             "age": age.where(age.between(1, 120)).round().astype("Int64"),
         }
     )
-    return assemble_coded(rows, codes, FINDINGS, normal=NO_FINDING)
+    return assemble_coded(rows, codes, FINDINGS, source=path, normal=NO_FINDING)
 
 
 def infer_absent(codes: np.ndarray, findings: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from trcgl.labels.cells import name_key, say
 from trcgl.labels.groups import group_of
 from trcgl.labels.splits import SPLITS
 from trcgl.labels.table import UNKNOWN, LabelTable
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, some_of
 from trcgl.runtime.letters import seen_as
 
 
@@ -21,15 +21,15 @@ def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
     Raises:
         InputError: a listed finding, or tail finding, that the data set does not know.
     """
-    vocabulary = table.vocabulary
+    vocabulary, merging = table.vocabulary, params.class_table
     for key, listed in (("findings", params.findings), ("tail_findings", params.tail_findings)):
         for name in listed or ():
             if name not in vocabulary:
                 near = difflib.get_close_matches(name, vocabulary, n=3, cutoff=0.5)
-                hint = (
-                    f"did you mean {' or '.join(repr(match) for match in near)}?" if near else "it has no similar one"
-                )
-                raise InputError(f"'labels.{key}': the label table has no label '{name}'; {hint}")
+                hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {some_of(vocabulary)}"
+                where = table.source if merging is None else f"{merging}, for the labels of {table.source},"
+                what = "label" if merging is None else "class"
+                raise InputError(f"'labels.{key}': {where} has no {what} '{name}'; {hint}")
     if params.findings is not None:
         return list(dict.fromkeys(params.findings))
     return [name for name in vocabulary if name not in params.not_findings]
@@ -47,13 +47,19 @@ def check_spelling(table: LabelTable, params: LabelsParams) -> None:
             same = meant.get(name_key(name))
             if same is not None and name not in listed and name not in (params.findings or ()):
                 raise InputError(
-                    f"'labels.{key}' has '{same}', the label table '{name}'{seen_as(name)}; write both in one way, "
-                    "or name both"
+                    f"'labels.{key}' has '{same}', {table.source} has '{name}'{seen_as(name)}; write both in one "
+                    "way, or name both"
                 )
 
 
 def choose_classes(
-    findings: Sequence[str], matrix: np.ndarray, split: np.ndarray, params: LabelsParams, silent: int = 0
+    findings: Sequence[str],
+    matrix: np.ndarray,
+    split: np.ndarray,
+    params: LabelsParams,
+    silent: int = 0,
+    *,
+    source: str = "the label tables",
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The classes in descending order of training positives (then by name), and what was too rare to be one.
 
@@ -62,6 +68,7 @@ def choose_classes(
         matrix: int8, images x findings: 1, 0 or -1 (unknown).
         split: 'train', 'val' or 'test' per image.
         silent: rows that were rejected because they state no label.
+        source: the label table, for messages.
 
     Returns:
         Per class: name, group, positives (per split) and prevalence (positives per training image for which the
@@ -78,12 +85,17 @@ def choose_classes(
     kept = [i for i in order if trained[i] >= params.min_positives]
     if not kept:
         raise InputError(
-            f"no finding has {params.min_positives} positives among {len(training)} training images; "
+            f"{source}: no finding has {params.min_positives} positives among {len(training)} training images; "
             "lower 'labels.min_positives' or give more images"
         )
     for i in kept:
         if known[i] == trained[i]:
-            _say_no_negative(findings[i], len(training), int(trained[i]), silent)
+            dropping = (
+                f"add '{findings[i]}' to 'labels.not_findings'"
+                if params.findings is None
+                else f"remove '{findings[i]}' from 'labels.findings'"
+            )
+            _say_no_negative(f"{source}: finding '{findings[i]}'", len(training), int(trained[i]), silent, dropping)
     classes = []
     for i in kept:
         prevalence = float(trained[i] / known[i])
@@ -102,22 +114,28 @@ def choose_classes(
                 "prevalence": prevalence,
             }
         )
-    return classes, {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
+    dropped = {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
+    for name in sorted({*(params.findings or ()), *(params.tail_findings or ())} & dropped.keys()):
+        say(f"{source}: '{name}' of 'labels.findings' or 'labels.tail_findings' is no class: it has {dropped[name]} "
+            f"positive training images, and 'labels.min_positives' is {params.min_positives}")  # fmt: skip
+    return classes, dropped
 
 
-def _say_no_negative(finding: str, images: int, positives: int, silent: int) -> None:
+def _say_no_negative(finding: str, images: int, positives: int, silent: int, dropping: str) -> None:
     """Stop where all that is known of a finding in training is that it is present; say so where it always is.
 
     Args:
+        finding: the label table and the finding, for messages.
         images, positives: training images, and those that have it.
         silent: rows that were rejected because they state no label.
+        dropping: how the finding is left out.
     """
     unknown = images - positives
     if unknown + silent == 0:
-        say(f"'{finding}' is present in every training image: nothing can be learned about it")
+        say(f"{finding} is present in every training image: nothing can be learned about it")
         return
     raise InputError(
-        f"finding '{finding}' has {positives} positives and no negative in training; {unknown} images are "
-        f"unknown, {silent} rows state no label: if a blank means that it is absent, set 'labels.missing: negative' "
-        "(and 'labels.uncertain' for -1), else leave it out by 'labels.not_findings'"
+        f"{finding} has {positives} positives and no negative in training (images unknown: {unknown}, rows without a "
+        f"label: {silent}); if a blank (or -1) means absent, set 'labels.missing' (or 'labels.uncertain') to negative, "
+        f"else {dropping}"
     )

@@ -1,7 +1,9 @@
 """Label tables with one column per finding: 1 present, 0 absent, -1 uncertain, blank unknown."""
 
+import bisect
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from trcgl.tables import INDEX_NAME
 
 PRESENT, ABSENT, UNCERTAIN, UNSTATED, NO_CODE = 1, 0, -1, -2, -3
 SILENT = "no label"
+Place = Callable[[int], str]
+"""Index of a row -> its file and row, for messages."""
 # As programs write a column that they have read as numbers, with a point or a comma, or as truth values
 CODES = {
     re.compile(r"\+?0*1(?:[.,]0*)?(?:e[+-]?0+)?|true"): PRESENT,
@@ -70,37 +74,55 @@ def _code(text: str) -> int:
     return next((code for pattern, code in CODES.items() if pattern.fullmatch(text)), NO_CODE)
 
 
-def first_no_code(columns: pd.DataFrame, codes: np.ndarray) -> str:
+def rows_of(files: Sequence[Path], parts: Sequence[pd.DataFrame]) -> Place:
+    """The places in a table that several files make up, one behind the other.
+
+    Args:
+        parts: the rows of each file.
+    """
+    starts = [0, *itertools.accumulate(map(len, parts))]
+
+    def place(row: int) -> str:
+        part = bisect.bisect_right(starts, row) - 1
+        return f"{files[part]}: row {row + 1 - starts[part]}"
+
+    return place
+
+
+def first_no_code(columns: pd.DataFrame, codes: np.ndarray, place: Place) -> str:
     """Where the first value stands that is not a code, and which it is; "" if there is none."""
     wrong = codes == NO_CODE
     if not wrong.any():
         return ""
     row = int(wrong.any(axis=1).argmax())
     name = columns.columns[int(wrong[row].argmax())]
-    return f"row {row + 1}: column '{name}' holds '{columns[name].iloc[row][:80]}'"
+    return f"{place(row)}: column '{name}' holds '{columns[name].iloc[row][:80]}'"
 
 
-def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str) -> None:
+def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str, place: Place | None = None) -> None:
     """Stop on a column that holds no 0 or 1 anywhere: it is not a class of the table, but something else.
 
     A line names the first value that is not a code; its row is rejected.
+
+    Args:
+        place: of the rows; None: they are those of `path`.
 
     Raises:
         InputError: names the file and the column; or there is no column, or no row whose values are codes.
     """
     if columns.empty:
-        raise InputError(f"{path}: has no class column; expected {what}")
+        raise InputError(f"{path}: has no column of a finding; {what} has one for each finding")
     stated = np.isin(codes, (PRESENT, ABSENT)).any(axis=0)
     if not stated.all():
         name = columns.columns[int(np.argmin(stated))]
         raise InputError(
             f"{path}: column '{name}' holds no 0 or 1 (its first value is '{columns[name].iloc[0]}'), so it is not a "
-            f"class of {what}; remove it"
+            "finding's column; remove it"
         )
-    warn_no_codes(path, columns, codes)
+    warn_no_codes(columns, codes, place or rows_of([path], [columns]))
 
 
-def warn_no_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
+def warn_no_codes(columns: pd.DataFrame, codes: np.ndarray, place: Place) -> None:
     """A line that names the first value that is not a code, and how many rows have one.
 
     Raises:
@@ -109,10 +131,10 @@ def warn_no_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
     rows = int((codes == NO_CODE).any(axis=1).sum())
     if not rows:
         return
-    said = f"{path}: {first_no_code(columns, codes)}, which is not 1, 0, -1 or blank"
+    said = f"{first_no_code(columns, codes, place)}, which is not 1, 0, -1 or blank"
     if rows == len(codes):
-        raise InputError(f"{said}; no row has such codes alone: correct the column, or remove it")
-    say(f"{said}; {rows} rows with such values are rejected")
+        raise InputError(f"{said}, and every row has such a value; correct these values")
+    say(f"{said}; rows rejected for such a value: {rows}")
 
 
 def assemble_coded(
@@ -120,6 +142,7 @@ def assemble_coded(
     codes: np.ndarray,
     findings: Sequence[str],
     *,
+    source: Path,
     normal: str,
     reasons: Sequence[tuple[str, "pd.Series | np.ndarray"]] = (),
 ) -> LabelTable:
@@ -130,12 +153,14 @@ def assemble_coded(
     Args:
         rows: every data row of the source, with those of ROW_COLUMNS that it states.
         codes: int8, rows x findings, as `read_codes` returns them.
+        source: the label table, for messages.
         reasons: reason and the rows that it holds for, before those above.
     """
     numbers = rows["row"].to_numpy()
     table = assemble(
         rows,
         *(_pairs(numbers, codes == code, findings) for code in (PRESENT, UNCERTAIN, UNSTATED)),
+        source=source,
         normal=normal,
         label_reasons=first_reason(
             *reasons,

@@ -54,7 +54,7 @@ def read_cxrlt(path: str | Path) -> LabelTable:
         }
     )
     left_out = [(f"listed in {name}", _listed(find_list(table.parent, name), source["ImageID"])) for name in LEFT_OUT]
-    return assemble_coded(rows, codes, classes, normal="Normal", reasons=left_out)
+    return assemble_coded(rows, codes, classes, source=table, normal="Normal", reasons=left_out)
 
 
 def _listed(path: Path | None, images: pd.Series) -> np.ndarray:

@@ -42,9 +42,9 @@ def in_doubt(name: str, known: Collection[str], *, column: bool = False) -> str:
     if name_key(" ".join(finding)) in known and any(word.lower() in SAYING for word in around):
         meant = " ".join(finding)
         remedy = (
-            f"merge it into the column '{meant}' (1, 0, and -1 for a doubt)"
+            f"merge it into the column '{meant}' (1, 0, or -1 for a doubt)"
             if column
-            else "list what is present by its name alone, or give a column per finding with 1, 0, and -1 for a doubt"
+            else "list only findings that are present, each by its plain name (absent ones are left out)"
         )
-        return f"seems to say of '{meant}' whether it is there, and would be a finding of its own; {remedy}"
+        return f"would be a second finding beside '{meant}'; {remedy}"
     return ""

@@ -49,7 +49,7 @@ def likely_file(missing: pd.Series, paths: pd.Series) -> str:
     for name in missing:
         path = similar.get(_letters(name))
         if path is not None:
-            return f"for '{name}' the folder has '{path}': write the table's name so, or rename the file"
+            return f"for '{name}' the folder has '{path}': correct the name in the table, or rename the file"
     return ""
 
 
@@ -79,8 +79,8 @@ def _nearly(rows: pd.DataFrame, missing: np.ndarray, found: np.ndarray, paths: p
     taken = [row for row in wanted if found[row]]
     if taken:
         say(
-            f"{len(taken)} images have no file of exactly their name, and one whose name differs in capitals, form of "
-            f"letters or suffix only, which is taken; the first: '{found[taken[0]]}' for '{wanted[taken[0]]}'"
+            f"file '{found[taken[0]]}' is taken for '{wanted[taken[0]]}', though its name differs in capitals, form of "
+            f"letters or suffix (images with such a file: {len(taken)})"
         )
 
 

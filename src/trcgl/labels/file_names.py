@@ -60,5 +60,5 @@ def check_apart(table: object, column: str, files: pd.Series, names: pd.Series) 
         (one, first), (other, second) = list(twins[twins["name"] == twins["name"].iloc[0]]["file"].items())[:2]
         raise InputError(
             f"{table}: {column} '{first}' of row {one + 1} and '{second}' of row {other + 1} would both be called "
-            f"'{twins['name'].iloc[0]}'; rename one of the files, here and in its folder"
+            f"'{twins['name'].iloc[0]}'; rename one, in the table and in its folder"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes
+from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes, rows_of
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
@@ -58,7 +58,7 @@ def read_folder(path: str | Path) -> LabelTable:
     codes = read_codes(source[findings])
     _check_codes(path, source[findings], codes)
     normal = next((name for name in NORMAL if name in findings), NORMAL[0])
-    return assemble_coded(rows, codes, findings, normal=normal)
+    return assemble_coded(rows, codes, findings, source=path, normal=normal)
 
 
 def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
@@ -82,9 +82,9 @@ def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_codes(path: Path, columns: pd.DataFrame, codes: np.ndarray) -> None:
-    wrong = first_no_code(columns, codes)
+    wrong = first_no_code(columns, codes, rows_of([path], [columns]))
     if wrong:
         raise InputError(
-            f"{path}: {wrong}; a column other than {', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 "
+            f"{wrong}; a column other than {', '.join((*REQUIRED, *OPTIONAL))} is a finding and holds 1, 0, -1 "
             "or blank: correct it, or remove the column"
         )

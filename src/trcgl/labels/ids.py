@@ -91,27 +91,28 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     control = [text for text in others if not text.isprintable()]
     if control:
         raise stop(control, "holds a character that is not text", "so two ids may look alike; write ids as text")
-    as_text = "which merges patients; give the file with ids written out as text"
+    again = "export the table from its source again, with ids as text"
+    merged = f"so different ids may have become one; {again}"
     rounded = [text for text in others if ROUNDED_NUMBER.fullmatch(text)]
     bare = [text for text in others if BARE_EXPONENT.fullmatch(text)]
     if bare and not any(HEXADECIMAL.fullmatch(text) for text in others):
         rounded += bare
     if rounded:
-        raise stop(rounded, "is a rounded number", as_text)
+        raise stop(rounded, "is a rounded number", merged)
     largest = [text for text in numbers if text in LARGEST]
     if largest:
-        raise stop(largest, "is the largest whole number that a column of a table holds", as_text)
+        raise stop(largest, "is the largest whole number that a column of a table holds", merged)
     floats = {text: match[1] for text in others if (match := WHOLE_FLOAT.fullmatch(text))}
     cut = _cut_short([text for text in (*numbers, *floats.values()) if len(text) > SPREADSHEET_DIGITS])
     cut |= {text for text, whole in floats.items() if len(whole) > SPREADSHEET_DIGITS or whole in cut}
     if cut:
-        raise stop(cut, "is rounded to the digits that a spreadsheet or a float keeps", as_text)
+        raise stop(cut, "is rounded to the digits that a spreadsheet or a float keeps", merged)
     dates = [text for text in others if DATE.fullmatch(text)]
     if dates:
-        raise stop(dates, "is a date", "where an id is wanted; give the column of ids, written out as text")
+        raise stop(dates, "is a date", f"not an id; {again}")
     times = [text for text in others if TIME.fullmatch(text)]
     if times:
-        raise stop(times, "is a time of day", "where an id is wanted; give the column of ids, written out as text")
+        raise stop(times, "is a time of day", f"not an id; {again}")
     # 1.0 beside 1.1 is a name with a point in it
     if floats and not any(BROKEN_FLOAT.fullmatch(text) for text in others):
         if len(floats) < len(others) + len(numbers):
@@ -132,11 +133,11 @@ def _kept_as_text(text: str) -> re.Match[str] | None:
 
 def _cut_short(numbers: Collection[str]) -> set[str]:
     """Those of the long numbers that have nothing beyond a spreadsheet's digits or a float's bits, if not by chance."""
-    numbers = [number.lstrip("0") if number[0] == "0" else number for number in numbers]
-    lengths = Counter(map(len, numbers))
-    decimal = [number for number in numbers if number[-1:] == "0" and not number[SPREADSHEET_DIGITS:].strip("0")]
+    digits = {number: number.lstrip("0") for number in numbers}
+    lengths = Counter(map(len, digits.values()))
+    decimal = [text for text, of in digits.items() if of[-1:] == "0" and not of[SPREADSHEET_DIGITS:].strip("0")]
     # The last four digits decide on four of the bits, and are quicker
-    binary = [number for number in numbers if number[-4:] in SIXTEENS and _is_float(int(number))]
+    binary = [text for text, of in digits.items() if of[-4:] in SIXTEENS and _is_float(int(of))]
     for found, kept in ((decimal, SPREADSHEET_DIGITS), (binary, FLOAT_BITS * math.log10(2))):
         expected = sum(count * 10.0 ** min(0.0, kept - length) for length, count in lengths.items())
         # The Poisson probability of as many, about
@@ -162,8 +163,8 @@ def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[st
     if odd:
         row = int(np.argmax(ids == odd[0])) + 1
         say(
-            f"{path}: row {row}: {column} '{odd[0]}'{seen_as(odd[0])}: {len(odd)} ids are so, and another id may "
-            "look alike"
+            f"{path}: row {row}: {column} '{odd[0]}'{seen_as(odd[0])} may look like another id"
+            f"{and_more(len(odd) - 1, 'do')}; write ids in one alphabet"
         )
     if not any(text[0] == "0" or not text.isdecimal() or not text.isascii() for text in different):
         return
@@ -176,9 +177,9 @@ def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[st
     if pairs:
         first, second = (int(np.argmax(ids == text)) + 1 for text in pairs[0])
         say(
-            f"{path}: {column}: {len(pairs)} ids differ from another only in capitals, leading zeros, marks between "
-            f"words or the form of their letters and digits, and count as other patients; the first: rows {first} and "
-            f"{second}"
+            f"{path}: {column}: ids of rows {first} and {second} differ only in capitals, leading zeros, marks between "
+            "words or the form of their letters and digits, and count as different ids"
+            f"{and_more(len(pairs) - 1, 'do')}"
         )
 
 

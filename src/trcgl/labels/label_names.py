@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say, say_disguised
 from trcgl.labels.doubt import WORD, in_doubt
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import clean_text, odd_letters, seen_as
 
 HAS_NO_NAME = ""
@@ -46,7 +46,7 @@ MOST_WORDS = 12
 
 
 def checked_names(
-    path: Path, column: str, lists: Sequence[Sequence[str]], row_of: Callable[[int], int]
+    path: Path, column: str, lists: Sequence[Sequence[str]], row_of: Callable[[int], int], *, like: str
 ) -> Sequence[Sequence[str]]:
     """The lists with each label as it is meant, HAS_NO_NAME for one that names nothing, none twice in a list.
 
@@ -56,6 +56,7 @@ def checked_names(
         path, column: for messages.
         lists: the different label lists of a table.
         row_of: the first row that has the list of an index.
+        like: two labels as the table lists them, for messages.
 
     Raises:
         InputError: a label is a number, holds a control character or a separator, has one quote or letters that look
@@ -72,14 +73,14 @@ def checked_names(
         return f"{path}: {place(label)}: {column} '{label}'"
 
     if changed:
-        say(f"{said(changed[0])} is read as '{meant[changed[0]]}'; {len(changed)} labels are read so")
+        say(f"{said(changed[0])} is read as '{meant[changed[0]]}' (labels read otherwise: {len(changed)})")
     pipes = any(len(labels) > 1 for labels in lists)
     known = {name_key(name) for name in meant.values() if name}
     spelled: dict[str, str] = {}
     for label, name in meant.items():
         if name == HAS_NO_NAME:
             continue
-        wrong = _wrong(name, known, pipes)
+        wrong = _wrong(name, known, pipes, like)
         if wrong:
             raise InputError(f"{said(label)} {wrong}")
         spelled.setdefault(name, label)
@@ -93,8 +94,8 @@ def checked_names(
     loose = [name for name in spelled if " " in name and _is_made_of(name, known)]
     if loose:
         say(
-            f"{said(spelled[loose[0]])} is kept as one finding, though each of its words is a finding too "
-            f"({len(loose)} such)"
+            f"{said(spelled[loose[0]])} is kept as one finding, though each of its words is a finding too"
+            f"{and_more(len(loose) - 1)}"
         )
     say_disguised(f"{path}: {column}", spelled)
     if all(meant[label] == label for label in different):
@@ -109,12 +110,12 @@ def _meant(label: str) -> str:
     return HAS_NO_NAME if names_nothing(name) else name
 
 
-def _wrong(name: str, known: set[str], pipes: bool) -> str:
+def _wrong(name: str, known: set[str], pipes: bool, like: str) -> str:
     """What is wrong with a label, "" if nothing is."""
     if any(unicodedata.category(character) in ("Cc", "Co", "Cn", "Cs", "Zl", "Zp") for character in name):
         return "holds a character that is not text; write it out"
     if name[0] in OPENING or name[0] in "[{" or (name[-1] in CLOSING and not set(name) & set(OPENING)):
-        return "has a quote or bracket on one side; write the list in the data set's way"
+        return "has a quote or bracket on one side; close it, or remove it"
     if NUMBER.fullmatch(name):
         return "is a number, not the name of a finding; give the column of names"
     if NUMBER_BEHIND.fullmatch(name):
@@ -126,7 +127,7 @@ def _wrong(name: str, known: set[str], pipes: bool) -> str:
     parts = [name_key(part) in known for part in SEPARATORS.split(usual)]
     several = len(parts) > 1 and (any(parts) or ("," in usual and not pipes))
     if several or re.search(r"[;|\u00a6]", usual) or (_is_joined(usual) and _is_made_of(usual, known)):
-        return "seems to be several labels; separate them as this data set does (such as by '|'), or rename the finding"
+        return f"seems to be several labels; write lists like {like}, or rename the finding"
     return in_doubt(name, known) or odd_letters(name)
 
 

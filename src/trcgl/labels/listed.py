@@ -22,6 +22,7 @@ def assemble_listed(
     *,
     normal: Sequence[str],
     read: Callable[[str], list[str] | None] = split_labels,
+    like: str = "Mass|Nodule",
     empty: str = "labels missing",
 ) -> LabelTable:
     """The table of rows whose labels are listed.
@@ -35,6 +36,7 @@ def assemble_listed(
         texts: the list of each row, as it stands in the source; its name is the column's.
         normal: what the source may call "nothing found"; the first that occurs counts.
         read: a text -> its labels; None if it is not a list.
+        like: a list that it reads, for messages.
         empty: the reason of rows that list nothing.
 
     Raises:
@@ -53,9 +55,9 @@ def assemble_listed(
         code = int(np.argmax(no_list))
         said = f"{path}: row {row_of(code)}: {texts.name} '{different[code][:80]}' is not a list of labels"
         if not any(lists):
-            raise InputError(f"{said}, and no row has one; write lists as this data set does")
-        say(f"{said}; {no_list[codes].sum()} such rows are rejected")
-    names = checked_names(path, str(texts.name), [labels or [] for labels in lists], row_of)
+            raise InputError(f"{said}, and no row has one; write lists like {like}")
+        say(f"{said}; rows rejected for it: {no_list[codes].sum()}")
+    names = checked_names(path, str(texts.name), [labels or [] for labels in lists], row_of, like=like)
     nameless = np.array([HAS_NO_NAME in labels for labels in names])
     usable = [[] if HAS_NO_NAME in labels else labels for labels in names]
     positives = label_pairs(rows["row"].to_numpy(), codes, usable)
@@ -65,6 +67,7 @@ def assemble_listed(
         positives,
         no_pairs(positives),
         no_pairs(positives),
+        source=path,
         normal=next((name for name in normal if name in vocabulary), normal[0]),
         label_reasons=first_reason(
             ("labels missing", missing[codes]),

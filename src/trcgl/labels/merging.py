@@ -15,7 +15,7 @@ import pandas as pd
 
 from trcgl.labels.cells import first_twins, name_key, names_nothing, say, say_disguised
 from trcgl.labels.table import LabelTable
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import clean_text, odd_letters, seen_as
 from trcgl.tables import read_columns
 
@@ -35,12 +35,16 @@ def read_class_table(path: str | Path) -> pd.DataFrame:
         wrong = next(((text, said) for text in (name, labels) if (said := odd_letters(clean_text(text)))), None)
         if wrong:
             raise InputError(f"{path}: row {row}: '{wrong[0]}' {wrong[1]}")
-    if table["class"].duplicated().any():
-        raise InputError(f"{path}: class '{table['class'][table['class'].duplicated()].iloc[0]}' is listed twice")
+    twice = table["class"].duplicated().to_numpy(bool)
+    if twice.any():
+        row = int(twice.argmax())
+        raise InputError(
+            f"{path}: row {row + 1}: class '{table['class'].iloc[row]}' has a row already; put its labels into one"
+        )
     twins = first_twins(table["class"])
     if twins:
         one, other = (f"'{name}'{seen_as(name)}" for name in twins)
-        raise InputError(f"{path}: classes {one} and {other} are one finding in two spellings; keep one")
+        raise InputError(f"{path}: classes {one} and {other} are one class in two spellings; keep one")
     say_disguised(f"{path}:", [*table["class"], *table["padchest_labels"]])
     pairs = table.assign(label=table["padchest_labels"].str.split("|")).explode("label")[["class", "label"]]
     return pairs.assign(label=pairs["label"].str.strip()).reset_index(drop=True)
@@ -91,4 +95,4 @@ def _check_labels(path: str | Path, labels: pd.Series, vocabulary: Sequence[str]
         if any(part.strip() in vocabulary for part in re.split(r"[,;/]", label)):
             raise InputError(f"{path}: '{label}' seems to be several labels; separate them by '|'")
     if strangers:
-        say(f"{path}: {len(strangers)} of its labels are in no row of the label table; the first: '{strangers[0]}'")
+        say(f"{path}: label '{strangers[0]}' is in no row of the label table{and_more(len(strangers) - 1)}")

@@ -17,7 +17,7 @@ import pandas as pd
 
 from trcgl.labels.cells import cleaned, without_missing
 from trcgl.labels.chexpert import FINDINGS, NO_FINDING, infer_absent
-from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes, warn_no_codes
+from trcgl.labels.coded import assemble_coded, check_coded, class_columns, read_codes, rows_of, warn_no_codes
 from trcgl.labels.file_names import SUFFIX, check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.splits import read_splits
@@ -57,24 +57,27 @@ def read_mimic(path: str | Path) -> LabelTable:
         if files is None:
             known = " or ".join(names[0] for names in EDITIONS)
             raise InputError(f"{path}: holds no {known}; give the folder of {WHAT}, or the file itself")
-        return _of_images([path / name for name in files], ("train", "val", "test"))
+        return _of_images(path, [path / name for name in files], ("train", "val", "test"))
     header = read_header(path)
     if "study_id" in header and not {"dicom_id", *PATHS} & set(header):
         return _of_studies(path)
-    return _of_images([path], ("",))
+    return _of_images(path, [path], ("",))
 
 
-def _of_images(files: list[Path], splits: tuple[str, ...]) -> LabelTable:
+def _of_images(path: Path, files: list[Path], splits: tuple[str, ...]) -> LabelTable:
     classes = class_columns(files[0], read_header(files[0]), NO_CLASS)
     parts = [_part(file, classes).assign(part=split) for file, split in zip(files, splits, strict=True)]
     source = pd.concat(parts, ignore_index=True)
     codes = read_codes(source[classes])
-    check_coded(files[0], source[classes], codes, WHAT)
+    check_coded(files[0], source[classes], codes, WHAT, rows_of(files, parts))
     normal = "Normal" if "Normal" in classes else NO_FINDING
-    split = read_splits(files[0], source["split"], may_be_blank=True, more=MORE_SPLITS)
-    return assemble_coded(
-        _rows(source, split.where(source["part"] == "", source["part"])), codes, classes, normal=normal
-    )
+    stated = [
+        read_splits(file, part["split"], may_be_blank=True, more=MORE_SPLITS)
+        for file, part in zip(files, parts, strict=True)
+    ]
+    split = pd.concat(stated, ignore_index=True)
+    rows = _rows(source, split.where(source["part"] == "", source["part"]))
+    return assemble_coded(rows, codes, classes, source=path, normal=normal)
 
 
 def _part(file: Path, classes: list[str]) -> pd.DataFrame:
@@ -105,15 +108,14 @@ def _with_ids(file: Path, source: pd.DataFrame) -> pd.DataFrame:
 def _of_studies(path: Path) -> LabelTable:
     what = "MIMIC-CXR-JPG's table of CheXpert labels"
     labels = _with_ids(path, read_columns(path, ("subject_id", "study_id", *FINDINGS), what=what))
-    twice = labels["study_id"].duplicated() & (labels["study_id"] != "")
+    twice = (labels["study_id"].duplicated() & (labels["study_id"] != "")).to_numpy(bool)
     if twice.any():
-        raise InputError(
-            f"{path}: study '{labels.loc[twice, 'study_id'].iloc[0]}' is listed twice; a study has one row"
-        )
+        row = int(twice.argmax())
+        raise InputError(f"{path}: row {row + 1}: study '{labels['study_id'].iloc[row]}' has a row already; keep one")
     file = _beside(path, "metadata")
     if file is None:
         raise InputError(
-            f"{path}: its list of images, mimic-cxr-2.0.0-metadata.csv.gz, is not beside it; fetch it from there, too"
+            f"{path}: the list of images, mimic-cxr-2.0.0-metadata.csv.gz, is not beside it; download it to this folder"
         )
     images = _with_ids(file, read_columns(file, (*IDS, "ViewPosition"), what="MIMIC-CXR-JPG's list of images"))
     _check_studies(path, labels, file, images)
@@ -122,17 +124,20 @@ def _of_studies(path: Path) -> LabelTable:
         _check_no_other_split(path)
     images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
     # Outer: a study whose images are not listed is a rejected row, not a silent loss
-    labels = labels.drop(columns="subject_id").assign(labelled=True)
+    labels = labels.drop(columns="subject_id").assign(label_row=np.arange(len(labels)))
     source = images.merge(labels, on="study_id", how="outer")
-    unlabelled = source.pop("labelled").isna().to_numpy(bool)
+    label_row = source.pop("label_row")
+    unlabelled = label_row.isna().to_numpy(bool)
     source = source.fillna("")
     codes = read_codes(source[list(FINDINGS)])
-    warn_no_codes(path, source[list(FINDINGS)], codes)
+    place = rows_of([path], [labels])
+    warn_no_codes(source[list(FINDINGS)], codes, lambda row: place(int(label_row[row])))
     infer_absent(codes, FINDINGS)
     return assemble_coded(
         _rows(source, source["split"]),
         codes,
         FINDINGS,
+        source=path,
         normal=NO_FINDING,
         reasons=[("no labels of this study", unlabelled)],
     )
@@ -144,8 +149,8 @@ def _check_studies(path: Path, labels: pd.DataFrame, file: Path, images: pd.Data
     theirs = images["study_id"].map(known)
     if theirs.isna().all():
         raise InputError(
-            f"{path}: {file.name} has no image of its {len(known)} studies, such as '{next(iter(known.index), '')}'; "
-            "give the two files of one release, ids written out as text"
+            f"{path}: none of its studies (such as '{next(iter(known.index), '')}') is in {file.name}; give the two "
+            "files of one release, with ids as text"
         )
     other = (theirs.notna() & (theirs != images["subject_id"])).to_numpy(bool)
     if other.any():
@@ -164,15 +169,13 @@ def _official_split(file: Path, images: pd.Series) -> pd.Series:
     table = table.drop_duplicates()
     twice = table["dicom_id"].duplicated() & (table["dicom_id"] != "")
     if twice.any():
-        raise InputError(
-            f"{file}: image '{table.loc[twice, 'dicom_id'].iloc[0]}' is listed in two splits; an image belongs to one"
-        )
+        raise InputError(f"{file}: image '{table.loc[twice, 'dicom_id'].iloc[0]}' is in two splits; keep it in one")
     split = images.map(table[table["dicom_id"] != ""].set_index("dicom_id")["split"])
     unnamed = split.isna() & (images != "")
     if unnamed.any():
         raise InputError(
-            f"{file}: names {int(split.notna().sum())} of the {len(images)} listed images; the first that it does not "
-            f"name: '{images[unnamed].iloc[0]}'; give the split of the same release, or remove it for a seeded one"
+            f"{file}: has a split for {int(split.notna().sum())} of {len(images)} images, not for "
+            f"'{images[unnamed].iloc[0]}'; give the split of the same release, or remove the file to do without it"
         )
     return split.fillna("")
 
@@ -200,8 +203,8 @@ def _check_no_other_split(path: Path) -> None:
             continue
         if {"dicom_id", "split"} <= set(header) <= {*IDS, "split", ""}:
             raise InputError(
-                f"{other}: seems to be the official split of MIMIC-CXR-JPG; call it mimic-cxr-2.0.0-split.csv, or move "
-                "it elsewhere"
+                f"{other}: seems to be the official split of MIMIC-CXR-JPG; rename it to mimic-cxr-2.0.0-split.csv, or "
+                "move it elsewhere"
             )
 
 

@@ -33,8 +33,9 @@ class Matched:
     strangers: list[str]
 
     def __str__(self) -> str:
-        first = f"; the first that it does not have: '{self.strangers[0]}'" if self.strangers else ""
-        return f"the label table has {self.names - len(self.strangers)} of its {self.names} names{first}"
+        more = f" and {len(self.strangers) - 1} more" if len(self.strangers) > 1 else ""
+        lacks = f" (it lacks '{self.strangers[0]}'{more})" if self.strangers else ""
+        return f"the label table has {self.names - len(self.strangers)} of its {self.names} names{lacks}"
 
 
 def read_names(path: Path) -> list[str]:
@@ -74,7 +75,7 @@ def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
             named[row] = True
     if adapted:
         say(
-            f"{path}: {len(adapted)} of {len(different)} names are matched without their folder or suffix; the first: "
+            f"{path}: names matched without their folder or suffix: {len(adapted)} of {len(different)}; the first: "
             f"'{adapted[0]}'"
         )
     return Matched(named, len(different), strangers)
@@ -92,7 +93,7 @@ def find_list(folder: Path, name: str) -> Path | None:
     wanted = re.compile(re.sub("_", "[-_ ]?", re.escape(Path(name).stem)) + r"\b.*", re.IGNORECASE)
     near = sorted(other.name for other in folder.iterdir() if wanted.fullmatch(other.name))
     if near:
-        raise InputError(f"{folder / near[0]}: seems to be the official {name}; call it so, or move it elsewhere")
+        raise InputError(f"{folder / near[0]}: seems to be the official {name}; rename it, or move it elsewhere")
     return None
 
 

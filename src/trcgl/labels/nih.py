@@ -41,7 +41,7 @@ def read_nih(path: str | Path) -> LabelTable:
             # A follow-up is a visit of the patient
             "study": patients + "_" + source["Follow-up #"],
             "projection": source["View Position"],
-            "sex": source["Patient Gender"] + source["Patient Sex"],
+            "sex": source["Patient Gender"].where(source["Patient Gender"] != "", source["Patient Sex"]),
             "age": _age(source["Patient Age"]),
             "split": np.where(official_test(path, source["Image Index"], patients), "test", ""),
         }

@@ -11,7 +11,7 @@ import pandas as pd
 from trcgl.labels.cells import is_missing, say
 from trcgl.labels.file_names import stem_of
 from trcgl.labels.name_lists import Matched, find_list, match_names, read_names, shape_of
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 
 TEST, TRAIN_VAL = "test_list.txt", "train_val_list.txt"
 
@@ -37,41 +37,51 @@ def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.nda
         if other is not None:
             raise InputError(f"{other}: {TEST} is not beside it; add it, or remove this list")
         return np.zeros(len(images), bool)
-    test = _matched(file, images)
+    drop = f"remove {'it' if other is None else 'both lists'} to do without the official split"
+    test = _matched(file, images, drop)
     if other is None:
         if test.strangers and len(test.strangers) < test.names - len(test.strangers):
             raise InputError(
-                f"{file}: {test}; correct the list, or put {TRAIN_VAL} beside it, too: each image is then looked for"
+                f"{file}: {test}; correct the list, or put {TRAIN_VAL} beside it, so that every image can be checked"
             )
     else:
-        _check_whole(file, other, images, test.named, _matched(other, images).named)
+        _check_whole(file, other, images, test.named, _matched(other, images, drop).named)
     _check_patients(file, images, patients, test.named)
     if test.strangers:
         say(f"{file}: {test}; the table is taken for a part of the data set")
     return test.named
 
 
-def _matched(file: Path, images: pd.Series) -> Matched:
+def _matched(file: Path, images: pd.Series, drop: str) -> Matched:
+    """The images that a list names.
+
+    Args:
+        drop: what else would be right, for messages.
+
+    Raises:
+        InputError: it names none of the table, one whose name is of another form, or one that may be several.
+    """
     matched = match_names(file, read_names(file), images)
+    if not matched.named.any():
+        raise InputError(f"{file}: {matched}; give the list of this data set, or {drop}")
     stems = set(images.map(stem_of)) if matched.strangers else set()
     shapes = set(map(shape_of, stems))
-    # Also one that two images have, but for the suffix
-    odd = [name for name in matched.strangers if shape_of(name) not in shapes or stem_of(name) in stems]
-    if odd or not matched.named.any():
-        first = odd[0] if odd else matched.strangers[0]
-        raise InputError(
-            f"{file}: the label table has {matched.names - len(matched.strangers)} of its {matched.names} names; the "
-            f"first that is not the name of an image: '{first}'; correct the list, or remove it for a seeded split"
-        )
+    for name in matched.strangers:
+        if stem_of(name) in stems:
+            several = "fits several images of the label table, which differ in suffix"
+            raise InputError(f"{file}: '{name}' {several}; write the suffix as there, or {drop}")
+        if shape_of(name) not in shapes:
+            raise InputError(f"{file}: '{name}' is not named like the images of the label table; correct it, or {drop}")
     return matched
 
 
 def _check_whole(file: Path, other: Path, images: pd.Series, test: np.ndarray, training: np.ndarray) -> None:
-    for wrong, what in ((test & training, "in both"), (~test & ~training & (images != ""), "in neither")):
+    both, neither = f"both {file.name} and {other.name}", f"neither {file.name} nor {other.name}"
+    for wrong, what in ((test & training, both), (~test & ~training & (images != ""), neither)):
         if wrong.any():
             raise InputError(
-                f"{file}: {int(wrong.sum())} images of the label table are {what} of {file.name} and {other.name}; the "
-                f"first: '{images[wrong].iloc[0]}'; an image belongs into one of them"
+                f"{file}: image '{images[wrong].iloc[0]}' of the label table is in {what}"
+                f"{and_more(int(wrong.sum()) - 1)}; list each image in one of them"
             )
 
 
@@ -79,7 +89,8 @@ def _check_patients(file: Path, images: pd.Series, patients: pd.Series, test: np
     real = ~is_missing(patients) & (images != "").to_numpy(bool)
     in_test = patients.isin(patients[test & real]).to_numpy(bool) & ~test & real
     if in_test.any():
+        more = f" (nor {in_test.sum() - 1} more such images)" if in_test.sum() > 1 else ""
         raise InputError(
-            f"{file}: names some images of a patient, but not '{images[in_test].iloc[0]}' of the same patient (nor "
-            f"{int(in_test.sum()) - 1} more such images); the list is not whole: a patient belongs to one split"
+            f"{file}: names some images of a patient, but not '{images[in_test].iloc[0]}' of the same patient"
+            f"{more}; add what is missing, for a patient belongs to one split"
         )

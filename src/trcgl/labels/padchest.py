@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import without_missing
+from trcgl.labels.cells import say, without_missing
 from trcgl.labels.ids import read_ids
 from trcgl.labels.label_text import parse_list
 from trcgl.labels.listed import assemble_listed
 from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import and_more
 from trcgl.tables import read_columns
 
+PHOTOMETRIC = "PhotometricInterpretation_DICOM"
 REQUIRED = ("ImageID", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
-OPTIONAL = ("ImageDir", "StudyDate_DICOM", "PatientBirth", "PatientSex_DICOM", "PhotometricInterpretation_DICOM")
+OPTIONAL = ("ImageDir", "StudyDate_DICOM", "PatientBirth", "PatientSex_DICOM", PHOTOMETRIC)
 
 
 def read_padchest(path: str | Path) -> LabelTable:
@@ -42,12 +44,26 @@ def read_padchest(path: str | Path) -> LabelTable:
             "projection": source["Projection"],
             "sex": source["PatientSex_DICOM"],
             "age": _age(source["StudyDate_DICOM"], source["PatientBirth"]),
-            # As DICOM writes it: MONOCHROME1 is inverted
-            "photometric": without_missing(source["PhotometricInterpretation_DICOM"]).str.upper().str.replace(" ", ""),
+            "photometric": _photometric(path, source[PHOTOMETRIC]),
             "method": source["MethodLabel"],
         }
     )
-    return assemble_listed(path, rows, source["Labels"], normal=["normal"], read=parse_list, empty="no label")
+    like = "['mass', 'nodule']"
+    return assemble_listed(
+        path, rows, source["Labels"], normal=["normal"], read=parse_list, like=like, empty="no label"
+    )
+
+
+def _photometric(path: Path, text: pd.Series) -> pd.Series:
+    """As DICOM writes it: MONOCHROME1 is inverted, which the PNGs do not say. Lines say where that is not known."""
+    if (text == "").all():
+        say(f"{path}: no {PHOTOMETRIC}: pictures are read as they are, also where air is bright (MONOCHROME1)")
+    found = without_missing(text).str.upper().str.replace(" ", "")
+    other = np.flatnonzero(~found.isin(["MONOCHROME1", "MONOCHROME2", ""]))
+    if len(other):
+        say(f"{path}: row {other[0] + 1}: {PHOTOMETRIC} '{text.iloc[other[0]]}'{and_more(len(other) - 1)} is neither "
+            "MONOCHROME1 nor MONOCHROME2: read as not inverted")  # fmt: skip
+    return found
 
 
 def _age(date: pd.Series, birth: pd.Series) -> pd.Series:

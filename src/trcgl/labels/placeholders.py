@@ -42,6 +42,6 @@ def say_crowded(path: object, column: str, ids: pd.Series) -> None:
         first, row = found[0], int(np.argmax(places == found[0])) + 1
         more = f" ({len(found) - 1} more ids are like it)" if len(found) > 1 else ""
         say(
-            f"{path}: row {row}: {column} '{names[first]}' is that of {counts[first]} of "
-            f"{len(ids)} rows{more}; if it stands for no patient, leave those cells blank, else all are one patient's"
+            f"{path}: row {row}: {column} '{names[first]}' has {counts[first]} of {len(ids)} rows{more}, which count "
+            "as one; if it means that there is no id, leave these cells blank"
         )

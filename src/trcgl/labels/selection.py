@@ -4,7 +4,8 @@ The result depends on nothing else, so another split, class list or threshold ne
 """
 
 import difflib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ MISSING = "image file missing"
 SIMILAR = 0.8
 """Of difflib: one wrong letter of five."""
 SELECTED_COLUMNS = ["image", "path", "photometric"]
+FILTER_KEYS = {name: f"'labels.{name}'" for name in ("projections", "methods", "exclude_images_with")}
+"""Of a params file."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Filters:
         projections, methods: of its row.
         exclude_images_with: labels that it must not have.
         given_in: where image folder and filters come from, for the message when nothing is left.
+        keys: what gives each filter, for messages.
     """
 
     projections: tuple[str, ...] | None = None
     methods: tuple[str, ...] | None = None
     exclude_images_with: tuple[str, ...] = ()
     given_in: str = "'dataset.images' and the filters in 'labels'"
+    keys: Mapping[str, str] = field(default_factory=lambda: FILTER_KEYS)
 
     @classmethod
     def from_params(cls, params: LabelsParams) -> "Filters":
@@ -60,12 +65,12 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     if rows.empty:
         row, image, _ = table.rejected.iloc[0]
         raise InputError(
-            f"no row of the label table can be used: {_counted(table.rejected['reason'])}; the first: row {row}, image "
-            f"'{image}'"
+            f"{table.source}: no row can be used ({_counted(table.rejected['reason'])}; the first: row {row}, image "
+            f"'{image}'); correct the rows"
         )
     chosen = [
-        _chosen(rows, "projection", filters.projections),
-        _chosen(rows, "method", filters.methods),
+        _chosen(table, "projection", filters.projections, filters.keys),
+        _chosen(table, "method", filters.methods, filters.keys),
     ]
     paths, ambiguous = match_files(rows, manifest["path"])
     reasons = first_reason(
@@ -82,11 +87,11 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     near = likely_file(stated[reasons == MISSING], manifest["path"])
     if kept.rows.empty:
         raise InputError(
-            f"no image is left of {len(rows)} rows: {_counted(pd.Series(reasons))}; {near + '; ' if near else ''}check "
-            f"{filters.given_in}"
+            f"{table.source}: no image is left of {len(rows)} rows ({_counted(pd.Series(reasons))}); "
+            f"{near + '; ' if near else ''}check {filters.given_in}"
         )
     if near:
-        say(f"{(reasons == MISSING).sum()} images of the label table have no file; {near}")
+        say(f"{table.source}: images without a file: {(reasons == MISSING).sum()}; {near}")
     used = reasons == ""
     rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str"))
     # Image names differ, so that any sort does; Arrow's takes half the time of pandas'
@@ -111,26 +116,28 @@ def _say_unknown(table: LabelTable, filters: Filters) -> None:
             others = [other for other in known if other and other not in wanted]
             near = [] if name in known else difflib.get_close_matches(name, others, n=1, cutoff=SIMILAR)
             if near:
-                say(f"'labels.{key}' names '{name}', which no row has; if '{near[0]}' is meant, write it so")
+                say(f"{filters.keys[key]} names '{name}', which no row has; if '{near[0]}' is meant, write '{near[0]}'")
 
 
 def _counted(reasons: pd.Series) -> str:
     return ", ".join(f"{reason}: {count}" for reason, count in reasons.value_counts().items())
 
 
-def _chosen(rows: pd.DataFrame, column: str, wanted: tuple[str, ...] | None) -> np.ndarray:
+def _chosen(table: LabelTable, column: str, wanted: tuple[str, ...] | None, keys: Mapping[str, str]) -> np.ndarray:
+    rows = table.rows
     if wanted is None:
         return np.ones(len(rows), bool)
+    key = keys[f"{column}s"]
     chosen = rows[column].isin(wanted).to_numpy(bool)
     keys = {name_key(value): value for value in wanted}
     for value, count in rows.loc[~chosen, column].value_counts().items():
         same = keys.get(name_key(str(value)))
         if same is not None and value:
             raise InputError(
-                f"'labels.{column}s' names '{same}', and {count} rows have '{value}'{seen_as(str(value))}; write "
-                "both alike, or name both"
+                f"{table.source}: '{value}'{seen_as(str(value))} stands in {count} {'row' if count == 1 else 'rows'}, "
+                f"and {key} names '{same}'; write both alike, or name both"
             )
     if not chosen.any():
         present = ", ".join(f"'{value}'" for value in sorted(rows[column].unique()))
-        raise InputError(f"'labels.{column}s' ({', '.join(wanted)}) leaves no row; the label table has: {present}")
+        raise InputError(f"{table.source}: {key} ({', '.join(wanted)}) leaves no row; the table has: {present}")
     return chosen

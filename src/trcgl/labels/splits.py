@@ -38,17 +38,18 @@ def seeded_splits(
     return dict(zip(patients, splits.tolist(), strict=True))
 
 
-def stated_splits(patients: pd.Series, splits: pd.Series) -> dict[str, str]:
+def stated_splits(patients: pd.Series, splits: pd.Series, source: str) -> dict[str, str]:
     """The split of each patient of whom the data set states it.
 
     Args:
         patients, splits: of each image; "" where the split is not stated. One stated image decides for the patient.
+        source: the label table, for messages.
 
     Raises:
         InputError: a patient is in several splits.
     """
     stated = pd.DataFrame({"patient": patients, "split": splits})[splits != ""]
-    return _one_each(stated, "the label table", "; correct it, or give 'dataset.split_file'")
+    return _one_each(stated, source, "keep it in one, or give 'dataset.split_file'")
 
 
 def read_split_file(path: str | Path) -> dict[str, str]:
@@ -63,8 +64,11 @@ def read_split_file(path: str | Path) -> dict[str, str]:
     nobody = is_missing(patients)
     if nobody.any():
         row = int(nobody.argmax())
-        raise InputError(f"{path}: row {row + 1}: patient '{patients.iloc[row]}' names nobody; remove the row")
-    return _one_each(pd.DataFrame({"patient": patients, "split": read_splits(path, table["split"])}), str(path), "")
+        raise InputError(
+            f"{path}: row {row + 1} (header not counted): patient '{patients.iloc[row]}' names nobody; remove this row"
+        )
+    splits = read_splits(path, table["split"])
+    return _one_each(pd.DataFrame({"patient": patients, "split": splits}), str(path), "keep it in one")
 
 
 def read_splits(
@@ -97,7 +101,6 @@ def _one_each(table: pd.DataFrame, source: str, remedy: str) -> dict[str, str]:
         patient = table.loc[twice, "patient"].iloc[0]
         listed = ", ".join(sorted(table.loc[table["patient"] == patient, "split"]))
         raise InputError(
-            f"{source}: patient '{patient}' is listed in several splits ({listed}); "
-            f"a patient belongs to one, or the test set leaks{remedy}"
+            f"{source}: patient '{patient}' is listed in several splits ({listed}), so the test set leaks; {remedy}"
         )
     return dict(zip(table["patient"], table["split"], strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ class LabelTable:
             negative.
         rejected: row, image, reason.
         normal: the label by which the source says "nothing found".
+        source: the label table's file or folder, for messages.
         silent: those of the rejected rows that are like `rows` but state no label, None if the source has none; see
             `with_silent_rows`.
     """
@@ -44,6 +46,7 @@ class LabelTable:
     unknowns: pd.DataFrame
     rejected: pd.DataFrame
     normal: str
+    source: str
     silent: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
@@ -176,6 +179,7 @@ def assemble(
     uncertain: pd.DataFrame,
     unknowns: pd.DataFrame,
     *,
+    source: str | Path,
     normal: str,
     label_reasons: np.ndarray,
     content: pd.Series,
@@ -184,6 +188,7 @@ def assemble(
 
     Args:
         rows: every data row of the source, with those of ROW_COLUMNS that it states; completed in place.
+        source: the label table, for messages.
         label_reasons: per row, why its labels cannot be used, "" if they can.
         content: per row, its labels as one text: two rows of one image that differ here, in the patient or in
             the split, contradict each other, and both are rejected; of equal rows the first is kept.
@@ -204,11 +209,12 @@ def assemble(
         reasons[again.index[again]] = "duplicate image name"
     for name in ("projection", "sex"):
         if name in rows:
-            rows[name] = in_one_way(name, rows[name])
+            rows[name] = in_one_way(source, name, rows[name])
     none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
         {"row": "int64", "image": "str", "reason": "str"}
     )
     for name in ROW_COLUMNS:
         if name not in rows:
             rows[name] = pd.Series(pd.NA, rows.index, dtype="Int64") if name == "age" else ""
-    return LabelTable(rows[list(ROW_COLUMNS)], positives, uncertain, unknowns, none, normal).reject(reasons)
+    table = LabelTable(rows[list(ROW_COLUMNS)], positives, uncertain, unknowns, none, normal, str(source))
+    return table.reject(reasons)

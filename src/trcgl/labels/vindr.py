@@ -21,10 +21,11 @@ from trcgl.labels.coded import (
     check_coded,
     class_columns,
     read_codes,
+    rows_of,
 )
 from trcgl.labels.file_names import SUFFIX, check_apart
 from trcgl.labels.table import LabelTable
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, and_more
 from trcgl.tables import read_columns, read_header
 
 TRAIN, TEST = "image_labels_train.csv", "image_labels_test.csv"
@@ -66,7 +67,7 @@ def read_vindr(path: str | Path) -> LabelTable:
     _check_apart(files, parts)
     source = pd.concat(parts, ignore_index=True)
     votes = read_codes(source[findings])
-    check_coded(files[0], source[findings], votes, WHAT)
+    check_coded(files[0], source[findings], votes, WHAT, rows_of(files, parts))
     images, names = pd.factorize(source[IMAGE])
     twice = np.zeros(len(names), bool)
     twice[images[source.duplicated([IMAGE, READER])]] = True
@@ -80,9 +81,8 @@ def read_vindr(path: str | Path) -> LabelTable:
             "split": source["split"].groupby(images).first().to_numpy(),
         }
     )
-    return assemble_coded(
-        rows, _majority(votes, images, len(names)), findings, normal="No finding", reasons=[("a reader twice", twice)]
-    )
+    merged = _majority(votes, images, len(names))
+    return assemble_coded(rows, merged, findings, source=path, normal="No finding", reasons=[("a reader twice", twice)])
 
 
 def _read(file: Path, findings: list[str]) -> pd.DataFrame:
@@ -102,8 +102,8 @@ def _check_apart(files: list[Path], parts: list[pd.DataFrame]) -> None:
     both = sorted(set.intersection(*(set(part[IMAGE]) - {""} for part in parts))) if len(parts) > 1 else []
     if both:
         raise InputError(
-            f"{files[1]}: lists {len(both)} images that {files[0].name} lists too; the first: '{both[0]}'; an image is "
-            "in one of them"
+            f"{files[1]}: image '{both[0]}' is in {files[0].name} too{and_more(len(both) - 1)}; keep each image in one "
+            "of them"
         )
 
 

@@ -35,8 +35,8 @@ def read_vindr_boxes(path: Path) -> BoxTable:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{path}: row {row + 1}: the box of '{source['image_id'][row]}' is not four numbers x_min, y_min, x_max, "
-            "y_max with the smaller ones first"
+            f"{path}: row {row + 1}: the box of '{source['image_id'][row]}' is not four numbers with x_min below x_max "
+            "and y_min below y_max"
         )
     sizes = numbers(source, SIZE)
     boxes = pd.DataFrame(
@@ -65,7 +65,10 @@ def read_box_sizes(path: Path) -> pd.DataFrame:
     source = read_columns(path, ("image_id",), (*SIZE, *DIMENSIONS), what="a table of the originals' sizes")
     by_name = [name for name in (SIZE, list(DIMENSIONS)) if not (source[name] == "").all(axis=None)]
     if len(by_name) != 1:
-        raise InputError(f"{path}: give the originals' sizes in two columns: width and height, or dim0 (rows) and dim1")
+        stated = "states sizes in two ways" if by_name else "states no size"
+        raise InputError(
+            f"{path}: {stated}; fill exactly one pair of columns: width and height, or dim0 (rows) and dim1"
+        )
     found = numbers(source, by_name[0])
     wrong = ~(np.isfinite(found) & (found > 0) & (found == np.rint(found))).all(axis=1)
     images = source["image_id"].str.replace(SUFFIX, "", regex=True)
@@ -73,7 +76,7 @@ def read_box_sizes(path: Path) -> pd.DataFrame:
         row = int(wrong.argmax())
         raise InputError(f"{path}: row {row + 1}: the size of '{images[row]}' is not two whole numbers above 0")
     if images.duplicated().any():
-        raise InputError(f"{path}: the image '{images[images.duplicated()].iloc[0]}' is listed twice")
+        raise InputError(f"{path}: the image '{images[images.duplicated()].iloc[0]}' is listed twice; keep one row")
     return pd.DataFrame(found, columns=SIZE, index=pd.Index(images))
 
 

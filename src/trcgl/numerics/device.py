@@ -6,8 +6,11 @@ from threadpoolctl import threadpool_limits
 from trcgl.runtime.errors import InputError
 
 
-def pick_device(name: str) -> torch.device:
-    """`compute.device` as a torch device; `auto` is the first CUDA device, else the CPU.
+def pick_device(name: str, key: str = "'compute.device'") -> torch.device:
+    """A torch device by its name; `auto` is the first CUDA device, else the CPU.
+
+    Args:
+        key: what named it, for the message.
 
     Raises:
         InputError: this machine does not have the device.
@@ -19,7 +22,7 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"compute.device '{name}' cannot be used here ({reason}); use auto, cpu or cuda") from None
+        raise InputError(f"{key} is '{name}', which cannot be used here ({reason}); use auto, cpu or cuda") from None
     return device
 
 
@@ -36,13 +39,25 @@ def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
     """`compute.precision` as the type that matrix products and convolutions are computed in.
 
     `auto` is bfloat16 where the device has instructions for it (1.8 times the images/s on a processor), else float32.
-    float16 is for CUDA only: on the CPU, where it is not faster, float32 is used instead.
+
+    Raises:
+        InputError: float16 on a processor, where it is no faster.
     """
     if precision == "auto":
         precision = "bf16" if _has_bfloat16(device) else "fp32"
     if precision == "fp16" and device.type == "cpu":
-        precision = "fp32"
+        raise InputError("'compute.precision' is fp16, which is for CUDA only; on a processor use auto, bf16 or fp32")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def fp32_or(dtype: torch.dtype, otherwise: str) -> str:
+    """What helps where numbers of a type are not finite: float32, unless it is that already, or something else."""
+    return otherwise if dtype == torch.float32 else f"set 'compute.precision' to fp32, or {otherwise}"
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Such as float32, for messages."""
+    return str(dtype).removeprefix("torch.")
 
 
 def _has_bfloat16(device: torch.device) -> bool:

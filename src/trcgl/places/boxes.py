@@ -8,6 +8,7 @@ DICOM header, or in a table where the files are copies in another format.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import progress
+from trcgl.tables import read_header
 
 CLEARLY_SMALLER = 0.8
 """Share of the original's side from which on down it would show that boxes are in pixels of the copy."""
@@ -85,6 +87,23 @@ class UsedBoxes:
         return f"{self.boxes['row'].nunique()} of {self.rows} rows of boxes are used{said}"
 
 
+class _Original(NamedTuple):
+    """The image that boxes were drawn in.
+
+    Attributes:
+        table: states the size, and may be wrong; None: all images have it (NIH), or the DICOM file says it.
+    """
+
+    width: float
+    height: float
+    table: Path | None = None
+
+    @property
+    def by(self) -> str:
+        """Who states the size, in a message behind it."""
+        return "" if self.table is None else f" (by {self.table})"
+
+
 def boxes_of(
     files: BoxFiles, selected: pd.DataFrame, images: Path, names: Sequence[str], findings: Sequence[str]
 ) -> UsedBoxes:
@@ -113,17 +132,17 @@ def matched_boxes(files: BoxFiles, names: Sequence[str]) -> UsedBoxes:
         raise InputError(f"{path}: has no box, only rows that state that nothing was found; give a table with boxes")
     normal = listed.rows - len(listed.boxes)
     all_boxes = UsedBoxes(listed.boxes, {"states that nothing was found": normal} if normal else {}, listed.rows)
-    known = _names(listed.boxes["image"], names)
+    known = table_names(listed.boxes["image"], names)
     used = all_boxes.only(known != "", f"not of {files.words.image}")
     if used.boxes.empty:
         raise InputError(
-            f"{path}: none of its boxes is of {files.words.image} (its first: '{listed.boxes['image'].iloc[0]}', the "
-            f"label table's: '{names[0]}'); give the boxes of these images"
+            f"{path}: no box is of {files.words.image} (the first box: '{listed.boxes['image'].iloc[0]}', the first "
+            f"image: '{names[0]}'); give the boxes of these images"
         )
     return UsedBoxes(used.boxes.assign(image=known[known != ""]), used.left_out, used.rows)
 
 
-def _names(listed: pd.Series, names: Sequence[str]) -> np.ndarray:
+def table_names(listed: pd.Series, names: Sequence[str]) -> np.ndarray:
     """The label table's names of listed images, "" of others; one without suffix is that of an image of any format."""
     exact = set(names)
     by_stem = {SUFFIX.sub("", name): name for name in names}
@@ -144,8 +163,8 @@ def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> Us
     others = ", ".join(f"'{name}'" for name in boxes["merged"].fillna(boxes["finding"])[~known].unique())
     if not known.any():
         raise InputError(
-            f"{files.boxes}: no box of {words.image} is of {words.finding} ({_first(findings)}), only of {others}; "
-            f"names must match exactly, or be merged by {words.class_table}"
+            f"{files.boxes}: no box of {words.image} shows {words.finding} ({_first(findings)}), only {others}; write "
+            f"the names alike, or merge them by {words.class_table}"
         )
     named = boxes.assign(finding=boxes["merged"]).drop(columns="merged")
     return UsedBoxes(named, used.left_out, used.rows).only(known, f"not of {words.finding}, but of {others}")
@@ -164,13 +183,14 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     path, boxes = files.boxes, used.boxes
     stated = None if files.sizes is None else read_box_sizes(files.sizes)
     place = dict(zip(selected["image"], selected["path"], strict=True))
+    sized = path if set(SIZE) <= set(read_header(path)) else None
     frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
     groups = boxes.groupby("image", sort=False)
     for image, part in progress(groups, total=groups.ngroups, what="look at images with boxes"):
         file = images / place[str(image)]
         width, height = header_size(file)
-        original = _original(files, stated, part, file, width, height)
-        frames[part.index] = original
+        original = _original(files, stated, sized, part, file, width, height)
+        frames[part.index] = original.width, original.height
         _check_within(path, part, original)
         if width is not None and height is not None:
             _check_shape(path, file, (width, height), original)
@@ -189,21 +209,28 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
 
 
 def _original(
-    files: BoxFiles, stated: pd.DataFrame | None, boxes: pd.DataFrame, file: Path, width: int | None, height: int | None
-) -> tuple[float, float]:
-    """Width and height of the image that the boxes of one image were drawn in.
+    files: BoxFiles,
+    stated: pd.DataFrame | None,
+    sized: Path | None,
+    boxes: pd.DataFrame,
+    file: Path,
+    width: int | None,
+    height: int | None,
+) -> _Original:
+    """The image that the boxes of one image were drawn in.
 
     Args:
         stated: as `read_box_sizes`; it has the last word.
+        sized: the table of boxes, if it states sizes itself.
         width, height: of the file at hand.
     """
     first = boxes.iloc[0]
     if stated is not None and (name := SUFFIX.sub("", first["image"])) in stated.index:
-        return float(stated["width"][name]), float(stated["height"][name])
+        return _Original(float(stated["width"][name]), float(stated["height"][name]), files.sizes)
     if np.isfinite(first[SIZE].to_numpy(np.float64)).all():
-        return float(first["width"]), float(first["height"])
+        return _Original(float(first["width"]), float(first["height"]), sized)
     if width is not None and height is not None and _is_dicom(file):
-        return float(width), float(height)
+        return _Original(float(width), float(height))
     raise InputError(
         f"{files.boxes}: row {first['row']}: boxes are in pixels of the original image, whose size {file} does not "
         "state (it is not DICOM)"
@@ -220,7 +247,7 @@ def _is_dicom(file: Path) -> bool:
         return format_of(handle.read(START)) == "DICOM"
 
 
-def _check_within(path: Path, boxes: pd.DataFrame, original: tuple[float, float]) -> None:
+def _check_within(path: Path, boxes: pd.DataFrame, original: _Original) -> None:
     """Stop on a box of an image that reaches out of it by more than a pixel, for corners are rounded."""
     right, bottom = boxes["x"] + boxes["w"], boxes["y"] + boxes["h"]
     beyond = (boxes["x"] < -1) | (boxes["y"] < -1) | (right > original[0] + 1) | (bottom > original[1] + 1)
@@ -230,18 +257,20 @@ def _check_within(path: Path, boxes: pd.DataFrame, original: tuple[float, float]
         raise InputError(
             f"{path}: row {row['row']}: the box of '{row['image']}' goes from {row['x']:.0f}, {row['y']:.0f} to "
             f"{right.iloc[place]:.0f}, {bottom.iloc[place]:.0f}, out of the original image of {original[0]:.0f} x "
-            f"{original[1]:.0f} px; boxes are in pixels of the original"
+            f"{original[1]:.0f} px{original.by}; boxes are in pixels of the original"
         )
 
 
-def _check_shape(path: Path, file: Path, copy: tuple[int, int], original: tuple[float, float]) -> None:
+def _check_shape(path: Path, file: Path, copy: tuple[int, int], original: _Original) -> None:
     """Stop on a copy of another shape than the original, beyond the rounding of a pixel."""
     scale = max(copy[0] / original[0], copy[1] / original[1])
     if abs(original[0] * scale - copy[0]) > 1 or abs(original[1] * scale - copy[1]) > 1:
+        why, remedy = "the copy was padded, cut or stretched", "give copies of the same shape"
+        if original.table is not None:
+            why, remedy = f"{why}, or this size is wrong", f"{remedy}, or correct the size"
         raise InputError(
-            f"{path}: {file} has {copy[0]} x {copy[1]} px and its original {original[0]:.0f} x {original[1]:.0f}: a "
-            "copy that was padded, cut or stretched, in which the place of a box is unknown; give copies of the same "
-            "shape"
+            f"{path}: {file} has {copy[0]} x {copy[1]} px and its original {original[0]:.0f} x {original[1]:.0f}"
+            f"{original.by}: {why}; {remedy}"
         )
 
 
@@ -250,6 +279,6 @@ def _check_upright(path: Path, file: Path) -> None:
     why = why_not_as_stored(file)
     if why:
         raise InputError(
-            f"{path}: {file} {why}, and whether boxes were drawn before or after that is unknown; save it upright, "
+            f"{path}: {file} {why}, so boxes may not fit it; give the picture that they were drawn on, upright and "
             "with square pixels"
         )

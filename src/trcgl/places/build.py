@@ -57,7 +57,7 @@ def build_places(
     places, used = stated_places(used, labels, resize)
     log.info("%s: %s", files.boxes, used)
     if places.empty:
-        raise InputError(f"{files.boxes}: no place is left: {used}; give the boxes that this label table goes with")
+        raise InputError(f"{files.boxes}: no box is left: {used}; give the boxes that this label table goes with")
     split = dict(zip(labels["image"], labels["split"], strict=True))
     counts = pd.Series([split[image] for image in places["image"]]).value_counts()
     said = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("train", "val", "test"))

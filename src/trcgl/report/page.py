@@ -26,7 +26,7 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
 
 REFERENCE, OURS = "baseline", "trcgl"
-"""Blocks of metrics/metrics.json. Not imported from what computes them: the page needs no torch."""
+"""Blocks of metrics/metrics.json. Not imported from the room evaluation, on whose code the page would then depend."""
 PICTURES = {
     "labels": {
         "report/label_distribution.png": "Images with each finding. The test part is enriched in tail findings where "
@@ -68,7 +68,7 @@ TRAINING = {
     "duplicates": "real images, some of the tail ones once more",
     "none": "real images only",
 }
-"""`classifier.extra_source` -> what ours is trained on."""
+"""`classifier.extra_source` -> what ours is trained on. Without accepted images `none`: duplicates match these."""
 FOLDERS = ("build_cooccurrence", "sample_tail", "audit_synthetic", "evaluate", "report")
 LIBRARIES = ("torch", "torchvision", "timm", "diffusers", "peft", "torch-geometric", "scikit-learn", "numpy", "pandas")
 HEADLINE_DECIMALS = 3
@@ -93,7 +93,7 @@ def report_page(root: Path, params: Params) -> str:
     """
     metrics = root / "metrics"
     generated = params.diffusion.base is not None
-    source = params.classifier.extra_source
+    synthetic = read_json(metrics / "synthetic.json")
     labels = read_json(metrics / "labels.json")
     localisation = read_table(metrics / "localisation.csv")
     environment = Environment(
@@ -106,7 +106,7 @@ def report_page(root: Path, params: Params) -> str:
     environment.filters |= {"number": number, "interval": interval}
     return environment.get_template("page.html.j2").render(
         dataset=params.dataset.name,
-        training=TRAINING["none" if source == "synthetic" and not generated else source],
+        training=TRAINING[params.classifier.extra_source if synthetic["accepted"] else "none"],
         generated=generated,
         ours=OURS,
         reference=REFERENCE,
@@ -118,7 +118,7 @@ def report_page(root: Path, params: Params) -> str:
         unreadable=Counter(read_parquet(root / "data/images/unreadable.parquet", ["reason"])["reason"]),
         classes=read_json(root / "data/labels/classes.json")["classes"],
         held_out=read_json(metrics / "diffusion.json")["held_out_tail_loss"],
-        synthetic=read_json(metrics / "synthetic.json"),
+        synthetic=synthetic,
         verdicts=read_table(metrics / "synthetic_per_class.csv"),
         per_class=read_table(metrics / "per_class.csv"),
         subgroups=read_table(metrics / "subgroups.csv"),
@@ -159,7 +159,7 @@ def _pictures(plots: Path) -> dict[str, list[Picture]]:
     """Every picture of the folders once, in the section that it belongs to; those without one under `other`."""
     for folder in FOLDERS:
         if not (plots / folder).is_dir():
-            raise InputError(f"{plots / folder}: no such folder; dvc repro makes what the stages write")
+            raise InputError(f"{plots / folder}: no such folder; run dvc repro, which makes it")
     found = {
         path.relative_to(plots).as_posix(): "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for folder in FOLDERS

@@ -22,4 +22,4 @@ def naming_the_compiler() -> Iterator[None]:
         if not type(error).__module__.startswith(COMPILERS):
             raise
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:120]
-        raise InputError(f"compute.compile: torch cannot compile here; set it to false ({reason})") from None
+        raise InputError(f"'compute.compile': torch cannot compile here; set it to false ({reason})") from None

@@ -63,8 +63,8 @@ def warn_if_crowded(threads: int) -> None:
     cores = usable_cores()
     if threads > cores:
         log.warning(
-            "%d threads on %s: they wait for each other; more cores, or compute.threads at %d (which changes the last "
-            "bits of a trained model), is faster",
+            "%d threads on %s: they wait for each other; more cores, or 'compute.threads' at %d (which changes the "
+            "last bits of a trained model), is faster",
             threads, _cores(cores), cores,
         )  # fmt: skip
         return

@@ -1,7 +1,7 @@
 """The one exception a user is meant to see: a single line that names what was wrong and what would be right."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
@@ -55,7 +55,7 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
             raise
         name, reason = error.filename or error, error.strerror or "not found"
         made = Path(str(name)).parts[:1] in (("data",), ("metrics",))
-        say(f"error: {name}: {reason}" + ("; dvc repro makes what the stages write" if made else ""))
+        say(f"error: {name}: {reason}" + ("; if a stage makes it, run dvc repro" if made else ""))
         return 1
     except Stopped as stop:
         say(f"error: stopped by {stop}; finished work is kept; run again to continue")
@@ -63,6 +63,16 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
     return 0
 
 
-def and_more(count: int) -> str:
-    """Behind an example in a message: how many others there are."""
-    return f" (as are {count} more)" if count else ""
+def and_more(count: int, verb: str = "are") -> str:
+    """Behind an example in a message: how many others there are.
+
+    Args:
+        verb: of the sentence before it, in the plural: are, do or have.
+    """
+    return f" (as {verb} {count} more)" if count else ""
+
+
+def some_of(names: Sequence[object]) -> str:
+    """A list in a message: the first three, and how many others there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(str, names[:3])) + more

@@ -57,7 +57,7 @@ def other_encoding(head: bytes) -> str | None:
     """
     # English text in UTF-16 has a null in every other byte
     if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
-        return "seems to be UTF-16 text without the mark at its start; save it as UTF-8"
+        return "seems to be UTF-16 text without a byte order mark (BOM); save it as UTF-8"
     line = re.split("[\x85\n]", head[:2000].decode(EBCDIC))[0]
     if line.isprintable() and sum(sign.isascii() and sign.isalnum() for sign in line) > len(line) / 2:
         return "seems to be EBCDIC text, of a mainframe; save it as UTF-8"

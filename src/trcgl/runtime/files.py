@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from trcgl.runtime.damage import damage_explained, damaged
 from trcgl.runtime.disk import FULL
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.places import final_file, final_folder, is_stream, write_through
+from trcgl.runtime.output_paths import final_file, final_folder, is_stream, write_through
 from trcgl.runtime.rounding import json_numbers, rounded_frame, rounded_values
 
 if TYPE_CHECKING:

@@ -107,9 +107,9 @@ def merge(kind: type, values: Any, changes: Any, file: str, prefix: str) -> None
 def _check_keys(known: Collection[str], section: Any, file: str, prefix: str) -> None:
     """A section must be a mapping of known keys; it need not have all of them."""
     if not isinstance(section, dict):
-        raise InputError(
-            f"{file}: '{prefix.rstrip('.') or 'the file'}' is {_shown(section)}; it must be a section of keys"
-        )
+        what = f"'{prefix.rstrip('.')}' is {_shown(section)}; it must be a section of keys"
+        whole = f"the file is {_shown(section)}; it must hold keys with values"
+        raise InputError(f"{file}: {what if prefix else whole}")
     for key in section:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -125,7 +125,7 @@ def read_section(kind: type, values: Any, file: str, prefix: str) -> Any:
     for name, field in fields.items():
         key = f"{prefix}{name}"
         if name not in values:
-            raise InputError(f"{file}: key '{key}' is missing; a params file names every knob (see params.yaml)")
+            raise InputError(f"{file}: key '{key}' is missing; add it (the shipped file has every key)")
         if dataclasses.is_dataclass(hints[name]):
             read[name] = read_section(typing.cast(type, hints[name]), values[name], file, f"{key}.")
         else:
@@ -153,19 +153,21 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: 
         if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
             raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be a section of names and values")
         return dict(value)
-    wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
+    low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
+    wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     wrong = odd_letters(value) if in_list and isinstance(value, str) else ""
     if wrong:
         raise InputError(f"{file}: '{key}' is '{value}', which {wrong}")
+    if choices is not None:
+        wanted = f"one of: {', '.join(choices)}"
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InputError(f"{file}: '{key}' is {_shown(value)}; it must be {wanted}{' or null' if optional else ''}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
-    low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
     if choices is not None and value not in choices:
-        raise InputError(f"{file}: '{key}' is '{value}'; it must be one of: {', '.join(choices)}")
+        raise InputError(f"{file}: '{key}' is '{value}'; it must be {wanted}")
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
         raise InputError(f"{file}: '{key}' is {value}; it must be {allowed}")

@@ -33,6 +33,18 @@ SIZE_OPTIONS = {"img_size": "{{img_size: {size}}}", "dynamic_img_size": "{{dynam
 ANOTHER = "use another backbone, such as a convolutional network or a plain vision transformer"
 
 
+class UnfitBackbone(InputError):
+    """A backbone that cannot be used; whoever reads the message adds where the backbone is named.
+
+    Attributes:
+        key: of the knob that is to blame, without its section of the params file.
+    """
+
+    def __init__(self, message: str, key: str = "backbone"):
+        super().__init__(message)
+        self.key = key
+
+
 def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = False) -> nn.Module:
     """A timm model for one grey channel, without pooling and classifier.
 
@@ -42,7 +54,7 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
         pretrained: load the ImageNet weights timm names for the model, from the hub or its local cache.
 
     Raises:
-        InputError: timm has no such model, the model takes no such option, or the weights cannot be fetched.
+        UnfitBackbone: timm has no such model, the model takes no such option, or the weights cannot be downloaded.
     """
     if not timm.is_model(name):
         models = timm.list_models()
@@ -51,26 +63,31 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
             difflib.get_close_matches(plain, models, n=3) or [model for model in models if plain and plain in model][:3]
         )
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see timm.list_models()"
-        raise InputError(f"backbone '{name}' is not a timm model; {hint}")
+        raise UnfitBackbone(f"'{name}' is not a timm model; {hint}")
     for option in options:
         if option in OURS:
-            raise InputError(
-                f"backbone_options of '{name}': '{option}' is set by the project ({OURS[option]}); leave it out"
+            raise UnfitBackbone(
+                f"the option '{option}' of '{name}' is set by the project ({OURS[option]}); leave it out",
+                "backbone_options",
             )
     settings = {"num_classes": 0, "global_pool": "", "in_chans": 1, **options}
     try:
         backbone = timm.create_model(name, pretrained=False, **settings)
     except Exception as error:  # timm's models refuse options in many ways; all of them are the caller's options
         if "pool" in str(error):
-            raise InputError(f"backbone '{name}' gives no map ({_first_line(error)}); {ANOTHER}") from error
-        raise InputError(f"backbone '{name}' cannot be built with backbone_options {options} ({error})") from error
+            raise UnfitBackbone(f"'{name}' gives no map ({_first_line(error)}); {ANOTHER}") from error
+        raise UnfitBackbone(
+            f"'{name}' cannot be built with the options {options} ({_first_line(error)}); change them or the backbone",
+            "backbone_options",
+        ) from error
     if pretrained:
         try:
             backbone = timm.create_model(name, pretrained=True, **settings)
         except Exception as error:  # a download fails in many ways, and each library on the way has its own exception
-            raise InputError(
-                f"initial_weights 'imagenet': no weights for '{name}' ({_first_line(error)}); "
-                "without network give the path of a safetensors file, or null"
+            raise UnfitBackbone(
+                f"imagenet: no weights for '{name}' ({_first_line(error)}); without network give the path of a "
+                "safetensors file, or null",
+                "initial_weights",
             ) from error
     quicken_depthwise(backbone)
     quicken_relu6(backbone)
@@ -90,7 +107,7 @@ def feature_maps(backbone: nn.Module, images: Tensor) -> Tensor:
         tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]
         side = math.isqrt(tokens.shape[1])
         if side < 2 or side**2 != tokens.shape[1]:
-            raise NoMap(f"{features.shape[1]} tokens instead of a square of places")
+            raise NoMap(f"{features.shape[1]} token{'s' * (features.shape[1] > 1)} instead of a square map")
         return tokens.transpose(1, 2).unflatten(2, (side, -1))
     if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
         return features.permute(0, 3, 1, 2)
@@ -101,7 +118,7 @@ def map_shape(backbone: nn.Module, size: int) -> tuple[int, int, int]:
     """(F, h, w) of the map for images of `size` px.
 
     Raises:
-        InputError: the backbone cannot read that size or does not give a map.
+        UnfitBackbone: the backbone cannot read that size or does not give a map.
     """
     training = backbone.training
     backbone.eval()
@@ -109,17 +126,15 @@ def map_shape(backbone: nn.Module, size: int) -> tuple[int, int, int]:
         with torch.no_grad():
             shape = feature_maps(backbone, torch.zeros(1, 1, size, size)).shape
     except NoMap as error:
-        raise InputError(f"backbone '{_architecture(backbone)}' gives {error}; {ANOTHER}") from None
+        raise UnfitBackbone(f"'{_architecture(backbone)}' gives {error}; {ANOTHER}") from None
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise InputError(
-            f"backbone '{_architecture(backbone)}' cannot read images of {size} px ({_first_line(error)}); "
+        raise UnfitBackbone(
+            f"'{_architecture(backbone)}' cannot read images of {size} px ({_first_line(error)}); "
             f"set {_sizes_that_fit(backbone, size)}"
         ) from error
     backbone.train(training)
     if len(shape) != 4:
-        raise InputError(
-            f"backbone '{_architecture(backbone)}' gives features of shape {list(shape)}, not a map; {ANOTHER}"
-        )
+        raise UnfitBackbone(f"'{_architecture(backbone)}' gives features of shape {list(shape)}, not a map; {ANOTHER}")
     return shape[1], shape[2], shape[3]
 
 
@@ -128,14 +143,14 @@ def _sizes_that_fit(backbone: nn.Module, size: int) -> str:
     patch = getattr(getattr(backbone, "patch_embed", None), "patch_size", 1)
     patch = max(patch) if isinstance(patch, tuple) else patch
     if isinstance(patch, int) and patch > 1 and size % patch:
-        return f"images.classifier_size to a multiple of {patch}"
+        return f"'images.classifier_size' to a multiple of {patch}"
     takes = inspect.signature(type(backbone)).parameters
     ways = [way for option, way in SIZE_OPTIONS.items() if option in takes]
     native: Any = backbone.pretrained_cfg
     ways = [f"backbone_options to {' or '.join(ways).format(size=size)}"] if ways else []
     if native["input_size"][-1] != size:
-        ways.append(f"images.classifier_size to {native['input_size'][-1]}")
-    return " or ".join(ways) or f"images.classifier_size to another size, or {ANOTHER}"
+        ways.append(f"'images.classifier_size' to {native['input_size'][-1]}")
+    return " or ".join(ways) or f"'images.classifier_size' to another size, or {ANOTHER}"
 
 
 def _architecture(backbone: nn.Module) -> str:

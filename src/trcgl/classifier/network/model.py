@@ -10,18 +10,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.preparation import Preparation
-from trcgl.classifier.network.backbone import create_backbone, feature_maps, map_shape
+from trcgl.classifier.network.backbone import UnfitBackbone, create_backbone, feature_maps, map_shape
 from trcgl.classifier.network.heads.base import Head
 from trcgl.classifier.network.heads.build import build_head
+from trcgl.classifier.network.saved_json import made, not_saved, number, read_object
 from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.network.weights import load_weights
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.files import directory_beside, read_json, read_tensors, write_json
+from trcgl.runtime.files import directory_beside, read_tensors, write_json
 from trcgl.runtime.unexpanded import why_missing
 
-WEIGHTS = "model.safetensors"
-CALIBRATION = "calibration.json"
+WEIGHTS, CONFIG, CLASSES = "model.safetensors", "config.json", "classes.json"
+CALIBRATION, THRESHOLDS = "calibration.json", "thresholds.json"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Classifier(nn.Module):
     Args:
         config: what to build.
         adjacency: float32 [C, C] for a head with a label graph; kept as a buffer.
-        initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see backbone.py.
+        initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see weights.py.
         label_vectors: float32 [C, d] for a head that starts from them; saved with the weights.
 
     Attributes:
@@ -143,16 +145,16 @@ class Classifier(nn.Module):
         names, groups = config.pop("class_names"), config.pop("class_groups")
         with directory_beside(folder) as beside:
             save_file({key: value.contiguous().cpu() for key, value in self.state_dict().items()}, beside / WEIGHTS)
-            write_json(beside / "config.json", config, exact=True)
+            write_json(beside / CONFIG, config, exact=True)
             classes = [{"name": name, "group": group} for name, group in zip(names, groups, strict=True)]
-            write_json(beside / "classes.json", {"classes": classes})
+            write_json(beside / CLASSES, {"classes": classes})
             scalings = {name: scaling._asdict() for name, scaling in self.scalings.items()}
             write_json(beside / CALIBRATION, scalings, exact=True)
-            write_json(beside / "thresholds.json", self.thresholds, exact=True)
+            write_json(beside / THRESHOLDS, self.thresholds, exact=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Classifier":
-        """Read a saved classifier, in evaluation mode on the CPU; one without a calibration.json is not calibrated.
+        """Read a saved classifier, in evaluation mode on the CPU.
 
         Raises:
             InputError: a file is missing or damaged, or files and tensors do not belong together.
@@ -160,40 +162,34 @@ class Classifier(nn.Module):
         folder = Path(folder)
         try:
             tensors = read_tensors(folder / WEIGHTS)
-            classes = read_json(folder / "classes.json")["classes"]
-            values = read_json(folder / "config.json")
-            preparation = values.pop("preparation", None)
-            config = ModelConfig(
-                preparation=None if preparation is None else Preparation(**preparation),
-                weights_have_seen=tuple(values.pop("weights_have_seen", ())),
-                **values,
-                class_names=tuple(entry["name"] for entry in classes),
-                class_groups=tuple(entry["group"] for entry in classes),
-            )
-            thresholds = {name: float(value) for name, value in read_json(folder / "thresholds.json").items()}
-            calibrated = read_json(folder / CALIBRATION) if (folder / CALIBRATION).exists() else {}
-            scalings = {name: Scaling(**values) for name, values in calibrated.items()}
+            config = _read_config(folder)
+            cuts = read_object(folder, THRESHOLDS)
+            calibrated = read_object(folder, CALIBRATION)
         except PermissionError as error:
             raise InputError(
                 f"{error.filename}: may not be read by this user; let whoever owns it change its permissions"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = _why_no_folder(folder, error) if isinstance(error, OSError) else str(error)
-            raise InputError(f"{folder}: not a saved classifier ({why}); train_classifier writes one") from None
-        for file, named in (("thresholds.json", thresholds), (CALIBRATION, scalings or config.class_names)):
+        except OSError as error:
+            raise not_saved(folder, _why_no_folder(folder, error)) from None
+        thresholds = {name: number(folder, f"{THRESHOLDS}: '{name}'", value) for name, value in cuts.items()}
+        scalings = {name: _scaling(folder, name, values) for name, values in calibrated.items()}
+        for file, named in ((THRESHOLDS, thresholds), (CALIBRATION, scalings)):
             if set(named) != set(config.class_names):
-                raise InputError(f"{folder}: {file} and classes.json name different findings")
+                raise InputError(f"{folder}: {file} and {CLASSES} name different findings; give files of one training")
         try:
             # The label graph's own tensors say how large it is
             graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
             model = cls(config, graph.get("adjacency"), label_vectors=graph.get("vectors"))
             model.load_state_dict(tensors)
+        except UnfitBackbone as error:
+            raise InputError(f"{folder / CONFIG}: '{error.key}': {error}") from None
         except (RuntimeError, ValueError, TypeError, KeyError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{folder}: model.safetensors and config.json do not fit ({reason})") from None
+            raise InputError(
+                f"{folder}: {WEIGHTS} and {CONFIG} do not fit ({reason}); give files of one training"
+            ) from None
         model.thresholds = {name: thresholds[name] for name in config.class_names}
-        if scalings:
-            model.calibrate(scalings)
+        model.calibrate(scalings)
         return model.eval()
 
 
@@ -208,8 +204,8 @@ def preparation_of(model: Classifier, name: str) -> Preparation:
     """
     if model.config.preparation is None:
         raise InputError(
-            f"{name}: config.json does not say how pictures are made from files ('preparation'); a classifier that "
-            "train_classifier or train_baseline writes does"
+            f"{name}: {CONFIG} lacks 'preparation' (how pictures are made from files); give a classifier that dvc "
+            "repro trained"
         )
     return model.config.preparation
 
@@ -222,5 +218,31 @@ def _why_no_folder(folder: Path, error: OSError) -> str:
         return f"there is no such folder{why_missing(folder)}"
     inside = sorted(path.parent.name for path in folder.glob("*/classes.json"))
     if inside:
-        return f"its folders {', '.join(inside)} are; give one of them"
+        return f"give one of its folders: {', '.join(inside)}"
     return f"{error.strerror}: {error.filename}"
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    classes = read_classes(folder / CLASSES)["classes"]
+    values = read_object(folder, CONFIG)
+    prepared = values.pop("preparation", None)
+    if "weights_have_seen" not in values:
+        raise not_saved(folder, f"{CONFIG} lacks 'weights_have_seen'")
+    seen = values.pop("weights_have_seen")
+    try:
+        seen = tuple(seen)
+    except TypeError:
+        raise not_saved(folder, f"{CONFIG}: 'weights_have_seen' is not a list") from None
+    known = {
+        "class_names": tuple(entry["name"] for entry in classes),
+        "class_groups": tuple(entry["group"] for entry in classes),
+        "preparation": None if prepared is None else made(Preparation, folder, f"{CONFIG}: 'preparation'", prepared),
+        "weights_have_seen": seen,
+    }
+    return made(ModelConfig, folder, CONFIG, values, known)
+
+
+def _scaling(folder: Path, finding: str, values: Any) -> Scaling:
+    where = f"{CALIBRATION}: '{finding}'"
+    scaling = made(Scaling, folder, where, values)
+    return Scaling(*(number(folder, f"{where}: '{key}'", value) for key, value in scaling._asdict().items()))

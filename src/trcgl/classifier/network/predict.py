@@ -35,11 +35,9 @@ def predict(
     return torch.cat(parts).numpy() if parts else np.empty((0, len(model.config.class_names)), np.float32)
 
 
-def predict_with_maps(
-    model: Classifier, images: Pixels, *, rows: np.ndarray | None = None, batch_size: int = 64
-) -> tuple[np.ndarray, np.ndarray]:
+def predict_with_maps(model: Classifier, images: Pixels, *, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities float32 [N, C] and class maps float32 [N, C, h, w], for at least one image."""
-    logits, maps = zip(*_outputs(model, images, rows, batch_size, "fp32"), strict=True)
+    logits, maps = zip(*_outputs(model, images, None, batch_size, "fp32"), strict=True)
     return torch.cat(logits).sigmoid().cpu().numpy(), torch.cat(maps).cpu().numpy()
 
 

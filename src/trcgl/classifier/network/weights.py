@@ -19,7 +19,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from trcgl.runtime.damage import damaged, is_lfs_pointer
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, some_of
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("backbone")
@@ -38,6 +38,7 @@ WRAPPERS = {
 }
 """Names under which training code keeps a network; only below these is timm's conversion tried."""
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+OTHER_SHAPE = "holds {} in another shape"
 COUNTER = "num_batches_tracked"
 """Of BatchNorm: only counts, and older files lack it."""
 
@@ -49,7 +50,7 @@ class Match:
     Attributes:
         tensors: for the backbone, by its own names.
         left_out: names in the file that it has no use for.
-        problems: what is wrong (such as "lacks") with which tensors; empty if it is whole.
+        problems: what is wrong (such as "lacks {}") with which tensors; empty if it is whole.
         fitting: tensors that have the backbone's names and shapes.
         notes: what was done to them.
     """
@@ -164,9 +165,9 @@ def _as_it_is(backbone: nn.Module, tensors: dict[str, Tensor]) -> Match:
     match.fitting = sum(name in tensors for name in same)
     other = sorted((wanted.keys() & found.keys()) - set(same))
     problems = {
-        "lacks": sorted(wanted.keys() - found.keys()),
-        "has unknown": sorted(found.keys() - wanted.keys()),
-        "has other shapes for": [f"{name} ({_size(found[name])} for {_size(wanted[name])})" for name in other],
+        "lacks {}": sorted(wanted.keys() - found.keys()),
+        "holds {}, not of this backbone": sorted(found.keys() - wanted.keys()),
+        OTHER_SHAPE: [f"{name} ({_size(found[name])}, not {_size(wanted[name])})" for name in other],
     }
     match.problems = {what: names for what, names in problems.items() if names}
     return match
@@ -241,17 +242,21 @@ def _class_count(backbone: nn.Module, tensors: Mapping[str, Tensor]) -> int:
 
 
 def _why_not(match: Match, prefix: str, tensors: Mapping[str, Tensor], backbone: nn.Module) -> str:
-    total = len(backbone.state_dict())
+    wanted = backbone.state_dict()
+    if not tensors:
+        return "holds no tensor; give weights of this backbone"
     if not match.fitting:
         return (
-            f"none of its {len(tensors)} tensors (such as {min(tensors, default='none at all')}) has name and shape of "
-            f"one of this backbone's {total} (such as {min(backbone.state_dict())}); it does not fit this backbone"
+            f"no tensor (such as {min(tensors)}) has the name and shape of one of this backbone (such as "
+            f"{min(wanted)}); give weights of this backbone"
         )
     what, names = next(iter(match.problems.items()))
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    first_conv = tuple(f"{module}." for module in _names(backbone, "first_conv"))
+    channels = ", for 1 or 3 channels" if what == OTHER_SHAPE and names[0].startswith(first_conv) else ""
+    named = f"the {'tensor' if len(names) == 1 else 'tensors'} {some_of(names)}{f' below {prefix!r}' if prefix else ''}"
     return (
-        f"{what} {', '.join(names[:3])}{more}{f' below {prefix!r}' if prefix else ''}; it does not fit this backbone, "
-        f"of whose {total} tensors {match.fitting} are there in name and shape (input channels: 1 or 3)"
+        f"{what.format(named)}; {match.fitting} of this backbone's {len(wanted)} tensors fit in name and shape; give "
+        f"weights of this backbone{channels}"
     )
 
 

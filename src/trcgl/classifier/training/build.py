@@ -4,15 +4,18 @@ import numpy as np
 import torch
 
 from trcgl.artifacts.label_vectors import read_label_vectors
+from trcgl.classifier.network.backbone import UnfitBackbone
 from trcgl.classifier.network.heads.build import WITH_GRAPH
 from trcgl.classifier.network.model import Classifier, ModelConfig
 from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.head_options import adjacency_threshold, head_options, value
 from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.losses.build import build_loss
+from trcgl.classifier.training.sections import section_of
 from trcgl.config import ClassifierParams, TrainingParams
 from trcgl.graph.adjacency import build_adjacency, inflow_share
 from trcgl.graph.cooccurrence import Cooccurrence
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("build")
@@ -27,7 +30,8 @@ def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccu
         cooccurrence: in the order of data.class_names, for a head with a label graph.
 
     Raises:
-        InputError: the file of label vectors cannot be read or lacks a finding; see also Classifier.
+        InputError: the file of label vectors cannot be read or lacks a finding, or the backbone cannot be used (the
+            message names its key in the params file); see also Classifier.
     """
     head = params.head if isinstance(params, ClassifierParams) else "linear"
     adjacency, vectors = None, None
@@ -48,7 +52,10 @@ def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccu
         class_names=data.class_names,
         class_groups=data.class_groups,
     )
-    model = Classifier(config, adjacency, params.initial_weights, vectors)
+    try:
+        model = Classifier(config, adjacency, params.initial_weights, vectors)
+    except UnfitBackbone as error:
+        raise InputError(f"'{section_of(params)}.{error.key}': {error}") from None
     model.head.start_from(loss_of(params, data).initial_logits())
     return model
 

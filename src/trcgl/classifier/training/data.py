@@ -91,17 +91,19 @@ def load_training_data(
     shards = ShardedImages(images)
     table = read_parquet(labels, ["image", "split"])
     real = labelled_images(
-        table, class_names, shards.index["image"], ("train", "val"), file=labels, named_by=f"{classes} lists"
-    )
+        table, class_names, shards.index["image"], ("train", "val"),
+        file=labels, named_by=f"{classes} lists; run dvc repro parse_labels",
+    )  # fmt: skip
     targets, names, train = real.targets, real.names, real.split("train")
     if not len(train):
-        raise InputError(f"{labels}: no training image has pixels in {images}")
+        reasons = Path(images).parent / "unreadable.parquet"
+        raise InputError(f"no training image is in {images}; the reasons are in {reasons}")
     pixels = np.empty((0, shards.size, shards.size), np.uint8)
     accepted = Accepted([], pixels, targets[:0], np.empty(0, np.int64))
     if synthetic is not None and audit is not None:
         accepted = load_accepted(Path(synthetic), Path(audit), class_names, shards.size)
         if listed_twice := sorted(set(names) & set(accepted.names)):
-            raise InputError(f"{labels}: '{listed_twice[0]}' is a generated image; a label table lists real ones only")
+            raise InputError(f"{labels}: '{listed_twice[0]}' is a generated image; remove it from the label table")
     data = TrainingData(
         images=StoredPixels(shards, names, accepted.pixels),
         targets=np.concatenate([targets, accepted.targets]),
@@ -152,7 +154,9 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
         for row, (sample, findings) in enumerate(zip(samples["sample"], samples[column_of], strict=True)):
             for finding in findings:
                 if finding not in column:
-                    raise InputError(f"{file}: sample {sample} names '{finding}', which is not a class")
+                    raise InputError(
+                        f"{file}: sample {sample} names '{finding}', which classes.json lacks; run dvc repro"
+                    )
                 targets[row, column[finding]] = value
     names = samples["sample"].tolist()
     pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)

@@ -60,6 +60,11 @@ def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) 
     """
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
         return Extra({}, {})
+    if params.extra_source == "duplicates" and not len(data.synthetic_target):
+        log.warning(
+            "'classifier.extra_source' is duplicates, but no synthetic image was accepted that they could match: this "
+            "run is on real images alone"
+        )
     shown = (data.targets[order] == 1).sum(axis=0)
     share = params.extra_exposure
     rows, times = {}, {}
@@ -69,7 +74,8 @@ def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) 
             rows[target] = data.train[data.targets[data.train, target] == 1]
             if not len(rows[target]):
                 raise InputError(
-                    f"classifier.extra_source 'duplicates': no real training image shows '{data.class_names[target]}'"
+                    "'classifier.extra_source' is duplicates, but no real training image shows "
+                    f"'{data.class_names[target]}'; set it to synthetic or none"
                 )
         times[target] = round(float(shown[target]) * share / (1 - share))
     log.info(

@@ -21,7 +21,7 @@ def stop_if_leaking(labels: str | Path, images: str | Path) -> None:
     if (splits > 1).any():
         raise InputError(
             f"{labels}: patient '{splits.idxmax()}' is in several splits{and_more(int((splits > 1).sum()) - 1)}; "
-            "run parse_labels again"
+            "run dvc repro parse_labels"
         )
     shards = ShardedImages(images)
     frame = frame[[image in shards for image in frame["image"]]]
@@ -29,6 +29,7 @@ def stop_if_leaking(labels: str | Path, images: str | Path) -> None:
     if pairs:
         shown = "; ".join(f"{one} and {other}" for one, other in pairs[:SHOWN])
         raise InputError(
-            f"{images}: {len(pairs)} images nearly equal one in another split ({shown}); leave one of each pair out of "
-            "the label table, or put both patients into one split with 'dataset.split_file'"
+            f"{images}: {'1 image has' if len(pairs) == 1 else f'{len(pairs)} images have'} a near copy in another "
+            f"split ({shown}); remove one of each pair from the label table, or put both patients into one split with "
+            "'dataset.split_file'"
         )

@@ -17,18 +17,25 @@ WAYS = (
 )
 
 
-def warn_of_one_image(model: nn.Module) -> None:
-    """Say that BatchNorm learns from single images, if the model has any."""
+def warn_of_one_image(model: nn.Module, section: str) -> None:
+    """Say that BatchNorm learns from single images, if the model has any.
+
+    Args:
+        section: of the params file, such as `baseline`.
+    """
     if any(isinstance(module, _BatchNorm) for module in model.modules()):
-        log.warning("batch_size / accumulate is one image, which BatchNorm normalises by itself alone; %s", WAYS)
+        log.warning(
+            "'%s.batch_size' / 'accumulate' is 1 image, which BatchNorm normalises by itself alone; %s", section, WAYS
+        )
 
 
 @contextmanager
-def naming_accumulate(part: int) -> Iterator[None]:
+def naming_accumulate(part: int, section: str) -> Iterator[None]:
     """Report that BatchNorm cannot normalise a single number in one line.
 
     Args:
         part: images that are computed at once.
+        section: of the params file, such as `baseline`.
 
     Raises:
         InputError: a map of one place of one image came to a BatchNorm.
@@ -39,5 +46,5 @@ def naming_accumulate(part: int) -> Iterator[None]:
         if part > 1 or "more than 1 value per channel" not in str(error):
             raise
         raise InputError(
-            f"batch_size / accumulate is one image, and BatchNorm cannot normalise a map of a single place; {WAYS}"
+            f"'{section}.batch_size' / 'accumulate' is 1 image, too few for BatchNorm on a map of 1 x 1; {WAYS}"
         ) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.backbone import warn_if_seen
 from trcgl.classifier.training.data import load_training_data
+from trcgl.classifier.training.sections import section_of
 from trcgl.classifier.training.train import Trained, train
 from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
@@ -93,7 +94,7 @@ def train_and_save(
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
         if processes.index == 0:
             warn_if_crowded(params.compute.threads)
-        section = "classifier" if isinstance(training, ClassifierParams) else "baseline"
+        section = section_of(training)
         with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"), naming_the_compiler():
             trained = train(
                 training,

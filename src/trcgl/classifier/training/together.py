@@ -12,14 +12,19 @@ from torch import Tensor, nn
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.classifier.training.data import TrainingData
+from trcgl.classifier.training.sections import lower_rates
+from trcgl.numerics.device import fp32_or, name_of, pick_dtype
 from trcgl.numerics.processes import Processes
 from trcgl.runtime.errors import InputError
 
 BATCH_STATISTICS = ("running_mean", "running_var")
 
 
-def equal_part(batch: int, accumulate: int, processes: int) -> int:
+def equal_part(batch: int, accumulate: int, processes: int, section: str) -> int:
     """Images of a batch that one process computes at once.
+
+    Args:
+        section: of the params file, for the message.
 
     Raises:
         InputError: the parts would not be equal; the mean over a batch is that of its parts only if they are.
@@ -27,8 +32,9 @@ def equal_part(batch: int, accumulate: int, processes: int) -> int:
     parts = accumulate * processes
     if batch % parts:
         raise InputError(
-            f"a batch of {batch} images does not divide into equal parts for {processes} processes times accumulate "
-            f"{accumulate}; make batch_size a multiple of {parts}, and no larger than there are training images"
+            f"a batch of {batch} images does not divide into {parts} equal parts ('{section}.accumulate' {accumulate} "
+            f"x processes {processes}); make '{section}.batch_size' a multiple of {parts}, and no larger than the "
+            "number of training images"
         )
     return batch // parts
 
@@ -43,9 +49,12 @@ def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
 
 
 def predict_together(
-    model: Classifier, data: TrainingData, processes: Processes, *, batch_size: int, precision: str
+    model: Classifier, data: TrainingData, processes: Processes, *, batch_size: int, precision: str, section: str
 ) -> np.ndarray:
     """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share.
+
+    Args:
+        section: of the params file, for the message.
 
     Raises:
         InputError: a probability is not finite.
@@ -58,8 +67,9 @@ def predict_together(
     processes.add(found)
     together = found.cpu().numpy()
     if not np.isfinite(together).all():
+        dtype = pick_dtype(found.device, precision)
         raise InputError(
-            f"the model's output on validation images is not finite ({precision}); set compute.precision to fp32, or "
-            "lower its learning rate"
+            f"the model's output on validation images is not finite ({name_of(dtype)}); "
+            f"{fp32_or(dtype, lower_rates(section))}"
         )
     return together

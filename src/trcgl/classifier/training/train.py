@@ -34,6 +34,7 @@ from trcgl.classifier.training.one_image import naming_accumulate, warn_of_one_i
 from trcgl.classifier.training.optimizer import set_learning_rates
 from trcgl.classifier.training.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
 from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
+from trcgl.classifier.training.sections import lower_rates, section_of
 from trcgl.classifier.training.state import TrainingState
 from trcgl.classifier.training.thresholds import tune_thresholds
 from trcgl.classifier.training.together import equal_part, gradients_and_statistics, predict_together
@@ -41,12 +42,12 @@ from trcgl.classifier.training.warm_start import warm_start
 from trcgl.config import ComputeParams, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.metrics import mean_average_precision
-from trcgl.numerics.device import autocast, pick_device, pick_dtype
+from trcgl.numerics.device import autocast, fp32_or, pick_device, pick_dtype
 from trcgl.numerics.gradients import clip_gradients
 from trcgl.numerics.processes import ALONE, Processes, stop_unless_together
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.checkpoint import ResumePoint
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, some_of
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("train")
@@ -133,7 +134,7 @@ def train(
         tell: is given the history so far after every epoch, in process 0.
 
     Raises:
-        NotFinite: loss or gradient is not finite any more (the message names step and images).
+        NotFinite: loss or gradient is not finite any more (the message names the step and its first images).
         InputError: batches do not divide into equal parts, or the processes continue from different places.
     """
     if params.frozen_epochs and params.initial_weights is None:
@@ -194,9 +195,10 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
     torch.manual_seed(seed_of("epoch", params.seed, epoch) + run.processes.index)
 
     batches, weights = batches_of_epoch(run, epoch)
-    part = equal_part(len(batches[0]), params.accumulate, run.processes.count)
+    section = section_of(params)
+    part = equal_part(len(batches[0]), params.accumulate, run.processes.count, section)
     if part == 1 and epoch == 0:
-        warn_of_one_image(model)
+        warn_of_one_image(model, section)
     share = run.processes.share(len(batches[0]))
 
     def read(i: int) -> tuple[Tensor, ...]:
@@ -219,7 +221,7 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
         places = None if known is None else known.of_batch(batches[i], share, run.augment, seed)
         losses[i], norms[i] = train_step(run, state, (images, wanted, some_weights), part, places)
         if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
-            stop_unless_finite(losses[: i + 1], norms[: i + 1], batches, epoch, run.data)
+            stop_unless_finite(run, losses[: i + 1], norms[: i + 1], batches, epoch)
     seconds = time.perf_counter() - started
     speed = f"{sum(map(len, batches)) / seconds:.0f} images/s, {100 * waited / seconds:.0f} % waiting for data"
     return float(losses.mean()), speed
@@ -245,7 +247,7 @@ def train_step(
     loss_sum = torch.zeros((), device=run.device)
     state.optimizer.zero_grad(set_to_none=True)
     for number, (images, wanted, weights) in enumerate(zip(*(tensor.split(part) for tensor in batch), strict=True)):
-        with autocast(run.device, run.precision), naming_accumulate(part):
+        with autocast(run.device, run.precision), naming_accumulate(part, section_of(run.params)):
             logits, maps = state.model(images)
         loss = run.loss(logits, wanted, weights)
         if places is not None:
@@ -270,8 +272,9 @@ def validate(run: Run, state: TrainingState, epoch: int, loss: float, speed: str
     started, params = time.perf_counter(), run.params
     phase, epochs = phase_of(params, epoch), epochs_of(params)
     probabilities = predict_together(
-        state.average.module, run.data, run.processes, batch_size=params.batch_size, precision=run.precision
-    )
+        state.average.module, run.data, run.processes,
+        batch_size=params.batch_size, precision=run.precision, section=section_of(params),
+    )  # fmt: skip
     val_map = mean_average_precision(run.data.targets[run.data.val], probabilities)
     state.history.append({"epoch": epoch + 1, "phase": phase, "loss": loss, "val_mAP": val_map})
     if not val_map <= state.best["mAP"]:  # written so that without any validation positive (NaN) the last epoch wins
@@ -291,10 +294,11 @@ def finish(run: Run, state: TrainingState) -> Trained:
     """The averaged weights of the best epoch, calibrated and with thresholds, both from validation images."""
     model: Classifier = state.average.module
     model.load_state_dict(state.best["weights"])
-    data = run.data
+    data, params = run.data, run.params
 
     def probabilities_of(model: Classifier) -> np.ndarray:
-        return predict_together(model, data, run.processes, batch_size=run.params.batch_size, precision="fp32")
+        batch, section = params.batch_size, section_of(params)
+        return predict_together(model, data, run.processes, batch_size=batch, precision="fp32", section=section)
 
     prevalence = np.nanmean(data.targets[data.train], axis=0)
     scalings = fit_scalings(data.targets[data.val], probabilities_of(model), prevalence)
@@ -332,15 +336,12 @@ def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.nda
     return np.split(np.resize(order, steps * size), steps)
 
 
-def stop_unless_finite(
-    losses: Tensor, norms: Tensor, batches: list[np.ndarray], epoch: int, data: TrainingData
-) -> None:
+def stop_unless_finite(run: Run, losses: Tensor, norms: Tensor, batches: list[np.ndarray], epoch: int) -> None:
     """Stop at the first step of an epoch whose loss or gradient norm (both [steps so far]) is not finite."""
     bad = (~(losses.isfinite() & norms.isfinite())).nonzero().flatten().tolist()
     if bad:
         loss = losses[bad[0]].item()
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norms[bad[0]].item()}"
-        images = ", ".join(str(data.names[row]) for row in batches[bad[0]])
-        raise NotFinite(
-            f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; lower lr or use fp32; images of the batch: {images}"
-        )
+        remedy = fp32_or(pick_dtype(run.device, run.precision), lower_rates(section_of(run.params)))
+        images = some_of([run.data.names[row] for row in batches[bad[0]]])
+        raise NotFinite(f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; {remedy}; images of the batch: {images}")

@@ -25,5 +25,5 @@ def warm_start(model: Classifier, folder: str | Path) -> None:
     for name in ALIKE:
         ours, theirs = getattr(model.config, name), getattr(saved.config, name)
         if ours != theirs:
-            raise InputError(f"{folder}: its {name} is {theirs}, not {ours}; a run starts from the same network")
+            raise InputError(f"{folder}: its {name} is {theirs}, not {ours}; give one of the same network")
     model.load_state_dict(saved.state_dict())

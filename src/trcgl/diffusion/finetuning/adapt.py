@@ -94,6 +94,8 @@ def adapt(
         clip_norm=CLIP_NORM,
         dtype=dtype,
         ema_decay=params.ema_decay,
+        lr_keys=("diffusion.lr", "diffusion.prompt_lr") if params.prompt_tokens else ("diffusion.lr",),
+        batch_key="diffusion.batch_size",
     )
     train(phase, journal, processes)
     return tokens

@@ -20,7 +20,7 @@ from trcgl.diffusion.generator.prompts import prompts_of, report_cut_prompts
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard
 from trcgl.diffusion.generator.wording import Wording
-from trcgl.numerics.device import pick_dtype
+from trcgl.numerics.device import fp32_or, pick_dtype
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.errors import InputError
@@ -64,8 +64,8 @@ def finetune(
     check_layers(params.lora_layers)
     if params.base_revision is not None and not is_hub_id(params.base):
         raise InputError(
-            f"diffusion.base_revision: '{params.base_revision}' is a commit of a hub id, but diffusion.base is the "
-            f"folder '{params.base}'; set it to null"
+            f"'diffusion.base_revision': '{params.base_revision}' is for a hub id, but 'diffusion.base' is the folder "
+            f"'{params.base}'; set base_revision to null"
         )
     prompts = prompts_of(rows, wording, phrases)
     pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
@@ -80,8 +80,8 @@ def finetune(
     before = asked.loss(pipeline, None)
     if asked.count and not math.isfinite(before):
         raise InputError(
-            f"diffusion.base: the denoising loss of '{params.base}' on validation images is {before} before "
-            "anything is learned; set compute.precision to fp32, or give another base"
+            f"'diffusion.base': the denoising loss of '{params.base}' on validation images is {before} before any "
+            f"training; {fp32_or(dtype, 'give another base')}"
         )
     with naming_the_knob("'diffusion.batch_size'"):
         tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)

@@ -18,6 +18,7 @@ from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.numerics.seeding import Part
 
 BATCH = 16
+REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,8 @@ class TailQuestions:
 
 
 @torch.no_grad()
-def held_out_loss(
-    pipeline: Any, latents: Tensor, embeddings: Tensor, *seed: Part, repeats: int = 4, min_snr_gamma: float = 0.0
-) -> float:
-    """Mean denoising loss over images, with `repeats` draws of timesteps and noise per image.
+def held_out_loss(pipeline: Any, latents: Tensor, embeddings: Tensor, *seed: Part) -> float:
+    """Mean denoising loss over images, with REPEATS draws of timesteps and noise per image.
 
     Args:
         latents: float32 [N, C, h, w].
@@ -81,8 +80,8 @@ def held_out_loss(
     losses, sizes = [], []
     for start in range(0, len(latents), BATCH):
         part = latents[start : start + BATCH].to(unet.device), embeddings[start : start + BATCH].to(unet.device)
-        for repeat in range(repeats):
+        for repeat in range(REPEATS):
             noise = seeded_generator(*seed, start, repeat)
-            losses.append(float(denoising_loss(unet, schedule, *part, noise, min_snr_gamma=min_snr_gamma)))
+            losses.append(float(denoising_loss(unet, schedule, *part, noise)))
             sizes.append(len(part[0]))
     return float(np.average(losses, weights=sizes)) if losses else float("nan")

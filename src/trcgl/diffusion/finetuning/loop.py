@@ -85,8 +85,8 @@ def _start_or_continue(phase: Phase[Batch], journal: Journal, processes: Process
     """The state that the loop begins with; None if the phase was finished before: its modules are as it left them."""
     if phase.batch_size % processes.count:
         raise InputError(
-            f"diffusion: phase '{phase.name}': a batch of {phase.batch_size} images does not divide into equal parts "
-            f"for {processes.count} processes; make its batch size a multiple of {processes.count}"
+            f"'{phase.batch_key}' is {phase.batch_size}, which does not divide into equal parts for {processes.count} "
+            f"processes; make it a multiple of {processes.count}"
         )
     weights = trainable(phase.modules)
     finished, running = journal.finished.get(phase.name), journal.running_of(phase.name)

@@ -30,6 +30,7 @@ class Phase(Generic[Batch]):
         clip_norm: largest norm of the gradients; 0: they are not clipped.
         dtype: of matrix products and convolutions in the loss (see numerics.device.pick_dtype); weights keep their own.
         ema_decay: above 0, the modules end with the exponential moving average of their weights over the steps.
+        lr_keys, batch_key: the params that set the learning rates and `batch_size`, for messages.
     """
 
     name: str
@@ -45,3 +46,5 @@ class Phase(Generic[Batch]):
     clip_norm: float
     dtype: torch.dtype = torch.float32
     ema_decay: float = 0.0
+    lr_keys: tuple[str, ...] = ("lr",)
+    batch_key: str = "batch_size"

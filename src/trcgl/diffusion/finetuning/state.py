@@ -9,7 +9,8 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from trcgl.diffusion.finetuning.phase import Phase
-from trcgl.runtime.errors import InputError
+from trcgl.numerics.device import fp32_or
+from trcgl.runtime.errors import InputError, some_of
 
 
 def trainable(modules: Sequence[nn.Module]) -> dict[str, nn.Parameter]:
@@ -111,7 +112,7 @@ class TrainingState:
         """Look at losses and gradient norms of the steps since the last look.
 
         Raises:
-            InputError: one is not finite; the message names phase, step and images.
+            InputError: one is not finite; the message names phase, step and its first images.
         """
         norms, self._norms = self._norms, []
         losses = self._losses[-len(norms) :]
@@ -122,13 +123,9 @@ class TrainingState:
         step = self.step - len(losses) + bad[0]
         loss, norm = values[:, bad[0]].tolist()
         what = f"its gradient's norm is {norm}" if math.isfinite(loss) else f"its loss is {loss}"
-        # The first step's loss is that of the weights that were given: no learning rate has touched it
-        remedy = (
-            "lower the phase's learning rate"
-            if step or math.isfinite(loss)
-            else ("nothing has been learned yet: set compute.precision to fp32, or give another base")
-        )
+        # The first step's numbers are those of the weights that were given: no learning rate has touched them
+        otherwise = f"lower {' and '.join(map(repr, phase.lr_keys))}" if step else "give another base"
         raise InputError(
-            f"diffusion: step {step} of phase '{phase.name}' went wrong: {what}; {remedy}; "
-            f"images of the step: {', '.join(phase.images_of(step))}"
+            f"step {step} of phase '{phase.name}' went wrong{'' if step else ' before any training'}: {what}; "
+            f"{fp32_or(phase.dtype, otherwise)}; images of the step: {some_of(phase.images_of(step))}"
         )

@@ -25,7 +25,7 @@ LEFT_OUT: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "
 
 
 def load_pipeline(
-    base: str, revision: str | None, *, size: int, dtype: torch.dtype, key: str = "diffusion.base"
+    base: str, revision: str | None, *, size: int, dtype: torch.dtype, key: str = "'diffusion.base'"
 ) -> Any:
     """Load a base generator without a safety checker and check that it is whole and fits.
 

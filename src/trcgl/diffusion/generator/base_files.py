@@ -35,7 +35,7 @@ CONVERT = (
 )
 
 
-def check_base_files(folder: Path, key: str = "diffusion.base") -> dict[str, str | None]:
+def check_base_files(folder: Path, key: str = "'diffusion.base'") -> dict[str, str | None]:
     """Whether a folder is a Stable Diffusion pipeline whose parts are all there, in safetensors.
 
     Args:
@@ -78,7 +78,7 @@ def _check_index(folder: Path, key: str) -> None:
             case [str(library), str(name)]:
                 pass
             case _:
-                raise InputError(f"{key}: {folder / 'model_index.json'} names no {part}; a {PIPELINE} has one")
+                raise InputError(f"{key}: {folder / 'model_index.json'} names no {part}; copy the whole base")
         if library not in LIBRARIES:
             raise InputError(
                 f"{key}: the {part} of '{folder}' is a {name} of its own code ('{library}'), which is never run; give "
@@ -157,8 +157,8 @@ def _variant(part: Path, stem: str, key: str) -> str | None:
         variant = "fp16" if "fp16" in found else next(iter(found))
     else:
         raise InputError(
-            f"{key}: {part} has the weights {' and '.join(sorted(map(str, found)))} but no {stem}.safetensors; give "
-            "one of them that name"
+            f"{key}: {part} has the weights {' and '.join(sorted(map(str, found)))} but no {stem}.safetensors; rename "
+            "one of them to that"
         )
     for name in names:
         if name.endswith(".safetensors") and variant_of(name, stem) == variant:

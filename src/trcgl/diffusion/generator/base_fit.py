@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from trcgl.diffusion.generator.stock import DDPMScheduler
+from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.memory import naming_the_knob
 
@@ -21,10 +22,12 @@ SCHEDULERS = (
     "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
 )  # fmt: skip
 """Those whose noise is that of DDPM, so that the training form of their configuration is the same noise."""
+KEY = "'diffusion.base'"
+STABLE_DIFFUSION = "a base of Stable Diffusion 1 or 2"
 EXTRA_CHANNELS = {1: "a depth map", 5: "a mask and a masked image, for inpainting"}
 
 
-def check_fit(pipeline: Any, base: str, size: int, key: str = "diffusion.base") -> None:
+def check_fit(pipeline: Any, base: str, size: int, key: str = KEY) -> None:
     """Raise an InputError unless the parts belong together and draw `size` pixels."""
     for problem in _problems(pipeline, size):
         raise InputError(f"{key}: '{base}' {problem}")
@@ -51,13 +54,13 @@ def _of_autoencoder(vae: Mapping[str, Any]) -> Iterator[str]:
         yield f"has an autoencoder whose scaling_factor is {factor!r}; needed: a number above 0 (in vae/config.json)"
     if vae.get("shift_factor"):
         yield (
-            f"has an autoencoder that shifts its latents by {vae['shift_factor']}, which Stable Diffusion 1 and 2 do "
-            "not; give a base of theirs"
+            f"has an autoencoder that shifts its latents by {vae['shift_factor']} (shift_factor in vae/config.json); "
+            f"give {STABLE_DIFFUSION}, which does not"
         )
     if vae.get("latents_mean") is not None or vae.get("latents_std") is not None:
         yield (
-            "has an autoencoder with a mean or deviation per latent channel (latents_mean, latents_std), which Stable "
-            "Diffusion 1 and 2 do not have; give a base of theirs"
+            "has an autoencoder with a mean or deviation per latent channel (latents_mean, latents_std in "
+            f"vae/config.json); give {STABLE_DIFFUSION}, which has none"
         )
 
 
@@ -108,29 +111,26 @@ def _of_text(pipeline: Any) -> Iterator[str]:
 def _of_scheduler(scheduler: Any) -> Iterator[str]:
     kind, settings = type(scheduler).__name__, scheduler.config
     if kind not in SCHEDULERS:
-        yield (
-            f"has a {kind}, whose noise is of another kind than that of Stable Diffusion 1 and 2 (as in flow "
-            "matching); give a base of theirs"
-        )
+        yield f"has a {kind}, whose noise differs from that of Stable Diffusion 1 and 2; give {STABLE_DIFFUSION}"
         return
     flow = [name for name in ("use_flow_sigmas", "use_dynamic_shifting") if settings.get(name)]
     if flow:
-        yield f"has a scheduler for flow matching ({flow[0]}); give a base of Stable Diffusion 1 or 2"
+        yield f"has a scheduler for flow matching ({flow[0]}); give {STABLE_DIFFUSION}"
     prediction = settings.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
-        yield f"predicts '{prediction}'; known: {', '.join(PREDICTIONS)}"
+        yield f"predicts '{prediction}', which is not taught here; give a base that predicts {' or '.join(PREDICTIONS)}"
         return
     # In the training form: some samplers keep a tiny signal where the rescaled noise has none
     signal = DDPMScheduler.from_config(settings).alphas_cumprod
     steps = settings.get("num_train_timesteps")
     if len(signal) != steps or not len(signal):
         yield (
-            f"has a noise schedule of {len(signal)} timesteps, and num_train_timesteps is {steps}; they must agree, in "
+            f"has a noise schedule of {len(signal)} timesteps, and num_train_timesteps is {steps}; they must agree in "
             "scheduler/scheduler_config.json"
         )
         return
     if not bool(((signal >= 0) & (signal <= 1)).all()):
-        yield "has a noise schedule that is not one of noise (betas outside 0..1 in scheduler/scheduler_config.json)"
+        yield "has betas outside 0..1 in scheduler/scheduler_config.json; copy the whole base again"
     if prediction == "epsilon" and float(signal[-1]) <= 0:
         yield (
             "predicts noise (epsilon) though its last timestep is nothing but noise (rescale_betas_zero_snr), from "
@@ -150,7 +150,7 @@ def _of_size(pipeline: Any, size: int) -> Iterator[str]:
         return
     drawn = sides[0] * pipeline.vae_scale_factor
     if drawn != size:
-        yield f"draws {drawn} px but images.diffusion_size is {size}; set it to {drawn}"
+        yield f"draws {drawn} px but 'images.diffusion_size' is {size}; set it to {drawn}"
 
 
 def sides_of(sample_size: Any) -> tuple[Any, ...]:
@@ -159,8 +159,8 @@ def sides_of(sample_size: Any) -> tuple[Any, ...]:
 
 
 @torch.no_grad()
-def check_answers(pipeline: Any, key: str = "diffusion.base") -> None:
-    """Ask every network once, on the device and in the precision of the run.
+def check_answers(pipeline: Any) -> None:
+    """Ask every network of `diffusion.base` once, on the device and in the precision of the run.
 
     Raises:
         InputError: one cannot be asked, or what it answers is not finite.
@@ -172,7 +172,7 @@ def check_answers(pipeline: Any, key: str = "diffusion.base") -> None:
     ids = tokenizer([""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
     answers, asked = dict[str, torch.Tensor](), "text_encoder"
     try:
-        with naming_the_knob("'images.diffusion_size', with a base to fit"):
+        with naming_the_knob("'images.diffusion_size', and give a base of that size"):
             answers[asked] = words = pipeline.text_encoder(ids.to(unet.device))[0]
             asked = "vae"
             latent = vae.encode(image.to(vae.device, vae.dtype)).latent_dist.mode()
@@ -181,10 +181,10 @@ def check_answers(pipeline: Any, key: str = "diffusion.base") -> None:
             answers[asked] = unet(latent.to(unet.dtype), 500, words.to(unet.dtype)).sample
     except (RuntimeError, ValueError, TypeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{key}: the {asked} cannot be used; give a base whose parts fit ({reason})") from None
+        raise InputError(f"{KEY}: the {asked} cannot be used; give a base whose parts fit ({reason})") from None
     for part, answer in answers.items():
         if not bool(answer.isfinite().all()):
             raise InputError(
-                f"{key}: what the {part} computes is not finite in {str(unet.dtype).removeprefix('torch.')}, before "
-                "anything is learned; set compute.precision to fp32, or give another base"
+                f"{KEY}: the output of the {part} is not finite in {name_of(unet.dtype)}, before any training; "
+                f"{fp32_or(unet.dtype, 'give another base')}"
             )

@@ -15,6 +15,7 @@ from transformers import CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 from trcgl.diffusion.generator.stock import AutoencoderKL, UNet2DConditionModel
+from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
@@ -26,7 +27,6 @@ HARMLESS = re.compile(
     r"|vision_model\..*|visual_projection\..*|text_projection\..*|logit_scale"
 )
 """In a text encoder's file: numbers that count up, which older versions saved, and the rest of a whole CLIP."""
-PRECISION = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 @contextmanager
@@ -70,16 +70,13 @@ def load_part(folder: Path, name: str, variant: str | None, dtype: torch.dtype, 
     # Of each, the tensor's name and its two shapes
     shapes = [str(entry[0]) for entry in found["mismatched_keys"]]
     for what, tensors in (
-        ("lacks", [tensor for tensor in found["missing_keys"] if tensor not in shapes]),
-        ("has other shapes than its config.json for", shapes),
-        ("has unknown", unexpected),
+        ("lacks the tensor", [tensor for tensor in found["missing_keys"] if tensor not in shapes]),
+        ("has another shape than its config.json says in the tensor", shapes),
+        ("has a tensor that its config.json does not know:", unexpected),
     ):
         if tensors:
-            first, more = sorted(tensors)[0], len(tensors) - 1
-            raise InputError(
-                f"{place} {what} the tensor {first}{f' and {more} more' if more else ''} of "
-                f"{len(part.state_dict())}; nothing is filled in at random: give a base whose files belong together"
-            )
+            more = f" (and {len(tensors) - 1} more)" if len(tensors) > 1 else ""
+            raise InputError(f"{place} {what} {min(tensors)}{more}; give a base whose files belong together")
     if variant is not None:
         log.info("the %s of '%s': its %s weights, the only ones there", name, folder, variant)
     _check_finite(part, place, dtype)
@@ -90,8 +87,8 @@ def _check_finite(part: nn.Module, place: str, dtype: torch.dtype) -> None:
     for name, tensor in part.state_dict().items():
         if tensor.is_floating_point() and tensor.numel() and not all(map(_finite, tensor.aminmax())):
             raise InputError(
-                f"{place} has numbers that are not finite in {name} (read as {PRECISION.get(dtype, dtype)}); its file "
-                "is damaged, or too large for half precision: give another base, or set compute.precision to fp32"
+                f"{place} has numbers that are not finite in {name} (read as {name_of(dtype)}); "
+                f"{fp32_or(dtype, 'copy the whole base again')}"
             )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.diffusion.generator.base import as_input
+from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
 
 
@@ -79,8 +80,8 @@ def encode(vae: Any, pixels: np.ndarray, names: Sequence[str]) -> Tensor:
     bad = (~scaled.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
     if bad:
         raise InputError(
-            f"diffusion: the autoencoder's latent of image '{names[bad[0]]}' is not finite in "
-            f"{str(vae.dtype).removeprefix('torch.')}; set compute.precision to fp32, or give another base"
+            f"the autoencoder's latent of image '{names[bad[0]]}' is not finite in {name_of(vae.dtype)}; "
+            f"{fp32_or(vae.dtype, 'give another base')}"
         )
     return scaled
 

@@ -29,24 +29,25 @@ def check_layers(layers: Sequence[str]) -> None:
     """Raise an InputError unless every name is one of UNET_LAYERS and there is one at least."""
     for name in layers:
         if name not in UNET_LAYERS:
-            raise InputError(f"diffusion.lora_layers: '{name}'; known: {', '.join(UNET_LAYERS)}")
+            raise InputError(f"'diffusion.lora_layers' has '{name}'; use one or more of: {', '.join(UNET_LAYERS)}")
     if not layers:
-        raise InputError(f"diffusion.lora_layers: empty; name one or more of: {', '.join(UNET_LAYERS)}")
+        raise InputError(f"'diffusion.lora_layers' is empty; use one or more of: {', '.join(UNET_LAYERS)}")
 
 
 def check_matches(pipeline: Any, layers: Sequence[str], *, with_text: bool) -> None:
     """Raise an InputError unless each kind of layer is there in the U-Net (and, if asked for, in the text encoder)."""
     unet = {name for name, _ in pipeline.unet.named_modules()}
     there = [kind for kind in UNET_LAYERS if _named(unet, UNET_LAYERS[kind])]
+    remedy = f"it has: {', '.join(there)}" if there else "it has none that can be adapted: give another base"
     for kind in layers:
         if kind not in there:
             raise InputError(
-                f"diffusion.lora_layers: the base's U-Net has no layer of '{kind}' ({', '.join(UNET_LAYERS[kind])}); "
-                f"it has: {', '.join(there) or 'none that can be adapted'}"
+                f"'diffusion.lora_layers': the base's U-Net has no layer of '{kind}' ({', '.join(UNET_LAYERS[kind])}); "
+                f"{remedy}"
             )
     if with_text and not _named({name for name, _ in pipeline.text_encoder.named_modules()}, TEXT_LAYERS):
         raise InputError(
-            f"diffusion.text_lora_rank: the base's text encoder has none of the layers {', '.join(TEXT_LAYERS)}; set "
+            f"'diffusion.text_lora_rank': the base's text encoder has none of the layers {', '.join(TEXT_LAYERS)}; set "
             "it to 0"
         )
 
@@ -106,5 +107,5 @@ def load_lora(pipeline: Any, folder: Path, *, with_text: bool) -> None:
 def _other_base(folder: Path, reason: str) -> InputError:
     return InputError(
         f"{folder / WEIGHTS}: the adapters do not fit the base that {folder / 'trcgl.json'} names; it may be another "
-        f"one by now ({reason}); put that base back, or run finetune_diffusion again"
+        f"one by now ({reason}); put that base back, or run dvc repro finetune_diffusion"
     )

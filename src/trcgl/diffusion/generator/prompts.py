@@ -23,6 +23,7 @@ log = get_logger("diffusion")
 NO_FINDING = "no finding"
 """The name of P_0 in a file of tokens."""
 OWN = "finding: "
+BATCH = 16
 
 
 def prompts_of(rows: TrainingRows, wording: Wording, phrases: Mapping[str, str]) -> list[str]:
@@ -47,7 +48,7 @@ def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
 
 
 @torch.no_grad()
-def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str], *, batch: int = 16) -> Tensor:
+def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str]) -> Tensor:
     """Embeddings E of texts, padded to the encoder's length as Stable Diffusion does.
 
     Batches are filled up to a fixed size, so that a text's embedding does not depend on the other texts.
@@ -56,9 +57,9 @@ def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str
         float32 [len(texts), tokens, width] on the encoder's device.
     """
     parts = []
-    for start in range(0, len(texts), batch):
-        chunk = list(texts[start : start + batch])
-        ids = token_ids(tokenizer, chunk + [""] * (batch - len(chunk)))
+    for start in range(0, len(texts), BATCH):
+        chunk = list(texts[start : start + BATCH])
+        ids = token_ids(tokenizer, chunk + [""] * (BATCH - len(chunk)))
         parts.append(text_encoder(ids.to(next(text_encoder.parameters()).device))[0][: len(chunk)].float())
     return torch.cat(parts)
 

@@ -14,6 +14,9 @@ from trcgl.artifacts.labelled_images import labelled_images
 from trcgl.diffusion.generator.wording import patient_words
 from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("diffusion")
 
 ABOUT = ("image", "patient", "split", "projection", "sex", "age")
 """What the generator reads of an image besides its findings."""
@@ -31,7 +34,7 @@ class TrainingRows:
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
         carriers: rows (positions) of each tail finding that has any.
-        normal: rows without any present finding.
+        normal: rows without any present finding; what their labels leave unknown stays unknown in samples of them.
     """
 
     images: tuple[str, ...]
@@ -60,7 +63,15 @@ def training_rows(labels: pd.DataFrame, classes: dict[str, Any], available: Sequ
     """
     rows = labelled_rows(labels, classes, available, "train")
     if not len(rows):
-        raise InputError("data/labels/labels.parquet: no training image with pixels; the generator needs at least one")
+        raise InputError(
+            "no training image is in data/images/diffusion; the reasons are in data/images/unreadable.parquet"
+        )
+    doubtful = sum(not named and bool(open_) for named, open_ in zip(rows.findings, rows.unknown, strict=True))
+    if doubtful:
+        log.info(
+            "%d of %d training images have no stated finding, but unknown ones: their prompts name none",
+            doubtful, len(rows),
+        )  # fmt: skip
     return rows
 
 

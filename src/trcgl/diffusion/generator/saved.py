@@ -1,7 +1,7 @@
 """The generator's folder: a card that says what it is, the adapter, the prompt tokens, and a small base as a whole."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from trcgl.diffusion.generator.lora import load_lora
 from trcgl.diffusion.generator.prompts import PromptTokens, guided_embeddings
 from trcgl.diffusion.generator.solver import use_solver
 from trcgl.diffusion.generator.wording import Wording, patient_words, prompt_text
+from trcgl.runtime.damage import damaged
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import check_tensors, directory_beside, read_json, write_json
 
@@ -52,15 +53,21 @@ class GeneratorCard:
 
     @classmethod
     def read(cls, folder: Path) -> "GeneratorCard":
-        if not (folder / CARD).is_file():
-            raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first")
-        values = read_json(folder / CARD)
-        if values == NO_GENERATOR:
-            raise InputError(f"{folder / CARD}: no generator was trained (diffusion.base was null)")
-        try:
-            return cls(**values)
-        except TypeError:
-            raise InputError(f"{folder}: no readable {CARD}; run finetune_diffusion first") from None
+        """The card in a generator's folder.
+
+        Raises:
+            InputError: there is none, it is damaged, or no generator was trained.
+        """
+        file = folder / CARD
+        if not file.is_file():
+            raise InputError(f"{file}: not found; run dvc repro finetune_diffusion, or give a generator's folder")
+        if read_json(file) == NO_GENERATOR:
+            raise InputError(f"{file}: no generator was trained; set 'diffusion.base' and run dvc repro")
+        known = [field.name for field in fields(cls)]
+        values = read_json(file, known)
+        if unknown := sorted(values.keys() - known):
+            raise damaged(file, f"unknown key '{unknown[0]}'")
+        return cls(**values)
 
 
 def write_no_generator(folder: str | Path) -> None:
@@ -141,8 +148,8 @@ def load_base(folder: str | Path) -> tuple[Any, GeneratorCard]:
     if not card.base_inside and not is_hub_id(base) and not Path(base).expanduser().exists():
         raise InputError(
             f"{folder / CARD}: the base '{base}' that it names is not there (a large one is not copied; a relative "
-            "path starts from the current folder); put it back, write its new place into 'base' of that file, or set "
-            "diffusion.base and run finetune_diffusion again"
+            "path starts from the current folder); put it back, write its new path into 'base' of that file, or set "
+            "'diffusion.base' and run dvc repro"
         )
     key = str(folder) if card.base_inside else f"{folder / CARD}: base"
     return load_pipeline(base, revision, size=card.size, dtype=torch.float32, key=key), card
@@ -182,6 +189,6 @@ def load_generator(
     if tokens.shared.shape[1] != width:
         raise InputError(
             f"{folder / 'prompt_tokens.safetensors'}: tokens of width {tokens.shared.shape[1]}, but the text encoder "
-            f"has {width}; run finetune_diffusion again"
+            f"has {width}; run dvc repro finetune_diffusion"
         )
     return Generator(pipeline, tokens.to(device), card)

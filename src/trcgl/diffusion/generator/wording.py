@@ -11,6 +11,7 @@ UNKNOWN_VIEW = "unknown"
 UNKNOWN_PATIENT = "patient"
 SEXES = {"F": "female", "M": "male"}
 FIELDS = ("patient", "view", "findings")
+FIELDS_ARE = "the fields are {patient}, {view} and {findings}"
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ def check_template(template: str) -> None:
     try:
         fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
     except ValueError as error:
-        raise InputError(f"diffusion.prompt_template: '{template}' cannot be parsed ({error})") from None
+        raise InputError(
+            f"'diffusion.prompt_template': '{template}' cannot be parsed ({error}); {FIELDS_ARE}"
+        ) from None
     unknown = [field for field in fields if field not in FIELDS]
     if unknown or "findings" not in fields:
         wrong = f"unknown field '{{{unknown[0]}}}'" if unknown else "no field '{findings}'"
-        raise InputError(f"diffusion.prompt_template: {wrong}; the fields are {{patient}}, {{view}} and {{findings}}")
+        raise InputError(f"'diffusion.prompt_template': {wrong}; {FIELDS_ARE}")
 
 
 def prompt_text(

@@ -118,7 +118,7 @@ def _check(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[fl
         pixels = as_input(torch.from_numpy(images.read(names[start : start + 64])), 3)
         errors.extend((decoded - pixels).abs().mean(dim=(1, 2, 3)).tolist())
     embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, prompts)
-    loss = held_out_loss(pipeline, latents, embeddings, "validation", repeats=4)
+    loss = held_out_loss(pipeline, latents, embeddings, "validation")
     return 127.5 * float(torch.tensor(errors).mean()), loss
 
 
@@ -134,6 +134,7 @@ def _card(params: Params, steps: PretrainParams, pipeline: Any, train: Prompted,
     if steps.start is not None:
         start, trained = f"the base `{Path(steps.start).name}`", ""
     phantom = f", {SIZE} px phantoms" if dataset.name == "phantom" else ""
+    predicted = {"epsilon": "noise", "v_prediction": "velocity"}[pipeline.scheduler.config.prediction_type]
     return f"""# Base generator of chest images, {params.images.diffusion_size} px
 
 A small latent-diffusion model in diffusers' `StableDiffusionPipeline` format, weights in half precision. It is a start
@@ -148,6 +149,6 @@ for fine-tuning, not for diagnosis and not for any use on patients.
 - **Commit:** {commit_of_code()}
 - **Parameters:** autoencoder {counts["vae"]:,}, text encoder {counts["text_encoder"]:,}, U-Net {counts["unet"]:,}.
 - **On validation images, before rounding to half precision:** mean error of the autoencoder {error:.2f} of 255 grey
-  levels; denoising loss {loss:.4f} (velocity, all timesteps alike).
+  levels; denoising loss {loss:.4f} ({predicted}, all timesteps alike).
 - **Loss curve:** `loss.csv`.
 """

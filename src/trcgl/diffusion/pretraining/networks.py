@@ -85,12 +85,12 @@ def check_sizes(params: PretrainParams, size: int) -> None:
     """Raise an InputError unless image and latent sizes divide as the levels need."""
     for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
         if len(channels) < 2 or min(channels) < 1:
-            raise InputError(f"{key}_channels: {list(channels)}; two or more positive numbers needed")
+            raise InputError(f"'{key}_channels' is {list(channels)}; it must be two or more positive numbers")
     deepest = 2 ** (len(params.autoencoder_channels) + len(params.unet_channels) - 2)
     if size % deepest:
-        raise InputError(f"images.diffusion_size: {size}; the generator's levels need a multiple of {deepest}")
+        raise InputError(f"'images.diffusion_size' is {size}; the generator's levels need a multiple of {deepest}")
     if params.text_width > 32 and params.text_width % 32:
-        raise InputError(f"text_width: {params.text_width}; above 32 it must be a multiple of 32")
+        raise InputError(f"'text_width' is {params.text_width}; above 32 it must be a multiple of 32")
 
 
 def assemble(vae: Any, tokenizer: Any, sizes: PretrainParams, image_size: int, seed: int) -> Any:

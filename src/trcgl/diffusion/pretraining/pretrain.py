@@ -71,7 +71,7 @@ def pretrain(
     seed = params.seed
     shown = [Shown(name) for name in names]
     if sizes.start is not None:
-        pipeline = load_pipeline(sizes.start, None, size=images.size, dtype=torch.float32, key="start").to(device)
+        pipeline = load_pipeline(sizes.start, None, size=images.size, dtype=torch.float32, key="'start'").to(device)
         cache = LatentCache(pipeline.vae, images)
         cache.add(shown)
     else:
@@ -139,6 +139,8 @@ def _train_autoencoder(
         schedule=Schedule(steps, math.ceil(WARMUP * steps)),
         clip_norm=CLIP_NORM,
         dtype=dtype,
+        lr_keys=("autoencoder_lr",),
+        batch_key="autoencoder_batch",
     )
     train(phase, journal, processes)
     vae.requires_grad_(False)
@@ -221,6 +223,8 @@ def _train_unet(
         clip_norm=CLIP_NORM,
         dtype=dtype,
         ema_decay=sizes.unet_ema,
+        lr_keys=("unet_lr",),
+        batch_key="unet_batch",
     )
     train(phase, journal, processes)
     for module in modules:

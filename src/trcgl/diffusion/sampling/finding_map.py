@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trcgl.diffusion.generator.latents import encode, shifted
+from trcgl.numerics.device import fp32_or, name_of
 from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.errors import InputError
 
@@ -24,6 +25,8 @@ NOISED = (0.1, 0.2, 0.3, 0.4)
 """Shares of the noise schedule at which predictions are compared: more noise hides the edges, less says nothing."""
 MOVES = 4
 """Positions along each side of a place that a film is moved to."""
+TRAIN_LOWER = "lower 'diffusion.lr' and train again"
+"""What helps where a trained generator computes numbers that are not finite."""
 
 
 @torch.no_grad()
@@ -65,10 +68,9 @@ def finding_map(
         wide = F.interpolate(difference, size=(size, size), mode="nearest")[:, 0].cpu().numpy()
         total += sum(shifted(one, -right, -down) for one, (right, down) in zip(wide, chunk, strict=True))
     if not np.isfinite(total).all():
-        dtype = str(unet.dtype).removeprefix("torch.")
         raise InputError(
-            f"sampling: the generator's prediction for image '{image}' is not finite in {dtype}; set compute.precision "
-            "to fp32"
+            f"the generator's prediction for image '{image}' is not finite in {name_of(unet.dtype)}; "
+            f"{fp32_or(unet.dtype, TRAIN_LOWER)}"
         )
     return (total / len(moves)).astype(np.float32)
 

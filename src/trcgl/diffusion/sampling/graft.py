@@ -17,7 +17,7 @@ def region_of(differences: np.ndarray, threshold: float, margin: float = MARGIN)
 
     Args:
         differences: see `finding_map`.
-        threshold: share of the film's largest difference that counts.
+        threshold: a pixel counts from this share of the way from the quiet quantile to the largest one, after blurring.
     """
     smooth = cv2.GaussianBlur(differences, (0, 0), SMOOTH * len(differences))
     quiet, most = np.quantile(smooth, [QUIET, MOST])
@@ -26,15 +26,14 @@ def region_of(differences: np.ndarray, threshold: float, margin: float = MARGIN)
     return widened((smooth - quiet) / (most - quiet) >= threshold, margin)
 
 
-def soft_edged(region: np.ndarray, size: int, edge: float = EDGE) -> np.ndarray:
+def soft_edged(region: np.ndarray, size: int) -> np.ndarray:
     """How much of each pixel is the region's: float32 [size, size] in 0..1.
 
     Args:
         region: bool [M, M], M at least `size`.
-        edge: share of a side with which it is blurred, as standard deviation.
     """
     small = cv2.resize(region.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    share = np.clip(cv2.GaussianBlur(small, (0, 0), edge * size), 0, 1)
+    share = np.clip(cv2.GaussianBlur(small, (0, 0), EDGE * size), 0, 1)
     return np.where(share < OUTSIDE, np.float32(0), share)
 
 

@@ -67,9 +67,9 @@ class Regions:
                 keep(file, pixels)
         if not pixels.any():
             raise InputError(
-                f"sampling.carriers: 'grafted', but for image '{key[0]}' the generator predicts the same with and "
-                f"without '{finding}', so that it cannot say where that is; raise diffusion.steps, or set it to normal "
-                "and sampling.strength to 0.85"
+                f"'sampling.carriers' is grafted, but the generator cannot locate '{finding}' in image '{key[0]}' (it "
+                "predicts the same with and without it); raise 'diffusion.steps', or set carriers to normal and "
+                "'sampling.strength' to 0.85"
             )
         # Compressed: thousands of regions of large films would not fit in memory
         self._found[key] = cv2.imencode(".png", pixels)[1].tobytes()
@@ -169,8 +169,8 @@ def plan_grafts(
         others = rows.normal[patients[rows.normal] != patients[film]]
         if not len(others):
             raise InputError(
-                f"sampling.carriers: 'grafted', but no film without any finding is of another patient than "
-                f"'{rows.images[film]}'; set it to own and sampling.strength to 0.55"
+                f"'sampling.carriers' is grafted, but all training images without a finding are of the patient of "
+                f"'{rows.images[film]}'; set carriers to own and 'sampling.strength' to 0.55"
             )
         alike = others[views[others] == views[film]]
         alike = alike if len(alike) else others

@@ -84,8 +84,8 @@ def check_normal(rows: TrainingRows, carriers: str) -> None:
     """Raise an InputError where no training image is without any finding."""
     if not len(rows.normal):
         raise InputError(
-            f"sampling.carriers: '{carriers}', but every training image has a finding; set it to own and "
-            "sampling.strength to 0.55"
+            f"'sampling.carriers' is {carriers}, but every training image has a finding; set it to own and "
+            "'sampling.strength' to 0.55"
         )
 
 

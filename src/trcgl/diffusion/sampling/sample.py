@@ -17,8 +17,10 @@ from trcgl.diffusion.generator.base import latent_size
 from trcgl.diffusion.generator.latents import encode, shifted, shown_pixels
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.saved import Generator
+from trcgl.diffusion.sampling.finding_map import TRAIN_LOWER
 from trcgl.diffusion.sampling.grafted_plan import Regions, grafted
 from trcgl.diffusion.sampling.plan import Sample
+from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
 
 
@@ -129,9 +131,9 @@ def draw(
     drawn = denoise(generator.pipeline, positive, negative, noise, params, carriers)[: len(samples)]
     for sample, finite in zip(samples, drawn.isfinite().flatten(1).all(dim=1).tolist(), strict=True):
         if not finite:
-            dtype = str(generator.pipeline.unet.dtype).removeprefix("torch.")
+            dtype = generator.pipeline.unet.dtype
             raise InputError(
-                f"sampling: image '{sample.sample}' is not finite in {dtype}; set compute.precision to fp32"
+                f"the drawn image '{sample.sample}' is not finite in {name_of(dtype)}; {fp32_or(dtype, TRAIN_LOWER)}"
             )
     return as_uint8(drawn)
 

@@ -123,7 +123,7 @@ def _cached(
     said = [f"unreadable: {reasons[path]}" if path in reasons else "" for path in selected["path"]]
     table = table.reject(np.array(said, dtype=object))
     shards = ShardedImages(cache / "images")
-    return table, StoredPixels(shards, table.rows["image"].tolist(), np.empty((0, size, size), np.uint8))
+    return table, StoredPixels(shards, table.rows["image"].tolist())
 
 
 def _score(

@@ -11,7 +11,7 @@ from trcgl.artifacts.pixels import Pixels
 from trcgl.classifier.network.model import ModelConfig
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.subgroups import SUBGROUPS
-from trcgl.images.manifest import scan_images
+from trcgl.images.manifest import no_folder, scan_images
 from trcgl.labels.adapters import read_table
 from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
@@ -20,12 +20,12 @@ from trcgl.places.boxes import BoxFiles, Words, boxes_of
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
-from trcgl.runtime.unexpanded import why_missing
 
 log = get_logger("evaluate")
 WORDS = Words(
     image="a scored image", finding="a finding of the model", sizes="--box-sizes", class_table="--class-table"
 )
+KEYS = {"projections": "--projections", "exclude_images_with": "--exclude"}
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class ExternalSet:
             InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
         """
         if not self.images.is_dir():
-            raise InputError(
-                f"{self.images}: no such folder{why_missing(self.images)}; give the folder of the images with --images"
-            )
+            raise InputError(f"{self.images}: {no_folder(self.images)}; give the folder of the images with --images")
         table = read_table(self.dataset, self.labels)
         present = sorted(table.rows["projection"].unique())
         for name in self.projections or ():
@@ -75,7 +73,8 @@ class ExternalSet:
                 raise InputError(
                     f"--exclude: {self.labels} has no label '{name}'{seen_as(name)}; names must match exactly"
                 )
-        filters = Filters(self.projections, None, self.excluded, given_in="--images, --projections and --exclude")
+        given_in = "--images, --projections and --exclude"
+        filters = Filters(self.projections, None, self.excluded, given_in, KEYS)
         table, selected = select_images(table, scan_images(self.images), filters)
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 

@@ -1,0 +1,13 @@
+"""Which section of a params file a training is set in, for messages: the two sections have the same keys."""
+
+from trcgl.config import ClassifierParams, TrainingParams
+
+
+def section_of(params: TrainingParams) -> str:
+    """`classifier` or `baseline`."""
+    return "classifier" if isinstance(params, ClassifierParams) else "baseline"
+
+
+def lower_rates(section: str) -> str:
+    """The remedy where a training breaks."""
+    return f"lower '{section}.lr' and '{section}.head_lr'"
