@@ -178,9 +178,9 @@ def test_a_file_is_seen_from_python_as_pillow_pads_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("low", "high", "resize", "said"),
     [
-        (0.5, 99.5, "padd", "resize is 'padd'; it must be one of: pad, crop"),
-        (99.5, 0.5, "pad", "window_low is 99.5 and window_high 0.5; they must be percentiles from 0 to 100"),
-        (0.5, 995, "pad", "window_high 995"),
+        (0.5, 99.5, "padd", "'resize' is 'padd'; it must be one of: pad, crop"),
+        (99.5, 0.5, "pad", "'window_low' is 99.5 and 'window_high' 0.5; they must be percentiles from 0 to 100"),
+        (0.5, 995, "pad", "'window_high' 995"),
     ],
 )
 def test_a_preparation_that_means_nothing_stops(low: float, high: float, resize: str, said: str):

@@ -232,7 +232,11 @@ MODELS = (
         "Model folder",
         "classes and weights of different models",
         MODEL,
-        model(classes='{"classes": [{"name": "Mass", "group": "head"}]}', thresholds='{"Mass": 0.5}', calibration="{}"),
+        model(
+            classes='{"classes": [{"name": "Mass", "group": "head"}]}',
+            thresholds='{"Mass": 0.5}',
+            calibration='{"Mass": {"slope": 1.0, "offset": 0.0}}',
+        ),
         "model: model.safetensors and config.json do not fit (...); give files of one training",
     ),
     Case(

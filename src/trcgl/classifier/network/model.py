@@ -225,12 +225,9 @@ def _why_no_folder(folder: Path, error: OSError) -> str:
 def _read_config(folder: Path) -> ModelConfig:
     classes = read_classes(folder / CLASSES)["classes"]
     values = read_object(folder, CONFIG)
-    prepared = values.pop("preparation", None)
-    if "weights_have_seen" not in values:
-        raise not_saved(folder, f"{CONFIG} lacks 'weights_have_seen'")
-    seen = values.pop("weights_have_seen")
+    prepared, stated = values.pop("preparation", None), "weights_have_seen" in values
     try:
-        seen = tuple(seen)
+        seen = tuple(values.pop("weights_have_seen", ()))
     except TypeError:
         raise not_saved(folder, f"{CONFIG}: 'weights_have_seen' is not a list") from None
     known = {
@@ -239,7 +236,11 @@ def _read_config(folder: Path) -> ModelConfig:
         "preparation": None if prepared is None else made(Preparation, folder, f"{CONFIG}: 'preparation'", prepared),
         "weights_have_seen": seen,
     }
-    return made(ModelConfig, folder, CONFIG, values, known)
+    config = made(ModelConfig, folder, CONFIG, values, known)
+    # Otherwise it could be scored on its own training images without a warning
+    if not stated:
+        raise not_saved(folder, f"{CONFIG} lacks 'weights_have_seen'")
+    return config
 
 
 def _scaling(folder: Path, finding: str, values: Any) -> Scaling:
