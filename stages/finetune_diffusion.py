@@ -48,7 +48,7 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
-    # All processes end with the same generator; only the first one keeps its files
+    # All processes end with the same generator; only the first one saves it
     place = directory_beside(MODEL) if first else TemporaryDirectory()
     with place as folder:
         loss = finetune(

@@ -1,4 +1,4 @@
-"""Stage make_phantom: draw the embedded data set into data/phantom (only a note for any other data set)."""
+"""Stage make_phantom: render the embedded data set into data/phantom (only a note for any other data set)."""
 
 import sys
 from pathlib import Path

@@ -21,7 +21,7 @@ def main() -> None:
     labels.write("data/labels")
     metrics = labels.metrics
     if params.dataset.name == "phantom" and RENDERER.exists():
-        # So that metrics of two renderer versions are not compared as if of one data set
+        # So that metrics from two renderer versions are not compared as if they came from one data set
         metrics["phantom_renderer_version"] = read_json(RENDERER, ["renderer_version"])["renderer_version"]
     write_json("metrics/labels.json", metrics)
 

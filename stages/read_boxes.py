@@ -1,4 +1,4 @@
-"""Bring boxes of findings into the square that the network reads: data/places/places.parquet, empty without boxes."""
+"""Map boxes of findings into the network's square input: data/places/places.parquet, empty without boxes."""
 
 import sys
 from pathlib import Path

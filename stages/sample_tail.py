@@ -1,4 +1,4 @@
-"""Draw images of the tail findings: data/synthetic/ and metrics/plots/sample_tail/real_beside_synthetic.png.
+"""Generate images of the tail findings: data/synthetic/ and metrics/plots/sample_tail/real_beside_synthetic.png.
 
 On several GPUs or machines that share the folder: PYTHONPATH=src accelerate launch ... stages/sample_tail.py
 """
@@ -40,7 +40,7 @@ def main() -> None:
     if has_generator(MODEL):
         resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
         dtype = pick_dtype(device, params.compute.precision)
-        # Near white, bfloat16 has fewer steps than a picture has grey levels
+        # Near white, bfloat16 distinguishes fewer values than an image has grey levels
         generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
         check_room(rows, images.size, params.sampling, resume.folder)
         if state.is_main_process:

@@ -1,4 +1,4 @@
-"""Stage train_baseline: the same trainer with a plain head, on real images only."""
+"""Stage train_baseline: the classifier's trainer with a plain head, on real images only."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage train_classifier: with attention and label graph, on real and accepted synthetic images, and boxes if any."""
+"""Stage train_classifier: the head with attention and label graph, on real and accepted synthetic images and boxes."""
 
 import sys
 from pathlib import Path

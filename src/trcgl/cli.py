@@ -28,7 +28,7 @@ class Command:
     Attributes:
         help: one line, for the list of subcommands.
         example: a command line, without the word "example".
-        run: does it with the parsed arguments.
+        run: the function that executes it with the parsed arguments.
     """
 
     help: str
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; 0 on success, 1 with one line on stderr on bad input, 2 on a usage error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal or locale that lacks a sign must not lose the line
+            # A line must not be lost because the terminal or locale cannot show a sign
             stream.reconfigure(errors="backslashreplace")
 
     def run() -> None:
         options = parser().parse_args(arguments)
         options.run(options)
         if sys.stdout is not None:
-            # Here, where what goes wrong can still be said
+            # Flushed here, where errors can still be reported
             sys.stdout.flush()
 
     try:
@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not isinstance(error, BrokenPipeError) and error.errno not in FULL:
             raise
-        # Nothing must be flushed to it at exit
+        # Python must not try to flush to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            # Whoever reads the output (head, less) has seen enough
+            # The program that reads the output (head, less) has ended
             return 0
         print(f"error: standard output: cannot be written ({error.strerror}); free some space", file=sys.stderr)
         return 1
@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         for flag, options in command.arguments:
             action = added.add_argument(flag, **options)
             if options.get("type") in (_path, _file) or flag == "images":
-                # Where shtab looks for what completes it
+                # The attribute in which shtab looks for the completion
                 action.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
         added.set_defaults(run=command.run)
     return whole
@@ -193,7 +193,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    # Whole libraries are imported to look up a name or a device
+    # Large libraries are imported just to look up a name or a device
     with without_collections():
         from trcgl.doctor.run import doctor
 

@@ -1,7 +1,7 @@
 """The project's parameters: one frozen, typed section per section of params.yaml, checked as a whole when read.
 
-A params file is complete: every knob is named in it, so a file says what was run. An unknown key, a wrong type or an
-impossible value stops with one line that names the key.
+A params file is complete: it names every knob, so the file alone says what was run. An unknown key, a wrong type or an
+impossible value stops the program with one line that names the key.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ PERCENT: Range = {"low": 0.0, "high": 100.0}
 
 @section
 class HospitalParams:
-    """How another hospital's phantoms differ: detector, films, patients, and the care with which labels are written."""
+    """How the phantoms of a hospital differ from others: detector, images, patients, and errors in the labels."""
 
     brightness: float = knob(low=-1.0, high=1.0)
     contrast: float = knob(low=0.1, high=10.0)
@@ -41,7 +41,7 @@ class HospitalParams:
 
 @section
 class PhantomParams:
-    """The embedded data set drawn by `make_phantom` (unused by other data sets)."""
+    """The embedded data set that `make_phantom` renders (unused by other data sets)."""
 
     train_images: int = knob(low=40)
     validation_images: int = knob(low=20)
@@ -152,7 +152,7 @@ class AuditParams:
 
 @section
 class TrainingParams:
-    """What the baseline and the classifier share: one trainer, two sections."""
+    """The knobs that the baseline and the classifier share: they have one trainer and two sections."""
 
     seed: int = knob(low=0)
     backbone: str
@@ -187,7 +187,11 @@ class TrainingParams:
 
 @section
 class ClassifierParams(TrainingParams):
-    """None of a strength, an adjacency or its threshold: the head's own, see classifier/training/head_options.py."""
+    """The classifier's knobs: those of the trainer, the head, the label graph and the extra images.
+
+    None for a knob of the head (such as a strength, `adjacency` or its threshold) stands for the head's own default,
+    see classifier/training/head_options.py.
+    """
 
     head: str = knob(choices=("linear", "csra", "mlgcn", "mldecoder", "trcgl_paper", "trcgl"))
     csra_heads: int = knob(low=1)
@@ -248,7 +252,7 @@ class Params:
 def load_params(
     path: str | Path = "params.yaml", overrides: Mapping[str, Any] | None = None, overlays: Iterable[str | Path] = ()
 ) -> Params:
-    """Read and check a params file, some of its values replaced: by overlay files, then by `overrides` (dotted keys).
+    """Read and check a params file, after replacing values by the overlay files and then by `overrides` (dotted keys).
 
     Raises:
         InputError: the file is missing or not YAML, a key is unknown or missing, a value has the wrong type or lies
@@ -262,7 +266,7 @@ def load_params(
 
 
 def checked(values: Any, file: str) -> Params:
-    """The values of a params file as `Params`; `file` is its name in messages.
+    """Check the values of a params file and return them as `Params`; `file` is its name in messages.
 
     Raises:
         InputError: as for `load_params`.
@@ -273,9 +277,9 @@ def checked(values: Any, file: str) -> Params:
 
 
 def overlay(values: Any, changes: Any, file: str) -> None:
-    """Replace values of a params file in place by those of an overlay: a mapping nested as the params file is.
+    """Replace values of a params file in place by those of an overlay, a mapping with the same nesting.
 
-    Sections are merged; any other value, `backbone_options` included, is replaced as a whole.
+    Sections are merged. Any other value, including `backbone_options`, is replaced as a whole.
 
     Raises:
         InputError: a key of the overlay is not in the params file. The message names the overlay's `file`.
@@ -284,7 +288,7 @@ def overlay(values: Any, changes: Any, file: str) -> None:
 
 
 def _check_relations(params: Params, file: str) -> None:
-    """What one key alone cannot tell."""
+    """Check conditions that involve more than one key."""
     hospital = params.dataset.phantom.hospital
     if hospital.upright_ap + hospital.supine_ap > 1:
         raise InputError(
@@ -354,7 +358,7 @@ def _check_relations(params: Params, file: str) -> None:
 
 
 def _check_head(classifier: ClassifierParams, file: str) -> None:
-    """Knobs of the heads that only some values fit."""
+    """Check the knobs of the heads that accept only certain values or combinations."""
     if classifier.csra_heads not in CSRA_HEADS:
         raise InputError(
             f"{file}: 'classifier.csra_heads' is {classifier.csra_heads}; it must be one of: "

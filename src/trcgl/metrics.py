@@ -11,13 +11,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 GROUPS = ("head", "medium", "tail")
 FIXED_THRESHOLD = 0.2
-"""Of the paper's F1, which is reported beside that at tuned thresholds."""
+"""Threshold of the paper's F1, which is reported in addition to F1 at tuned thresholds."""
 ECE_BINS = 15
-"""Equal-width bins of the calibration error, as Guo et al. have them."""
+"""Number of equal-width bins of the calibration error, as in Guo et al."""
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """AP of one finding; labels [N] of 1, 0 or NaN. NaN without a positive or without a negative."""
+    """AP of one finding; labels [N] of 1, 0 or NaN. The result is NaN without a positive or without a negative."""
     known, labels, scores = _known(labels, scores)
     return float(average_precision_score(labels, scores)) if known else float("nan")
 
@@ -38,7 +38,7 @@ def f1_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     known, labels, scores = _known(labels, scores)
     if not known:
         return float("nan")
-    # As scikit-learn's to the last bit, which takes a hundred times as long to look at what it is given
+    # Equals scikit-learn's F1 to the last bit; scikit-learn takes a hundred times as long to validate its arguments
     positive = scores >= threshold
     return float(2 * (labels[positive] == 1).sum() / (labels.sum() + positive.sum()))
 
@@ -57,8 +57,8 @@ def expected_calibration_error(
     """ECE of one finding in equal-width bins, weighted back to `prevalence`.
 
     sum over bins of (weight in bin / total weight) * |weighted mean label - weighted mean probability|
-    (Guo et al., 2017, arXiv 1706.04599, eq. 3). The weights judge a set enriched in rare findings at the prevalence
-    at which the model will be used.
+    (Guo et al., 2017, arXiv 1706.04599, eq. 3). The test set is enriched in rare findings; with the weights, the result
+    holds for the prevalence at which the model will be used.
     """
     known, labels, scores = _known(labels, scores)
     if not known:
@@ -92,7 +92,7 @@ def per_class_table(
             training set.
 
     Returns:
-        class, group, positives, AP, AUC, F1 (at its threshold), threshold, F1_fixed, ECE, Brier.
+        Columns class, group, positives, AP, AUC, F1 (at the finding's threshold), threshold, F1_fixed, ECE, Brier.
     """
     rows = []
     for c, name in enumerate(classes):
@@ -115,7 +115,7 @@ def per_class_table(
 
 
 def summary(table: pd.DataFrame) -> dict[str, float]:
-    """Means over the findings that have a value: the block of one model in metrics/metrics.json."""
+    """Means over the findings that have a value; this is the block of one model in metrics/metrics.json."""
     block = {"mAP": nan_mean(table["AP"])}
     for group in GROUPS:
         block[f"{group}_mAP"] = nan_mean(table.loc[table["group"] == group, "AP"])
@@ -128,7 +128,7 @@ def nan_mean(values: "pd.Series[float]") -> float:
 
 
 def _known(labels: np.ndarray, scores: np.ndarray) -> tuple[bool, np.ndarray, np.ndarray]:
-    """Whether both labels occur among the known ones, and the known part in float64."""
+    """Whether both 1 and 0 occur among the known labels; then known labels and their scores in float64."""
     known = ~np.isnan(labels)
     labels = labels[known].astype(np.float64)
     scores = scores[known].astype(np.float64)

@@ -1,7 +1,7 @@
 """Read columns of a CSV file, plain or gzip, as text: no value is interpreted.
 
-UTF-8 with or without its mark, UTF-16 and UTF-32 with theirs, any line ends, and a spreadsheet's `sep=,` line are read;
-another separator, encoding or kind of file is an error that says what to do.
+Accepted are UTF-8 with or without byte order mark, UTF-16 and UTF-32 with one, any line ends, and a spreadsheet's
+`sep=,` line. Another separator, encoding or kind of file gives an error that says what to do.
 """
 
 import csv
@@ -28,7 +28,7 @@ from trcgl.runtime.unexpanded import why_missing
 GZIP_MAGIC = b"\x1f\x8b"
 HEADER_BYTES = 1 << 20
 HEADER_CHARACTERS = 10_000
-# A spreadsheet's own line before the header; it may have been filled up with separators
+# A spreadsheet's own line before the header; it may have been padded with separators
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
@@ -39,13 +39,13 @@ RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 @dataclass(frozen=True)
 class _Form:
-    """How a table is written down.
+    """The format of a table's file.
 
     Attributes:
-        packed: as gzip.
+        packed: whether it is compressed with gzip.
         encoding: utf-8, utf-16 or utf-32.
-        lines_before: lines before the header.
-        header: the column names as they stand there.
+        lines_before: number of lines before the header.
+        header: the column names as written in the file.
     """
 
     packed: bool
@@ -55,7 +55,7 @@ class _Form:
 
 
 def read_header(path: Path) -> list[str]:
-    """The column names of a CSV file, stripped, without characters that cannot be seen.
+    """The column names of a CSV file, stripped and without invisible characters.
 
     Raises:
         InputError: the file is missing, a folder, empty, damaged, of another kind, not text, or separated by something
@@ -65,7 +65,7 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = (), *, what: str) -> pd.DataFrame:
-    """The named columns as stripped text, one row per data row of the file; an absent optional column is all ''.
+    """The named columns as stripped text, one row per data row of the file; a missing optional column is all ''.
 
     Nothing is read as a number or as missing: 'nan', '007' and 39-digit ids stay as they are. Gzip is recognised by the
     first bytes of the file, whatever its name.
@@ -74,9 +74,9 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
         what: the kind of file, for messages, such as "a PadChest label table".
 
     Raises:
-        InputError: see `read_header`; a required column is missing or a wanted one appears twice; a row has another
-            number of columns than the header, holds a line break in a wanted column, or repeats the header; the text
-            is damaged; the file has no data rows.
+        InputError: see `read_header`; a required column is missing, or a wanted one appears twice; a row differs from
+            the header in its number of columns, has a line break in a wanted column, or repeats the header; the text is
+            damaged; the file has no data rows.
     """
     form = _form(path)
     header = [clean_text(name) for name in form.header]
@@ -96,7 +96,7 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
 
 
 def read_text(path: Path) -> str:
-    """A whole small file, plain or gzip, as text in one of the encodings that tables may have; without its mark.
+    """A whole small file, plain or gzip, as text without byte order mark; its encoding is any that tables may have.
 
     Raises:
         InputError: the file cannot be read, is damaged, or is not such text.
@@ -120,7 +120,7 @@ def _unpacked(path: Path, packed: bool) -> bytes:
 
 
 def _content(path: Path, form: _Form) -> bytes:
-    """A whole table in UTF-8: inflated once, for all who look at it.
+    """The bytes of a whole table in UTF-8, decompressed once for all later checks.
 
     Raises:
         InputError: the file is damaged.
@@ -135,11 +135,11 @@ def _content(path: Path, form: _Form) -> bytes:
 
 
 def _head(path: Path) -> tuple[bool, bytes]:
-    """Whether the file is packed, and the first bytes of what it holds."""
+    """Whether the file is compressed, and the first bytes of its (decompressed) content."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the CSV file itself")
     if path.exists() and not path.is_file():
-        # It is read several times, and the second time would wait for ever
+        # The file is read several times, and the second read of a pipe would wait for ever
         raise InputError(f"{path}: is a pipe, socket or device; save the table to a file first")
     try:
         with path.open("rb") as raw:
@@ -180,7 +180,7 @@ def _form(path: Path) -> _Form:
     try:
         header = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error:
-        # A field without end
+        # A field that never ends
         raise (_unclosed(path) if '"' in text[:HEADER_CHARACTERS] else _not_text(path, head)) from None
     if not any(name.strip() for name in header) and len(header) < 2:
         raise InputError(f"{path}: is empty or starts with an empty line; expected a CSV file with a header line")
@@ -206,7 +206,7 @@ def _other_separator(path: Path, name: str) -> InputError:
 
 
 def check_header(path: Path, header: Sequence[str], required: Sequence[str], what: str) -> None:
-    """Raise InputError, with the nearest name, unless a header has the required columns."""
+    """Raise an InputError, which suggests a similar name, if a header lacks a required column."""
     for name in required:
         if name not in header:
             found = ", ".join(column[:60] for column in header[:12]) + (", ..." if len(header) > 12 else "")
@@ -235,19 +235,19 @@ def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Se
 
 
 def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, again: bool = False) -> pa.Table:
-    """Some columns as text.
+    """The columns at `positions` as text.
 
     Args:
-        content: of the file, in UTF-8.
-        again: the content is evened (see `_evened`), or has a value too long for one block: it is read in one go.
+        content: the content of the file, in UTF-8.
+        again: second attempt, which reads the content as one block: after `_evened`, or for a value beyond one block.
     """
-    # Positions as names, because the header may repeat names of columns that are not read
+    # The columns are named by position, because the header may repeat names of columns that are not read
     names = [str(position) for position in range(len(form.header))]
     columns = [str(position) for position in positions]
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(content),
-            # One thread is as fast on this one stream, and names the row in its errors
+            # For a single stream one thread is as fast, and only then do errors name the row
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=len(content) + 1 if again else 1 << 20,
@@ -271,7 +271,7 @@ def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, aga
                 "in UTF-8, or download it again if it is damaged"
             ) from None
         if "straddling" in reason and not again:
-            # A value of more than a block, such as all that follows a quote that is not closed
+            # A value is longer than a block, for example because a quote is not closed
             return _parse(path, form, positions, content, again=True)
         ragged = RAGGED.search(reason)
         if ragged and not again and (text := _evened(path, form)) is not None:
@@ -288,18 +288,17 @@ def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, aga
 
 
 def _named_columns(form: _Form) -> int:
-    """How many columns there are up to the last one with a name."""
+    """The number of columns up to the last one with a name."""
     return max(place for place, name in enumerate(form.header, start=1) if name.strip())
 
 
 def _evened(path: Path, form: _Form) -> bytes | None:
-    """The table without what is empty behind its last named column; None if nothing is.
+    """The table without empty cells after its last named column; None if there are no such cells.
 
-    Some tables, as NIH's list of boxes, have commas at the end of the header that the rows lack, or the other way
-    round. They say nothing, so such a row is not cut short.
+    In some tables, such as NIH's list of boxes, the header ends with commas that the rows lack, or vice versa.
     """
     width, changed = _named_columns(form), False
-    # Lines end as in the csv module: str.splitlines would end them at signs that a value may hold, such as U+2028
+    # Lines are split as in the csv module: str.splitlines also splits at signs that a value may hold, such as U+2028
     lines, evened = io.StringIO(read_text(path), newline=""), io.StringIO()
     for _ in range(form.lines_before):
         lines.readline()
@@ -310,16 +309,16 @@ def _evened(path: Path, form: _Form) -> bytes | None:
             changed |= len(cut) < len(row)
             writer.writerow(cut)
     except csv.Error:
-        # A field without end: that is what is wrong with the table
+        # A field that never ends: this is the table's real problem
         return None
     return evened.getvalue().encode() if changed else None
 
 
 def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:
-    """Stop where a row swallows others because a quote is not closed, or where two files were joined with headers."""
+    """Stop if a row contains further rows because a quote is not closed, or if a row repeats the header."""
     columns = list(zip(wanted, table.columns, strict=True))
     for name, column in columns:
-        # In the middle: what surrounds a value is stripped
+        # Only line ends inside a value count, because values are stripped
         row = _first_like(column, r"\S\s*[\r\n]\s*\S") if _has_line_end(column) else 0
         if row:
             raise InputError(
@@ -334,29 +333,29 @@ def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:
 
 
 def _has_line_end(column: pa.ChunkedArray) -> bool:
-    """Whether the text of a column has a line end anywhere; in a third of the time of a search through its values."""
+    """Whether a column's text has any line end; this takes a third of the time of a search through the values."""
     texts = [chunk.buffers()[2] for chunk in column.chunks]
     bytes_ = [np.frombuffer(text, np.uint8) for text in texts if text is not None]
     return any((part == ord(end)).any() for part in bytes_ for end in "\n\r")
 
 
 def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
-    """The 1-based place of the first value in which a pattern is found, 0 if it is in none."""
+    """The 1-based position of the first value that contains a pattern; 0 if none does."""
     holds = pc.match_substring_regex(column, pattern)  # pyright: ignore[reportAttributeAccessIssue]
     return pc.index(holds, True).as_py() + 1
 
 
 def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes) -> None:
-    """Stop where a column that is not read has swallowed whole rows between two quotes that are none.
+    """Stop if a value of a column that is not read contains whole rows, between two quotes that were not meant as such.
 
-    A report may have lines of its own, too, but hardly one that begins as the rows do.
+    A report may have several lines as well, but hardly one that begins like the rows of the table.
     """
     values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
     if values is not None and all(value.count(b",") < len(header) - 1 for value in values):
         return
     every = _parse(path, form, list(range(len(header))), content)
     shapes = {re.sub(r"\d", "0", text or "") for text in every.column(0).to_pylist()} - {""}
-    # Without the nameless columns at the end, if rows have more or fewer of them
+    # The nameless columns at the end are left out if rows have more or fewer of them
     for name, column in zip(header[: every.num_columns], every.columns, strict=True):
         for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
             lines = re.split(r"\r\n|\r|\n", text)
@@ -369,10 +368,10 @@ def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.T
 
 
 def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | None:
-    """The quoted values of a table that hold a line end, by its quotes alone.
+    """The quoted values of a table that contain a line end, found by the positions of quotes alone.
 
     Args:
-        expected: lines outside quotes. If there are others, quotes mean something else in this table: None.
+        expected: number of lines outside quotes. If it differs, quotes mean something else in this table: None.
     """
     ends, quotes = (_places_of(sign, content) for sign in ("\n" if b"\n" in content else "\r", '"'))
     unended = not content.endswith((b"\n", b"\r"))
@@ -382,10 +381,10 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
     if len(quotes) % 2 or np.count_nonzero(~inside) + unended != expected:
         return None
     first, last = quotes[::2], quotes[1::2]
-    # Two quotes side by side are one of the value's own
+    # Two adjacent quotes stand for one quote inside the value
     apart = first[1:] != last[:-1] + 1
     first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
-    # A quote in the middle of a value is a sign like any other
+    # A quote in the middle of an unquoted value is an ordinary sign
     around = {content[i - 1 : i] for i in first.tolist()} | {content[i + 1 : i + 2] for i in last.tolist()}
     if around - {b"", b",", b"\n", b"\r"}:
         return None
@@ -394,7 +393,7 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
 
 
 def _places_of(sign: str, content: bytes) -> np.ndarray:
-    """Where a sign stands, block by block: memory for a whole table takes longer than to look through it."""
+    """The positions of a sign, searched block by block: allocating memory for a whole table would take longer."""
     text, size = np.frombuffer(content, np.uint8), HEADER_BYTES
     blocks = range(0, max(len(text), 1), size)
     return np.concatenate([np.flatnonzero(text[start : start + size] == ord(sign)) + start for start in blocks])

@@ -1,6 +1,6 @@
-"""The generator of one seed, fitted anew: fine-tuning, sampling and audit by the pipeline's own stage scripts.
+"""Fit the generator of one seed: fine-tuning, sampling and audit by the pipeline's own stage scripts.
 
-The judge is not trained here: it is the model that the arm of the plain head leaves for this seed.
+The judge is not trained here: it is the model that the plain-head arm (JUDGE) saved for this seed.
 """
 
 import sys

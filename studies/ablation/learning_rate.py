@@ -1,4 +1,4 @@
-"""The learning rate of an arm, and the knob it has to choose: the best on validation images, by runs as the study's."""
+"""Choose an arm's learning rate, and its knob if it has one, on validation images, by runs as long as the study's."""
 
 import json
 import os
@@ -30,11 +30,11 @@ def main() -> None:
     settings = [{key: value} for key, values in study.arms[arm].chosen_from.items() for value in values] or [{}]
     first = [study.arm_params(arm, seed, Chosen(rates.grid[0], knobs)) for knobs in settings for seed in rates.seeds]
     resume = ResumePoint(f"{name}-tried", params=(first, rates, steps), inputs=files.hashed())
-    # (rate, knobs, seed) as text -> mAP; what a killed run had finished is not run again
+    # (rate, knobs, seed) as JSON text -> mAP; a restarted script does not repeat finished trainings
     finished: dict[str, float] = resume.load() or {}
 
     def run(chosen: Chosen, seed: int) -> float:
-        """The best mAP on validation images; 0 where the training broke."""
+        """The best mAP on validation images; 0 if training diverged to values that are not finite."""
         of_run = f"{name}-{chosen.rate:g}-{seed}"
         params = study.arm_params(arm, seed, chosen)
         try:
@@ -54,7 +54,7 @@ def main() -> None:
         return float(trained.history["val_mAP"].max())
 
     def score(chosen: Chosen) -> float:
-        """Mean over the seeds."""
+        """Mean of `run` over the seeds."""
         found = []
         for seed in rates.seeds:
             key = json.dumps([chosen.rate, chosen.knobs, seed])
@@ -67,7 +67,7 @@ def main() -> None:
     with directory_beside(study.rate_file(arm).parent) as folder:
         middle, knobs = rates.grid[len(rates.grid) // 2], settings[0]
         if len(settings) > 1:
-            # Of equals the first
+            # The first of equally good ones
             knobs = max(settings, key=lambda knobs: score(Chosen(middle, knobs)))
         rate = bracketed(
             rates.grid, lambda rate: score(Chosen(rate, knobs)), of=f"{study.file}, learning_rates, arm '{arm}'"

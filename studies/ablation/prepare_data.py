@@ -1,6 +1,6 @@
-"""The data of a study on images of its own: drawn or read, labelled, cached and counted by the pipeline's scripts.
+"""Prepare the data of a study with its own images: the pipeline's scripts render or read, label, cache and count them.
 
-A study with several data sets names one as the argument. `kept` in its params.yaml says what it needs besides.
+A study with several data sets names one as the argument. `kept` in its params.yaml lists further files to keep.
 """
 
 import shutil

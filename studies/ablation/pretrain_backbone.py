@@ -1,4 +1,4 @@
-"""The backbone of an arm pre-trained on what the base generator saw, for as many steps as the arm then takes."""
+"""Pre-train an arm's backbone on the base generator's training images, for as many steps as the arm then takes."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def main() -> None:
             TrainingFiles(base / "images/classifier", base / "labels/labels.parquet", base / "labels/classes.json"),
             model=folder / "model",
             history=folder / "history.csv",
-            # Those of the arm's own training, whatever the number of images
+            # The steps of the arm's own training, whatever the number of images here
             steps_per_epoch=steps_on_real_images(knobs, files),
         )
 

@@ -18,7 +18,7 @@ def main() -> None:
     keep_state_in_studies()
     study = load_study(".")
     params = study.arm_params(arm, seed, study.chosen(arm))
-    # Paths in a params file are as seen from the project
+    # Paths in a params file are relative to the project's root
     os.chdir(ROOT)
     knobs = params.classifier
     if study.arms[arm].pretrained:

@@ -1,1 +1,1 @@
-"""What the runs of a study come to: metrics, paired differences, a table and a figure. No run depends on it."""
+"""The results of a study's runs: metrics, paired differences, a table and a figure. No run depends on this package."""

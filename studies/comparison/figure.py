@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 def difference_forest(
     summary: pd.DataFrame, metric: str, panels: Mapping[str, str], *, over: str = "seeds and patients"
 ) -> Figure:
-    """Differences of arms to their references with intervals, one line per comparison, from the top as in the table.
+    """Differences between arms and their references with intervals: one line per comparison, in the table's order.
 
     Args:
         summary: arm, reference, metric, difference, low, high.
-        panels: arm -> title of its panel; panels stand below each other on one scale.
-        over: what the intervals cover.
+        panels: arm -> title of its panel; panels are stacked and share one scale.
+        over: what the intervals are taken over, for the axis label.
     """
     rows = summary[summary["metric"] == metric]
     shown = {title: rows[rows["arm"].map(panels) == title] for title in dict.fromkeys(panels.values())}

@@ -1,4 +1,4 @@
-"""A study in folds, in numbers: what the folds of a seed scored together, and where their maps pointed."""
+"""The numbers of a study in folds: the scores of all folds of a seed together, and how often their maps hit a box."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ POINTING = "pointing"
 
 
 def finished(study: Study, folds: int) -> Study:
-    """The part of a study that has run: the arms that have a seed in every fold, with the seeds that all of them have.
+    """The part of a study that has run: the arms with a seed finished in every fold, and the seeds common to them all.
 
     Raises:
         InputError: no arm has a seed in every fold, or those that have share none; the message names a missing run.
@@ -52,15 +52,15 @@ def _folder(study: Study, arm: str, fold: int, seed: int) -> Path:
 def load_folds(
     study: Study, folds: Sequence[int], scored: Collection[str], classes: pd.DataFrame
 ) -> tuple[Runs, pd.DataFrame]:
-    """The predictions of each arm and seed in these folds, put together, and where their maps pointed.
+    """The predictions of each arm and seed, joined over these folds, and the results of the pointing game.
 
     Args:
-        study: what of it has run (`finished`).
-        scored: the films of the data set itself; others have boxes only.
+        study: the part that has run (`finished`).
+        scored: the images of the data set itself; all others are there for their boxes only.
         classes: name and group.
 
     Returns:
-        Runs with the split `test` alone; arm, seed, image, patient, finding, method, hit, overlap.
+        Runs with the split `test` alone; and a table: arm, seed, image, patient, finding, method, hit, overlap.
     """
     names = classes["name"].tolist()
     first: pd.DataFrame | None = None
@@ -105,7 +105,7 @@ class Pointing:
 
     Args:
         places: as `load_folds` returns them.
-        resamples: of the patients.
+        resamples: number of bootstrap resamples of the patients.
     """
 
     def __init__(self, places: pd.DataFrame, resamples: int):
@@ -123,7 +123,11 @@ class Pointing:
         self.seeds = sorted(places["seed"].unique().tolist())
 
     def accuracies(self, arm: str, method: str) -> np.ndarray:
-        """[S, 1 + findings, 1 + B]: the mean over the findings, then each; NO_MODEL has one seed, whichever arm's."""
+        """Share of boxes hit: [S seeds, 1 + findings, 1 + B resamples].
+
+        Index 0 of the second axis is the mean over the findings; index 0 of the third is the unresampled data. For the
+        arm NO_MODEL, S is 1: its methods do not depend on an arm or seed.
+        """
         runs = [(arm, seed) for seed in self.seeds] if arm != NO_MODEL else [(self.arms[0], self.seeds[0])]
         found = np.empty((len(runs), 1 + len(self.findings), len(self.weights)))
         for s, run in enumerate(runs):
@@ -136,14 +140,14 @@ class Pointing:
         return found
 
     def interval(self, values: np.ndarray) -> tuple[float, float]:
-        """Of [S, 1 + B]; a resample without a patient of a finding is left out."""
+        """The interval of values [S, 1 + B]; resamples with a NaN (no patient with the finding) are left out."""
         resampled = values[:, 1:]
         resampled = resampled[:, ~np.isnan(resampled).any(axis=0)]
         return t_interval(values[:, 0], resampled, len(np.unique(self.patients)))
 
 
 def localisation(pointing: Pointing) -> pd.DataFrame:
-    """arm, method, finding ((mean): over the findings), pointing, low, high, centre, images."""
+    """Table: arm, method, finding ("(mean)": over the findings), pointing, low, high, centre, images."""
     methods = [(arm, method) for arm in pointing.arms for method in MAPS] + [(NO_MODEL, "mean_box")]
     centre = pointing.accuracies(NO_MODEL, "centre")[0, :, 0]
     counts = [len(pointing.columns), *np.bincount(pointing.columns, minlength=len(pointing.findings)).tolist()]
@@ -159,9 +163,10 @@ def localisation(pointing: Pointing) -> pd.DataFrame:
 
 
 def differences(runs: Runs, pointing: Pointing | None, study: Study) -> pd.DataFrame:
-    """Every arm less its references, as `comparisons` has it; then its class maps, less theirs and the two guesses.
+    """Every arm minus each of its references: first in the metrics of `comparisons`, then in pointing accuracy.
 
-    Metrics of the latter are `pointing`, of class maps; references also `centre` and `mean_box`.
+    The pointing rows compare class maps (metric POINTING). Besides the arm's references, they have the two baselines
+    without a model as references: `centre` and `mean_box`.
     """
     rows = comparisons(runs, study, None)
     if pointing is None:
@@ -174,7 +179,7 @@ def differences(runs: Runs, pointing: Pointing | None, study: Study) -> pd.DataF
             **{guess: pointing.accuracies(NO_MODEL, guess) for guess in ("centre", "mean_box")},
         }
         for other, theirs in others.items():
-            # Over the findings that both answer: of one without another fold's box there is no mean box
+            # Over the findings that both have: a finding with no box in another fold has no mean box
             gain = np.nanmean(ours[:, 1:] - theirs[:, 1:], axis=1)
             added.append((arm, other, POINTING, float(ours[:, 0, 0].mean()), float(gain[:, 0].mean()),
                           *pointing.interval(gain), len(pointing.seeds)))  # fmt: skip

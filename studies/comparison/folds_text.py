@@ -1,4 +1,4 @@
-"""A study in folds as it stands in docs/results.md."""
+"""The text on a study in folds for docs/results.md."""
 
 import pandas as pd
 
@@ -14,8 +14,8 @@ def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFram
 
     Args:
         table: as `localisation` returns it; empty without boxes.
-        study: what of it has run.
-        planned: all of it.
+        study: the part of the study that has run.
+        planned: the whole study.
     """
     seeds, waiting = len(study.seeds), [arm for arm in planned.arms if arm not in study.arms]
     over = f"{seeds} seed{'s' if seeds != 1 else ''}"
@@ -57,7 +57,7 @@ def _interval(row: pd.Series) -> str:
 
 
 def _pointing(table: pd.DataFrame) -> list[str]:
-    """The share of boxes hit, a row per arm and method, a column per finding."""
+    """A table of the share of boxes hit: one row per arm and method, one column per finding."""
     findings = table["finding"].drop_duplicates().tolist()
     lines = [
         "Pointing game: the share of boxes hit (within 15 px of 256), in brackets its 95 % interval.",

@@ -1,4 +1,4 @@
-"""The figure of a gain by finding against what the base generator had seen of it."""
+"""The figure of the gain per finding against the number of images of it in the base generator's training data."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 
 
 def gain_against_films_seen(gains: pd.DataFrame, what: str) -> Figure:
-    """Gain in AP with its interval over the number of films that the base had seen, on a logarithmic scale.
+    """Gain in AP, with its interval, against the number of images that the base had seen, on a logarithmic scale.
 
     Args:
         gains: finding, seen (at least 1), difference, low, high.
-        what: of which arms, for the title.
+        what: which arms are compared, for the title.
     """
     figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
     axes.vlines(gains["seen"], gains["low"], gains["high"], colors="#4c72b0", lw=2)

@@ -7,19 +7,19 @@ LEVEL = 0.95
 
 
 def t_interval(by_seed: np.ndarray, resampled: np.ndarray, patients: int) -> tuple[float, float]:
-    """A 95 % interval for the mean over all seeds and all patients of which these are a sample.
+    """A 95 % interval for the mean over the populations from which these seeds and patients are a sample.
 
-    A percentile interval that resamples a handful of seeds is too narrow: with three seeds it covers 0.82 to 0.86. Here
-    the variance is that between seeds plus that between patients, less their interaction, which both contain; Student's
-    t has the degrees of freedom of that sum (Satterthwaite, Biometrics Bulletin 2, 1946).
+    A percentile interval that resamples a handful of seeds is too narrow: with three seeds its coverage is 0.82 to
+    0.86. Here the variance is the variance between seeds plus that between patients, minus their interaction, which
+    both contain. Student's t has the degrees of freedom of that sum (Satterthwaite, Biometrics Bulletin 2, 1946).
 
     Args:
         by_seed: [S], one value per seed, on all patients.
-        resampled: [S, B], the same in B resamples of the patients, which all seeds share.
+        resampled: [S, B], the same values in B bootstrap resamples of the patients; all seeds share the resamples.
         patients: number of patients.
 
     Returns:
-        Lower and upper bound; NaN if a value is. With one seed it speaks of that seed alone.
+        Lower and upper bound; NaN if any value is NaN. With one seed the interval holds for that seed alone.
     """
     seeds = len(by_seed)
     mean = float(by_seed.mean())

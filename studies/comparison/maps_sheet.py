@@ -1,4 +1,4 @@
-"""Class maps of held-out films beside their boxes: what a person looks at before he believes a share of hits."""
+"""Class maps of held-out images beside their boxes, so that a person can check what is behind a share of hits."""
 
 from pathlib import Path
 
@@ -21,11 +21,13 @@ IMAGES = "images"
 
 
 def maps_sheet(study: Study, folds: int, count: int, resize: str) -> Figure:
-    """Places drawn by lot, as many of each finding, never by how a map looks; titles say whether it hits.
+    """A sheet of class maps for randomly chosen boxes, balanced over the findings; titles say whether a map hits.
+
+    The choice never depends on how a map looks.
 
     Args:
-        study: what of it has run; maps are those of `sheet_arm`, with the first seed.
-        count: places, at most.
+        study: the part that has run; the maps are those of `sheet_arm`, with the first seed.
+        count: largest number of boxes.
         resize: as `images.resize`.
     """
     arm, stored = sheet_arm(study), ShardedImages(study.data / IMAGES)
@@ -69,7 +71,7 @@ def read_place_maps(folder: Path, side: int) -> dict[tuple[str, str], np.ndarray
     """The class maps in a run's folder, by image and finding.
 
     Returns:
-        float32 [side, side] each: what speaks for the finding, each cell where it looks.
+        float32 [side, side] each: the evidence for the finding, with each cell moved to the region that it looks at.
     """
     if not (folder / MAPS).exists():
         return {}

@@ -1,4 +1,4 @@
-"""A study in numbers: every arm and seed, and paired differences with intervals over seeds and patients."""
+"""The numbers of a study: metrics of every arm and seed, paired differences, intervals over seeds and patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class Runs:
 
     Attributes:
         groups: [C] head, medium or tail, per finding.
-        patients: split -> [N] patient of each image; they stay in memory and reach no output.
+        patients: split -> [N] patient id of each image; the ids stay in memory and are never written to an output.
         labels: split -> [N, C] of 1, 0 or NaN.
         scores: (arm, seed) -> split -> [N, C].
-        extra: (arm, seed) -> extra images it trained on: fewer than its ratio asks for if fewer were accepted.
-        seeds: of the runs.
+        extra: (arm, seed) -> number of extra images in training: fewer than the arm asks for if fewer were accepted.
+        seeds: seeds of the runs.
     """
 
     groups: np.ndarray
@@ -41,7 +41,7 @@ class Runs:
 
 
 def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
-    """Read `predictions.parquet` and `extra.json` of every arm and seed; arms that are the same share them.
+    """Read `predictions.parquet` and `extra.json` of every arm and seed; an arm with `same_as` shares another's files.
 
     Raises:
         InputError: a run is missing, or two runs do not predict the same images and findings.
@@ -82,7 +82,7 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
 
 
 def arm_metrics(runs: Runs) -> pd.DataFrame:
-    """One row per arm, seed and metric: arm, seed, metric, value. Those on validation images begin with `val_`."""
+    """Table: arm, seed, metric, value; one row each. Names of metrics on validation images begin with `val_`."""
     rows = []
     for (arm, seed), scores in runs.scores.items():
         found: dict[str, np.ndarray] = {}
@@ -96,14 +96,14 @@ def arm_metrics(runs: Runs) -> pd.DataFrame:
 
 
 def best_on_validation(metrics: pd.DataFrame, study: Study) -> str | None:
-    """The synthetic arm with the best mean over seeds on validation images; None without a synthetic arm."""
+    """The synthetic arm with the best mean over seeds on validation images; None if there is no synthetic arm."""
     means = metrics[metrics["metric"] == CHOSEN_BY].groupby("arm")["value"].mean()
     candidates = [arm for arm, entry in study.arms.items() if entry.group == "synthetic"]
     return max(candidates, key=lambda arm: means[arm]) if candidates else None
 
 
 def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
-    """Paired differences on test images: every arm and its references, the best synthetic arm and every control.
+    """Paired differences on test images: every arm minus its references, and arm `best` minus every control as well.
 
     Both arms are scored on the same resamples of the patients; see `t_interval`.
 
@@ -140,7 +140,7 @@ def results_block(
     """Markdown: every arm, mean and standard deviation over seeds; every comparison of tail mAP and mAP.
 
     Args:
-        chosen: by arm, what validation images chose.
+        chosen: arm -> the values chosen for it on validation images.
     """
     columns = (CHOSEN_BY, *TEST)
     lines = [

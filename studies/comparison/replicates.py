@@ -1,6 +1,7 @@
-"""Replicates in numbers: each has data, patients and seeds of its own, so one value of an arm is one observation.
+"""The numbers of replicates: each has its own data, patients and seeds, so one value of an arm is one observation.
 
-A study of replicates takes days; what has run so far is a table, too, which says how many replicates are behind a row.
+A study of replicates takes days. A table can be made from what has run so far; each row says how many replicates it
+rests on.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ SCORED_POOLS = ("drawn_uninformed", "drawn_informed", "oracle")
 
 
 def average_precision_of(finding: str) -> str:
-    """The metric's name of one finding on test images."""
+    """Name of the metric for the AP of one finding on test images."""
     return f"AP {finding}"
 
 
@@ -35,7 +36,7 @@ def run_metrics(run: Path, split: str) -> dict[str, float]:
         run: folder with `predictions.parquet` and `classes.json`.
 
     Raises:
-        InputError: the run is missing, or its predictions are of other findings than its classes.
+        InputError: the run is missing, or its predictions are for other findings than its classes.
     """
     path = run / "predictions.parquet"
     if not path.exists():
@@ -55,9 +56,9 @@ def run_metrics(run: Path, split: str) -> dict[str, float]:
 
 
 def replicate_metrics(study: Study) -> pd.DataFrame:
-    """arm, seed (the replicate), metric, value: every reported arm in the replicates that it has finished.
+    """Table: arm, seed (the replicate), metric, value; every reported arm in the replicates that it has finished.
 
-    CAS of a pool stands beside the arm of the same name.
+    The CAS of a pool is listed under the arm of the same name.
 
     Raises:
         InputError: no run at all, or damaged ones.
@@ -77,7 +78,7 @@ def replicate_metrics(study: Study) -> pd.DataFrame:
 
 
 def _finished(study: Study) -> list[tuple[str, int]]:
-    """Arms and replicates that have run; what has not is counted in the log."""
+    """Pairs of arm and replicate that have run; the number of those that have not is logged."""
     planned = [(arm, seed) for arm, entry in study.arms.items() if entry.reported for seed in study.seeds]
     finished = [(arm, seed) for arm, seed in planned if study.run_of(arm, seed).exists()]
     if not finished:
@@ -90,10 +91,10 @@ def _finished(study: Study) -> list[tuple[str, int]]:
 
 
 def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Every arm less each of its references, on test images, replicate by replicate.
+    """Every arm minus each of its references, on test images, replicate by replicate.
 
-    A replicate that one of the two has not finished, or in which a metric is not defined (NaN: a finding that is no
-    class there), is left out of that row; a comparison without any replicate has no row.
+    A row leaves out the replicates that one of the two arms has not finished, and those in which the metric is not
+    defined (NaN, when the finding is not a class there). A comparison without any replicate has no row.
 
     Returns:
         arm, reference, metric, mean (of the arm), difference, low, high, seeds (replicates behind the row).
@@ -118,11 +119,11 @@ def paired_differences(metrics: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def gain_by_films_seen(summary: pd.DataFrame, arm: str, reference: str, seen: dict[str, int]) -> pd.DataFrame:
-    """The gain of an arm in each tail finding beside the films with it that the base had seen, most first.
+    """The gain of an arm per tail finding, beside the number of its images that the base had seen, most first.
 
     Args:
         summary: see `paired_differences`.
-        seen: films by finding.
+        seen: number of images by finding.
 
     Returns:
         finding, seen, difference, low, high.

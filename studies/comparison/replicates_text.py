@@ -1,4 +1,4 @@
-"""The replicates' results as they stand in docs/results.md."""
+"""The text on the replicates' results for docs/results.md."""
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ def _cell(found: np.ndarray, metric: str) -> str:
 
 
 def _interval(row: pd.Series) -> str:
-    """A difference with its bounds, which one replicate does not have."""
+    """A difference with its bounds; a single replicate has no bounds."""
     if np.isnan(row["difference"]):
         return "-"
     bounds = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"

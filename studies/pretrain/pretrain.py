@@ -1,4 +1,4 @@
-"""A base generator on some of this study's data sets, from nothing or from another base."""
+"""Train a base generator on some of this study's data sets, from scratch or from another base."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The study's films: every folder read, labelled, made into pictures once, and divided into folds by patient."""
+"""Gather the study's images: read and label every folder, decode its images once, divide them into folds by patient."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Out-of-fold scores and pointing of all arms: metrics/<name>*.csv, tables of maps, figures, docs/results.md."""
+"""Out-of-fold scores and pointing accuracy of all arms: metrics/<name>*.csv, tables, figures, docs/results.md."""
 
 import sys
 

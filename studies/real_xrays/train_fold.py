@@ -1,4 +1,4 @@
-"""One arm in one fold with one seed: train, score the fold's own films, judge the maps by their boxes."""
+"""One arm in one fold with one seed: train, score the fold's test images, judge the maps by the boxes on them."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ def main() -> None:
     keep_state_in_studies()
     study = load_study(".")
     params, files = study.arm_params(arm, seed), fold_files(study.data, fold, study.arms[arm])
-    # Paths in a params file are as seen from the project
+    # Paths in a params file are relative to the project's root
     os.chdir(ROOT)
     with directory_beside(study.folder / f"runs/{arm}-{fold}-{seed}") as folder:
         name = f"{study.name}-{arm}-{fold}-{seed}"

@@ -1,4 +1,4 @@
-"""What a base's generator draws for a replicate: fine-tuned, sampled and audited by the pipeline's own stages."""
+"""Fine-tune a base generator for a replicate, sample from it and audit the samples, by the pipeline's own stages."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The pool oracle of a replicate: fresh real films of other patients, as many as drawn_informed has accepted images."""
+"""The pool oracle of a replicate: fresh real images of new patients, as many as drawn_informed has accepted images."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The films that the informed base has seen, of all its data sets together, with their labels."""
+"""Gather the images that the informed base has seen, from all its data sets, with their labels."""
 
 import sys
 

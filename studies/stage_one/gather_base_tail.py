@@ -1,4 +1,4 @@
-"""The pool base_tail of a replicate: the films with a tail finding that the informed base has seen."""
+"""The pool base_tail of a replicate: the images with a tail finding that the informed base has seen."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The pool cam_grafts of a replicate: grafts whose regions are where its judge, no generator, sees the finding."""
+"""The pool cam_grafts of a replicate: grafts whose regions come from the judge's class activation maps."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """The pool copy_paste of a replicate: grafts whose regions are the renderer's masks of the lesions.
 
-What grafts would be if the generator saw exactly. A finding whose outline the phantom does not know has none.
+This is what grafts would be if the generator localised perfectly. Findings without a lesion mask have no grafts.
 """
 
 import sys

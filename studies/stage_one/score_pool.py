@@ -1,4 +1,4 @@
-"""The classification accuracy score (CAS) of a pool: a network that knows the tail findings from its images alone."""
+"""The classification accuracy score (CAS) of a pool: a network learns the tail findings from its images alone."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def main() -> None:
     study = load_study(".", sys.argv[2])
     params, real = study.arm_params(ARM, replicate), real_files(study.data)
     os.chdir(ROOT)
-    # Put together anew after an interruption: seconds, and the same bytes
+    # Assembled again after an interruption: it takes seconds and gives the same bytes
     together = resume_root() / f"{study.name}-cas-{pool}-films"
     files = films_of_pool(real, study.pool_of(pool, replicate), together)
     with directory_beside(study.folder / f"runs/cas-{pool}-{replicate}") as folder:

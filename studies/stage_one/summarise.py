@@ -20,13 +20,13 @@ def main() -> None:
     study = load_study(".")
     metrics = replicate_metrics(study)
     summary = paired_differences(metrics, study)
-    # Of all replicates alike: the base's films are not theirs
+    # The same in all replicates, because the base's images do not come from the replicates
     seen = accepted_counts(study.pool_of("base_tail", study.seeds[0]))
     gains = gain_by_films_seen(summary, *GAIN, seen)
     write_csv(ROOT / f"metrics/{study.name}.csv", metrics)
     write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
     panels = {name: arm.group for name, arm in study.arms.items()}
-    # With two replicates an interval is wider than the figure
+    # The interval of two replicates would be wider than the figure
     enough = summary[summary["seeds"] >= min(3, summary["seeds"].max())]
     forest = difference_forest(enough, "tail_mAP", panels, over="replicates")
     save_figure(forest, ROOT / f"docs/figures/{study.name}.png")

@@ -18,7 +18,7 @@ def main() -> None:
     keep_state_in_studies()
     study = load_study(".", sys.argv[2])
     params = study.arm_params(arm, replicate)
-    # Paths in a params file are as seen from the project
+    # Paths in a params file are relative to the project's root
     os.chdir(ROOT)
     entry, files, real = study.arms[arm], replicate_files(study, arm, replicate), real_files(study.data)
     with directory_beside(study.run_of(arm, replicate)) as folder:

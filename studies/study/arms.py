@@ -24,27 +24,29 @@ class Arm:
     Attributes:
         group: `control`, `synthetic` (the candidates from which the best is chosen on validation images), or the title
             of the arm's panel in the figure.
-        references: the arms it is compared with.
+        references: the arms that this one is compared with.
         overrides: dotted keys of the pipeline's params file and their values.
-        learning_rate_of: the arm whose learning rate and knob, chosen on validation images, it takes; None: the params
-            file's.
-        chosen_from: a dotted key and the values of it from which validation images choose, before the learning rate;
-            at most one key.
-        pretrained: its backbone is first trained on the images that the base generator saw, for as many epochs and
-            steps as all of it is then trained on real images; False: trained from the params file's initial weights.
-        steps_like: an arm that tells the optimiser steps of an epoch, where another sampler would take fewer or more;
-            None: as many as its own sampler fills.
-        shipped_samples: of the drawn images only as many of each finding as the params file itself asks for.
-        same_as: an arm whose runs these are, under another name; None: runs of its own.
-        extra: the pool that its extra images are from (for duplicates: that names the findings); None: a generator of
-            its own seed.
-        films: a folder of films in the data folder that it trains on instead of the data set's own; None: these.
-        starts_from: an arm whose whole network, of the same seed, it goes on from; None: from the params file's initial
-            weights.
-        more_films: of a study in folds: whether the films that are not scored are trained on, too.
-        boxes: of a study in folds: whether class maps of training films learn from their boxes.
-        made_tail: of a study in folds: whether films with tail findings leave training until few are left.
-        reported: whether it is an arm of the comparison; False: it only makes a network for others to start from.
+        learning_rate_of: the arm whose learning rate and knob, chosen on validation images, this arm uses; None: those
+            of the params file.
+        chosen_from: a dotted key and its candidate values; one is chosen on validation images before the learning
+            rate. At most one key.
+        pretrained: whether the backbone is first trained on the images that the base generator saw. This takes as many
+            epochs and steps as the training of the whole network on real images that follows. False: training starts
+            from the initial weights of the params file.
+        steps_like: the arm whose number of optimiser steps per epoch this one takes, where its own sampler would give
+            another number; None: the number that its own sampler gives.
+        shipped_samples: whether only as many generated images per finding are used as the params file itself asks for.
+        same_as: the arm whose runs this one shares under another name; None: it has runs of its own.
+        extra: the pool of its extra images (for duplicates, the pool only names the findings); None: the images of the
+            generator of the same seed.
+        films: a folder of images, beside the replicate's data folder, to train on instead of the data set's own; None:
+            the data set's own.
+        starts_from: the arm whose whole trained network, of the same seed, is the starting point; None: the initial
+            weights of the params file.
+        more_films: in a study in folds: whether training also uses the images that are not scored.
+        boxes: in a study in folds: whether class maps of training images learn from their boxes.
+        made_tail: in a study in folds: whether images with tail findings are removed from training until few are left.
+        reported: whether the comparison shows the arm; False: it only trains a network that other arms start from.
     """
 
     group: str
@@ -66,17 +68,18 @@ class Arm:
 
     @property
     def panel(self) -> str:
-        """Where the figure shows it."""
+        """Title of the figure's panel that shows the arm."""
         return "synthetic images" if self.group in ("control", "synthetic") else self.group
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """The grid from which every arm that has a learning rate of its own takes one, by runs as long as the study's.
+    """The grid of learning rates for every arm that chooses its own, by runs as long as the study's.
 
     Attributes:
-        grid: of the backbone, ascending; the head's moves with it. It is extended until the best is no end of it.
-        seeds: of the runs that choose; none of the study's.
+        grid: learning rates of the backbone, ascending; the head's keeps its ratio to it. The grid is extended until
+            the best value is not at either end.
+        seeds: seeds of the runs that choose; they differ from the study's seeds.
     """
 
     grid: tuple[float, ...]
@@ -85,7 +88,7 @@ class LearningRates:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What validation images chose for an arm.
+    """The values chosen for an arm on validation images.
 
     Attributes:
         rate: the learning rate of the backbone; the head's keeps its ratio to it. None: both as in the params file.
@@ -109,9 +112,9 @@ class Study(Pipeline):
 
     Attributes:
         arms: by name, in the order of the file.
-        seeds: of the runs; each reseeds generator, judge and classifier, and is a data set of its own in a study of
-            replicates.
-        resamples: of the patients, behind each interval.
+        seeds: seeds of the runs. Each reseeds generator, judge and classifier. In a study of replicates each stands for
+            a data set of its own.
+        resamples: number of bootstrap resamples of the patients for each interval.
         learning_rates: see LearningRates.
         base: folder with the data set of the base generator; None: no arm needs it.
     """
@@ -144,11 +147,11 @@ class Study(Pipeline):
         return replace(params, classifier=replace(params.classifier, frozen_epochs=0, head="linear"))
 
     def rate_file(self, arm: str) -> Path:
-        """Where the learning rate chosen for an arm is."""
+        """The file with the learning rate chosen for an arm."""
         return self.folder / f"runs/learning-rate-{arm}/learning_rate.json"
 
     def chosen(self, arm: str) -> Chosen:
-        """What validation images chose for an arm.
+        """The values chosen for an arm on validation images.
 
         Raises:
             InputError: nothing has been chosen yet.
@@ -197,7 +200,7 @@ def load_study(folder: str | Path, data_set: str | None = None) -> Study:
         **vars(pipeline),
         arms=arms,
         seeds=tuple(settings["replicates" if "replicates" in settings else "seeds"]),
-        # A study of replicates resamples no patients; one whose arms have the shipped rates chooses none
+        # A study of replicates does not resample patients; one with the shipped learning rates does not choose any
         resamples=settings.get("resamples", 0),
         learning_rates=LearningRates(
             tuple(sorted(settings.get("learning_rates", ()))), tuple(settings.get("learning_rate_seeds", ()))

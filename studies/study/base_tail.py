@@ -1,4 +1,4 @@
-"""The films with a tail finding that a base generator has seen, as the labels that it learned from have them."""
+"""The images with a tail finding in a base generator's training data, by the labels that it learned from."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,12 +10,12 @@ from trcgl.artifacts.shards import ShardedImages
 
 
 def tail_films(table: pd.DataFrame, class_names: Sequence[str], tail: Sequence[str]) -> list[PoolImage]:
-    """One entry per training film and tail finding that it is labelled with; a film with two comes for both.
+    """One entry per pair of a training image and a tail finding in its labels; an image with two findings has two.
 
     Args:
-        table: labels of the base's films: image, split, a column per finding.
+        table: labels of the base's images: image, split, a column per finding.
         class_names: findings that a classifier is trained on; others are left out.
-        tail: those of them that are rare in the classifier's own data; they need not be rare here.
+        tail: those of `class_names` that are rare in the classifier's own data; they need not be rare here.
     """
     films = table[table["split"] == "train"]
     positive = {name: (films[name] == 1).fillna(False) for name in class_names if name in films}
@@ -31,5 +31,5 @@ def tail_films(table: pd.DataFrame, class_names: Sequence[str], tail: Sequence[s
 
 
 def pictures(images: ShardedImages, extras: Sequence[PoolImage]) -> Iterator[np.ndarray]:
-    """uint8 [S, S] of each."""
+    """The pixels of each entry: uint8 [S, S]."""
     return (images.read([extra.source])[0] for extra in extras)

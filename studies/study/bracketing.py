@@ -1,4 +1,4 @@
-"""The best of a grid that grows until the best is no end of it."""
+"""The best value of a grid; the grid grows until the best value is not at either end."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,12 +11,14 @@ MOST_ADDED = 6
 
 
 def bracketed(grid: Iterable[float], score: Callable[[float], float], *, of: str) -> float:
-    """The value with the largest score, extended by FACTOR beyond the end that is best, until one inside is.
+    """The value with the largest score, never an end of the grid.
+
+    While an end is the best, the next value beyond it (times or divided by FACTOR) is added.
 
     Args:
         grid: positive, at least one value.
-        score: higher is better; asked once a value.
-        of: whose values they are, for the message.
+        score: higher is better; called once per value.
+        of: what the values belong to, for the message.
 
     Raises:
         InputError: an end is still the best when MOST_ADDED values have been added, or a score is not a number.
@@ -29,7 +31,7 @@ def bracketed(grid: Iterable[float], score: Callable[[float], float], *, of: str
         if any(math.isnan(found) for found in scores.values()):
             raise InputError(f"{of}: no finding can be scored on validation images, so no value can be chosen")
         low, high = min(scores), max(scores)
-        # Of equals the lowest
+        # The lowest of equally good values
         best: float = max(sorted(scores), key=lambda value: scores[value])
         if low < best < high:
             return best

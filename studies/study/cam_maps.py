@@ -1,8 +1,9 @@
-"""Where a classifier sees a finding: its class activation map, as fine as the generator's map is made.
+"""Where a classifier sees a finding: its class activation map, at the same resolution as the generator's map.
 
-The class maps of a plain head are class activation maps (Zhou et al., arXiv 1512.04150): the classifier's row for a
-finding, times the backbone's channels, place by place. A place is several pixels wide, so the film is moved by parts of
-one, and the maps of the moved films, moved back, are averaged, as `finding_map` does.
+The class maps of a plain head are class activation maps (Zhou et al., arXiv 1512.04150): at each position of the
+feature map, the dot product of the backbone's channels and the finding's row of classifier weights. A position covers
+several pixels. So the image is shifted by fractions of that width, and the maps are shifted back and averaged, as
+`finding_map` does.
 """
 
 from itertools import product
@@ -17,7 +18,7 @@ from trcgl.diffusion.sampling.finding_map import MOVES
 
 @torch.no_grad()
 def cam_map(model: Classifier, film: np.ndarray, finding: str) -> np.ndarray:
-    """The mean map over moved films: float32 [S, S], of any sign.
+    """The mean map over shifted copies of the image: float32 [S, S]; values may have either sign.
 
     Args:
         model: with the head `linear`.

@@ -1,4 +1,4 @@
-"""A folder of films and labels put together from others: what a run trains on that is no data set of its own."""
+"""A folder of images and labels that is assembled from other folders, for a run to train on."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,17 +30,17 @@ def write_films(folder: Path, table: pd.DataFrame, pixels: Iterable[np.ndarray],
 
 
 def joined_films(sources: Sequence[Path], folder: Path) -> None:
-    """Training and validation films of several data folders as one.
+    """Merge the training and validation images of several data folders into one folder.
 
-    A finding that is no class of a data set has not one label in its training films, so it is 0 there; in its
-    validation films, which may have some, it is unknown.
+    A finding that is not a class of a data set has no positive training image there, so its label is 0 in the training
+    images. Validation images may show it, so it is unknown in these.
 
     Args:
-        sources: data folders as the pipeline leaves them, with classes from one positive on.
+        sources: data folders as the pipeline leaves them, made with `labels.min_positives` 1.
         folder: see `write_films`.
 
     Raises:
-        ValueError: an image is in two of them.
+        ValueError: an image is in two of the data folders.
     """
     parts, shards = [], [ShardedImages(source / "images/classifier") for source in sources]
     listed = [

@@ -1,7 +1,8 @@
-"""Films in folds by patient: every film is scored by a model that has seen no film of its patient.
+"""Cross-validation by patient: every image is scored by a model that has seen no image of its patient.
 
-The films of the data set itself are trained on and scored. More films, with boxes perhaps, may stand beside them: maps
-are judged on these too, but an arm must say so to be trained on them, because they may be chosen by what they show.
+The images of the data set itself are used for training and for scores. A study may add further images, perhaps with
+boxes. Maps are judged on these too, but an arm trains on them only if it says so (`Arm.more_films`), because they may
+have been selected by what they show.
 """
 
 from collections.abc import Sequence
@@ -25,12 +26,12 @@ VALIDATION = 1 / 8
 
 
 def splits_of(patients: np.ndarray, scored: np.ndarray, fold: int, folds: int) -> np.ndarray:
-    """test, val, train or "" (in no part of this fold) of each film, by its patient's id alone.
+    """The split of each image in a fold, decided by its patient's id alone: test, val, train, more or "" (not used).
 
     Args:
         patients: [N].
-        scored: bool [N]; of the other films those of the fold's own patients are test, and those of patients who are
-            trained on are "more".
+        scored: bool [N], images of the data set itself. Of the other images, those of the fold's test patients are
+            "test", those of its training patients "more", and those of its validation patients are not used.
     """
     place = unit_intervals("fold of a study", folds, names=patients.tolist())
     mine = (place * folds).astype(int) == fold
@@ -39,14 +40,14 @@ def splits_of(patients: np.ndarray, scored: np.ndarray, fold: int, folds: int) -
 
 
 def kept_films(images: Sequence[str], present: np.ndarray, most: int) -> np.ndarray:
-    """Which films stay where a finding may be in so many only: bool [N].
+    """Which images stay when each finding may keep at most `most` images: bool [N].
 
-    They come in an order by lot, the same in every run, and a film stays if each finding in it has room. A film with
-    none of them always stays. Whole films leave; no label is changed.
+    The images are visited in a random order that is the same in every run. An image stays if none of its findings has
+    reached the limit; an image with none of the findings always stays. Whole images are removed; no label is changed.
 
     Args:
-        present: bool [N, C] of the findings that are made rare.
-        most: films that a finding keeps; it may keep fewer where others in its films have no room.
+        present: bool [N, C], for the findings that are made rare.
+        most: the limit per finding. A finding may keep fewer images, because its images may show others at the limit.
     """
     order, left = np.argsort(unit_intervals("films that stay", names=images)), np.full(present.shape[1], most)
     stay = np.ones(len(images), dtype=bool)
@@ -57,6 +58,6 @@ def kept_films(images: Sequence[str], present: np.ndarray, most: int) -> np.ndar
 
 
 def scored_images(data: Path) -> set[str]:
-    """Names of the films that are scored: all that some fold trains on or chooses an epoch by."""
+    """Names of the scored images: all that are training or validation images in at least one fold."""
     rows = pd.concat([read_parquet(fold / LABELS, ["image", "split"]) for fold in sorted(data.glob("fold*"))])
     return set(rows.loc[rows["split"] != "test", "image"])

@@ -1,6 +1,6 @@
-"""Fresh real films of the tail findings: other patients of the same phantom hospital, as the pipeline would cache them.
+"""Fresh real images of the tail findings: new patients of the same phantom hospital, as the pipeline would cache them.
 
-What more data, and not more knowledge, would bring: the most that drawn images can hope for.
+They show the gain from more real data. It is the upper limit of what generated images can bring.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +23,22 @@ SPARE = 2
 def fresh_films(
     dataset: DatasetParams, wanted: Mapping[str, int], class_names: Sequence[str]
 ) -> list[tuple[PoolImage, View]]:
-    """So many new films for each finding, all different, with the labels that the hospital's table would have.
+    """The wanted number of new images per finding, all different, with the labels that the hospital's table would have.
 
     Args:
-        dataset: whose patients are to be joined by others.
-        wanted: films by tail finding.
+        dataset: the data set whose hospital the new patients come from.
+        wanted: number of images by tail finding.
         class_names: findings that a classifier is trained on; other labels are left out.
 
     Raises:
-        ValueError: a finding of which the phantom makes no more.
+        ValueError: the phantom cannot make more images of a finding, or it made too few.
     """
     quotas = training_quotas(dataset.phantom)
     if unknown := sorted(name for name, count in wanted.items() if count and not quotas.get(name)):
         raise ValueError(f"the phantom makes no more films of {unknown[0]}")
     times = 1 + SPARE * max((-(-count // quotas[name]) for name, count in wanted.items() if count), default=0)
     films = more_tail_images(dataset.seed, dataset.phantom, times)
-    # In no order of findings: the films of one would otherwise be mostly those that another asked for
+    # Shuffled by hash: in the order of findings, the images of one would mostly be those made for another
     films.sort(key=lambda film: seed_of(dataset.seed, "fresh films", film.view.image))
     left, chosen = dict(wanted), []
     for film in films:
@@ -51,7 +51,7 @@ def fresh_films(
 
 
 def _for_one(film: Image, left: Mapping[str, int], class_names: Sequence[str]) -> PoolImage | None:
-    """The film for the finding, of those that its labels name, of which most are still to come; None: for none."""
+    """The image as an example of that labelled finding which still lacks most images; None if none lacks any."""
     written = written_findings(film)
     target = max(sorted(left), key=lambda name: left[name] if name in written else 0, default=None)
     if target is None or target not in written or not left[target]:
@@ -60,7 +60,7 @@ def _for_one(film: Image, left: Mapping[str, int], class_names: Sequence[str]) -
 
 
 def cached_picture(view: View, preparation: Preparation, size: int) -> np.ndarray:
-    """The film as the cache would hold it: uint8 [size, size]."""
+    """The image as the cache would hold it: uint8 [size, size]."""
     film, _ = render(view)
     window = window_to_uint8(film, preparation.window_low, preparation.window_high)
     return resize_square(window, size, preparation.resize)

@@ -1,4 +1,4 @@
-"""The films of a study in folds: folders of films and their label tables, read once."""
+"""The images of a study in folds: folders of images and their label tables, read once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from trcgl.runtime.files import write_json, write_parquet
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of films and its label table.
+    """A folder of images and its label table.
 
     Attributes:
-        scored: whether its films are trained on and scored; else maps alone are judged on them.
+        scored: whether its images are used for training and scores; if not, only maps are judged on them.
     """
 
     images: Path
@@ -42,10 +42,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Films:
-    """The films of a source.
+    """The images of a source.
 
     Attributes:
-        source: where they are.
+        source: the folder and the table that they come from.
         selected: image, path, photometric.
         patients: [N].
         findings: the labels that may become classes.
@@ -59,7 +59,7 @@ class Films:
     matrix: np.ndarray
 
     def labels_of(self, names: list[str]) -> np.ndarray:
-        """float [N, C] of 1, 0 and NaN; a finding that the table never names is in none of its films."""
+        """float [N, C] of 1, 0 and NaN (unknown); a finding that the table never names is 0 in all its images."""
         columns = {name: self.matrix[:, place] for place, name in enumerate(self.findings)}
         absent = np.zeros(len(self.patients), self.matrix.dtype)
         stacked = np.stack([columns.get(name, absent) for name in names], axis=1).astype(float)
@@ -68,7 +68,7 @@ class Films:
 
 
 def read_films(source: Source, params: Params) -> Films:
-    """The films of a source by its label table; see `select_images`."""
+    """Read the label table of a source and select its images; see `select_images`."""
     table = read_table(params.dataset.name, source.labels)
     table, selected = select_images(table, scan_images(source.images), Filters.from_params(params.labels))
     table = table.settled(params.labels.uncertain, params.labels.missing)
@@ -79,19 +79,20 @@ def read_films(source: Source, params: Params) -> Films:
 def gather(
     sources: list[Source], boxes: Path | None, params: Params, folds: int, folder: Path, *, rare: int | None = None
 ) -> None:
-    """Write the films of all sources, once, and for each fold who is in which split.
+    """Write the images of all sources once, and for each fold the split of each image.
 
-    Classes are chosen on all scored films, so that every fold has the same; their counts and the label graph of a fold
-    are of its own training films.
+    Classes are chosen, and counted in `classes.json`, on all scored images, so that every fold has the same. The label
+    graph of a fold is counted on the fold's own training images.
 
     Args:
-        boxes: of films of any source; None: no maps are judged.
-        folder: `images` (shards), `classes.json`, `places.parquet` (as read_boxes of the pipeline leaves it), and
-            a folder per fold.
-        rare: training films that a tail finding keeps in the folds' `made_tail`; None: there is none.
+        boxes: table of boxes on images of any source; None: no maps are judged.
+        folder: receives `images` (shards), `classes.json`, `places.parquet` (as the pipeline's read_boxes writes it),
+            and a folder per fold.
+        rare: training images that a tail finding keeps in a fold's folder `made_tail`; None: no such folder.
 
     Raises:
-        InputError: a film is in two sources or cannot be read; see also `read_films`, `choose_classes` and `boxes_of`.
+        InputError: an image is in two sources or cannot be read; see also `read_films`, `choose_classes` and
+            `boxes_of`.
     """
     films = [read_films(source, params) for source in sources]
     scored = [part for part in films if part.source.scored]
@@ -151,11 +152,11 @@ def _pixels(films: list[Films], params: Params) -> Iterator[np.ndarray]:
 
 
 def _places(films: list[Films], boxes: Path | None, resize: str) -> pd.DataFrame:
-    """Places of the boxes that lie on films of any source; the list need not know every source."""
+    """Masks of the boxes on images of any source; the table of boxes need not cover every source."""
     if boxes is None:
         return no_places()
     files, listed = BoxFiles(boxes, None, None, WORDS), read_boxes(boxes).boxes["image"]
-    # Of a list that knows none of them, the first source says so
+    # If the table names no image of any source, reading it for the first source reports that
     known = [part for part in films if (table_names(listed, part.selected["image"].tolist()) != "").any()] or films[:1]
     found = []
     for part in known:

@@ -1,4 +1,4 @@
-"""A generator fitted, used and judged anew by the pipeline's own stage scripts, for one run of a study."""
+"""For one run of a study: the pipeline's own stage scripts fine-tune a generator, sample from it, audit the samples."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -24,10 +24,10 @@ def drawn_images(
     """Fine-tune, sample and audit; an interrupted run continues.
 
     Args:
-        name: of the run's resumable state.
-        values: of the params file of the stages.
-        judge: folder of the saved classifier that judges what is drawn; it is not trained here.
-        out: the folder that `KEPT` is copied to, replaced as a whole when the caller is done with it.
+        name: name of the run's resumable state.
+        values: values of the params file that the stages read.
+        judge: folder of the saved classifier that audits the generated images; it is not trained here.
+        out: the folder that `KEPT` is copied to; it is replaced as a whole when the caller leaves the block.
         inputs: what the result depends on besides the study's data, the judge and the scripts.
 
     Yields:
@@ -46,7 +46,7 @@ def drawn_images(
     )
     work = run_stages(ROOT, STAGES, values, links, resume)
     with directory_beside(out) as folder:
-        # Copied: a run that is killed here finds all of it again. The models stay behind; nobody needs them any more
+        # Copied, not moved: a run killed here still finds everything. The models are not copied: nothing needs them
         for kept in KEPT:
             copy = shutil.copytree if (work / kept).is_dir() else shutil.copy
             copy(work / kept, folder / Path(kept).name)

@@ -1,6 +1,7 @@
-"""Pools of grafts whose regions no generator has found: as many as drawn_informed has accepted images, all else alike.
+"""Pools of grafts whose regions do not come from a generator.
 
-They are not audited: every graft that is planned is in the pool.
+Such a pool has as many images as the pool drawn_informed has accepted ones; all else is the same. The grafts are not
+audited: every planned graft is in the pool.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def write_grafts(study: Study, replicate: int, pool: str, region_of: RegionOf, i
 
     Args:
         study: as loaded for the replicate.
-        images: of the replicate, as the classifier reads them.
+        images: the replicate's images, as the classifier reads them.
     """
     sampling, size = study.params().sampling, images.size
     labels = read_parquet(study.data / "labels/labels.parquet", ABOUT)
@@ -44,7 +45,7 @@ def write_grafts(study: Study, replicate: int, pool: str, region_of: RegionOf, i
     rows = replace(rows, carriers=_giving(rows, set(shares)))
     most = replace(sampling, images_per_finding=max(wanted.values(), default=0), images_per_real_image=None)
     regions = Regions(lambda film, target: shares[film, target])
-    # Nobody reads the prompts
+    # The prompts are not used
     card = GeneratorCard("", None, False, "{findings}", "", 0, 0, 0, size, {n: n for n in class_names(classes)})
     plan = plan_grafts(rows, card, most, images, regions)
     plan = [sample for sample in plan if int(sample.sample.rpartition("-")[2]) < wanted[sample.target]]
@@ -54,7 +55,7 @@ def write_grafts(study: Study, replicate: int, pool: str, region_of: RegionOf, i
 
 
 def _giving(rows: TrainingRows, known: set[tuple[int, str]]) -> dict[str, np.ndarray]:
-    """The films by target that give a region; a target without any is left out."""
+    """For each target finding, the images that give a region; a target without any is left out."""
     films = {
         target: np.array([film for film in having.tolist() if (film, target) in known], dtype=np.int64)
         for target, having in rows.carriers.items()

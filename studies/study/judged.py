@@ -1,4 +1,4 @@
-"""Where a fold's model looks, place by place, beside what needs no model."""
+"""Where the model of a fold looks, judged box by box, next to two baselines that need no model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,14 @@ from trcgl.runtime.files import read_parquet
 
 @dataclass(frozen=True)
 class FilmsWithBoxes:
-    """The test films of a fold, and the boxes of all.
+    """The test images of a fold, and the boxes of the images of all folds.
 
     Attributes:
         names: the findings.
-        real: the test films.
-        pixels: of the test films, in their order.
-        known: image, finding, mask (PNG), of films of any fold.
-        places: of the test films.
+        real: the test images.
+        pixels: of the test images, in their order.
+        known: image, finding, mask (PNG), for the images of all folds.
+        places: masks of the boxes in the test images.
         resize: as `images.resize`.
     """
 
@@ -43,10 +43,10 @@ class FilmsWithBoxes:
 
 
 def films_with_boxes(files: TrainingFiles, lesions: Path, resize: str) -> FilmsWithBoxes:
-    """Read them.
+    """Read the test images and all boxes.
 
     Args:
-        lesions: image, finding, mask (PNG), of films of any fold.
+        lesions: table with image, finding, mask (PNG), for the images of all folds.
     """
     table, known = read_parquet(files.labels, ["image", "patient", "split"]), read_place_table(lesions)
     names = [entry["name"] for entry in read_classes(files.classes)["classes"]]
@@ -57,7 +57,7 @@ def films_with_boxes(files: TrainingFiles, lesions: Path, resize: str) -> FilmsW
 
 
 def save_place_maps(folder: Path, model: Classifier, films: FilmsWithBoxes) -> None:
-    """The class maps of all boxes, so that a sheet of them can be drawn later; without boxes no file."""
+    """Save the class map for each box, so that a sheet of them can be plotted later; without boxes, no file."""
     pixels, places = films.pixels, films.places
     if not len(places.rows):
         return
@@ -73,13 +73,14 @@ def save_place_maps(folder: Path, model: Classifier, films: FilmsWithBoxes) -> N
 
 
 def judged_places(model: Classifier, films: FilmsWithBoxes) -> pd.DataFrame:
-    """Every box of the test films, judged by every method.
+    """Every box of the test images, judged by every method.
 
-    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+    The table contains patient ids, which the intervals need: it belongs in cached data, never in metrics.
 
     Returns:
-        image, patient, finding, method, hit, overlap; empty without boxes. Methods: class_map, grad_cam, and without
-        a model centre (the middle of the picture) and mean_box (of the films of the other folds' patients).
+        image, patient, finding, method, hit, overlap; empty without boxes. Methods: class_map and grad_cam; and two
+        without a model: centre (the middle of the image) and mean_box (the mean box in the images of all patients who
+        are not in this fold's test split).
     """
     names, real, known, places, resize = films.names, films.real, films.known, films.places, films.resize
     if not len(places.rows):
@@ -88,7 +89,7 @@ def judged_places(model: Classifier, films: FilmsWithBoxes) -> pd.DataFrame:
     middle = (FRAME - 1) / 2
     centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=float)
     found["centre"] = centre, np.full(len(centre), np.nan)
-    # Boxes of every other patient's films, also of those that this fold does not train on
+    # Boxes in the images of all other patients, including images that this fold does not train on
     others = known[~known["image"].isin(set(real.names))]
     pairs = others.assign(present=1).pivot_table(index="image", columns="finding", values="present", aggfunc="max")
     labels = pairs.reindex(columns=names).to_numpy(dtype=float)

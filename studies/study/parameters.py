@@ -19,11 +19,11 @@ class Pipeline:
     """The pipeline as a study runs it.
 
     Attributes:
-        name: of the study and of what it writes: metrics/<name>.csv, <name>_summary.csv, docs/figures/<name>.png.
-        folder: of the study, absolute; runs are in `folder/runs`.
-        data: absolute; the data folder it reads: images, labels, co-occurrence.
-        shipped: the values of the pipeline's params file with the study's presets over them.
-        root: what every run of the study changes in them.
+        name: name of the study; its outputs are metrics/<name>.csv, <name>_summary.csv and docs/figures/<name>.png.
+        folder: folder of the study, absolute; runs are in `folder/runs`.
+        data: the data folder that the study reads, absolute: images, labels, co-occurrence.
+        shipped: the values of the pipeline's params file, with the study's presets applied.
+        root: the changes to these values that every run of the study makes.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Pipeline:
         return self.folder / "params.yaml"
 
     def values(self, overrides: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
-        """A params file for a stage script, checked: what the study changes, and dotted keys over it."""
+        """The checked values of a params file for a stage script: `shipped`, then `root`, then dotted `overrides`."""
         values = copy.deepcopy(self.shipped)
         overlay(values, self.root, f"{self.file}, root")
         override(values, overrides, str(self.file))
@@ -46,12 +46,12 @@ class Pipeline:
         return values
 
     def params(self, overrides: Mapping[str, Any] = NOTHING) -> Params:
-        """The same, typed."""
+        """The result of `values` as typed `Params`."""
         return checked(self.values(overrides), str(self.file))
 
 
 def merge_mappings(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Put `changes` over `values` in place; a mapping within both is merged."""
+    """Update `values` with `changes` in place; where both hold a mapping under a key, the mappings are merged."""
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             merge_mappings(values[key], value)
@@ -60,7 +60,7 @@ def merge_mappings(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _data_sets(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What each data set changes in `root`, by name."""
+    """The changes that each data set makes to `root`, by name of the data set."""
     if "replicates" not in settings:
         return settings["data_sets"]
     seeds = [key.split(".") for key in settings["replicate_seeds"]]
@@ -70,15 +70,16 @@ def _data_sets(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 def load_pipeline(folder: str | Path, data_set: str | None = None) -> Pipeline:
     """Read the params.yaml of a study's folder and the files that its `parameters` name.
 
-    The first of these is complete; each other holds only what differs and lies over those before it.
+    The first of these files is complete. Each later one holds only what differs and overrides those before it.
 
     Args:
-        data_set: of a study with several: a key of `data_sets`, whose values lie over `root`, or the number of a
-            replicate, which each of `replicate_seeds` takes; its data are in a folder of that name.
+        data_set: which one, for a study with several: a key of `data_sets`, whose values override `root`; or the number
+            of a replicate, which becomes the value of each key in `replicate_seeds`. Its data are in a folder of that
+            name.
 
     Raises:
-        InputError: a file cannot be read, has a key that the pipeline does not know, a path of the data set is not set,
-            or there is no such data set or replicate.
+        InputError: a file cannot be read or has a key that the pipeline does not know, a path of the data set is not
+            set, or there is no such data set or replicate.
     """
     folder = Path(folder).resolve()
     settings = read_yaml(folder / "params.yaml")
@@ -97,6 +98,6 @@ def load_pipeline(folder: str | Path, data_set: str | None = None) -> Pipeline:
         if data_set not in (sets := _data_sets(settings)):
             raise InputError(f"{folder / 'params.yaml'}: has no data set '{data_set}'; it has {', '.join(sets)}")
         name, data = f"{name}-{data_set}", data / data_set
-        # Copied, because data sets may share a part by an anchor
+        # Copied, because data sets may share parts through a YAML anchor
         merge_mappings(root, copy.deepcopy(sets[data_set]))
     return Pipeline(name, folder, data.resolve(), shipped, root)

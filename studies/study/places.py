@@ -1,4 +1,4 @@
-"""Where the project and its studies are, and where a run that is started without DVC keeps its state."""
+"""The folders of the project and its studies, and of the resumable state of a run that is started without DVC."""
 
 import os
 from pathlib import Path
@@ -8,5 +8,5 @@ ROOT = STUDIES.parent
 
 
 def keep_state_in_studies() -> None:
-    """Resumable state lies in studies/.resume: DVC says so itself to what it runs."""
+    """Keep resumable state in studies/.resume, also without DVC, which sets this itself for the commands it runs."""
     os.environ.setdefault("DVC_ROOT", str(STUDIES))

@@ -1,4 +1,4 @@
-"""Pools of extra images, in the format in which the pipeline leaves drawn ones: an arm trains on any of them alike."""
+"""Pools of extra images, in the pipeline's format for generated images, so that an arm can train on any pool."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class PoolImage:
     """An image of a pool.
 
     Attributes:
-        target: the finding that it is there for; it is among `findings`.
-        findings: what its labels say it shows.
-        source: the image or images that it is made of, or its own name.
-        unknown: findings that it may show or not.
+        target: the finding for which the image was added; it is among `findings`.
+        findings: its positive labels.
+        source: the image or images from which it is made, or its own name.
+        unknown: findings with an unknown label.
     """
 
     target: str
@@ -34,7 +34,7 @@ def write_pool(out: Path, name: str, extras: Sequence[PoolImage], pixels: Iterab
     """Write a pool, replacing it as a whole: pictures, `samples.parquet`, and an audit that accepts all.
 
     Args:
-        name: of the pool; its images are called after it.
+        name: name of the pool; the names of its images begin with it.
         pixels: uint8 [size, size] of each.
     """
     names = [f"{name}-{number:05d}" for number in range(len(extras))]
@@ -61,7 +61,7 @@ def write_pool(out: Path, name: str, extras: Sequence[PoolImage], pixels: Iterab
 
 
 def accepted_counts(pool: Path) -> dict[str, int]:
-    """Accepted images of each finding that has any, by the finding that they are there for."""
+    """Number of accepted images per target finding; findings without any are left out."""
     samples = read_parquet(pool / IMAGES / "samples.parquet", ["sample", "target"])
     verdicts = read_parquet(pool / AUDIT, ["sample", "accepted"])
     accepted = samples["sample"].isin(verdicts.loc[verdicts["accepted"].astype(bool), "sample"])

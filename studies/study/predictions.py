@@ -1,4 +1,4 @@
-"""What an arm's run leaves for the comparison."""
+"""The predictions that an arm's run saves for the comparison."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ SPLITS = ("val", "test")
 
 
 def held_out_predictions(model: Classifier, files: TrainingFiles, splits: Sequence[str] = SPLITS) -> pd.DataFrame:
-    """Long table of splits that nothing was trained on, image by image.
+    """Long table of the predictions for held-out splits.
 
-    Patients are in it for the intervals: it belongs into cached data, never into metrics.
+    The table contains patient ids, which the intervals need: it belongs in cached data, never in metrics.
 
     Returns:
         split, image, patient, finding, label (missing: unknown), probability.

@@ -25,7 +25,7 @@ def real_files(data: Path) -> TrainingFiles:
 
 
 def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> TrainingFiles:
-    """What an arm, with its knobs, trains on."""
+    """The files that an arm, with its knobs, trains on."""
     files = real_files(study.data)
     if knobs.extra_source == "none":
         return files
@@ -35,7 +35,7 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
 
 
 def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
-    """What an arm of a study in folds trains on in one fold."""
+    """The files that an arm trains on in one fold of a study in folds."""
     mine = data / f"fold{fold}" / (MADE_TAIL if arm.made_tail else "")
     return TrainingFiles(
         images=data / IMAGES,
@@ -47,14 +47,14 @@ def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
 
 
 def fold_steps(study: Study, arm: str, fold: int) -> int | None:
-    """As `steps_like`, of a study in folds."""
+    """As `steps_like`, for a study in folds."""
     if (other := study.arms[arm].steps_like) is None:
         return None
     return steps_on_real_images(study.arm_params(other, 0).classifier, fold_files(study.data, fold, study.arms[other]))
 
 
 def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
-    """What an arm of a study of replicates trains on; its classes and label graph are always those of the replicate."""
+    """The files that an arm trains on in a study of replicates; classes and label graph are always the replicate's."""
     files, entry = real_files(study.data), study.arms[arm]
     if entry.films is not None:
         folder = study.data.parent / entry.films
@@ -66,7 +66,7 @@ def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
 
 
 def steps_like(study: Study, arm: str, files: TrainingFiles) -> int | None:
-    """Optimiser steps an epoch of an arm that takes as many as another; None: as its own sampler says.
+    """Optimiser steps per epoch of an arm that copies the number from another arm; None: its own sampler decides.
 
     Args:
         files: the real images, which the other arm trains on.
@@ -76,6 +76,6 @@ def steps_like(study: Study, arm: str, files: TrainingFiles) -> int | None:
 
 
 def steps_on_real_images(knobs: ClassifierParams, files: TrainingFiles) -> int:
-    """Optimiser steps an epoch of the real images, repeated as the knobs say."""
+    """Optimiser steps per epoch on the real images, with the repeats that the knobs ask for."""
     real = load_training_data(files.images, files.labels, files.classes)
     return steps_of_epoch(sampling_factors(knobs, real.targets[real.train]), knobs.batch_size)

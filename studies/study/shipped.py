@@ -1,4 +1,4 @@
-"""Which samples of a study's generator are those that the shipped parameters would have drawn."""
+"""Which samples of a study's generator the shipped parameters would have generated as well."""
 
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from trcgl.runtime.files import read_parquet
 
 
 def shipped_verdicts(study: Pipeline, synthetic: Path, audit: Path) -> pd.DataFrame:
-    """The verdicts on the samples that the params file itself would have drawn; a study draws more.
+    """The verdicts on the samples that the shipped params file would have generated; a study generates more.
 
-    They are what it would have drawn, because a sample depends on its finding and number only, and its verdict is the
-    same too, but for one case: it was a twin of an earlier sample of another finding that would not have been drawn.
+    The samples are the same, because a sample depends only on its finding and its number. The verdicts are the same
+    with one exception: a sample that was rejected as a duplicate of an earlier sample of another finding, where the
+    shipped parameters would not have generated that earlier one.
     """
     labels = read_parquet(study.data / "labels/labels.parquet", ["image", "split", "projection"])
     classes = read_classes(study.data / "labels/classes.json")

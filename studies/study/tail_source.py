@@ -1,7 +1,7 @@
-"""A training set whose only images of the tail findings are those of a pool: how good are they as teachers?
+"""A training set whose only images of the tail findings come from a pool: how well can a classifier learn from them?
 
-The classification accuracy score (CAS) of Ravuri and Vinyals, 2019, arXiv 1905.10887: train on generated images, test
-on real ones.
+This is the classification accuracy score (CAS) of Ravuri and Vinyals, 2019, arXiv 1905.10887: train on generated
+images, test on real ones.
 """
 
 from dataclasses import replace
@@ -20,14 +20,14 @@ from trcgl.runtime.files import read_parquet
 
 
 def films_of_pool(files: TrainingFiles, pool: Path, folder: Path) -> TrainingFiles:
-    """Real films without those training films that have a tail finding, and the pool's accepted images among them.
+    """Replace the real training images that have a tail finding by the accepted images of the pool.
 
-    They are training films like others: repeated as rare ones are, and counted. The label graph stays that of the real
-    films.
+    The pool's images are treated like any other training image: they count as such, and rare findings are repeated. The
+    label graph stays that of the real images.
 
     Args:
-        files: the real images; validation films stay, test films are left out.
-        folder: where the films are put together.
+        files: the real images; validation images stay, test images are left out.
+        folder: where the new training set is written.
     """
     classes = read_classes(files.classes)["classes"]
     names = tuple(entry["name"] for entry in classes)

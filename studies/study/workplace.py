@@ -1,4 +1,4 @@
-"""Stage scripts of the pipeline run in another folder, with other parameters, on data that is elsewhere."""
+"""Run stage scripts of the pipeline in another folder, with other parameters, on data that lies elsewhere."""
 
 import os
 import subprocess
@@ -21,12 +21,12 @@ def run_stages(
     Args:
         project: folder with `stages` and `src`.
         stages: names of the scripts.
-        values: of their params.yaml.
-        links: place below `data` -> what is to be seen there.
-        resume: where the work is done.
+        values: values of their params.yaml.
+        links: path below `data` -> the file or folder that a link there leads to.
+        resume: the scripts run in its folder.
 
     Returns:
-        The folder in which they ran; it is gone with `resume.clear()`.
+        The folder in which the scripts ran; `resume.clear()` deletes it.
 
     Raises:
         InputError: a stage failed.

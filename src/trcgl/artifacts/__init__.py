@@ -1,1 +1,1 @@
-"""What one stage hands to the next: class list, image shards, preparation, vocabulary, label vectors, places."""
+"""Files that one stage passes to the next: class list, image shards, preparation, vocabulary, label vectors, places."""

@@ -1,4 +1,4 @@
-"""classes.json, as parse_labels left it."""
+"""Reads classes.json, which parse_labels writes."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from trcgl.runtime.files import read_json
 
 
 def read_classes(path: str | Path) -> dict[str, Any]:
-    """`classes` (a list of objects with `name`, `group` and counts), and what else `Labels.classes` holds.
+    """`classes` (a list of objects with `name`, `group` and counts), and the other entries of `Labels.classes`.
 
     Raises:
         InputError: the file is damaged, or an entry has no name or no group.

@@ -1,7 +1,8 @@
-"""Label vectors: what a text encoder makes of each label's phrase, in one small file.
+"""Label vectors: a text encoder's embedding of each label's phrase, in one small file.
 
-A safetensors file with one float16 tensor `vectors` [N, d] of unit rows and one metadata key, `labels`: JSON with the
-encoder's name and the N labels. One key, because several are written in another order by every process.
+A safetensors file with one float16 tensor `vectors` [N, d], whose rows have unit length, and one metadata key,
+`labels`: JSON with the encoder's name and the N labels. There is only one key, because the order in which several keys
+are written differs between processes.
 """
 
 import json
@@ -20,17 +21,18 @@ MAKE = "python -m trcgl.labels.encode"
 
 
 def write_label_vectors(path: str | Path, encoder: str, labels: Sequence[str], vectors: np.ndarray) -> None:
-    """Write `vectors` [N, d] for N labels, atomically, in half precision; same content, same bytes."""
+    """Write `vectors` [N, d] for N labels, atomically, in half precision; equal content gives equal bytes."""
     metadata = {METADATA: json.dumps({"encoder": encoder, "names": list(labels)}, ensure_ascii=False)}
     with written_beside(path) as beside:
         save_file({TENSOR: vectors.astype(np.float16)}, beside, metadata)
 
 
 def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
-    """float32 [len(labels), d], looked up by exact name.
+    """The vectors of `labels`, float32 [len(labels), d], looked up by exact name.
 
     Raises:
-        InputError: no such file, another kind of file, or a label without a vector; the message says how to make one.
+        InputError: no such file, another kind of file, or a label without a vector; the message says how to create the
+            file.
     """
     try:
         with safe_open(path, "numpy") as file:

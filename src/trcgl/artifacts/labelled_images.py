@@ -1,4 +1,4 @@
-"""Cached images joined with their labels: the one way in which training, generator, audit and evaluation read them."""
+"""Joins cached images with their labels; training, generator, audit and evaluation all read them this way."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ log = get_logger("labels")
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Rows of the label table whose image has pixels.
+    """Rows of the label table whose images are cached.
 
     Attributes:
         rows: N rows of the table, in its order, numbered from 0.
@@ -37,7 +37,7 @@ class LabelledImages:
         return self.rows["image"].tolist()
 
     def split(self, name: str) -> np.ndarray:
-        """int, positions of the images of a split."""
+        """int [n], row numbers of the images of a split."""
         return np.flatnonzero(self.rows["split"] == name)
 
 
@@ -50,14 +50,14 @@ def labelled_images(
     file: str | Path = LABELS,
     named_by: str = "classes.json names; run dvc repro parse_labels",
 ) -> LabelledImages:
-    """Join; an image without pixels (unreadable) is left out, and the log says how many.
+    """Join the label table with the cached images; images without pixels (unreadable) are left out and logged.
 
     Args:
         table: labels.parquet: image, split and a column per finding, among others.
         cached: names of the images that have pixels.
-        splits: of which rows are taken; None: of all.
-        file: where the table is from, for messages.
-        named_by: who asks for the findings and what to do if one is missing, for messages.
+        splits: only rows of these splits are used; None: rows of all splits.
+        file: path of the table, for messages.
+        named_by: what asks for the findings and what to do if one is missing, for messages.
 
     Raises:
         InputError: a finding is not a column of the table.

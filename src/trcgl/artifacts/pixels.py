@@ -1,4 +1,4 @@
-"""Pictures by row number: from shards on disk or from memory, changed, and read one batch ahead."""
+"""Images by row number: stored on disk or in memory, transformed when read, and prefetched one batch ahead."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ Batch = TypeVar("Batch")
 
 
 class Pixels(Protocol):
-    """Images by row number; a uint8 array [N, S, S] is one."""
+    """Images by row number; a uint8 array [N, S, S] fulfils this protocol."""
 
     def __len__(self) -> int: ...
 
@@ -25,7 +25,7 @@ class Pixels(Protocol):
 
 
 class StoredPixels:
-    """Rows from shards on disk, read when asked for, then rows of an array in memory (the few synthetic images)."""
+    """Rows from shards on disk, read on access, followed by rows of an array in memory (the few synthetic images)."""
 
     def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray | None = None):
         self._shards = shards
@@ -45,7 +45,7 @@ class StoredPixels:
 
 @dataclass(frozen=True)
 class ChangedPixels:
-    """Images of which every row that is read goes through `change`: uint8 [n, S, S] -> [n, T, T]."""
+    """Images to which `change` is applied when they are read: uint8 [n, S, S] -> [n, T, T]."""
 
     images: Pixels
     change: Callable[[np.ndarray], np.ndarray]
@@ -58,7 +58,7 @@ class ChangedPixels:
 
 
 def scaled(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """[H, W] -> [height, width] of the same type: area averages down, bilinear up."""
+    """[H, W] -> [height, width] of the same dtype: area averaging to shrink, bilinear interpolation to enlarge."""
     # Area averaging is the only OpenCV mode that does not alias when shrinking by large factors
     method = cv2.INTER_AREA if width <= picture.shape[1] else cv2.INTER_LINEAR
     return cv2.resize(picture, (width, height), interpolation=method)
@@ -72,7 +72,10 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:
-    """`read` every job in order, one job ahead of the consumer, in a thread (reading is copying: no lock is held)."""
+    """Call `read` for every job in order, in a thread that is one job ahead of the consumer.
+
+    A thread is enough: reading mostly copies memory, during which the interpreter's lock is released.
+    """
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = pool.submit(read, jobs[0]) if jobs else None
         for following in [*jobs[1:], None]:

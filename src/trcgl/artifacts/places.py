@@ -1,7 +1,7 @@
-"""Tables of places: where findings are, one row per image and finding.
+"""Tables of places: masks of findings, one row per image and finding.
 
-Columns image, finding, mask: an 8-bit PNG, 255 inside. What read_boxes leaves are masks in the square that a network
-reads, FRAME pixels a side; the phantom's are as large as its films.
+The columns are image, finding and mask. A mask is an 8-bit PNG, 255 inside. Masks written by read_boxes are in the
+square that a network reads, with a side of FRAME pixels; the phantom's masks have the size of its images.
 """
 
 from pathlib import Path
@@ -13,12 +13,12 @@ import pandas as pd
 from trcgl.runtime.files import read_parquet
 
 FRAME = 256
-"""Side in pixels of the square in which places are kept and compared."""
+"""Side in pixels of the square in which masks are stored and compared."""
 COLUMNS = ("image", "finding", "mask")
 
 
 def no_places() -> pd.DataFrame:
-    """The table of a data set of which no place is known."""
+    """The empty table, for a data set without known positions."""
     return pd.DataFrame({"image": [], "finding": [], "mask": []}, dtype=object)
 
 
@@ -39,5 +39,5 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 
 def decode_mask(png: bytes) -> np.ndarray:
-    """bool [H, W] of a mask kept as PNG."""
+    """The mask, bool [H, W], from its PNG."""
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)) > 0

@@ -1,4 +1,4 @@
-"""How a file becomes the 8-bit square that a network reads; trcgl.images.preparation takes these steps."""
+"""How an image file becomes the 8-bit square that a network reads; trcgl.images.preparation carries out these steps."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ RESIZES = ("pad", "crop")
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is decided about pixels but for their number; a saved classifier carries it.
+    """All settings for the pixels except the image size; a saved classifier includes them.
 
     Attributes:
-        window_low, window_high: percentiles shown as black and white, 0..100.
+        window_low, window_high: percentiles, in 0..100, that become black and white.
         resize: `pad` or `crop`; see trcgl.images.resize.
     """
 

@@ -1,7 +1,7 @@
 """Grey images in a few large files: `shard-00000.npy` (uint8 [n, S, S], memory-mapped) and `index.parquet`.
 
-Few large files because a tracked folder of 160,000 small ones costs minutes at every checkout; raw arrays because a
-memory-mapped read is hundreds of times cheaper than decoding.
+There are few large files, because a tracked folder of 160,000 small files costs minutes at every checkout. They are raw
+arrays, because a memory-mapped read is hundreds of times cheaper than decoding.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 
 def _opened(path: Path, listed: int) -> np.ndarray:
-    """A shard of which the index lists so many images."""
+    """Open a shard and check that it has at least the `listed` images of the index."""
     with damage_explained(path):
         pixels = open_memmap(path, mode="r")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
@@ -33,7 +33,7 @@ def _opened(path: Path, listed: int) -> np.ndarray:
 
 
 SHARD_IMAGES = 4096
-"""Images in a full shard: few files, and a bounded part of them in memory while one is written."""
+"""Images in a full shard: this gives few files, and limits the memory needed to write one."""
 
 
 class ShardWriter:
@@ -43,7 +43,7 @@ class ShardWriter:
         folder: an existing folder.
         size: side of the square images in pixels.
         shard_images: images in a full shard; the last one may be shorter.
-        names: images of the full shards that are already in the folder.
+        names: names of the images in the full shards that are already in the folder.
     """
 
     def __init__(self, folder: str | Path, size: int, shard_images: int = SHARD_IMAGES, names: Sequence[str] = ()):
@@ -90,7 +90,7 @@ class ShardedImages:
         size: side of the images in pixels; 0 for an empty folder.
 
     Raises:
-        InputError: there is no index, or it or a shard is damaged, or they do not belong together.
+        InputError: there is no index, the index or a shard is damaged, or they do not belong together.
     """
 
     def __init__(self, folder: str | Path):

@@ -1,4 +1,4 @@
-"""What labels are called in a radiologist's English: the text that a text-to-image model is prompted with."""
+"""Phrases for labels in radiological English: the prompts of the text-to-image model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,14 +11,14 @@ from trcgl.tables import read_columns
 
 
 def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
-    """The phrase of each label; a label without an entry speaks for itself, with spaces for underscores.
+    """The phrase of each label; for a label without an entry it is the label itself, with spaces for underscores.
 
     Args:
         vocabulary: a CSV table with columns label and phrase, such as data/assets/padchest_vocabulary.csv (PadChest's
             193 labels, then those of NIH ChestX-ray14 and of CXR-LT that PadChest does not have).
 
     Raises:
-        InputError: not such a table, or one with letters that look like others.
+        InputError: the file is not such a table, or contains letters that look like other letters.
     """
     table = read_vocabulary(vocabulary)
     known = dict(zip(table["label"], table["phrase"], strict=True))

@@ -1,4 +1,8 @@
-"""Which synthetic images may be trained on: the finding is there, no image is a copy or a twin."""
+"""Decide which synthetic images may be used in training.
+
+The target finding must be visible. The image must not be a copy of a training image, unlike all real images, or a twin
+of another sample.
+"""
 
 from trcgl.audit.card import synthetic_card
 from trcgl.audit.pictures import draw_audit

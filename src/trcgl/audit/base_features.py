@@ -1,8 +1,8 @@
-"""A feature space that no training run changes: what the generator's base sees in an image, before any fine-tuning.
+"""A frozen feature space: features of the generator's base before fine-tuning, which no training run changes.
 
 Diffusion features (Tang et al., Emergent correspondence from image diffusion, arXiv 2306.03881): the image is encoded,
-a little noise is added, and a block of the U-Net is read. Here it is the middle block, averaged over its places, with
-the empty prompt, without adapters and with the same noise for every image.
+a little noise is added, and the output of a U-Net block is used. Here it is the middle block, averaged over all
+positions, with the empty prompt, without adapters and with the same noise for every image.
 """
 
 from pathlib import Path
@@ -19,16 +19,16 @@ from trcgl.diffusion.generator.saved import load_base
 from trcgl.numerics.seeding import seed_of
 
 NOISED = 0.05
-"""Share of the noise schedule's timesteps; between 0.001 and 0.26 planted copies were as near to their originals."""
+"""Fraction of the noise schedule's timesteps. From 0.001 to 0.26, artificial copies were equally near to originals."""
 BATCH = 8
 
 
 class BaseFeatures:
-    """Called with images at any size, gives their features.
+    """A callable that maps images of any size to their features.
 
     Args:
-        generator: folder of a generator, which holds or names the base.
-        device: to compute on, in float32.
+        generator: folder of a generator; it contains or names the base.
+        device: the computation runs on this device, in float32.
 
     Raises:
         InputError: there is no generator, or its base cannot be loaded.
@@ -48,7 +48,7 @@ class BaseFeatures:
 
     @torch.inference_mode()
     def __call__(self, images: Pixels) -> np.ndarray:
-        """uint8 [N, S, S] -> float32 [N, F]; batches are filled up, so that company changes no image's features."""
+        """uint8 [N, S, S] -> float32 [N, F]; batches are padded, so that no image's features depend on the others."""
         kept: list[Tensor] = []
 
         def keep(_: nn.Module, __: tuple[Tensor, ...], out: Tensor) -> None:

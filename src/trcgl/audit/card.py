@@ -1,4 +1,4 @@
-"""The data card of the synthetic images: what was drawn, what was accepted, why not the rest, and how good it is."""
+"""The data card of the synthetic images: what was generated, what was accepted or rejected and why, and its quality."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from trcgl.config import AuditParams
 
 
 def synthetic_card(audit: Audit, params: AuditParams) -> str:
-    """Markdown."""
+    """The data card as Markdown text."""
     title = ["# Data card: synthetic images", ""]
     drawn, accepted = len(audit.verdicts), int(audit.verdicts["accepted"].sum())
     if not drawn:

@@ -1,18 +1,19 @@
-"""Which labels of a sample are left open in training, because the judge does not bear them out."""
+"""Find the labels of a sample that become unknown in training, because the judge does not confirm them."""
 
 import numpy as np
 import pandas as pd
 
 
 def unverified_findings(samples: pd.DataFrame, scores: np.ndarray, tests: pd.DataFrame) -> list[list[str]]:
-    """Findings beside the target of which nobody knows whether the sample shows them.
+    """Findings other than the target for which it is uncertain whether the sample shows them.
 
-    Those that its prompt names and the judge does not see or cannot judge, and those that nobody asked for and the
-    judge sees as clearly as in real images with them and more clearly than in nearly all without.
+    These are of two kinds. The prompt names a finding, but the judge does not see it or cannot judge it. Or the prompt
+    does not name a finding, but the judge sees it: as clearly as in real images with it, and more clearly than in
+    nearly all real images without it.
 
     Args:
-        samples: target, findings (all that its prompt names), unknown (unknown anyway).
-        scores: [N, C] the judge's, C in the order of `tests`.
+        samples: target, findings (all that the prompt names), unknown (findings that are unknown anyway).
+        scores: [N, C], the judge's scores; the findings C are in the order of `tests`.
         tests: from `finding_tests`.
 
     Returns:

@@ -1,9 +1,10 @@
-"""Is an image a copy of another by its pixels, also when flipped, cropped, noisy, brighter or of other contrast?
+"""Find copies of an image by its pixels, even if they are flipped, cropped, noisy or of other brightness or contrast.
 
-Correlation forgives brightness and contrast, a little blur forgives noise, both orientations are tried, and the
-candidate's centre is laid over the reference at all scales and places that a crop can have. Chests resemble each other,
-so a pixel of misplacement already looks like a stranger; hence two steps: all references are ranked on tiny pictures
-under a grid of crops (matrix products), and the best are compared finely (template matching).
+Correlation ignores brightness and contrast, and a slight blur reduces noise. Both orientations are tried. The centre of
+the candidate is compared with the reference at all scales and positions that a crop can have. Chest images are all
+similar, so with a misalignment of one pixel a copy is no nearer than an unrelated image. Therefore there are two steps:
+all references are ranked on tiny images with a grid of crops (matrix products), and the best ones are then compared
+precisely (template matching).
 """
 
 from collections.abc import Iterator
@@ -17,28 +18,28 @@ from trcgl.audit.measured import THUMBNAIL
 from trcgl.audit.neighbours import Barred, unit_vectors
 
 LARGEST_CROP = 0.1
-"""Share of the side that a copy may have lost."""
+"""Largest fraction of the side that a cropped copy may have lost."""
 COARSE = 16
-"""Side in pixels of the pictures that rank the references."""
+"""Side in pixels of the tiny images that are used to rank the references."""
 COARSE_BLUR = 1.5
 """Standard deviation in thumbnail pixels, before shrinking."""
 COARSE_STEP = 0.03
-"""Between tried places, as a share of the side: at 0.05 one crop in ten was not among the shortlisted."""
+"""Step between the tried positions, as a fraction of the side. At 0.05, the shortlist missed one crop in ten."""
 SHORTLIST = 16
-"""References compared finely; on planted crops the original was among the first 8."""
+"""Number of references that are compared precisely. For artificial crops, the original was among the first 8."""
 FINE_BLUR = 1.0
 """Standard deviation in thumbnail pixels."""
 EDGE = 3
-"""Thumbnail pixels cut off the candidate, so that its centre may move over the reference."""
+"""Thumbnail pixels cut off each edge of the candidate, so that its centre can be shifted over the reference."""
 MARGIN = EDGE / THUMBNAIL
 CHUNK = 32
-"""Candidates at once: some 90 views of each."""
+"""Candidates that are processed at once, with some 90 views of each."""
 BLOCK = 8192
-"""References at once."""
+"""References that are processed at once."""
 
 
 def _crop_windows() -> list[tuple[float, float, float]]:
-    """Windows (side, left, top; shares) of a cropped copy that show the centre of the original."""
+    """Windows of a cropped copy that show the centre of the original: (side, left, top) as fractions of the side."""
     centre = 1 - 2 * LARGEST_CROP
     windows = []
     for kept in (1.0, 1 - LARGEST_CROP / 2, 1 - LARGEST_CROP):
@@ -53,18 +54,18 @@ def _crop_windows() -> list[tuple[float, float, float]]:
 WINDOWS = _crop_windows()
 CENTRE = [(1 - 2 * LARGEST_CROP, LARGEST_CROP, LARGEST_CROP)]
 SIZES = range(round((1 - LARGEST_CROP) * (THUMBNAIL - 2 * EDGE)), THUMBNAIL - 2 * EDGE + 1)
-"""Sides in pixels of the candidate's centre, laid over the reference."""
+"""Sides in pixels to which the candidate's centre is resized before it is compared with the reference."""
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """How the centre of an image (all but EDGE / THUMBNAIL of the side) lies over another image.
+    """The best alignment of an image's centre (without EDGE / THUMBNAIL of the side at each edge) with another image.
 
     Attributes:
         reference: position of the other image.
-        distance: 1 - correlation of the pixels that lie over each other, 0..1 (1: unlike, or blank).
+        distance: 1 - correlation of the overlapping pixels, 0..1 (1: unlike, or blank).
         mirrored: whether left and right are exchanged.
-        side, left, top: of the square of the other image that is covered; shares of its side.
+        side, left, top: the square of the other image that is covered, as fractions of its side.
     """
 
     reference: int
@@ -76,15 +77,15 @@ class Overlay:
 
 
 def overlays(candidates: np.ndarray, references: np.ndarray, barred: Barred) -> Iterator[list[Overlay]]:
-    """For each candidate in turn how it lies over the references that it looks most like a copy of, nearest first.
+    """For each candidate in turn, its overlays on the references that it most probably copies, nearest first.
 
     Args:
         candidates: uint8 [N, THUMBNAIL, THUMBNAIL].
         references: uint8 [M, THUMBNAIL, THUMBNAIL].
-        barred: asked just before each candidate, so that it may depend on what became of those before.
+        barred: called just before each candidate, so that it may depend on the results of earlier candidates.
 
     Yields:
-        SHORTLIST overlays, fewer where fewer may be compared.
+        SHORTLIST overlays, or fewer if the candidate may be compared with fewer references.
     """
     centres = np.concatenate([np.empty((0, COARSE**2), np.float32), *(_views(image, CENTRE) for image in references)])
     for start in range(0, len(candidates), CHUNK):
@@ -111,12 +112,16 @@ def _coarse_likeness(candidates: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _views(image: np.ndarray, windows: list[tuple[float, float, float]]) -> np.ndarray:
-    """Windows of an image, shrunk; unit vectors whose dot product is a correlation: float32 [windows, COARSE ** 2]."""
+    """Downsampled windows of an image as unit vectors, whose dot product is a correlation.
+
+    Returns:
+        float32 [windows, COARSE ** 2].
+    """
     soft = cv2.GaussianBlur(np.ascontiguousarray(image, dtype=np.float32), (0, 0), COARSE_BLUR)
     views = np.empty((len(windows), COARSE**2), dtype=np.float32)
     for view, (side, left, top) in zip(views, windows, strict=True):
         step = side * THUMBNAIL / COARSE
-        # From the middle of a coarse pixel to the middle of what it shows
+        # Maps the centre of a coarse pixel to the centre of the area that it shows
         shift = [share * THUMBNAIL + (step - 1) / 2 for share in (left, top)]
         matrix = np.array([[step, 0, shift[0]], [0, step, shift[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -125,12 +130,12 @@ def _views(image: np.ndarray, windows: list[tuple[float, float, float]]) -> np.n
 
 
 def _overlay(candidate: np.ndarray, reference: np.ndarray, place: int) -> Overlay:
-    """The best place of the candidate's centre on the reference, which is number `place`."""
+    """The best alignment of the candidate's centre with the reference, which has position `place`."""
     soft, under = (cv2.GaussianBlur(image.astype(np.float32), (0, 0), FINE_BLUR) for image in (candidate, reference))
     centre = soft[EDGE:-EDGE, EDGE:-EDGE]
     best = Overlay(place, 1.0, mirrored=False, side=1 - 2 * MARGIN, left=MARGIN, top=MARGIN)
     if np.ptp(centre) == 0:
-        # Template matching calls a blank picture equal to everything
+        # Template matching would find a blank picture equal to everything
         return best
     for mirrored, size in product((False, True), SIZES):
         side = np.ascontiguousarray(centre[:, ::-1]) if mirrored else centre

@@ -1,4 +1,4 @@
-"""A second opinion that decides nothing: a detector trained on other data than the judge looks at the samples."""
+"""A second opinion on the samples, by a detector that was trained on other data than the judge. It decides nothing."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from trcgl.metrics import area_under_roc
 from trcgl.runtime.errors import InputError
 
 SEEN_PERCENTILE = 25.0
-"""Of real validation positives: a sample that scores above it looks like all but the faintest quarter of them."""
+"""Percentile of the scores of real validation positives. A sample above it scores higher than a quarter of them."""
 
 
 def load_detector(folder: str, findings: list[str]) -> Classifier:
@@ -39,12 +39,12 @@ def _at_its_size(detector: Classifier, images: Pixels) -> Pixels:
 
 
 def detector_features(detector: Classifier, images: Pixels) -> np.ndarray:
-    """What the detector's head reads of images at any size: float32 [N, F]."""
+    """The input features of the detector's head, for images of any size: float32 [N, F]."""
     return measure(detector, _at_its_size(detector, images)).features
 
 
 def scores_by_finding(detector: Classifier, images: Pixels) -> pd.DataFrame:
-    """The detector's probabilities of images at any size: one column per finding."""
+    """The detector's probabilities for images of any size: one column per finding."""
     scores = predict(detector, _at_its_size(detector, images))
     return pd.DataFrame(scores, columns=list(detector.config.class_names))
 
@@ -52,7 +52,7 @@ def scores_by_finding(detector: Classifier, images: Pixels) -> pd.DataFrame:
 def second_opinion(
     finding: str, real: pd.DataFrame, labels: np.ndarray, drawn: pd.DataFrame, accepted: np.ndarray
 ) -> dict[str, float]:
-    """What the detector says of the samples drawn for one finding.
+    """The detector's results on the samples that were generated for one finding.
 
     Args:
         real: scores of the validation images, from `scores_by_finding`.
@@ -61,10 +61,10 @@ def second_opinion(
         accepted: bool [M].
 
     Returns:
-        detector_auc_real: validation images with the finding against those without; detector_auc_drawn and
-        detector_auc_accepted: samples against validation images without; detector_seen_drawn, detector_seen_accepted,
-        detector_seen_rejected: share of these samples above SEEN_PERCENTILE % of the validation positives. NaN for a
-        finding that the detector does not know, or with an empty side.
+        detector_auc_real: AUC of validation images with the finding against those without it. detector_auc_drawn and
+        detector_auc_accepted: AUC of samples against validation images without the finding. detector_seen_drawn,
+        detector_seen_accepted and detector_seen_rejected: fraction of these samples above SEEN_PERCENTILE % of the
+        validation positives. NaN if the detector does not know the finding, or if one of the two groups is empty.
     """
     parts = {"drawn": np.ones(len(accepted), dtype=bool), "accepted": accepted, "rejected": ~accepted}
     auc, seen = dict.fromkeys(("real", "drawn", "accepted"), float("nan")), dict.fromkeys(parts, float("nan"))
@@ -89,10 +89,10 @@ def detector_columns(
     detector: Classifier, validation: Pixels, labels: pd.DataFrame, drawn: Pixels, verdicts: pd.DataFrame,
     findings: Sequence[str],
 ) -> pd.DataFrame:  # fmt: skip
-    """`second_opinion` on each finding: one row per finding, in their order.
+    """`second_opinion` for each finding: one row per finding, in the order of `findings`.
 
     Args:
-        labels: of the validation images, float columns by finding.
+        labels: of the validation images; one float column per finding.
         drawn: the samples, in the order of `verdicts`.
     """
     real, scores = scores_by_finding(detector, validation), scores_by_finding(detector, drawn)

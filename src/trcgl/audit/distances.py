@@ -1,7 +1,7 @@
-"""Of every synthetic image: which training image it may be a copy of, and how far it lies from all of them.
+"""For every synthetic image: the training image that it may be a copy of, and its distance to the training images.
 
-A film without the finding, into which a sample was drawn, is not what it could be a copy of: most of that film is meant
-to stay, and what the sample is for is what it does not show.
+A sample is not compared with images of its carrier's patient that do not have the target finding. Most of the carrier
+is meant to stay in the sample, and the sample's purpose is the finding that the carrier does not show.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from trcgl.audit.real_images import RealImages
 
 
 def _drawn_into(drawn: DrawnImages, train: RealImages) -> Barred:
-    """Bars a sample from the films without its target of the patient that its carrier shows."""
+    """Exclude, for each sample, the images of its carrier's patient that do not have the sample's target."""
     patient = dict(zip(train.names, train.patients, strict=True))
     shown = np.array([patient.get(carrier) for carrier in drawn.samples["carrier"]], dtype=object)
     has = {target: (train.labels[target] == 1).to_numpy() for target in drawn.samples["target"].unique()}
@@ -32,9 +32,9 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
         space: the frozen feature space.
 
     Returns:
-        One row per sample: copy (bool), pixel_nearest (the image it is closest to), pixel_distance, feature_distance
-        (see `Closest`), and neighbour_distance, in the judge's features to training image number NEIGHBOURS; inf where
-        there are fewer.
+        One row per sample: copy (bool), pixel_nearest (name of the closest image), pixel_distance, feature_distance
+        (see `Closest`), and neighbour_distance: the distance in the judge's features to the NEIGHBOURS-th nearest
+        training image; inf if there are fewer.
     """
     found = list(
         closest(

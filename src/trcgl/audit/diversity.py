@@ -1,4 +1,4 @@
-"""How much the images of a set resemble each other: the mean MS-SSIM of their pairs; 1 means one and the same image."""
+"""How similar the images of a set are to each other: the mean MS-SSIM of their pairs; 1 means that all are equal."""
 
 import numpy as np
 import torch
@@ -7,16 +7,16 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from trcgl.numerics.seeding import rng
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the scales, finest first: Wang, Simoncelli and Bovik, Multiscale structural similarity (2003), section 3.2."""
+"""Weights of the scales, finest first: Wang, Simoncelli and Bovik, Multiscale structural similarity (2003), 3.2."""
 KERNEL = 11
-"""Side in pixels of the Gaussian window; a scale needs an image wider than that."""
+"""Side in pixels of the Gaussian window; at each scale, the image must be at least as wide."""
 PAIRS = 300
-"""Pairs that make the mean."""
+"""Largest number of pairs in the mean."""
 BATCH = 32
 
 
 def scales_at(size: int) -> int:
-    """Scales that an image of `size` px has room for: 5 from 161 px on, 3 at 64 px."""
+    """Number of scales that are possible for an image of `size` px: 5 from 176 px on, 3 at 64 px."""
     return max(1, sum(size // 2**level > KERNEL - 1 for level in range(len(WEIGHTS))))
 
 

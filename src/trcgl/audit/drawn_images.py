@@ -1,4 +1,4 @@
-"""The synthetic images that are judged, and what the judge sees in them."""
+"""The synthetic images that are judged, with the judge's scores and features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ class DrawnImages:
 
     Attributes:
         samples: sample, target, carrier, source, findings, unknown.
-        pixels: uint8 [N, S, S] at the size the judge reads, in the order of `samples`, as what follows.
-        scores: float32 [N, C], the judge's.
+        pixels: uint8 [N, S, S] at the size that the judge reads; this and the following are in the order of `samples`.
+        scores: float32 [N, C], the judge's scores.
         measured: features and thumbnails.
     """
 

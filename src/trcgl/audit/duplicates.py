@@ -1,6 +1,7 @@
-"""Is an image a duplicate of another: near in pixels, and near in a feature space that no training run changes?
+"""Find duplicates: images that are near to another in pixels and also in a frozen feature space.
 
-Chests resemble each other in pixels, and different images may show the same to a network; a duplicate is near in both.
+Different chest images may be similar in pixels, and different images may have similar features. A duplicate is near in
+both.
 """
 
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ from trcgl.audit.overlaid import Space, feature_distances, overlaid_pairs
 
 @dataclass(frozen=True)
 class Closest:
-    """The reference that an image is closest to being a duplicate of.
+    """The reference that is most probably the original of an image.
 
     Attributes:
-        reference: its position; -1 where there is none to compare with.
-        pixels: distance in pixels, inf without a reference.
-        features: distance in features; NaN where no reference is near in pixels, so that it does not matter.
-        duplicate: near in both.
+        reference: its position; -1 if there is no reference to compare with.
+        pixels: distance in pixels; inf without a reference.
+        features: distance in features; NaN if no reference is near in pixels (then it is not computed).
+        duplicate: whether the reference is near in pixels and in features.
     """
 
     reference: int = -1
@@ -36,12 +37,16 @@ def closest(
     candidates: Pixels, thumbnails: np.ndarray, references: Pixels, reference_thumbnails: np.ndarray, barred: Barred,
     limits: Limits, space: Space,
 ) -> Iterator[Closest]:  # fmt: skip
-    """For each candidate in turn: of the references near in pixels the one nearest in features, else in pixels.
+    """For each candidate in turn, its closest reference.
+
+    If there are references near in pixels, it is the one of these that is nearest in features; otherwise it is the one
+    nearest in pixels.
 
     Args:
         candidates, references: uint8 [N, S, S] and [M, S, S].
-        thumbnails, reference_thumbnails: of these, uint8 [N, THUMBNAIL, THUMBNAIL] and [M, THUMBNAIL, THUMBNAIL].
-        barred: asked just before each candidate.
+        thumbnails, reference_thumbnails: their thumbnails, uint8 [N, THUMBNAIL, THUMBNAIL] and [M, THUMBNAIL,
+            THUMBNAIL].
+        barred: called just before each candidate.
     """
     for row, found in enumerate(overlays(thumbnails, reference_thumbnails, barred)):
         near = [overlay for overlay in found if overlay.distance < limits.pixels]

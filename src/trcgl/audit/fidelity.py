@@ -1,7 +1,7 @@
-"""How near a set of synthetic images is to a set of real ones, in features of a network that no training run changes.
+"""How near a set of synthetic images is to a set of real ones, in the features of a frozen network.
 
-The usual features are of a network trained on photographs, which do not see what matters in these pictures. The numbers
-are therefore comparable within this project only, and only in the same features.
+The usual features come from a network trained on photographs; they do not capture what matters in X-rays. Other
+features are used here, so the numbers are comparable only within this project, and only with the same features.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ NEIGHBOUR = 3
 def kernel_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
     """KID: the unbiased squared maximum mean discrepancy under the kernel (x.y / F + 1) ** 3.
 
-    Binkowski et al., arXiv 1801.01401, section 4. Unbiased at any size, so it may be below 0; noisy for few images.
+    Binkowski et al., arXiv 1801.01401, section 4. It is unbiased for any number of images, so it may be below 0. With
+    few images it is noisy.
 
     Args:
         real: [N, F].
@@ -36,17 +37,18 @@ def kernel_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
 
 
 def precision_recall(real: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
-    """Share of the synthetic images among the real ones, and of the real among the synthetic ones.
+    """Precision: fraction of synthetic images among the real ones. Recall: of real images among the synthetic ones.
 
-    Kynkäänniemi et al., arXiv 1904.06991, eq. 1 and 2: an image lies among a set when it is at most as far from one of
-    its images as that image's own third neighbour. Few images have wide neighbourhoods, so both are then too high.
+    Kynkäänniemi et al., arXiv 1904.06991, eq. 1 and 2. An image is "among" a set if its distance to at least one image
+    of the set is not larger than the distance from that image to its own third nearest neighbour. In a small set these
+    neighbourhoods are wide, so both values are then too high.
 
     Args:
         real: [N, F].
         synthetic: [M, F].
 
     Returns:
-        NaN where a side has no third neighbour.
+        (precision, recall); both NaN if an image of one side has no third neighbour.
     """
     if min(len(real), len(synthetic)) <= NEIGHBOUR:
         return float("nan"), float("nan")

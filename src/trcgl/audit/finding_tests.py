@@ -7,24 +7,24 @@ from trcgl.config import AuditParams
 from trcgl.metrics import area_under_roc
 
 MIN_POSITIVES = 5
-"""Validation images with a finding; of fewer a percentile says nothing, and the finding is not judged."""
+"""Smallest number of validation images with a finding. With fewer, a percentile is meaningless: no test is made."""
 
 
 def finding_tests(scores: np.ndarray, labels: pd.DataFrame, params: AuditParams) -> pd.DataFrame:
     """Tests from the validation split.
 
-    The threshold is a percentile of the images *with* the finding: a sample has to show it at least as clearly as most
-    real images do, however weak the judge is. The AUC says how many images without the finding pass, too; it decides
-    nothing.
+    The threshold is a percentile of the scores of images *with* the finding. So a sample must show the finding at least
+    as clearly as most real images do, however weak the judge is. The AUC shows how well the test separates images with
+    and without the finding; no decision depends on it.
 
     Args:
-        scores: [N, C] the judge's probabilities of real validation images.
+        scores: [N, C], the judge's probabilities for real validation images.
         labels: float [N, C] of 1, 0 or NaN (unknown), columns by finding.
 
     Returns:
-        By finding: positives, auc (NaN without a positive or a negative), threshold (above it the finding is seen; NaN,
-        which nothing is above, with too few positives), invented_threshold (above it and `threshold` it is seen where
-        nobody asked for it; NaN without negatives).
+        By finding: positives; auc (NaN without a positive or a negative); threshold (a finding is seen above it; NaN
+        with too few positives, so that no score is above it); invented_threshold (a finding that the prompt does not
+        name is seen above both this and `threshold`; NaN without negatives).
     """
     rows = []
     for c, finding in enumerate(labels):

@@ -1,4 +1,4 @@
-"""How like real validation images of a finding its samples are, in a feature space that is the same in every commit."""
+"""How similar the samples of a finding are to real validation images with it, in a feature space that never changes."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,17 @@ from trcgl.audit.real_images import RealImages
 def likeness_columns(
     findings: Sequence[str], drawn: DrawnImages, accepted: np.ndarray, train: RealImages, val: RealImages, space: Space
 ) -> pd.DataFrame:
-    """One row per finding, in their order.
+    """One row per finding, in the order of `findings`.
 
     Args:
         accepted: bool [N], of the samples.
         space: the frozen feature space.
 
     Returns:
-        real_images (validation images with the finding, which are the reference), kid, kid_accepted, kid_real (drawn,
-        accepted and real training images against them; NaN with less than two images on a side), precision, recall (of
-        all drawn), ms_ssim, ms_ssim_real.
+        real_images: number of validation images with the finding; these are the reference. kid, kid_accepted and
+        kid_real: KID of all samples, of accepted samples and of real training images, each against the reference (NaN
+        with fewer than two images on a side). precision and recall: of all samples. ms_ssim and ms_ssim_real: of all
+        samples and of the reference.
     """
     features, rows = space(drawn.pixels), []
     for finding in findings:

@@ -1,4 +1,4 @@
-"""How near and how far real images are to each other: what a synthetic image's distances are held against."""
+"""Distances between real images, from which the limits for the distances of synthetic images are derived."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,20 @@ from trcgl.config import AuditParams
 from trcgl.numerics.seeding import rng
 
 NEIGHBOURS = 5
-"""The fifth nearest training image counts: one chance resemblance does not vouch for a sample."""
+"""The distance to the fifth nearest training image counts, so that a single similar image by chance is not enough."""
 REAL_SAMPLE = 1000
-"""Real images that set a limit, compared with all: a percentile needs no more."""
+"""Number of real images that are compared with all others to set a limit; enough for a percentile."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Distances; NaN, which nothing is below or above, where real images cannot set one.
+    """Limits of distances. A limit is NaN (nothing is below or above it) if there are not enough real images to set it.
 
     Attributes:
-        pixels: nearer than that to another image in pixels, and
-        features: nearer than that in the frozen features: a duplicate.
-        neighbour: a nearest training image farther than that in the judge's features: unlike any real image.
+        pixels: limit of the pixel distance. An image below both this limit and `features` is a duplicate.
+        features: limit of the distance in the frozen features.
+        neighbour: limit of the distance to training image number NEIGHBOURS, in the judge's features. A sample above it
+            is unlike any real image.
     """
 
     pixels: float
@@ -35,9 +36,9 @@ class Limits:
 def real_limits(train: RealImages, val: RealImages, space: Space, params: AuditParams) -> Limits:
     """Percentiles of the distances between real images of different patients.
 
-    What is near is measured among training images: each is laid over the one that it looks most like a copy of. What is
-    far is measured from validation to training images: the judge has fitted its training images, and an image new to it
-    lies farther from them, be it real or synthetic.
+    The limits for duplicates are measured among training images: each is overlaid on the one that it most resembles.
+    The limit for outliers is measured from validation to training images. The reason: the judge was fitted to its
+    training images, so any new image, real or synthetic, is farther from them than they are from each other.
 
     Args:
         train, val: training and validation images.

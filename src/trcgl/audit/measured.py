@@ -1,4 +1,4 @@
-"""What the audit knows of an image: a classifier's features, and a thumbnail to compare pixels with."""
+"""Features of a classifier and thumbnails (for pixel comparison): what the audit needs of each image."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """N images.
+    """Features and thumbnails of N images.
 
     Attributes:
-        features: float32 [N, F], the mean of a classifier's last map over its places: what its head reads.
+        features: float32 [N, F], a classifier's last feature map (the input of its head), averaged over all positions.
         thumbnails: uint8 [N, THUMBNAIL, THUMBNAIL].
     """
 
@@ -32,11 +32,11 @@ class Measured:
 
 @torch.inference_mode()
 def measure(classifier: Classifier, images: Pixels) -> Measured:
-    """Look at every image once, so that hundreds of thousands on disk are read once and never held.
+    """Compute features and thumbnails. Every image is read from disk only once, and not all are in memory at once.
 
     Args:
-        classifier: in evaluation mode, on any device; the judge or the independent detector.
-        images: at the size it reads.
+        classifier: the judge or the independent detector, in evaluation mode, on any device.
+        images: at the size that the classifier reads.
     """
     maps: list[Tensor] = []
 

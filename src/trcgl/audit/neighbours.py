@@ -1,13 +1,13 @@
-"""Nearest images by the judge's features, with pairs that must not be compared."""
+"""Nearest images by the judge's features, where some pairs can be excluded from the comparison."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 Barred = Callable[[np.ndarray], np.ndarray]
-"""Positions of n candidates -> bool [n, M]: which of the M references each must not be compared with."""
+"""Positions of n candidates -> bool [n, M]: True for the references that a candidate must not be compared with."""
 CHUNK = 256
-"""Candidates at once: with 160,000 references 160 MB of distances."""
+"""Candidates that are processed at once; with 160,000 references, their distances take 160 MB."""
 
 
 def none_barred(references: int) -> Barred:
@@ -15,23 +15,23 @@ def none_barred(references: int) -> Barred:
 
 
 def same_patient(candidates: np.ndarray, references: np.ndarray) -> Barred:
-    """Bars an image from itself and from its patient's others: follow-ups look alike and are not copies."""
+    """Exclude images of the same patient, the image itself included: follow-ups look alike and are not copies."""
     return lambda rows: candidates[rows, None] == references[None, :]
 
 
 def nearest_distances(candidates: np.ndarray, references: np.ndarray, count: int, barred: Barred) -> np.ndarray:
-    """How far the nearest references are, by cosine distance.
+    """Cosine distances to the nearest references.
 
-    By direction alone: the length of the features grows with contrast and with the number of findings, and would let
-    an image of no clear content pass as near to everything.
+    Only the direction of the features counts. Their length grows with contrast and with the number of findings; if it
+    counted, an image without clear content would be near to everything.
 
     Args:
         candidates: float [N, F].
         references: float [M, F].
-        count: neighbours of each.
+        count: number of neighbours of each candidate.
 
     Returns:
-        float64 [N, count] (1 - cosine, 0..2), nearest first; inf where fewer may be compared.
+        float64 [N, count] (1 - cosine, 0..2), nearest first; inf if a candidate has fewer references.
     """
     distance = np.full((len(candidates), count), np.inf)
     found = min(count, len(references))
@@ -47,5 +47,5 @@ def nearest_distances(candidates: np.ndarray, references: np.ndarray, count: int
 
 
 def unit_vectors(values: np.ndarray) -> np.ndarray:
-    """Rows [N, D] at length 1; a row of zeros stays."""
+    """Scale the rows of [N, D] to length 1; a row of zeros stays as it is."""
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)

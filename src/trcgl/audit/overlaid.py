@@ -1,6 +1,6 @@
-"""Pictures laid over each other: what a crop, a mirror, brightness and contrast have changed is undone.
+"""Align two images before their features are compared: undo crop, mirroring, and changes of brightness and contrast.
 
-The features of a cropped or mirrored copy as it is are as far from its original's as a stranger's.
+Without this, the features of a cropped or mirrored copy are as far from its original's as those of an unrelated image.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ Space = Callable[[Pixels], np.ndarray]
 
 
 def overlaid(candidate: np.ndarray, reference: np.ndarray, how: Overlay) -> np.ndarray:
-    """The candidate's centre and the part of the reference below it.
+    """The candidate's centre, and the part of the reference that it covers.
 
     Args:
         candidate, reference: uint8 [S, S].
-        how: where one lies on the other.
+        how: the alignment of the candidate with the reference.
 
     Returns:
-        uint8 [2, S, S], the first with the mean and the standard deviation of the second.
+        uint8 [2, S, S]; the first image gets the mean and the standard deviation of the second.
     """
     centre = _square(candidate[:, ::-1] if how.mirrored else candidate, 1 - 2 * MARGIN, MARGIN, MARGIN)
     window = _square(reference, how.side, how.left, how.top)
@@ -34,7 +34,7 @@ def overlaid(candidate: np.ndarray, reference: np.ndarray, how: Overlay) -> np.n
 
 
 def overlaid_pairs(candidate: np.ndarray, references: Pixels, how: Sequence[Overlay]) -> np.ndarray:
-    """A candidate uint8 [S, S] and what lies below it, for each overlay on a reference: uint8 [len(how), 2, S, S]."""
+    """`overlaid` for one candidate (uint8 [S, S]) and each of its overlays: uint8 [len(how), 2, S, S]."""
     below = references[np.array([overlay.reference for overlay in how])]
     return np.stack([overlaid(candidate, reference, overlay) for reference, overlay in zip(below, how, strict=True)])
 
@@ -46,7 +46,7 @@ def feature_distances(pairs: np.ndarray, space: Space) -> np.ndarray:
 
 
 def _square(image: np.ndarray, side: float, left: float, top: float) -> np.ndarray:
-    """A square of an image, shares of its side, at the image's size: float64 [S, S]."""
+    """A square part of an image (position and side as fractions), resized to the image's size: float64 [S, S]."""
     size = len(image)
     x, y, width = (round(share * size) for share in (left, top, side))
     part = np.ascontiguousarray(image[y : y + width, x : x + width])

@@ -1,4 +1,4 @@
-"""One row per finding: what was drawn, what the judge sees of it, and what was accepted."""
+"""One row per finding: how many samples were generated, in how many the judge sees it, and how many were accepted."""
 
 from collections.abc import Sequence
 
@@ -32,9 +32,9 @@ def per_class_table(findings: Sequence[str], tests: pd.DataFrame, verdicts: pd.D
 
 
 def verdict_counts(part: pd.DataFrame) -> dict[str, int]:
-    """drawn, seen (by the judge), accepted, not_judged (of these), rejected_<reason> by the decisive reason.
+    """Counts: drawn, seen (by the judge), accepted, not_judged (of the accepted), rejected_<reason> (decisive reason).
 
-    Accepted and rejected samples add up to the drawn ones.
+    Accepted and rejected samples add up to drawn, the number of all generated samples.
     """
     return {
         "drawn": len(part),

@@ -18,11 +18,11 @@ SHOWN = ("best", "middle", "worst", "nearest")
 COLUMNS = len(SHOWN)
 TESTS_PER_LINE = 3
 ACCEPTED, REJECTED = 6, 2
-"""Samples of each target beside their carriers, at most."""
+"""Largest number of accepted samples of each target in a line; rejected ones fill it up to the sum of both numbers."""
 
 
 def draw_audit(audit: Audit, synthetic: Path, images: Path, folder: Path) -> None:
-    """Write the pictures that have anything to show.
+    """Write the figures for which there is data.
 
     Args:
         synthetic, images: shards of the samples and of the real images.
@@ -37,7 +37,7 @@ def draw_audit(audit: Audit, synthetic: Path, images: Path, folder: Path) -> Non
 
 
 def finding_tests_picture(audit: Audit, findings: list[str]) -> Figure:
-    """ROC of the judge's test of each finding on real validation images; at the dot's score the finding is seen."""
+    """ROC curve of the judge's test of each finding on real validation images; the dot marks the test's threshold."""
     lines = -(-len(findings) // TESTS_PER_LINE)
     figure, panels = plt.subplots(lines, TESTS_PER_LINE, figsize=(2.9 * TESTS_PER_LINE, 2.9 * lines), squeeze=False,
                                   layout="constrained")  # fmt: skip
@@ -61,9 +61,10 @@ def finding_tests_picture(audit: Audit, findings: list[str]) -> Figure:
 
 
 def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
-    """For each target four samples: where the judge sees it best, middling and worst, and the one nearest to a copy.
+    """Four samples per target: best, middle and worst by the judge's score, and the one nearest to a real image.
 
-    Each beside its nearest training image in pixels, under the judge's score, the verdict and the distances.
+    Each sample is shown beside its nearest training image in pixels. The title has the judge's score, the verdict and
+    the distances.
     """
     chosen = []
     for _, part in verdicts.groupby("target", sort=True):
@@ -89,10 +90,10 @@ def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Fi
 
 
 def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Figure:
-    """For each target a line: the accepted samples that the judge ranks best, then rejected ones with the reason.
+    """One line per target: the accepted samples that the judge ranks best, then rejected ones with the reason.
 
-    Each to the right of its carrier, the real training image whose view it shares and, where `sampling.strength` is
-    below 1, that it starts from; a graft also to the right of the real image whose region it has.
+    Left of each sample is its carrier: the real training image with the same view, from which denoising also starts if
+    `sampling.strength` is below 1. Left of a graft's carrier is the real image whose region was pasted in.
     """
     beside = read_parquet(synthetic / "samples.parquet", ["sample", "carrier", "source"], only=True)
     known = verdicts.merge(beside, on="sample").sort_values(["target", "rank"])
@@ -107,7 +108,7 @@ def carriers_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> F
     for line, target in zip(panels, targets, strict=True):
         own = known[known["target"] == target]
         accepted, rejected = own[own["accepted"]].head(ACCEPTED), own[~own["accepted"]]
-        # Where few are accepted, more of the rejected ones
+        # If few samples are accepted, more rejected ones are shown
         chosen = pd.concat([accepted, rejected]).head(width)
         for axes, (_, row) in zip(line[: len(chosen)], chosen.iterrows(), strict=True):
             films = [row["carrier"]] if pd.isna(row["source"]) else [row["source"], row["carrier"]]

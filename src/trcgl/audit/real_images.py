@@ -1,4 +1,4 @@
-"""The real images that samples are compared with, and what the audit knows of them."""
+"""The real images that samples are compared with, and their data for the audit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ class RealImages:
     """The images of a split that have pixels.
 
     Attributes:
-        names, patients: [N] of texts.
-        labels: float columns of 1, 0 or NaN by the judge's findings, in the order of `names`, as all that follows.
-        pixels: from disk.
+        names, patients: [N] of strings.
+        labels: one float column (1, 0 or NaN) per finding of the judge; this and the following are in order of `names`.
+        pixels: read from disk when needed.
         measured: features and thumbnails.
     """
 
@@ -44,7 +44,7 @@ def load_real_images(images: Path, labels: Path, judge: Classifier, split: str) 
     """Read and measure the images of a split.
 
     Args:
-        images: shards at the size the judge reads.
+        images: shards at the size that the judge reads.
         labels: labels.parquet; a labelled image without pixels is left out and reported.
 
     Raises:
@@ -68,7 +68,7 @@ def load_real_images(images: Path, labels: Path, judge: Classifier, split: str) 
 
 
 def no_real_images(judge: Classifier) -> RealImages:
-    """What samples are compared with where there are none: on a large data set measuring takes minutes."""
+    """An empty set, for the case without samples: measuring real images takes minutes on a large data set."""
     findings, size = list(judge.config.class_names), judge.config.image_size
     pixels, nobody = np.empty((0, size, size), np.uint8), np.empty(0, dtype=object)
     return RealImages(nobody, nobody, pd.DataFrame(columns=findings, dtype="float32"), pixels, measure(judge, pixels))

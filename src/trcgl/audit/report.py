@@ -1,4 +1,4 @@
-"""The scalars of metrics/synthetic.json: few, to be compared across commits."""
+"""The values in metrics/synthetic.json: only a few, for comparison across commits."""
 
 import pandas as pd
 
@@ -8,11 +8,12 @@ from trcgl.metrics import nan_mean
 
 
 def audit_metrics(audit: Audit) -> dict[str, float | int | str]:
-    """Counts over all samples, and means over the tail findings that have a value; NaN where none has.
+    """Counts over all samples, and means over the tail findings that have a value; NaN if none has.
 
-    unverified counts labels of accepted samples that training leaves open. kid_features names the frozen feature space
-    of KID. detector_auc_ratio is the independent detector's AUC for drawn samples, against images without the finding,
-    over its AUC for real images: 1 where samples show the finding as clearly as real images do.
+    unverified is the number of labels of accepted samples that are unknown in training. kid_features names the frozen
+    feature space of KID. detector_auc_ratio is the independent detector's AUC for all generated samples (against images
+    without the finding), divided by its AUC for real images. It is 1 if samples show the finding as clearly as real
+    images do.
     """
     table, verdicts = audit.per_class, audit.verdicts
     columns = (

@@ -1,4 +1,4 @@
-"""The audit of a folder of synthetic images, from files to verdicts and tables."""
+"""The audit of a folder of synthetic images: it reads files and gives verdicts and tables."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -27,26 +27,26 @@ from trcgl.config import AuditParams
 from trcgl.diffusion.generator.saved import has_generator
 
 REPORTED_DECIMALS = 6
-"""Of scores and distances: sums of float products differ in their last bits from one processor to the next."""
+"""Decimals of scores and distances; the last bits of floating-point sums differ between processors."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found.
+    """The results of an audit.
 
     Attributes:
-        verdicts: one row per sample, see `judge_samples` and `twins_rejected`, and unverified (a list of findings, see
-            `unverified_findings`).
-        per_class: of the tail findings the columns of `per_class_table`, `likeness_columns` and, with a detector,
-            `detector_columns`.
+        verdicts: one row per sample, with the columns of `judge_samples` and `twins_rejected`, and unverified (a list
+            of findings, see `unverified_findings`).
+        per_class: one row per tail finding, with the columns of `per_class_table`, `likeness_columns` and, with a
+            detector, `detector_columns`.
         tests: by finding, see `finding_tests`.
         limits: see `real_limits`.
-        validation_scores: float [N, C], the judge's, by finding; for pictures.
+        validation_scores: float [N, C], the judge's scores by finding; for figures.
         validation_labels: float [N, C] of 1, 0 or NaN, by finding.
-        image_size: side in pixels at which all was judged.
-        kid_features: the frozen feature space of KID, precision and recall.
+        image_size: side in pixels of the images that the judge reads.
+        kid_features: name of the frozen feature space of KID, precision and recall.
         generator: whether stage one is on.
-        grafts: samples with a region of a real film in them.
+        grafts: number of samples that contain a region of another real image.
     """
 
     verdicts: pd.DataFrame
@@ -71,19 +71,19 @@ def audit_synthetic(
     params: AuditParams,
     device: torch.device,
 ) -> Audit:
-    """Judge every sample in a folder of synthetic images; an empty folder gives empty tables, at once.
+    """Judge every sample in a folder of synthetic images. An empty folder gives empty tables without any computation.
 
     Args:
         synthetic: shards with samples.parquet.
-        images: shards of the real images at the size the judge reads.
-        labels: labels.parquet. Training images are what samples are near to and far from, validation images set the
-            judge's thresholds and are what samples should be like. Test images are not read.
+        images: shards of the real images at the size that the judge reads.
+        labels: labels.parquet. Distances of samples are measured to training images. Validation images set the judge's
+            thresholds and are the reference for the quality measures. Test images are not read.
         judge: folder of a classifier trained on real images only.
-        generator: folder of the generator, whose base is the frozen feature space.
-        tail: findings of the table by class.
+        generator: folder of the generator, whose base gives the frozen feature space.
+        tail: the findings in the table by class.
 
     Raises:
-        InputError: files that do not belong together, or 'audit.detector' names no saved classifier.
+        InputError: files do not belong together, or 'audit.detector' is not a saved classifier.
     """
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)
@@ -127,5 +127,5 @@ def audit_synthetic(
 
 
 def _no_features(_: object) -> np.ndarray:
-    """A space to compare nothing in."""
+    """The feature space for an empty folder, where nothing is compared."""
     return np.empty((0, 0), np.float32)

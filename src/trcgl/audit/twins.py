@@ -1,4 +1,4 @@
-"""Of samples that resemble each other the first is kept; a rejected sample has no twins."""
+"""Find twins: among samples that are near duplicates of each other, only the first one is kept."""
 
 import numpy as np
 import pandas as pd
@@ -12,17 +12,19 @@ from trcgl.audit.overlaid import Space
 def find_twins(
     samples: pd.DataFrame, passed: np.ndarray, pixels: np.ndarray, thumbnails: np.ndarray, limits: Limits, space: Space
 ) -> pd.DataFrame:
-    """Go through the samples that passed all else, in their order, and compare each with those accepted before it.
+    """Go through the samples that passed all other tests, in order, and compare each with those accepted before it.
+
+    A rejected sample is not compared, so it has no twins.
 
     Args:
-        samples: sample.
+        samples: with the column sample.
         passed: bool [N].
         pixels: uint8 [N, S, S].
         thumbnails: uint8 [N, THUMBNAIL, THUMBNAIL].
 
     Returns:
-        One row per sample: twin (bool), twin_of (the accepted sample it is closest to, or ""), twin_pixel_distance (inf
-        without one) and twin_feature_distance (NaN without one that is near in pixels).
+        One row per sample: twin (bool), twin_of (the closest accepted sample before it, or ""), twin_pixel_distance
+        (inf if there is none) and twin_feature_distance (NaN if none is near in pixels).
     """
     places = np.flatnonzero(passed)
     accepted = np.zeros(len(places), dtype=bool)

@@ -1,4 +1,4 @@
-"""From scores and distances to one verdict per sample, with every reason that applies."""
+"""Derive one verdict per sample from scores and distances, with all reasons that apply."""
 
 import numpy as np
 import pandas as pd
@@ -10,25 +10,25 @@ NOT_SEEN = "target finding not seen"
 OUTLIER = "unlike real images"
 TWIN = "twin of another sample"
 REASONS = {"copy": COPY, "finding": NOT_SEEN, "outlier": OUTLIER, "twin": TWIN}
-"""Short name -> reason, in order of weight: the first that applies decides."""
+"""Short name -> reason, in order of priority: the first reason that applies is the decisive one."""
 NOT_JUDGED = "target finding not judged"
 
 
 def judge_samples(
     samples: pd.DataFrame, scores: np.ndarray, tests: pd.DataFrame, distances: pd.DataFrame, limits: Limits
 ) -> pd.DataFrame:
-    """Decide sample by sample on all but twins, which `twins_rejected` does among those that pass.
+    """Decide on each sample for all reasons except twins; `twins_rejected` then rejects twins among those accepted.
 
     Args:
         samples: sample, target.
-        scores: [N, C] the judge's, C in the order of `tests`.
+        scores: [N, C], the judge's scores; the findings C are in the order of `tests`.
         tests: from `finding_tests`.
         distances: from `sample_distances`, in the order of `samples`.
 
     Returns:
         sample, target, accepted, reason ("" when accepted), reasons (all that apply, joined by "; "), flag (NOT_JUDGED
-        or ""), rank (1: of its target's samples the one where the judge sees it best), target_score, target_threshold
-        (NaN where the finding could not be judged), and the columns of `distances` but "copy".
+        or ""), rank (1: highest score among the samples of its target), target_score, target_threshold (NaN if the
+        finding could not be judged), and the columns of `distances` except "copy".
     """
     position = {finding: c for c, finding in enumerate(tests.index)}
     columns = np.array([position[target] for target in samples["target"]], dtype=np.int64)
@@ -58,7 +58,7 @@ def judge_samples(
 
 
 def twins_rejected(verdicts: pd.DataFrame, twins: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts with twins rejected, and the columns of `find_twins` but "twin"."""
+    """The verdicts with twins rejected, and the columns of `find_twins` except "twin"."""
     twin = twins["twin"].to_numpy()
     changed = verdicts.assign(
         accepted=verdicts["accepted"] & ~twin,

@@ -1,1 +1,1 @@
-"""`trcgl doctor`: what would stop a long run, found in seconds."""
+"""`trcgl doctor`: find in seconds what would stop a long run."""

@@ -1,4 +1,4 @@
-"""Whether boxes can be read and are of these images, at their scale."""
+"""Check that boxes can be read, belong to these images and have their scale."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ OPENED = 100
 
 
 def check_boxes(params: Params, labels: Labels) -> Iterator[Said]:
-    """What read_boxes will make of the table, or why it will stop; nothing if there is none."""
+    """The result that read_boxes will have, or why it will stop; nothing if there is no table of boxes."""
     files = box_files(params)
     if files is None:
         return

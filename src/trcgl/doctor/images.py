@@ -1,4 +1,4 @@
-"""The image folder, the label table, and whether they belong together; a folder is listed once, whatever its size."""
+"""Check the image folder, the label table, and whether they belong together. A folder is listed only once."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ MANIFEST = Path("data/manifest.parquet")
 
 
 def image_folder(folder: Path) -> Listing | Said:
-    """What the folder holds, or why there is no image."""
+    """The listing of the folder, or the reason why it has no image."""
     if not folder.is_dir():
         return problem(
             "dataset.images",
@@ -43,7 +43,7 @@ def image_folder(folder: Path) -> Listing | Said:
 
 
 def check_listing(folder: Path, listing: Listing) -> Iterator[Said]:
-    """How many images there are, and what else lies there."""
+    """The number of images, and the other files in the folder."""
     skipped = "".join(f"; skipped {line}" for line in counted(listing.skipped))
     yield Said("dataset", f"{len(listing.images)} image files under {folder}{skipped}")
     for line in counted(listing.closed):
@@ -51,7 +51,7 @@ def check_listing(folder: Path, listing: Listing) -> Iterator[Said]:
 
 
 def build_as_the_stage(params: Params, names: Sequence[str]) -> Labels | Said:
-    """What `parse_labels` will make of the table and these files, or why it will stop."""
+    """The result that `parse_labels` will have for the table and these files, or why it will stop."""
     try:
         table = read_table(params.dataset.name, params.dataset.labels)
         return build_labels(table, pd.DataFrame({"path": list(names)}), params.labels, params.dataset.split_file)
@@ -60,7 +60,7 @@ def build_as_the_stage(params: Params, names: Sequence[str]) -> Labels | Said:
 
 
 def check_labels(labels: Labels, names: Sequence[str] = ()) -> Iterator[Said]:
-    """Classes and groups that the table gives, and its images that are not on the disk.
+    """The classes and groups that result from the table, and its images that are not on the disk.
 
     Args:
         names: the image files.
@@ -96,7 +96,7 @@ def check_sample(folder: Path, paths: Sequence[str]) -> Said:
 
 
 def check_manifest(params: Params, names: Sequence[str]) -> Said:
-    """Whether the folder is still what `scan_images` saw; DVC does not look into it."""
+    """Whether the folder has changed since `scan_images` listed it; DVC does not track it."""
     if not MANIFEST.exists():
         return Said("manifest", "none yet; scan_images makes it")
     if _recorded_dataset() != (params.dataset.images, params.dataset.revision):

@@ -21,15 +21,15 @@ SAVED = Path("data/images")
 
 
 def check_disk(params: Params, images: int, drawn: int, phantom: int = 0) -> Said:
-    """Whether cached and drawn pictures fit; models, a few gigabytes with their optimiser's state, come on top.
+    """Whether cached and generated images fit; models (a few gigabytes with their optimiser states) are not included.
 
-    A byte a pixel in two sizes. DVC keeps an output in its cache as well as in the working copy: twice the space where
-    it copies, or might have to (no one can tell beforehand whether a file system clones).
+    An image takes one byte per pixel, in two sizes. DVC keeps an output in its cache as well as in the working copy.
+    This takes twice the space if DVC copies, or may have to (whether a file system can clone is not known beforehand).
     """
     sizes = params.images
     pictures = images * (sizes.classifier_size**2 + sizes.diffusion_size**2) + drawn * sizes.diffusion_size**2 + phantom
     made = sum(file.stat().st_size for file in SAVED.glob("*/*.npy"))
-    # What is there already is replaced, not added to; what lies in DVC's cache stays there
+    # Existing outputs are replaced, so their space is available; DVC's cache keeps its files
     places = {Path.cwd(): max(0, pictures - made)}
     cache, link = _dvc_cache()
     if link in COPYING:
@@ -53,12 +53,12 @@ def check_disk(params: Params, images: int, drawn: int, phantom: int = 0) -> Sai
 
 
 def _dvc_cache() -> tuple[Path, str]:
-    """Folder of DVC's cache, and the first way in which it puts a file into the working copy."""
+    """Folder of DVC's cache, and the first method that DVC tries to place a file in the working copy."""
     config = configparser.ConfigParser()
     config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
     folder = config.get("cache", "dir", fallback="cache")
     link = config.get("cache", "type", fallback="reflink,copy").strip("'\"").split(",")[0].strip()
-    # A relative folder starts from the file it is written in
+    # A relative path starts from the folder of the configuration file
     return Path(".dvc", folder.strip("'\"")).resolve(), link
 
 
@@ -110,7 +110,7 @@ def check_dvc() -> Iterator[Said]:
 
 
 def check_kept_states() -> Iterator[Said]:
-    """What killed runs have left to go on from; of other parameters or code than now, nobody will."""
+    """The resumable states that killed runs have left; those of other parameters or code will never be used."""
     folder = resume_root()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if size:
@@ -119,7 +119,7 @@ def check_kept_states() -> Iterator[Said]:
 
 
 def _running() -> list[int]:
-    """Processes that hold DVC's lock and still live."""
+    """The processes that hold DVC's lock and are still alive."""
     try:
         held = json.loads(Path(".dvc/tmp/rwlock").read_text(encoding="utf-8"))
     except (OSError, ValueError):

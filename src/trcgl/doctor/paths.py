@@ -1,4 +1,4 @@
-"""The files and folders that a params file names."""
+"""Check the files and folders that a params file names."""
 
 import os
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def check_paths(params: Params) -> Iterator[Said]:
 
 
 def _check_backbones(params: Params) -> Iterator[Said]:
-    """A backbone that cannot be built or does not read the pictures, and weights in a file that do not go into it."""
+    """Backbones that cannot be built or cannot process the images, and files of weights that do not fit them."""
     from trcgl.classifier.network.backbone import UnfitBackbone, create_backbone, map_shape
     from trcgl.classifier.network.weights import load_weights
 
@@ -83,7 +83,7 @@ def _check_backbones(params: Params) -> Iterator[Said]:
 
 
 def _check_base(base: str | None) -> Iterator[Said]:
-    """A folder that holds another kind of pipeline, or only parts of one."""
+    """A base folder that holds another kind of pipeline, or only parts of one."""
     folder = Path(base or "").expanduser()
     if base is None or is_hub_id(base) or not folder.exists():
         return
@@ -106,7 +106,7 @@ def _assets(params: Params) -> Iterator[tuple[str, str]]:
         "classifier.initial_weights": classifier.initial_weights,
     }
     for key, value in optional.items():
-        # ImageNet's weights are a name of timm's, not a file
+        # "imagenet" stands for timm's own weights, not for a file
         if value is not None and value != "imagenet":
             yield key, value
     base = params.diffusion.base
@@ -115,7 +115,7 @@ def _assets(params: Params) -> Iterator[tuple[str, str]]:
 
 
 def _absent_imagenet(backbone: str) -> str:
-    """Why timm's weights of a backbone cannot be loaded without a network, or nothing."""
+    """Why timm's weights for a backbone cannot be loaded without a network; "" if they can."""
     import timm
 
     if not timm.is_model(backbone):
@@ -130,7 +130,7 @@ def _absent_imagenet(backbone: str) -> str:
 
 
 def _leads_out(value: str) -> bool:
-    """By its text: a link inside the repository to a disk elsewhere is as good as an absolute path."""
+    """Whether a path leads out of the repository, by its text only: a link inside it to another disk is allowed."""
     return Path(os.path.normpath(value)).parts[:1] == ("..",)
 
 

@@ -1,4 +1,4 @@
-"""The project's folder as git and DVC see it: whose it is, what may be written, what a copy of it would lack."""
+"""Check the project's folder as git and DVC see it: owner, write permissions, and files that a copy would lack."""
 
 import os
 import re
@@ -15,7 +15,7 @@ VERSIONED = (LOCK, "dvc.yaml", "params.yaml")
 
 
 def check_repository() -> Iterator[Said]:
-    """Whether git, which DVC asks for everything, can be used here, and the outputs written."""
+    """Whether git, on which DVC depends, works here, and whether the outputs can be written."""
     try:
         asked = _git("rev-parse", "--verify", "HEAD")
     except OSError:
@@ -31,7 +31,7 @@ def check_repository() -> Iterator[Said]:
     elif asked.returncode:
         yield problem("git", "has no commit yet, and `dvc exp run` starts from one; run `git add -A && git commit`")
     for name, line in conflicts().items():
-        # Of the lock file any version will do: dvc repro writes it
+        # Any version of the lock file will do, because dvc repro rewrites it
         remedy = (
             f"take one side, such as by `git checkout --ours {name}`"
             if name == LOCK
@@ -43,7 +43,7 @@ def check_repository() -> Iterator[Said]:
 
 
 def conflicts() -> dict[str, int]:
-    """File -> line of the first conflict that a merge has left in it."""
+    """File -> line of the first merge conflict in it."""
     found = {}
     for name in VERSIONED:
         if (file := Path(name)).is_file() and (mark := CONFLICT.search(text := file.read_text(errors="replace"))):
@@ -74,5 +74,5 @@ def check_committed(named: Mapping[str, str | None]) -> Iterator[Said]:
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # In English, because the reason is read
+    # In English, because the code reads the reason
     return subprocess.run(["git", *arguments], env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""All checks in the order of a run; one that cannot be made because of another's problem is left out."""
+"""All checks in the order of a run; a check that another's problem makes impossible is left out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ from trcgl.runtime.errors import InputError
 
 
 def examine(file: Path) -> Iterator[Said]:
-    """Everything there is to say about a params file in the current folder, as it is found."""
+    """Yield the results of all checks of a params file in the current folder, one by one."""
     try:
         params = load_params(file)
     except InputError as error:
@@ -42,13 +42,13 @@ def examine(file: Path) -> Iterator[Said]:
 
 
 def _data(params: Params) -> Iterator[Said]:
-    """Images and labels, and the space for what is made of them."""
+    """Check images and labels, and the disk space for the outputs made from them."""
     phantom = params.dataset.phantom
     folder = Path(params.dataset.images)
     if params.dataset.name == "phantom" and not Path(params.dataset.labels).exists():
         yield Said("dataset", "the phantom is not drawn yet; make_phantom does it")
         images = phantom.train_images + phantom.validation_images + phantom.test_images
-        # 16-bit files of noisy pictures hardly shrink
+        # 16-bit files of noisy images hardly compress
         yield check_disk(params, images, 0, phantom=2 * images * SIZE**2)
         return
     listing = image_folder(folder)
@@ -73,10 +73,10 @@ def _data(params: Params) -> Iterator[Said]:
 
 
 def doctor(file: Path) -> None:
-    """Print a line for everything that was looked at.
+    """Print a line for every check.
 
     Raises:
-        InputError: there are problems; each has its line.
+        InputError: there are problems; each has been printed in its own line.
     """
     problems = 0
     for said in examine(file):

@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ class Said:
     """One line about one thing.
 
     Attributes:
-        about: what was looked at, in a word or two.
-        text: what was found; of a problem also what would be right.
-        problem: a run would stop there, or do something else than the user means.
+        about: what was checked, in a word or two.
+        text: what was found; for a problem also what would be right.
+        problem: a run would stop there, or do something other than the user intends.
         warning: some runs would.
     """
 

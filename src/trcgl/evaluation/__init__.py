@@ -1,1 +1,1 @@
-"""From predictions to numbers with intervals, and to pictures."""
+"""Turns predictions into metrics with intervals, and into figures."""

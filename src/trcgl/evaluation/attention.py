@@ -1,4 +1,4 @@
-"""Where the classifier looks: images of each finding beside its class map, the true place outlined where known."""
+"""Figure of class maps: images of each finding next to their class maps, with the true lesion outlined if known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,21 +18,21 @@ from trcgl.evaluation.split import EvaluationSet
 from trcgl.runtime.figures import save_figure
 
 FINDINGS = 24
-"""Of more findings as many are shown, from all over the table: a longer picture is not looked at."""
+"""Largest number of findings shown; of more, an even selection from the table is shown to keep the figure short."""
 
 
 def draw_attention(
     path: Path, model: Classifier, data: EvaluationSet, scores: np.ndarray, lesions: pd.DataFrame, count: int
 ) -> None:
-    """Class maps of the positives the model is surest of and least sure of, so that the picture does not flatter.
+    """Draw class maps of positives from the highest to the lowest score, so that not only successes are shown.
 
-    Of more than FINDINGS findings with a positive, as many are shown, at equal distances in the table.
+    If more than FINDINGS findings have a positive, FINDINGS of them are shown, at equal distances in the table.
 
     Args:
-        path: of the PNG file; without a positive there is none.
+        path: of the PNG file; it is not written if there is no positive.
         scores: [N, C] of the model.
-        lesions: image, finding, mask (PNG bytes) where the data set knows the place of a lesion; else empty.
-        count: images per finding.
+        lesions: image, finding, mask (PNG bytes) of lesions with a known position; may be empty.
+        count: number of images per finding.
     """
     chosen = []
     present = np.flatnonzero((data.labels == 1).any(axis=0))
@@ -61,7 +61,7 @@ def draw_attention(
 
 
 def _mask(lesions: pd.DataFrame, image: str, finding: str) -> np.ndarray | None:
-    """The true place of a finding, bool [H, W], or None where it is not known."""
+    """The true mask of a finding, bool [H, W], or None if it is not known."""
     found = lesions.loc[(lesions["image"] == image) & (lesions["finding"] == finding), "mask"]
     return None if found.empty else decode_mask(found.iloc[0])
 
@@ -79,10 +79,11 @@ def attention_overlays(
 
     Args:
         images: uint8 [S, S] each.
-        maps: float [h, w] each, evidence per place at any scale; what speaks against the finding is not coloured.
+        maps: float [h, w] each, evidence per position at any scale; negative evidence is not coloured.
         titles: one per pair.
         masks: bool [H, W] each at any size, or None.
-        shift: how far the maps' cells look down and right of the middle of their tiles, as shares of the side.
+        shift: how far (down, right) the cells' receptive fields lie from the centres of their tiles, as shares of the
+            side.
     """
     rows = max(1, -(-len(images) // columns))
     figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.1 * rows), squeeze=False)

@@ -1,6 +1,6 @@
 """Intervals by resampling patients, not images: images of one patient are not independent evidence.
 
-Two models are compared on the same resamples (paired), which removes the variance that they share.
+Two models are compared on the same resamples (paired), which removes the variance common to both.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("evaluate")
 
 SEED = 0
-"""Of the resamples: they depend on nothing that is trained."""
+"""Seed of the resamples, which do not depend on any training."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.
         samples: number of resamples B.
 
     Returns:
-        int32 [B, N]; all 0 of a single patient, who is the same in every resample: an interval of no width would claim
-        certainty, one of nothing is undefined.
+        int32 [B, N]. All entries are 0 if there is only one patient: every resample would be the same, and an interval
+        of width 0 would claim certainty. With zeros the interval is undefined.
     """
     _, patient = np.unique(patients, return_inverse=True)
     count = int(patient.max()) + 1
@@ -48,7 +48,7 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.
 
 
 def image_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.ndarray:
-    """`patient_weights` below a first row of ones, the images as they are: int32 [1 + B, N]."""
+    """int32 [1 + B, N]: a first row of ones (all images once, no resampling), then the rows of `patient_weights`."""
     return np.vstack([np.ones(len(patients), np.int32), patient_weights(patients, samples, seed)])
 
 

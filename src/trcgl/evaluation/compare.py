@@ -1,4 +1,4 @@
-"""Both models side by side: the numbers of a run."""
+"""Compares both models: the metrics of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,11 @@ class Comparison:
 
 
 def compare(scored: Scored, resampled: Mapping[str, Resampled]) -> Comparison:
-    """The gain is ours minus the baseline's, its interval from resamples of the patients that both models share."""
+    """Compare both models.
+
+    The gain is our model's value minus the baseline's. Its interval comes from the same resamples of the patients for
+    both models.
+    """
     tables = {model: scored.per_class(model) for model in scored.scores}
     blocks = {model: summary(table) for model, table in tables.items()}
     groups = scored.classes["group"].to_numpy()

@@ -20,7 +20,7 @@ def paired_differences(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.Data
         means: model -> metric -> [1 + B], from `Resampled.means`.
 
     Returns:
-        COLUMNS. A resample in which a model has no value counts for neither.
+        COLUMNS. A resample in which one model has no value is left out for both.
     """
     rows = []
     for reference, model in combinations(means, 2):

@@ -1,9 +1,9 @@
-"""Grad-CAM on the backbone's last map: where a logit would rise, whatever the head.
+"""Grad-CAM on the backbone's last feature map; it works for any head.
 
 Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, https://arxiv.org/abs/1610.02391,
-equations 1 and 2: a map's channels, each weighted by the mean of the logit's gradient over its places, summed, and what
-speaks against the class cut off. For a linear head behind global average pooling it is the class activation map
-(appendix A there), which is our linear head's class map.
+equations 1 and 2. Each channel of the map is weighted by the mean of the logit's gradient over its positions. The
+channels are summed, and negative values (evidence against the class) are set to 0. For a linear head after global
+average pooling the sum is the class activation map (appendix A there), which is the class map of our linear head.
 """
 
 import numpy as np
@@ -16,16 +16,18 @@ from trcgl.classifier.network.model import Classifier
 def class_maps_and_grad_cams(
     model: Classifier, images: Pixels, rows: np.ndarray, columns: np.ndarray, *, batch_size: int = 64
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The head's own class map and the Grad-CAM of each pair of image and class; an image is read by the backbone once.
+    """The head's own class map and the Grad-CAM of each pair of image and class.
+
+    The backbone processes each image once.
 
     Args:
         model: on any device; it is left in evaluation mode.
         images: uint8 [N, S, S] or anything that gives such rows.
         rows, columns: [P] row of the image and class of each pair, at least one.
-        batch_size: images at once.
+        batch_size: number of images computed at once.
 
     Returns:
-        class maps float32 [P, h, w]; Grad-CAMs float32 [P, h, w], not negative.
+        Class maps float32 [P, h, w]; Grad-CAMs float32 [P, h, w], not negative.
     """
     model.eval()
     device = model.pixel_mean.device
@@ -40,7 +42,7 @@ def class_maps_and_grad_cams(
         column = torch.from_numpy(columns[pairs]).to(device)
         with torch.enable_grad():
             logits, maps = model.head(paired)
-            # Images of a batch do not meet in the head, so the gradient of the sum holds each one's own
+            # The head processes images independently, so the gradient of the sum holds the gradients of all images
             (gradient,) = torch.autograd.grad(logits.gather(1, column[:, None]).sum(), paired)
         weights = gradient.mean((2, 3), keepdim=True)
         cams.append((weights * paired.detach()).sum(dim=1).relu().cpu())

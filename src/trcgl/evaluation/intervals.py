@@ -1,4 +1,4 @@
-"""How sure each metric of each model is: an interval over patients, beside the paired differences."""
+"""The uncertainty of each metric of each model: intervals over patients, in addition to the paired differences."""
 
 from collections.abc import Mapping
 

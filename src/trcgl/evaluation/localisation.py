@@ -1,4 +1,4 @@
-"""How often models look where a finding is, in a table: per finding, then means over each group and over all."""
+"""Localisation table: how well maps point at findings, per finding, then as means over each group and over all."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,16 +27,16 @@ def localise(
     resize: str,
     training: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Content of metrics/localisation.csv: class maps and Grad-CAM of every model, and what needs no model.
+    """Content of metrics/localisation.csv: class maps and Grad-CAM of every model, and a baseline without a model.
 
     Args:
-        lesions: image, finding, mask (PNG); empty where the data set knows no places.
+        lesions: image, finding, mask (PNG); empty if the data set has no known positions.
         weights: [1 + B, N] of the images, from `image_weights`.
-        resize: how pictures became squares; masks follow them.
-        training: image and one column per finding (1, 0, missing) of the training images. The finding's mean mask over
-            them is how far one comes by knowing where it usually is (model `none`, method `mean_training_mask`). Of a
-            finding without a mask in a training image it says nothing (NaN), and it is left out of the means. None: no
-            such rows, as where no training image has a mask.
+        resize: how images were made square; masks are changed in the same way.
+        training: image and one column per finding (1, 0, missing) of the training images. The mean mask of a finding
+            over these images shows which result its usual position alone gives (model `none`, method
+            `mean_training_mask`). For a finding without a mask in a training image this is NaN and left out of the
+            means. None: the table has no such rows; the same holds if no training image has a mask.
     """
     findings, groups = data.classes["name"].tolist(), data.classes["group"].tolist()
     places = find_places(lesions, data.names, data.labels, findings, resize)
@@ -59,11 +59,11 @@ def localisation_table(
     findings: Sequence[str],
     groups: Sequence[str],
 ) -> pd.DataFrame:
-    """One row per model, method and finding with a place, then the means over the findings of each group and of all.
+    """One row per model, method and finding with a mask, then the means over the findings of each group and of all.
 
     Args:
         judged: (model, method) -> hits and overlaps from `judge`.
-        weights: [1 + B, N] of the images, from `image_weights`; they are behind each 95 % interval.
+        weights: [1 + B, N] of the images, from `image_weights`; used for each 95 % interval.
         findings, groups: [C].
 
     Returns:
@@ -94,7 +94,11 @@ def localisation_table(
 
 
 def _row(model: str, method: str, finding: str, group: str, images: int, values: np.ndarray) -> tuple[object, ...]:
-    """Values: [3, 1 + B] of pointing, overlap and centre: the images as they are, then the resamples."""
+    """A row of the table.
+
+    Args:
+        values: [3, 1 + B], pointing, overlap and centre: first without resampling, then of the resamples.
+    """
     (pointing, iou, centre), resampled = values[:, 0].tolist(), values[:, 1:]
     hit, area = percentile_interval(resampled[0]), percentile_interval(resampled[1])
     return model, method, finding, group, images, pointing, hit.low, hit.high, iou, centre, area.low, area.high

@@ -1,4 +1,4 @@
-"""The model card that `evaluate` writes: what was trained on what, what it reaches with which certainty, its limits."""
+"""The model card that `evaluate` writes: the model and its training data, its results with intervals, its limits."""
 
 from typing import Any
 

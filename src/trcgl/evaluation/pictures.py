@@ -1,4 +1,4 @@
-"""Pictures of the evaluation: AP with intervals, precision against recall, reliability; for maps see attention.py."""
+"""Figures of the evaluation: AP with intervals, precision against recall, reliability; for maps see attention.py."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ def ap_bars(
 
     Args:
         ap, low, high: model -> [C].
-        chance: [C] share of positives: the AP of a coin.
+        chance: [C] share of positives, which is the AP of random scores.
     """
     parts = columns_of(len(classes))
     figure, panels = plt.subplots(
@@ -75,7 +75,7 @@ def ap_bars(
         axes.plot(chance[part], place, "|", color="black", markersize=9, label="chance")
         axes.set_yticks(place, [f"{classes[c]} ({groups[c]})" for c in part])
         if len(parts) > 1:
-            # Columns are as high as the fullest, so that a bar is as high in all
+            # All columns get the height of the longest one, so that bars have the same height in all
             axes.set_ylim(-1, len(parts[0]))
         axes.invert_yaxis()
         axes.set(xlabel="average precision, 95 % interval over patients", xlim=(0, 1))
@@ -99,7 +99,7 @@ def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarra
             for c in members:
                 known = ~np.isnan(labels[:, c])
                 precision, recall, _ = precision_recall_curve(labels[known, c], values[known, c])
-                # The curve comes with falling recall; the best precision at or beyond a recall is what is attainable
+                # Recall falls along the curve. The attainable precision is the best one at this recall or a higher one
                 envelope = np.maximum.accumulate(precision)
                 curves.append(np.interp(recall_grid, recall[::-1], envelope[::-1]))
             if curves:

@@ -1,4 +1,4 @@
-"""Where findings are in the images that are judged: masks in the square that the network sees (see places/masks.py)."""
+"""Masks of findings in the evaluated images, in the square that the network reads (see places/masks.py)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from trcgl.places.masks import in_frame
 
 @dataclass(frozen=True)
 class Places:
-    """Masks of findings in images, one entry a pair of image and finding.
+    """Masks of findings in images, one entry per pair of image and finding.
 
     Attributes:
         rows, columns: [P] row of the image and column of the finding.
-        masks: bool [P, FRAME, FRAME]; each has a pixel.
+        masks: bool [P, FRAME, FRAME]; none is empty.
     """
 
     rows: np.ndarray
@@ -26,11 +26,11 @@ class Places:
 
 
 def read_lesions(boxes: str | Path, outlines: str | Path) -> pd.DataFrame:
-    """A table of places: image, finding, mask (PNG); empty where nothing is known.
+    """A table of masks: image, finding, mask (PNG); empty if no position is known.
 
     Args:
-        boxes: what read_boxes has left; it has the last word.
-        outlines: of the phantom's lesions, taken if no box is known; a file that only the phantom has.
+        boxes: file written by read_boxes; it takes precedence.
+        outlines: outlines of the phantom's lesions, used if no box is known; only the phantom has this file.
     """
     known = read_place_table(boxes)
     return read_place_table(outlines) if known.empty and Path(outlines).exists() else known
@@ -39,7 +39,7 @@ def read_lesions(boxes: str | Path, outlines: str | Path) -> pd.DataFrame:
 def each_place(
     lesions: pd.DataFrame, names: Sequence[str], labels: np.ndarray, findings: Sequence[str], resize: str
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Row, column and mask in the frame of every positive with a place; one that was cropped away has none.
+    """Row, column and mask in the frame of every positive with a known mask; masks cropped away are left out.
 
     Args:
         lesions: image, finding, mask (PNG); several masks of one pair are united.
@@ -60,7 +60,7 @@ def each_place(
 def find_places(
     lesions: pd.DataFrame, names: Sequence[str], labels: np.ndarray, findings: Sequence[str], resize: str
 ) -> Places:
-    """All of `each_place`, ordered by finding, then image."""
+    """All results of `each_place`, ordered by finding, then by image."""
     found = sorted(each_place(lesions, names, labels, findings, resize), key=lambda place: (place[1], place[0]))
     masks = [mask for _, _, mask in found]
     return Places(
@@ -73,7 +73,7 @@ def find_places(
 def mean_masks(
     lesions: pd.DataFrame, names: Sequence[str], labels: np.ndarray, findings: Sequence[str], resize: str
 ) -> np.ndarray:
-    """How often a finding covers each place of the frame: [C, FRAME, FRAME] in 0..1; NaN for one without a mask."""
+    """Mean mask of each finding: [C, FRAME, FRAME] in 0..1; NaN for a finding without a mask."""
     total = np.zeros((len(findings), FRAME, FRAME), dtype=np.float32)
     count = np.zeros((len(findings), 1, 1), dtype=np.float32)
     for _, column, mask in each_place(lesions, names, labels, findings, resize):

@@ -1,20 +1,19 @@
-"""Whether a model looks where the finding is: pointing game and overlap of its maps with masks.
+"""Whether a model's maps are large where the finding is: pointing game, and overlap of maps with masks.
 
-Everything is compared in the square of places/masks.py, FRAME pixels a side; maps are brought there by bilinear
-interpolation between the cells, and a cell is placed where it looks: at the middle of its tile, moved by the backbone's
+Maps and masks are compared in the square of places/masks.py, with a side of FRAME pixels. Maps are resized to it by
+bilinear interpolation between the cells. The position of a cell is the centre of its tile, moved by the backbone's
 `receptive_shift`.
 
 Pointing game (Top-down Neural Attention by Excitation Backprop, https://arxiv.org/abs/1608.00507, section 5.1): the
-map's maximum (between the cells' middles, see `peak_of`) hits if it lies in the mask or within TOLERANCE pixels of it;
-accuracy per finding, then the mean over findings.
+map's maximum (more precise than one cell, see `peak_of`) is a hit if it lies in the mask or within TOLERANCE pixels of
+it. The accuracy is computed per finding, then averaged over findings.
 
-Overlap: intersection over union of the mask and the part of the map (what speaks for the finding) above Otsu's
-threshold, the measure of Benchmarking saliency methods for chest X-ray interpretation (Saporta et al., Nature Machine
-Intelligence 2022, https://doi.org/10.1038/s42256-022-00536-x). Otsu's threshold comes from the map alone, so nothing
-is tuned, on test images or on others.
+Overlap: intersection over union of the mask and the part of the map's positive evidence above Otsu's threshold. This is
+the measure of Benchmarking saliency methods for chest X-ray interpretation (Saporta et al., Nature Machine
+Intelligence 2022, https://doi.org/10.1038/s42256-022-00536-x). Otsu's threshold is computed from the map alone, so
+nothing is tuned on test images or on others.
 
-A map that is the same everywhere points nowhere: it misses, with overlap 0. A map of NaN is no map: its hit
-and overlap are NaN.
+A constant map has no maximum: it is a miss, with overlap 0. For a map of NaN (no map), hit and overlap are NaN.
 """
 
 import cv2
@@ -30,16 +29,16 @@ from trcgl.evaluation.grad_cam import class_maps_and_grad_cams
 from trcgl.evaluation.places import Places
 
 TOLERANCE = 15.0
-"""Pixels of the frame: the published 15, at 256 pixels a side."""
+"""In pixels of the frame: the published 15, with a frame of 256 pixels a side."""
 SHIFT_IMAGES = 64
-"""Pictures over which the shift of the cells is measured."""
+"""Number of images on which `receptive_shift` is measured."""
 
 
 def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[float, float] | None:
     """Row and column, in pixels of the frame, of the maximum of a map [h, w] (`peak_of`); None if it has none.
 
     Args:
-        shift: as of `spread_over`; the point stays in the frame.
+        shift: as in `spread_over`; the point stays in the frame.
     """
     if (found := peak_of(evidence)) is None:
         return None
@@ -48,7 +47,7 @@ def peak(evidence: np.ndarray, shift: tuple[float, float] = NOWHERE) -> tuple[fl
 
 
 def is_hit(point: tuple[float, float] | None, mask: np.ndarray) -> bool:
-    """Whether a point lies within TOLERANCE of a pixel of the mask [FRAME, FRAME], from centre to centre."""
+    """Whether a point lies within TOLERANCE of the centre of a pixel of the mask [FRAME, FRAME]; False for None."""
     if point is None:
         return False
     rows, columns = np.nonzero(mask)
@@ -61,10 +60,10 @@ def otsu_segment(evidence: np.ndarray) -> np.ndarray:
     A Threshold Selection Method from Gray-Level Histograms, https://doi.org/10.1109/TSMC.1979.4310076.
 
     Args:
-        evidence: [H, W]; what is negative speaks against the finding and counts as 0.
+        evidence: [H, W]; negative values are evidence against the finding and count as 0.
 
     Returns:
-        bool [H, W]; all False for a map that is the same everywhere.
+        bool [H, W]; all False for a constant map.
     """
     evidence = np.maximum(evidence, 0)
     low, high = float(evidence.min()), float(evidence.max())
@@ -76,22 +75,22 @@ def otsu_segment(evidence: np.ndarray) -> np.ndarray:
 
 
 def overlap(segment: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union of two masks, of which one has a pixel."""
+    """Intersection over union of two masks, at least one of which is not empty."""
     return float((segment & mask).sum() / (segment | mask).sum())
 
 
 def judge(
     maps: np.ndarray, which: np.ndarray, places: Places, shift: tuple[float, float] = NOWHERE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hits and overlaps of maps with places.
+    """Hits of maps on the masks of `places`, and their overlaps.
 
     Args:
         maps: [M, h, w].
-        which: [P] the map of each place.
-        shift: as of `spread_over`.
+        which: [P] index of the map for each mask.
+        shift: as in `spread_over`.
 
     Returns:
-        hits [P] of 1 or 0, overlaps [P] in 0..1, both float64; NaN where the map is.
+        Hits [P] of 1 or 0 and overlaps [P] in 0..1, both float64; NaN where the map is NaN.
     """
     hits, overlaps = np.full(len(places.rows), np.nan), np.full(len(places.rows), np.nan)
     for i, (index, mask) in enumerate(zip(which, places.masks, strict=True)):

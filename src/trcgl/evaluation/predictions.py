@@ -1,4 +1,4 @@
-"""What the models say of the test images, and the table of it."""
+"""The models' probabilities for the test images, and their table."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,14 +17,14 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("evaluate")
 
 ROWS = 1 << 20
-"""Of the table of predictions that are in memory at once; Parquet's own row groups are as long."""
+"""Rows of the predictions table that are in memory at once; equal to Parquet's default row group."""
 
 
 def score(models: Mapping[str, Classifier], data: EvaluationSet, params: EvaluationParams) -> Scored:
-    """Probabilities of every model, over as many views as the test-time knobs say, beside the labels.
+    """Labels and the probabilities of every model, averaged over the views that the test-time parameters define.
 
     Raises:
-        InputError: a model was trained on other findings than the labels have.
+        InputError: a model was trained on other findings than those of the labels.
     """
     wanted = tuple(data.classes["name"])
     for name, model in models.items():

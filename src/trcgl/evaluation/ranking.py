@@ -1,8 +1,9 @@
-"""AP and ROC AUC of one finding under many weightings of the images: ranked once, then counted.
+"""AP and ROC AUC of one finding under many weightings of the images, which are ranked only once.
 
-A weighting does not move an image in the ranking. Both measures only ask how much weight lies at each score of a
-positive and between two of them, so the images are sorted into these steps once, and a weighting is a product of a
-sparse matrix with its weights. Exact while sums of the weights are: whole numbers below 2^53.
+A weighting does not change the ranking. Both measures only depend on how much weight lies at each positive's score, and
+how much lies between two such scores. The images are therefore assigned to these steps once, and each weighting is
+evaluated as the product of a sparse matrix with its weights. The result is exact as long as the sums of the weights
+are, that is for whole numbers below 2^53.
 """
 
 import numpy as np
@@ -24,7 +25,7 @@ class Ranking:
         known, positive = np.flatnonzero(~np.isnan(labels)), np.flatnonzero(labels == 1)
         steps = np.unique(scores[positive])
         above = [len(steps) - np.searchsorted(steps, scores, side=side) for side in ("right", "left")]
-        # 0: above all positives; 2k + 1: at the score of step k; 2k: between it and the one before
+        # 0: above all positives; 2k + 1: at the score of step k; 2k: between steps k - 1 and k
         place = above[0] + above[1]
         self._seen = _sums(place[known], known, (2 * len(steps) + 1, len(labels)))
         self._hits = _sums(place[positive] // 2, positive, (len(steps), len(labels)))
@@ -47,7 +48,7 @@ class Ranking:
         negatives = seen[-1] + places[-1] - positives
         with np.errstate(invalid="ignore", divide="ignore"):
             ap = (hits * np.where(seen > 0, hits_so_far / seen, 0.0)).sum(axis=0) / positives
-            # A positive counts the negatives below it, and half of those beside it
+            # Each positive counts the negatives below it, and half of the negatives with the same score
             below = negatives - (seen - hits_so_far) + (tied - hits) / 2
             auc = (hits * below).sum(axis=0) / (positives * negatives)
         both = (positives > 0) & (negatives > 0)

@@ -1,7 +1,8 @@
-"""Reliability diagram: how often a finding is there among the images that are given a probability of it.
+"""Reliability diagram: the share of images with a finding among the images with a similar predicted probability.
 
-Weighted back to the training prevalence, finding by finding, as the calibration error is. Findings of a group are
-pooled, because a tail finding alone has too few images in a bin; ECE is the mean over findings, so no gap here is ECE.
+The images are weighted back to the training prevalence, finding by finding, as for the calibration error. Findings of a
+group are pooled, because a tail finding alone has too few images in a bin. ECE is a mean over findings, so the gaps in
+this diagram do not add up to ECE.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,14 @@ from trcgl.runtime.figures import MODEL_COLOURS
 
 
 class ReliabilityCurve(NamedTuple):
-    """Per bin, each float64 [bins]: NaN, NaN and 0 where no probability falls into it."""
+    """Values per bin, each float64 [bins]; NaN, NaN and 0 in a bin without any probability."""
 
     predicted: np.ndarray
     """Weighted mean probability."""
     observed: np.ndarray
     """Weighted share of positives."""
     share: np.ndarray
-    """Of the weight of all pairs of image and finding; sums to 1."""
+    """Share of the total weight of all pairs of image and finding; sums to 1."""
 
 
 def reliability_curve(
@@ -35,7 +36,7 @@ def reliability_curve(
         labels: [N, C] of 1, 0 or NaN (left out).
         scores: [N, C] probabilities.
         prevalence: [C] in the training set.
-        bins: of equal width.
+        bins: number of bins of equal width.
     """
     pooled = []
     for y, p, share in zip(labels.T, scores.T, prevalence, strict=True):

@@ -1,4 +1,4 @@
-"""AP and AUC of every finding in every resample of the patients: what intervals and differences are made of."""
+"""AP and AUC of every finding in every resample of the patients, from which intervals and differences are computed."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("evaluate")
 
 BLOCK = 128
-"""Weightings that are in memory as float64 at once."""
+"""Number of weightings that are in memory as float64 at once."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Resampled:
     auc: np.ndarray
 
     def means(self, groups: np.ndarray) -> dict[str, np.ndarray]:
-        """metric -> [W], means over the findings of all groups and of each; NaN where no finding has a value.
+        """metric -> [W], means over the findings of all groups and of each group; NaN where no finding has a value.
 
         Args:
             groups: [C].
@@ -56,7 +56,7 @@ def resample(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Res
 
 
 def resample_models(scored: Scored, weights: np.ndarray) -> dict[str, Resampled]:
-    """model -> what `resample` makes of it, under the same weightings for every model.
+    """model -> result of `resample`, with the same weightings for every model.
 
     Args:
         weights: [1 + B, N] from `image_weights`.

@@ -1,4 +1,4 @@
-"""Images with known findings, and what models say of them: all that the numbers of an evaluation are made of."""
+"""Labelled images and the models' probabilities for them: the input of all metrics of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ class Scored:
         labels: [N, C] of 1, 0 or NaN.
         scores: model -> [N, C].
         thresholds: model -> [C].
-        patients: [N]; they reach no output.
+        patients: [N]; they are never written to an output.
         classes: [C] rows: name, group, prevalence.
     """
 

@@ -1,4 +1,4 @@
-"""The real images of one split, with what is known of them."""
+"""The real images of one split, with their labels and metadata."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from trcgl.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Real images that nothing was trained or chosen on.
+    """Real images that were not used for training or for choosing anything.
 
     Attributes:
         names: N image names.
-        patients: [N] patient ids; they stay in memory and reach no output.
+        patients: [N] patient ids; they stay in memory and are never written to an output.
         images: uint8 [N, S, S], on disk.
         labels: float32 [N, C] of 1, 0 or NaN (unknown), findings in the order of `classes`.
         classes: from classes.json: name, group, prevalence in the training rows.
-        about: [N] rows, what is known of each image, for results by subgroup; see subgroups.py.
+        about: [N] rows of metadata of each image, for results by subgroup; see subgroups.py.
     """
 
     names: list[str]
@@ -35,7 +35,7 @@ class EvaluationSet:
 
 
 def load_split(split: str, labels: pd.DataFrame, classes: list[dict[str, object]], images: Path) -> EvaluationSet:
-    """The rows of one split whose image was cached.
+    """Load the rows of one split whose images are cached.
 
     Raises:
         InputError: the split has no cached image, or a class is not a column of the labels.

@@ -1,4 +1,4 @@
-"""How well a model does on parts of the images: by projection and by sex, where the data set states them."""
+"""Results of a model on subgroups of the images: by projection and by sex, where the data set states them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -25,15 +25,15 @@ COLUMNS = (
 def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams) -> pd.DataFrame:
     """Content of metrics/subgroups.csv: one row per model and value of a subgroup.
 
-    Findings without a positive or a negative in a part have no AP there, so parts average over different findings:
-    `scored_classes` says how many. ECE is weighted to the prevalence among all training images, not the part's own.
-    The interval of mAP resamples the part's patients.
+    A finding without a positive or without a negative in a subgroup has no AP there, so the means of two subgroups may
+    cover different findings; `scored_classes` is the number of findings in the mean. ECE is weighted to the prevalence
+    among all training images, not to that of the subgroup. The interval of mAP resamples the subgroup's patients.
 
     Args:
-        about: [N] rows; those of the columns SUBGROUPS that it has, "" where unknown.
+        about: [N] rows with those columns of SUBGROUPS that the data set has; "" where unknown.
 
     Returns:
-        COLUMNS; `patients` is their number.
+        COLUMNS; `patients` is the number of patients.
     """
     rows: dict[str, list[Mapping[str, object]]] = {model: [] for model in scored.scores}
     for subgroup, value, chosen in _parts(about):
@@ -60,7 +60,7 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
 
 
 def _parts(about: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Subgroup, value and images (bool [N]); a subgroup that is unknown of every image has none."""
+    """Subgroup, value and its images (bool [N]); a subgroup that is unknown for every image is left out."""
     for subgroup in [name for name in SUBGROUPS if name in about]:
         values = about[subgroup].replace("", UNKNOWN).to_numpy()
         if not (values == UNKNOWN).all():

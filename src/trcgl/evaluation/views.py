@@ -1,6 +1,6 @@
-"""Test-time augmentation: which views of a picture are scored.
+"""Test-time augmentation: which views of an image are scored.
 
-A mirror image is another patient where sides matter (dextrocardia, azygos lobe): it is left out unless asked for.
+Mirroring changes the findings for which the side matters (dextrocardia, azygos lobe), so it is used only if asked for.
 """
 
 from trcgl.classifier.network.views import View
@@ -8,7 +8,7 @@ from trcgl.config import EvaluationParams
 
 
 def views(params: EvaluationParams) -> tuple[View, ...]:
-    """The picture as it is, then its shifts (four) and sizes (two), then the mirror images of all these."""
+    """The unchanged image, then four shifts and two scales, then the mirrored versions of all these."""
     shift, scale = params.test_time_shift, params.test_time_scale
     found = [View()]
     if shift:

@@ -4,11 +4,11 @@
   do it in their repository; the diagonal is 2 before normalisation.
 - `mlgcn`: binarised and re-weighted, ML-GCN (https://arxiv.org/abs/1904.03582) section 3.3, equations 7 and 8; it
   stays directed: row i holds what finding i receives from the others.
-- `lift`: a finding receives from those that occur with it more often than by chance, as far as the counts support it.
+- `lift`: a finding receives from findings that occur with it more often than by chance, as far as counts support this.
 - `identity`: no edge between findings; the control that shows whether the graph adds anything.
 
-`paper` and `mlgcn` weigh j by P(j given i), which is high for every i if j is common: rare findings then receive from
-the common ones, related or not. `lift` divides by P(j).
+`paper` and `mlgcn` weight j by P(j given i). This is high for every i if j is common, so rare findings receive from
+common ones, whether they are related or not. `lift` divides by P(j).
 """
 
 import numpy as np
@@ -69,15 +69,16 @@ def mlgcn_adjacency(conditional: np.ndarray, threshold: float, reweight: float) 
 def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, confidence: float) -> np.ndarray:
     """Row i: neighbours j weighted by w_ij, a lower bound of their log-lift; the rest of 1 for i itself.
 
-    n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is what chance alone would give. The lift
-    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), shrunk towards 1 where the counts are small (the
-    information component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013), and w_ij
-    is the log of the value that it exceeds with probability `confidence`, or 0 if that is negative. At 0.95 a pair seen
-    once has no edge, and neither has a pair as frequent as by chance, however common its findings are.
+    n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is the count expected by chance. The lift
+    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), which is shrunk towards 1 where the counts are small
+    (the information component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013). The
+    weight w_ij is the log of the value that the lift exceeds with probability `confidence`, or 0 if this log is
+    negative. At 0.95, a pair seen once has no edge. A pair that is only as frequent as by chance has none either,
+    however common its findings are.
 
-    The neighbours' share of row i is `reweight` s / (1 + s), s = sum_j w_ij in nats: a finding with weak neighbours
-    keeps mostly its own features, whereas a fixed share would inflate even the weakest edge. Findings that avoid each
-    other have no edge.
+    The neighbours' share of row i is `reweight` s / (1 + s), with s = sum_j w_ij in nats. A finding with weak
+    neighbours therefore keeps mostly its own features, whereas a fixed share would inflate even the weakest edge.
+    Findings that occur together less often than by chance have no edge.
 
     Args:
         counts, images: int [C, C], see Cooccurrence.
@@ -99,7 +100,7 @@ def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, conf
 
 
 def inflow_share(adjacency: np.ndarray, receivers: np.ndarray, senders: np.ndarray) -> float:
-    """Of the weight that `receivers` give to other findings, the share that goes to `senders`.
+    """The share of `senders` in the weight that the rows of `receivers` have on other findings.
 
     Args:
         adjacency: [C, C], not negative.

@@ -11,15 +11,16 @@ from trcgl.runtime.figures import save_figure
 
 NUMBERS_UP_TO = 20  # findings; with more, numbers in the cells are illegible
 NAMES_UP_TO = 40
-"""Findings; with more, names on both sides are illegible, and those with the closest partners are drawn."""
+"""Maximum number of findings drawn; with more, names are illegible, so those with the closest partners are drawn."""
 TOGETHER = 5
-"""Images that a pair of these must share: of a finding in two images, half is one image."""
+"""Images that a pair must share to count as close: for a finding in two images, a share of 0.5 is only one image."""
 
 
 def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
     """Draw P(column given row) as a PNG; up to 20 findings also get numbers. The diagonal is left blank.
 
-    Of more than 40 findings those 40 are drawn that come closest to another, in their order; the title says so.
+    With more than 40 findings, only the 40 with the largest share of images in common with another finding are drawn,
+    in the order of the table; the title says so.
     """
     drawn = _with_partners(cooccurrence)
     names, counts = [cooccurrence.names[i] for i in drawn], cooccurrence.counts[np.ix_(drawn, drawn)]
@@ -50,7 +51,7 @@ def draw_heatmap(cooccurrence: Cooccurrence, path: str | Path) -> None:
 
 
 def _with_partners(cooccurrence: Cooccurrence) -> np.ndarray:
-    """The findings to draw: all, or the NAMES_UP_TO whose closest pair, in either direction, is the closest."""
+    """Indices of the findings to draw: all, or the NAMES_UP_TO with the largest conditional, in either direction."""
     share = np.where(cooccurrence.counts >= TOGETHER, cooccurrence.conditional, 0.0)
     np.fill_diagonal(share, 0.0)
     closest = np.maximum(share.max(axis=0, initial=0.0), share.max(axis=1, initial=0.0))

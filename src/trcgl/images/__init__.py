@@ -1,1 +1,1 @@
-"""From image files of the common formats to memory-mapped shards of small grey images."""
+"""Convert image files of the common formats to memory-mapped shards of small grey images."""

@@ -1,4 +1,4 @@
-"""OpenCV's decoders, with nothing said to the terminal."""
+"""OpenCV's decoders, without their messages on the terminal."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from trcgl.images.unreadable import UnreadableImage
 
 
 def opencv_pixels(data: bytes) -> np.ndarray:
-    """As stored: [H, W] or [H, W, C] with blue first.
+    """The pixels as stored: [H, W], or [H, W, C] with blue first.
 
     Raises:
         UnreadableImage: damaged.

@@ -1,4 +1,4 @@
-"""Pillow's decoders: less common formats, and TIFF up to 8 bits, of which OpenCV shows damaged ones."""
+"""Pillow's decoders, for less common formats and for TIFF up to 8 bits (OpenCV does not reject damaged TIFFs)."""
 
 import io
 import re
@@ -18,7 +18,7 @@ XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\s*
 
 
 def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
-    """Grey and upright [H, W]: uint8, uint16, or float32 where the format has more.
+    """Grey and upright [H, W]: uint8, uint16, or float32 for pixels of more than 16 bits.
 
     Raises:
         UnreadableImage: damaged, several frames, or transparent.
@@ -28,12 +28,12 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
             check_size(*image.size)
             check_frames(getattr(image, "n_frames", 1), "pages" if image.format == "TIFF" else "frames")
             if image.format == "JPEG2000" and image.mode in ("RGB", "RGBA"):
-                # Of colours Pillow keeps 8 bits
+                # Pillow reduces colours to 8 bits
                 return grey(opencv_pixels(data))
             image.load()
             if isinstance(image, TiffImageFile):
                 _palette_of_bytes(image)
-                # Its own tag has turned it
+                # For TIFF, Pillow itself applies the orientation tag
                 return grey(_array(ImageOps.exif_transpose(image)))
             return turned(grey(_array(image)), _stated(image))
     except (UnreadableImage, MemoryError):
@@ -43,15 +43,15 @@ def pillow_pixels(data: bytes, formats: tuple[str, ...]) -> np.ndarray:
 
 
 def _palette_of_bytes(image: TiffImageFile) -> None:
-    """In place: a TIFF palette of numbers up to 255, as some programs write it; Pillow would make it black."""
+    """Fix a TIFF palette in place. Some programs write values only up to 255; Pillow would decode them as black."""
     numbers = image.tag_v2.get(COLOUR_MAP) if image.mode == "P" else None
     if numbers and max(numbers) < 256:
-        # All reds, then all greens, then all blues
+        # The palette has all reds first, then all greens, then all blues
         image.putpalette(np.array(numbers, np.uint8).reshape(3, -1).T.tobytes())
 
 
 def _array(image: Image.Image) -> np.ndarray:
-    """As `grey` takes it."""
+    """The image as an array that `grey` accepts."""
     if image.has_transparency_data:
         if image.mode in ("L", "LA", "La"):
             return np.asarray(image.convert("LA"))
@@ -72,10 +72,10 @@ def _array(image: Image.Image) -> np.ndarray:
 
 
 def orientation(data: bytes, formats: tuple[str, ...]) -> int:
-    """EXIF's, or XMP's where EXIF has none; 1 if neither can be read.
+    """The orientation from EXIF, or from XMP if EXIF has none; 1 if neither can be read.
 
     Raises:
-        UnreadableImage: EXIF's is not a whole number.
+        UnreadableImage: the EXIF orientation is not a whole number.
     """
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
@@ -87,7 +87,7 @@ def orientation(data: bytes, formats: tuple[str, ...]) -> int:
 
 
 def _stated(image: Image.Image) -> int:
-    """EXIF's orientation, else XMP's, of which Pillow knows one of the ways to write an attribute; else 1."""
+    """The orientation from EXIF, else from XMP, else 1. XMP is searched here: Pillow knows only one notation."""
     by_exif = image.getexif().get(0x0112)
     if by_exif is not None and not isinstance(by_exif, int):
         raise UnreadableImage("damaged orientation tag (a whole number is right)")

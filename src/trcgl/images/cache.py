@@ -1,6 +1,6 @@
-"""Decode every selected image once and store it small: uint8 shards of all sizes from one decode.
+"""Decode every selected image once, and store it at all sizes in uint8 shards.
 
-Each finished shard is kept with a record of the progress, so a run continued after a kill does not decode it again.
+Each finished shard is kept with a record of the progress. A run that continues after a kill does not decode it again.
 """
 
 import shutil
@@ -66,7 +66,7 @@ def write_cache(
     Args:
         selected: columns image, path (relative to `source`), photometric (MONOCHROME1 is inverted); rows are stored in
             this order.
-        source: folder the paths start from.
+        source: the folder that paths are relative to.
         sizes: folder below `out` -> side in pixels.
         preparation: window and resize mode.
         shard_images: images in a full shard.

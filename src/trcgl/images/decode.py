@@ -1,6 +1,6 @@
-"""One image file of a common format -> one grey array in the file's own depth, or one line with the reason why not.
+"""Decode an image file of a common format to a grey array in the file's own bit depth, or give a short reason why not.
 
-The content tells the format, not the name. Each format has a file of its own.
+The format is detected from the content, not from the name. Each format has its own module.
 """
 
 import mmap
@@ -32,7 +32,7 @@ OTHERS = (
     (rb"NRRD|ObjectType|NDims", "an NRRD or MetaImage file; save it as PNG or DICOM"),
     (rb"v/1\x01", "an OpenEXR file; save it as 16-bit PNG or TIFF"),
 )
-"""Files that take the place of an image, and what to do."""
+"""Start of files that are not readable images: (pattern, what the file is and what the user can do)."""
 
 
 def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
@@ -40,16 +40,16 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
 
     Args:
         path: PNG, JPEG, TIFF, DICOM, JPEG 2000, WebP, BMP, GIF or PNM.
-        inverted: whether the label table calls the image MONOCHROME1 (air is bright), so that it must be inverted. A
-            DICOM file is inverted by its own tag instead.
+        inverted: whether the label table says that the image is MONOCHROME1 (air is bright), so that it must be
+            inverted. For a DICOM file, its own tag decides instead.
 
     Returns:
-        [H, W], upright: uint8 or uint16 in the file's own depth, float32 of a TIFF with other samples and of DICOM
-        (after its modality and VOI look-up).
+        [H, W], upright: uint8 or uint16 in the file's own bit depth; float32 for DICOM (after modality and VOI look-up)
+        and for formats with other samples, such as some TIFFs.
 
     Raises:
-        UnreadableImage: missing, empty, truncated, damaged, not an image, several pictures, without contrast, larger
-            than `MAX_PIXELS`, or of a kind that would not be shown right.
+        UnreadableImage: the file is missing, empty, truncated, damaged or not an image; or the image has several
+            pictures, no contrast, more than `MAX_PIXELS` pixels, or a kind that would not be decoded correctly.
     """
     try:
         data = Path(path).read_bytes()
@@ -68,7 +68,7 @@ def decode(path: str | Path, *, inverted: bool = False) -> np.ndarray:
 
 
 def _decoder(data: bytes, kind: str | None) -> Callable[[bytes], np.ndarray]:
-    """By the format, see kinds.py."""
+    """The decoder for the format `kind`, see kinds.py."""
     if kind == "PNG":
         return decode_png
     if kind == "JPEG":
@@ -110,7 +110,7 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
 
 
 def header_size(path: str | Path) -> tuple[int | None, int | None]:
-    """Width and height of the stored picture from a file's first kilobytes; (None, None) if unknown."""
+    """Width and height of the stored picture from the file's header; (None, None) if unknown."""
     path = Path(path)
     with path.open("rb") as handle:
         start = handle.read(START)
@@ -132,7 +132,7 @@ def header_size(path: str | Path) -> tuple[int | None, int | None]:
 
 
 def _tiff_size(path: Path) -> tuple[int | None, int | None]:
-    """By our own reader of tags: Pillow does not know all kinds that are read."""
+    """The size from our own tag reader, because Pillow does not support all TIFFs that are decoded here."""
     from trcgl.images.tiff_tags import read_pages
 
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:

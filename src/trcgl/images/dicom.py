@@ -1,6 +1,6 @@
-"""DICOM -> grey: pydicom reads the file and decodes its pixels; what each tag means for them is in the files beside.
+"""Decode DICOM to grey. pydicom reads the file and decodes its pixels; the other dicom_*.py modules interpret the tags.
 
-Imported where needed: pydicom is a quarter of the start-up time of a stage and of each of its workers.
+This module is imported only where needed: pydicom takes a quarter of the start-up time of a stage and of each worker.
 """
 
 import io
@@ -22,12 +22,12 @@ from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, o
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 CELLS = (1, 8, 16, 32, 64)
-"""Bits that a value may take, with what lies beside it."""
+"""Allowed values of BitsAllocated: the bits of a pixel cell, including unused bits."""
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
 def decode_dicom(data: bytes) -> np.ndarray:
-    """Grey float32 [H, W] as it is to be shown: dark air, square pixels."""
+    """Grey float32 [H, W] as a viewer would display it: air is dark, pixels are square."""
     try:
         dataset = _dataset(data)
         _check_pixels(dataset)
@@ -40,7 +40,12 @@ def decode_dicom(data: bytes) -> np.ndarray:
 
 
 def _dataset(data: bytes) -> Dataset:
-    """All tags; a file without pixels has a reason if it is not written as its transfer syntax says."""
+    """Read all tags.
+
+    Raises:
+        UnreadableImage: the tags or the pixels are not found, because the file is not encoded as its transfer syntax
+            says.
+    """
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     except Exception:  # pydicom raises many undocumented kinds; without a better reason it goes on to `decode_dicom`
@@ -62,7 +67,7 @@ def dicom_size(data: bytes | str) -> tuple[int, int]:
 
 
 def stated_ratio(data: bytes) -> float:
-    """A pixel's height over its width."""
+    """Height of a pixel divided by its width."""
     tags = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
     lift_shared_tags(tags)
     return pixel_ratio(tags)
@@ -90,7 +95,7 @@ def _check_pixels(dataset: Dataset) -> None:
 
 
 def _frame_bytes(dataset: Dataset) -> int:
-    """Of one uncompressed frame."""
+    """Number of bytes of one uncompressed frame."""
     samples = int(dataset.get("SamplesPerPixel") or 1)
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         samples = 2
@@ -103,7 +108,10 @@ def _pixel_bytes(dataset: Dataset) -> int:
 
 
 def _check_native_frames(dataset: Dataset) -> None:
-    """Frames that `NumberOfFrames` does not state; bytes after the frame that are no whole second one are harmless."""
+    """Raise UnreadableImage unless uncompressed pixels have exactly one frame, whatever `NumberOfFrames` says.
+
+    Bytes after the frame are harmless if they are fewer than a second frame.
+    """
     if "PixelData" in dataset and is_encapsulated(dataset.PixelData):
         name = dataset.file_meta.TransferSyntaxUID.name.split(" (")[0]
         raise UnreadableImage(f"DICOM in the transfer syntax {name} whose pixels are compressed; export it again")
@@ -114,9 +122,12 @@ def _check_native_frames(dataset: Dataset) -> None:
 
 
 def _guess_syntax(dataset: Dataset) -> None:
-    """A missing transfer syntax, only where one fits: pixels that are not compressed and fill the picture exactly.
+    """Guess a missing transfer syntax, only if the pixels have exactly the length of an uncompressed picture.
 
-    How the tags themselves are written is evident, and the pixels are written likewise.
+    The encoding of the tags is known from reading them, and the pixels have the same encoding.
+
+    Raises:
+        UnreadableImage: the length of the pixels does not fit.
     """
     held, frame = _pixel_bytes(dataset), _frame_bytes(dataset)
     implicit, little = dataset.original_encoding
@@ -149,13 +160,13 @@ def _grey(dataset: Dataset) -> np.ndarray:
     if photometric in COLOUR:
         if stored.dtype not in (np.uint8, np.uint16):
             stored = stored.astype(np.float32)
-        # pydicom has made RGB of YBR
+        # pydicom has already converted YBR to RGB
         return cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return shown_grey(stored, dataset)
 
 
 def _stored(dataset: Dataset) -> np.ndarray:
-    """The stored values, without what lies in the bits beside them, as overlays did in former times."""
+    """The stored values, without the unused bits of their cells (older files kept overlays in these bits)."""
     if "PixelData" not in dataset:
         return dataset.pixel_array
     allocated, bits = required(dataset, "BitsAllocated"), required(dataset, "BitsStored")
@@ -170,17 +181,17 @@ def _stored(dataset: Dataset) -> np.ndarray:
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     shift = high + 1 - bits
-    # Cells as they were before compression, so that the bits are where the tags say
+    # These encodings keep whole cells, so the bits are at the positions that the tags state
     whole_cells = not syntax.is_compressed or syntax.is_deflated or syntax == RLE
     if shift and not whole_cells:
         raise UnreadableImage(f"compressed DICOM with HighBit {high} beside BitsStored {bits}; export it uncompressed")
     if shift:
-        # pydicom takes the lowest bits
+        # pydicom would use the lowest bits, so it has to return whole cells
         dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     values = dataset.pixel_array
     dataset.BitsStored, dataset.HighBit = bits, bits - 1
     if signed := signed_bits(dataset):
-        # The decoder has lifted them by half their range, and leaves it to the tags to lower them
+        # The decoder has added half the range to signed values, and relies on the tags for subtracting it again
         if values.min() < 2 ** (signed - 1):
             raise UnreadableImage("DICOM of unsigned values by its tags, of negative ones by its compressed picture")
         values = values - 2 ** (signed - 1)
@@ -189,12 +200,12 @@ def _stored(dataset: Dataset) -> np.ndarray:
     size = 8 * values.dtype.itemsize
     if bits >= size and not shift:
         return values
-    # To the top, which drops the bits above, and down again, which keeps the sign
+    # The shift to the left drops the bits above the value; the shift to the right keeps the sign
     return np.right_shift(np.left_shift(values, size - bits - shift), size - bits)
 
 
 def _square(pixels: np.ndarray, ratio: float) -> np.ndarray:
-    """With square pixels; ratio: of a pixel's height to its width. The coarser side gets more pixels."""
+    """Resample to square pixels. `ratio` is a pixel's height over its width; the coarser side gets more pixels."""
     if ratio == 1:
         return pixels
     height, width = pixels.shape

@@ -1,6 +1,6 @@
-"""Compressed DICOM pixels: whether there is a decoder, and whether the frame is what the tags say.
+"""Compressed DICOM pixels: check that there is a decoder and that the frame agrees with the tags.
 
-What pydicom does not know how to take is brought into a form that it knows.
+Pixels in a form that pydicom cannot handle are converted to a form that it can.
 """
 
 from pydicom.dataset import Dataset
@@ -17,14 +17,14 @@ WRAPPED = "1.2.840.10008.1.2.1.98"
 """Encapsulated Uncompressed Explicit VR Little Endian."""
 JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
-"""Of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
+"""First bytes of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
 RGB_NAMES = tuple(b"RGB")
 ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
-"""The marker by which a JPEG says that its components are red, green and blue."""
+"""The marker of a JPEG whose components are red, green and blue."""
 
 
 def unpack_uncompressed(dataset: Dataset) -> None:
-    """In place: pixels that are not compressed, but wrapped up like compressed ones, as plain ones."""
+    """Unwrap, in place, uncompressed pixels that are encapsulated like compressed ones."""
     if dataset.file_meta.TransferSyntaxUID != WRAPPED:
         return
     if is_encapsulated(dataset.PixelData):
@@ -33,7 +33,7 @@ def unpack_uncompressed(dataset: Dataset) -> None:
 
 
 def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
-    """Raise UnreadableImage unless there is one frame, as the tags say it is, and a decoder for it."""
+    """Raise UnreadableImage unless there is exactly one frame that agrees with the tags, and a decoder for it."""
     syntax = dataset.file_meta.TransferSyntaxUID
     decoder = _decoder(syntax)
     if not is_encapsulated(dataset.PixelData):
@@ -52,15 +52,15 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
     frame = b"".join(fragments)
     check_stream(frame, syntax, columns, rows, int(dataset.get("SamplesPerPixel") or 1))
     if syntax in JPEG_8_BIT and not twelve:
-        # pydicom's decoder shows what is left of damaged data
+        # pydicom's decoder does not reject damaged data, so they are checked here
         checked_pixels(frame)
         _name_colours(dataset, frame)
-        # Some archives keep the 16 bits that there were before lossy compression
+        # In some archives, the tags still state the 16 bits from before the lossy compression
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
 
 
 def signed_bits(dataset: Dataset) -> int:
-    """Of a value whose compressed frame is signed, though the tags say otherwise; 0 if they do not contradict."""
+    """Bits per value if the compressed frame is signed although the tags say unsigned; 0 without contradiction."""
     if dataset.get("PixelRepresentation") or "JPEG 2000" not in dataset.file_meta.TransferSyntaxUID.name:
         return 0
     stream = stated(b"".join(_fragments(dataset)))
@@ -68,7 +68,7 @@ def signed_bits(dataset: Dataset) -> int:
 
 
 def _fragments(dataset: Dataset) -> list[bytes]:
-    # The first is the table of offsets
+    # The first item is the offset table
     return list(generate_fragments(dataset.PixelData))[1:]
 
 
@@ -86,22 +86,23 @@ def _decoder(syntax: UID) -> Decoder:
 
 
 def _package(decoder: Decoder) -> str:
-    """What brings a decoder: of those that pydicom can use, the one that knows most of its kind."""
+    """The pip package that provides a decoder: of those that pydicom can use, the one that supports most syntaxes."""
     wanted = " ".join(decoder.missing_dependencies)
     return "python-gdcm" if "gdcm" in wanted else "pylibjpeg pylibjpeg-openjpeg"
 
 
 def _starts_frame(fragment: bytes, syntax: UID) -> bool:
-    """A frame may be cut into several fragments."""
+    """Whether a fragment is the start of a frame; a frame may be split into several fragments."""
     if syntax == RLE:
         return is_rle(fragment)
     return fragment.startswith(STARTS)
 
 
 def _name_colours(dataset: Dataset, frame: bytes) -> None:
-    """In place: what a JPEG without a marker of its colour space tells by its components, in words of pydicom's.
+    """State, in place, the colour space of a JPEG without a colour space marker, in a form that pydicom understands.
 
-    Without such a marker pydicom goes by the tag, which often still names the space before compression.
+    Without such a marker pydicom relies on the tag, which often still names the colour space before compression. Here
+    the colour space is derived from the components.
     """
     header = read_header(frame)
     if len(header.components) != 3 or header.names_colours:
@@ -110,5 +111,5 @@ def _name_colours(dataset: Dataset, frame: bytes) -> None:
         dataset.PixelData = encapsulate([frame[:2] + ADOBE_RGB + frame[2:]])
         dataset.PhotometricInterpretation = "RGB"
     elif len(set(header.sampling)) > 1:
-        # Only brightness is kept finer than the rest
+        # Different sampling means YBR: brightness is sampled more finely than colour
         dataset.PhotometricInterpretation = "YBR_FULL_422"

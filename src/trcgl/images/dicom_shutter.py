@@ -1,4 +1,4 @@
-"""The display shutter of a DICOM file: what it hides is shown dark, as in a viewer."""
+"""The display shutter of a DICOM file: the hidden area is made dark, as in a viewer."""
 
 from collections.abc import Callable
 
@@ -16,9 +16,9 @@ EDGES = (
 
 
 def shut(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """The picture with its darkest grey where the shutter hides it; several shapes hide what any of them hides.
+    """Set the pixels that the shutter hides to the darkest grey of the visible ones.
 
-    A shutter that would leave nothing to be seen says nothing.
+    With several shapes, a pixel is hidden if any of them hides it. A shutter that would hide everything is ignored.
     """
     shapes = dataset.get("ShutterShape") or []
     hidden = np.zeros(values.shape, bool)
@@ -56,7 +56,7 @@ def _circle(dataset: Dataset, shape: tuple[int, int]) -> np.ndarray:
 def _polygon(dataset: Dataset, shape: tuple[int, int]) -> np.ndarray:
     corners = np.array(_given(dataset, "VerticesOfThePolygonalShutter")).reshape(-1, 2)
     inside = np.zeros(shape, np.uint8)
-    # Across before down, from 0
+    # OpenCV needs (column, row), counted from 0
     points = (corners[:, ::-1] - 1).clip(-(2**15), 2**15).round().astype(np.int32)
     cv2.fillPoly(inside, [points], 1)
     return inside.astype(bool) if len(corners) > 2 else np.zeros(shape, bool)

@@ -1,7 +1,7 @@
-"""What a compressed DICOM frame says of itself: its format and size, which the tags beside it may contradict.
+"""Format and size that a compressed DICOM frame itself states; the file's tags may contradict them.
 
-pydicom gives the decoded pixels the shape that the tags state: a frame of as many pixels but of another width would
-be a picture of stripes.
+pydicom gives the decoded pixels the shape that the tags state. If the frame had the same number of pixels but another
+width, the result would be a striped picture.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ RLE = "1.2.840.10008.1.2.5"
 
 @dataclass(frozen=True)
 class Stream:
-    """What a frame states.
+    """The properties that a frame itself states.
 
     Attributes:
-        kind: its format, "" if it is not known.
-        size: width and height; None if they are not found.
-        samples: of a pixel; 0 if it is not known.
-        bits: of a value, in JPEG 2000; 0 if they are not known.
+        kind: its format; "" if unknown.
+        size: width and height; None if not found.
+        samples: samples per pixel; 0 if unknown.
+        bits: bits per value, in JPEG 2000; 0 if unknown.
         signed: whether values of JPEG 2000 may be negative.
     """
 
@@ -68,17 +68,17 @@ def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: in
 
 
 def is_rle(frame: bytes) -> bool:
-    """By its head: the number of segments, and the place of the first, which is behind the head."""
+    """Whether a frame is RLE, by its header: the number of segments, and the offset of the first one (64)."""
     return frame[:1] != b"\0" and frame[1:8] == b"\0\0\0\x40\0\0\0"
 
 
 def stated(frame: bytes) -> Stream:
-    """By its first bytes."""
+    """Read the properties from a frame's header."""
     if frame.startswith((JPEG_2000, JP2)):
         place = frame.find(JPEG_2000)
         if place < 0 or len(frame) < place + 43:
             return Stream("JPEG 2000")
-        # Of the reference grid: right, lower, left, upper
+        # Borders of the image on the reference grid: right, lower, left, upper
         right, lower, left, upper = (int.from_bytes(frame[place + k : place + k + 4], "big") for k in range(8, 24, 4))
         samples, depth = int.from_bytes(frame[place + 40 : place + 42], "big"), frame[place + 42]
         return Stream("JPEG 2000", (right - left, lower - upper), samples, depth % 128 + 1, depth >= 128)
@@ -87,6 +87,6 @@ def stated(frame: bytes) -> Stream:
     header = read_header(frame)
     if not header.kind:
         return Stream("")
-    # A height of 0 comes after the picture
+    # A height of 0 means that the height is stated only after the picture
     size = (header.width, header.height) if header.height else None
     return Stream("JPEG-LS" if header.kind == JPEG_LS else "JPEG", size, len(header.components))

@@ -1,4 +1,4 @@
-"""How a DICOM file is really written, against what its transfer syntax says."""
+"""Compare how a DICOM file is actually encoded with what its transfer syntax says."""
 
 import zlib
 
@@ -7,12 +7,12 @@ from pydicom.uid import UID
 from trcgl.images.kinds import DICOM_TYPES
 
 LONG_TYPES = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-"""Types whose length takes four bytes, after two that are empty."""
+"""Value representations whose length has four bytes, after two reserved bytes."""
 SYNTAX = b"\x02\x00\x10\x00"
 FIRST_GROUPS = range(4, 0x30)
-"""Of the first tag behind the head."""
+"""Possible groups of the first tag after the head (group 2)."""
 ITEM = b"\xfe\xff\x00\xe0"
-"""By which compressed pixels begin."""
+"""The item tag, with which compressed pixels begin."""
 NAMES = {
     "1.2.840.10008.1.2": "implicit, little-endian",
     "1.2.840.10008.1.2.1": "explicit, little-endian",
@@ -22,7 +22,7 @@ NAMES = {
 
 
 def contradiction(data: bytes) -> str:
-    """In which way a file is written that its transfer syntax does not say; "" if that is not evident."""
+    """How a file's encoding contradicts its transfer syntax, for a message; "" if no contradiction is evident."""
     declared, place = _head(data)
     body = data[place:]
     stated = "" if not declared else NAMES.get(declared, "explicit, little-endian")
@@ -42,7 +42,7 @@ def contradiction(data: bytes) -> str:
 
 
 def is_encapsulated(pixels: bytes) -> bool:
-    """Whether pixel data are a chain of items, as compressed ones are; by chance they hardly are to their last byte."""
+    """Whether pixel data are a chain of items up to the last byte, as compressed data are (very unlikely by chance)."""
     place = 0
     while pixels[place : place + 4] == ITEM:
         place += 8 + int.from_bytes(pixels[place + 4 : place + 8], "little")
@@ -50,7 +50,7 @@ def is_encapsulated(pixels: bytes) -> bool:
 
 
 def _head(data: bytes) -> tuple[str, int]:
-    """The transfer syntax, "" if there is none, and the place behind group 2, which may be explicit or implicit."""
+    """The transfer syntax ("" if there is none) and the offset after group 2, which may be explicit or implicit."""
     place, declared = (132 if data[128:132] == b"DICM" else 0), ""
     while data[place : place + 2] == b"\2\0" and place + 8 <= len(data):
         kind = data[place + 4 : place + 6]
@@ -69,7 +69,7 @@ def _head(data: bytes) -> tuple[str, int]:
 
 
 def _written(body: bytes) -> str:
-    """In which of the four ways data are written, "" if in none."""
+    """The encoding of the data: explicit or implicit with byte order, or deflated; "" if it is none of these."""
     group, value = body[:2], body[4:8]
     for order in ("little", "big"):
         if int.from_bytes(group, order) in FIRST_GROUPS:

@@ -1,4 +1,4 @@
-"""Tags of a DICOM file as numbers, also where they are written against the rules but can mean one thing only."""
+"""Read tags of a DICOM file as numbers, including values that violate the standard but are unambiguous."""
 
 import math
 import re
@@ -10,11 +10,11 @@ from pydicom.multival import MultiValue
 from trcgl.images.unreadable import UnreadableImage
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
-"""Height and width of a pixel; the first that is there counts."""
+"""Tags with the height and width of a pixel; the first one that is present counts."""
 SQUARE = 0.01
-"""Rounded spacings differ by less."""
+"""Pixels count as square below this deviation of the ratio from 1, because spacings are rounded."""
 LONGEST = 8
-"""No detector has pixels that are longer: such a spacing is a slip."""
+"""Largest ratio of a pixel's sides. No detector has longer pixels, so a larger ratio is an error in the file."""
 SHARED = (
     "PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence", "FrameDisplayShutterSequence"
 )  # fmt: skip
@@ -22,7 +22,11 @@ THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
 
 
 def required(dataset: Dataset, name: str) -> int:
-    """A whole number above 0."""
+    """The value of a required tag, a whole number above 0.
+
+    Raises:
+        UnreadableImage: the tag is missing or has another value.
+    """
     value = dataset.get(name)
     if not isinstance(value, int) or value < 1:
         raise UnreadableImage(f"DICOM tag {name} is {'missing' if value is None else repr(value)}; the pixels need it")
@@ -41,22 +45,22 @@ def numbers(dataset: Dataset, name: str) -> list[float]:
 def window(dataset: Dataset) -> tuple[float, float] | None:
     """Centre and width of the first window that has both; None if there is none.
 
-    Values are pairs by their place: one may be left empty.
+    Centres and widths are paired by position; a value may be empty.
     """
-    # Not strict: a centre more than widths, or the other way round, is half a window and counts as none
+    # Not strict: a centre without a width, or a width without a centre, is ignored
     pairs = zip(_places(dataset, "WindowCenter"), _places(dataset, "WindowWidth"), strict=False)
     return next(((centre, width) for centre, width in pairs if centre is not None and width is not None), None)
 
 
 def _places(dataset: Dataset, name: str) -> list[float | None]:
-    """The values of a tag in their places; None for an empty one."""
+    """The values of a tag in their order; None for an empty one."""
     value = dataset.get(name)
     values: list[Any] = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
     return [_number(one, name) if one is not None and str(one).strip() else None for one in values]
 
 
 def number(dataset: Dataset, name: str) -> float | None:
-    """The first value of a tag."""
+    """The first value of a tag; None if there is none."""
     values = numbers(dataset, name)
     return values[0] if values else None
 
@@ -76,7 +80,10 @@ def _number(value: Any, name: str) -> float:
 
 
 def lift_shared_tags(dataset: Dataset) -> None:
-    """Enhanced objects keep rescale, window and spacing in functional groups; of one frame they are its own tags."""
+    """Copy rescale, window, spacing and shutter from the functional groups of an enhanced object to its top level.
+
+    This is correct because there is only one frame. Existing tags are not replaced.
+    """
     for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in (dataset.get(groups) or [])[:1]:
             for item in (inner for name in SHARED for inner in (group.get(name) or [])[:1]):
@@ -86,7 +93,7 @@ def lift_shared_tags(dataset: Dataset) -> None:
 
 
 def pixel_ratio(dataset: Dataset) -> float:
-    """A pixel's height over its width, 1 if they are equal or not stated."""
+    """Height of a pixel divided by its width; 1 if they are (nearly) equal or not stated."""
     for name in SPACINGS:
         values = numbers(dataset, name)
         if not values:

@@ -1,4 +1,4 @@
-"""From stored values to shown greys: padding, modality and VOI look-up, window, palette, and which end is dark."""
+"""Convert stored values to displayed greys: padding, modality and VOI look-up, window, palette and polarity."""
 
 import cv2
 import numpy as np
@@ -16,11 +16,11 @@ PADDING = {
     "FloatPixelData": ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
     "DoubleFloatPixelData": ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
 }
-"""First and last value that stand for "outside the picture", by the kind of pixels."""
+"""Tags with the first and last value that mean "outside the picture", by the kind of pixels."""
 
 
 def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """float32 [H, W] of a grey picture's stored values [H, W]."""
+    """Convert a grey picture's stored values [H, W] to displayed greys, float32 [H, W]."""
     photometric = str(dataset.PhotometricInterpretation)
     shape = str(dataset.get("PresentationLUTShape") or SHAPES[photometric])
     if shape != SHAPES[photometric]:
@@ -30,7 +30,7 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     if dataset.get("PresentationLUTSequence"):
         raise UnreadableImage("DICOM with a PresentationLUTSequence, which is not read; export it as shown")
     padding = _padding(stored, dataset)
-    # What no float holds is refused by the caller, which can name the file
+    # Values that overflow a float are refused by the caller, which can name the file
     with np.errstate(over="ignore", invalid="ignore"):
         rescaled = _rescaled(stored, dataset)
         values = _windowed(rescaled, dataset).astype(np.float32)
@@ -40,13 +40,13 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     if padding is not None and padding.any():
         if padding.all():
             raise UnreadableImage("DICOM of nothing but padding values")
-        # Whatever value stands for "outside the picture", it is shown dark
+        # Pixels outside the picture become dark, whatever value marks them
         values[padding] = values[~padding].min()
     return shut(values, dataset)
 
 
 def _check_contrast(stored: np.ndarray, rescaled: np.ndarray, shown: np.ndarray, dataset: Dataset) -> None:
-    """Raise UnreadableImage if the tags make one grey of different values; the reason names them."""
+    """Raise UnreadableImage if the tags map different values to a single grey; the message names the tags."""
 
     def one_level(values: np.ndarray) -> bool:
         return bool(values.min() == values.max())
@@ -65,7 +65,7 @@ def _check_contrast(stored: np.ndarray, rescaled: np.ndarray, shown: np.ndarray,
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
-    """Where the stored values are padding; None if no value is reserved for it."""
+    """Mask of the stored values that are padding; None if no value is reserved for it."""
     names = next(names for pixels, names in PADDING.items() if pixels in dataset)
     first, last = (number(dataset, name) for name in names)
     if first is None:
@@ -75,7 +75,7 @@ def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
 
 
 def _as_stored(value: float, kind: np.dtype) -> float:
-    """A value that was written as unsigned beside signed pixels, or the other way round, as the pixels have it."""
+    """Convert a tag's value to the signedness of the pixels, because some files write it with the other one."""
     if kind.kind not in "iu":
         return value
     limits = np.iinfo(kind)
@@ -104,14 +104,14 @@ def _rescale(dataset: Dataset) -> tuple[float, float] | None:
 
 
 def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """VOI look-up: a table goes before a window, and the first window before others."""
+    """VOI look-up: a table has priority over a window, and the first window over others."""
     if dataset.get("VOILUTSequence"):
         return _looked_up(values, dataset, "VOILUTSequence")
     centre, width = window(dataset) or (None, None)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise UnreadableImage(f"DICOM tag VOILUTFunction is {function!r}; it must be LINEAR, LINEAR_EXACT or SIGMOID")
-    # A window of no width, which some devices write for "none", is a display hint that says nothing
+    # Some devices write a window of zero width for "no window", so it is ignored
     if centre is None or width is None or width < (1 if function == "LINEAR" else 0) or width == 0:
         return values
     low, high = _output_range(dataset)
@@ -130,7 +130,7 @@ def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _output_range(dataset: Dataset) -> tuple[float, float]:
-    """Of a window: that of the values it is applied to, the lower first whatever the slope's sign."""
+    """Output range (low, high) of a window: the possible range of the values that it is applied to."""
     if dataset.get("ModalityLUTSequence"):
         return 0, 2 ** numbers(dataset.ModalityLUTSequence[0], "LUTDescriptor")[2] - 1
     bits = int(dataset.get("BitsStored") or 16)
@@ -142,7 +142,7 @@ def _output_range(dataset: Dataset) -> tuple[float, float]:
 
 
 def _looked_up(values: np.ndarray, dataset: Dataset, sequence: str) -> np.ndarray:
-    """Values through the first table of a sequence."""
+    """Map values through the first table of a sequence."""
     item = dataset[sequence][0]
     count, first = _descriptor(item, "LUTDescriptor", values)
     if item.get("LUTData") is None:
@@ -152,16 +152,16 @@ def _looked_up(values: np.ndarray, dataset: Dataset, sequence: str) -> np.ndarra
 
 
 def _through(values: np.ndarray, first: int, entries: np.ndarray) -> np.ndarray:
-    """Values below the first entry's get the first, those above the last one's the last."""
+    """Map values through a table. Values below its range get the first entry, values above it the last entry."""
     return entries[np.clip(np.floor(values).astype(np.int64) - first, 0, len(entries) - 1)]
 
 
 def _descriptor(item: Dataset, name: str, values: np.ndarray) -> tuple[int, int]:
-    """Number of entries, and the value that the first one is for."""
+    """Number of entries, and the value that the first entry belongs to."""
     described = numbers(item, name)
     if len(described) != 3:
         raise UnreadableImage(f"DICOM tag {name} is {item.get(name)!r}; it must be three whole numbers")
-    # The tag is of 16 bits, signed or not as the pixels; 65,536 entries are written as 0
+    # The tag has 16 bits and the signedness of the pixels; 65,536 entries are written as 0
     count, first = int(described[0]) % 2**16 or 2**16, int(described[1])
     if first >= 2**15 and values.min() < 0:
         first -= 2**16
@@ -169,7 +169,7 @@ def _descriptor(item: Dataset, name: str, values: np.ndarray) -> tuple[int, int]
 
 
 def _entries(data: bytes | list[int], count: int, name: str, dataset: Dataset) -> np.ndarray:
-    """A table of 8 to 16 bits an entry, each in a byte or a word, whatever its descriptor says."""
+    """The entries of a table, in bytes or 16-bit words. The data's length decides which, not the descriptor."""
     little = bool(dataset.file_meta.TransferSyntaxUID.is_little_endian)
     if not isinstance(data, bytes):
         words = np.asarray(data, np.int64).ravel() & 0xFFFF
@@ -177,7 +177,7 @@ def _entries(data: bytes | list[int], count: int, name: str, dataset: Dataset) -
     if len(data) >= 2 * count:
         return np.frombuffer(data, "<u2" if little else ">u2", count)
     if len(data) in (count, count + 1):
-        # Two entries in a word, the first in its lower byte
+        # A word contains two entries, the first one in its lower byte
         if not little:
             data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
         return np.frombuffer(data, np.uint8, count)
@@ -185,7 +185,7 @@ def _entries(data: bytes | list[int], count: int, name: str, dataset: Dataset) -
 
 
 def palette_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Luma of the colours that the stored numbers stand for, float32 [H, W]."""
+    """Luma of the palette colours of the stored indices, float32 [H, W]."""
     tables = [f"{colour}PaletteColorLookupTable" for colour in COLOURS]
     if any(f"{table}Descriptor" not in dataset for table in tables):
         raise UnreadableImage("DICOM in PALETTE COLOR without its palette")
@@ -197,7 +197,7 @@ def palette_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
         parts = [_entries(dataset[f"{table}Data"].value, count, table, dataset) for table in tables]
         colours = np.stack(parts, axis=-1)
     else:
-        # In segments, which pydicom draws
+        # The palette is stored in segments, which pydicom expands
         bits = int(numbers(dataset, f"{tables[0]}Descriptor")[2])
         if bits not in (8, 16):
             raise UnreadableImage(f"DICOM palette in segments of {bits} bits; 8 and 16 are read")

@@ -1,4 +1,4 @@
-"""Colour, transparency and orientation: from a decoder's array to the grey picture as it is meant to be seen."""
+"""Convert a decoder's array to the grey, upright picture: handle colour, transparency and orientation."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,14 @@ from trcgl.images.unreadable import UnreadableImage
 
 
 def grey(pixels: np.ndarray) -> np.ndarray:
-    """Luma of blue, green and red; alpha is dropped where it hides nothing.
+    """Convert colour to luma, and drop the alpha channel.
 
     Args:
-        pixels: uint8, uint16 or float32 [H, W], or [H, W, C] with C: grey and alpha, or blue, green, red (and alpha).
+        pixels: uint8, uint16 or float32 [H, W] or [H, W, C]. The channels are grey, grey and alpha, or blue, green, red
+            (and alpha).
+
+    Raises:
+        UnreadableImage: the alpha channel hides a part of the picture.
     """
     if pixels.ndim == 2:
         return pixels
@@ -24,9 +28,9 @@ def grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def check_hidden(shown: np.ndarray, alpha: np.ndarray) -> None:
-    """Raise UnreadableImage if some of the picture is transparent: what is to be seen there is unknown.
+    """Raise UnreadableImage if a part of the picture is transparent, because its intended appearance is unknown.
 
-    The same alpha everywhere, as of most films saved as RGBA, hides nothing; black that is transparent stays black.
+    A constant alpha, as in most X-rays saved as RGBA, hides nothing. Transparent pixels that are black stay black.
     """
     opaque = alpha.max()
     if alpha.min() != opaque and shown[alpha < opaque].any():
@@ -34,7 +38,7 @@ def check_hidden(shown: np.ndarray, alpha: np.ndarray) -> None:
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Upright, from EXIF's orientation; values other than 1 to 8 mean unknown, as to all readers."""
+    """Turn the picture upright by the EXIF orientation. Values other than 1 to 8 are ignored, as in all readers."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):
@@ -45,7 +49,7 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def inverted(pixels: np.ndarray) -> np.ndarray:
-    """Dark for bright: from the type's largest value, or from the picture's own if it has no fixed range."""
+    """Invert the grey levels: subtract them from the type's maximum (for floats, from the picture's maximum)."""
     if pixels.dtype.kind == "u":
         return np.iinfo(pixels.dtype).max - pixels
     return pixels.max() - pixels

@@ -1,6 +1,7 @@
-"""JPEG: decoded by libjpeg-turbo through simplejpeg, the one of its wrappers here that does not hide its warnings.
+"""Decode JPEG by libjpeg-turbo through simplejpeg: of the available wrappers, only this one reports libjpeg's warnings.
 
-libjpeg fills what is missing with grey and only warns; OpenCV prints the warning, Pillow drops it.
+If data are missing, libjpeg fills the picture with grey and only gives a warning. OpenCV only prints this warning, and
+Pillow drops it.
 """
 
 import re
@@ -23,14 +24,14 @@ AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 @dataclass
 class Header:
-    """What the markers say.
+    """The content of a JPEG's markers.
 
     Attributes:
         kind: marker of the frame; 0 if none was found.
         scans: components, first and last coefficient and remaining bits of each scan.
         metadata: whether there is EXIF or XMP.
-        sampling: of each component, across and down in four bits each.
-        names_colours: whether a marker says in which colour space the components are.
+        sampling: sampling factors of each component, horizontal and vertical in four bits each.
+        names_colours: whether a marker states the colour space of the components.
     """
 
     kind: int = 0
@@ -52,7 +53,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     if len(header.components) == 4:
         from trcgl.images.by_pillow import pillow_pixels
 
-        # Pillow knows in which files CMYK is inverted
+        # Pillow detects in which files CMYK is inverted
         return pillow_pixels(data, ("JPEG",))
     shown = grey(pixels)
     if header.metadata:
@@ -63,10 +64,10 @@ def decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def checked_pixels(data: bytes, header: Header | None = None) -> np.ndarray:
-    """As stored, uint8 [H, W, C] with blue first.
+    """The pixels as stored, uint8 [H, W, C] with blue first.
 
     Raises:
-        UnreadableImage: damaged or cut short.
+        UnreadableImage: the data are damaged, cut short, or of an unsupported kind.
     """
     header = header or read_header(data)
     if not header.kind:
@@ -89,12 +90,12 @@ def checked_pixels(data: bytes, header: Header | None = None) -> np.ndarray:
 
 
 def read_header(data: bytes) -> Header:
-    """The markers of the picture. Those of a thumbnail lie inside a segment and are jumped over."""
+    """Read the markers of the picture. Those of a thumbnail are inside a segment and are skipped."""
     header = Header()
     place, end = 2, len(data)
     while place + 4 <= end:
         if data[place] != 0xFF:
-            # Not where a marker must be: the decoder says so
+            # There is no marker where one must be; the decoder reports the error
             return header
         marker = data[place + 1]
         if marker == 0xFF or marker in BARE:
@@ -121,7 +122,7 @@ def read_header(data: bytes) -> Header:
             first, last, bits = body[2 * count + 1 : 2 * count + 4]
             header.scans.append((tuple(body[1 : 2 * count + 1 : 2]), first, last, bits & 15))
             if header.kind not in PROGRESSIVE and count == len(header.components):
-                # All of the picture: what follows need not be looked through
+                # This scan holds the whole picture, so the rest need not be searched
                 return header
             following = AFTER_SCAN.search(data, place)
             if following is None:
@@ -131,11 +132,11 @@ def read_header(data: bytes) -> Header:
 
 
 def _check_scans(header: Header) -> None:
-    """Raise UnreadableImage if parts of the picture never come: libjpeg shows what there is without a word."""
+    """Raise UnreadableImage if scans are missing: libjpeg decodes an incomplete picture without any warning."""
     bits = {(component, k): 14 for component in header.components for k in range(64)}
     for components, first, last, low in header.scans:
         for component in components:
-            # Scans of a sequential JPEG hold all coefficients
+            # Scans of a sequential JPEG contain all coefficients
             for k in range(first, last + 1) if header.kind in PROGRESSIVE else range(64):
                 bits[component, k] = low if header.kind in PROGRESSIVE else 0
     if header.scans and any(bits.values()):

@@ -1,9 +1,10 @@
-"""What counts as an image: a file whose name or first bytes are those of a picture's format. One rule for all.
+"""The one rule for what counts as an image: a file with the suffix or the first bytes of an image format.
 
-So does a picture of a format that is not read, or a packed one: passed over as no image, it would be missed by nobody.
+Images in an unsupported format and compressed image files count, too. If they were skipped as "not an image", nobody
+would notice that they are missing.
 
-A suffix of such a format is enough, so that a folder of many images is listed without opening them; any other file is
-opened, because archives name DICOM files by numbers, or in their own ways.
+A known suffix is enough, so that a folder with many images is listed without opening them. Any other file is opened,
+because archives often give DICOM files names without a suffix.
 """
 
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from trcgl.runtime.picture_suffixes import PACKED, SUFFIXES
 
 START = 132
-"""Bytes of a file that tell its format: a DICOM preamble and its mark."""
+"""Number of first bytes that show a file's format: a DICOM preamble (128) and its mark."""
 MARKS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8": "JPEG",
@@ -27,24 +28,24 @@ MARKS = {
     b"P7\n": "PAM",
 }
 PNM = re.compile(rb"P[1-6]\s+[0-9#]")
-"""A number or a comment after it: no text that begins so by chance."""
+"""A number or a comment must follow, because a text may start with the same two characters by chance."""
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
-"""Sizes of the second header: two letters alone would make an image of many a text."""
+"""Allowed sizes of the second header. The two letters "BM" alone are not enough, because many texts start with them."""
 NOT_READ = re.compile(
     rb"(?s)....ftyp(heic|heix|heim|heis|hevc|mif1|msf1|avif|avis)|\xff\x0a|\0\0\0\x0cJXL |8BPS\x00\x01"
 )
-"""HEIC and AVIF (other files that begin alike are films), JPEG XL, Photoshop."""
+"""Unsupported image formats: HEIC and AVIF (other files with a similar start are videos), JPEG XL, Photoshop."""
 DICOM_TYPES = frozenset(b"AE AS AT CS DA DS DT IS LO LT OB OW PN SH SQ SS ST TM UI UL UN US UT".split())
-"""Of values, written after the tag in the explicit form."""
+"""DICOM value representations, which follow the tag in the explicit form."""
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether a regular file is an image, by its suffix, else by its first bytes.
+    """Whether a regular file is an image, by its suffix or else by its first bytes.
 
-    A DICOMDIR is not: it lists images and holds none.
+    A DICOMDIR is not an image: it only lists images.
 
     Raises:
-        OSError: the suffix says nothing and the file cannot be opened.
+        OSError: the suffix is not conclusive, and the file cannot be opened.
     """
     path = Path(path)
     if has_image_suffix(path.name):
@@ -57,7 +58,7 @@ def is_image(path: str | Path) -> bool:
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file's name alone says that it is an image, or a packed one."""
+    """Whether the suffix of a file name is that of an image or of a compressed image file."""
     name = name.lower()
     if name.endswith(PACKED):
         name = name.rpartition(".")[0]
@@ -65,7 +66,7 @@ def has_image_suffix(name: str) -> bool:
 
 
 def format_of(start: bytes) -> str | None:
-    """The format that a file's first START bytes are of, by Pillow's name or PNM, PAM, DICOM; None: not an image."""
+    """The format of a file, from its first START bytes: Pillow's name, or PNM, PAM, DICOM; None: not an image."""
     if is_dicom(start):
         return "DICOM"
     for mark, name in MARKS.items():
@@ -79,10 +80,10 @@ def format_of(start: bytes) -> str | None:
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether a file's first START bytes are those of DICOM, with its preamble or without.
+    """Whether a file's first START bytes are those of DICOM, with or without its preamble.
 
-    Without, the first element is one of the head (group 2) or of the identification (group 8), with a type of value, or
-    (in the implicit form) with a short length.
+    Without the preamble, the first element must belong to group 2 (file meta information) or 8 (identification). It
+    must have a known value representation or, in the implicit form, a short length.
     """
     if start[128:132] == b"DICM":
         return True

@@ -1,7 +1,7 @@
-"""The images in a folder, and everything else that lies there: whatever is not listed has a reason.
+"""List the images in a folder. Everything else in the folder is reported with a reason.
 
-Links to files and folders are followed. A folder is listed once, even if links lead to it too: a circle of links ends,
-and no image has two names.
+Links to files and folders are followed. A folder is listed only once, even if links lead to it, too. So circular links
+do no harm, and no image is listed under two names.
 """
 
 import os
@@ -16,18 +16,18 @@ from trcgl.images.kinds import has_image_suffix, is_image
 HIDDEN, OTHER, SPECIAL = "hidden", "not an image", "a pipe, socket or device"
 TWICE = "a folder that is listed under another name"
 SYSTEM = frozenset({"lost+found"})
-"""Folders that are closed by design, at the root of a disk."""
+"""System folders at the root of a disk, which users cannot open."""
 NAMED = 10
 
 
 @dataclass
 class Listing:
-    """What a folder holds, each part sorted by path (relative, with forward slashes).
+    """The content of a folder. Each part is sorted by path (relative, with forward slashes).
 
     Attributes:
         images: files that are images, by name or content.
-        skipped: path and reason of what is not an image.
-        closed: path and reason of what cannot be looked into: it may be or hold images.
+        skipped: (path, reason) of everything that is not an image.
+        closed: (path, reason) of everything that cannot be opened; it may be an image or contain images.
     """
 
     images: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ def list_images(folder: str | Path) -> Listing:
     """Everything under a folder, at all depths. Hidden files and folders are skipped."""
     walk = _Walk(str(folder))
     walk.folder("")
-    # Linked folders last: what they lead to may have a name of its own
+    # Linked folders come last: the folder that a link leads to may also be listed under its own name
     while walk.links:
         links, walk.links = sorted(walk.links), []
         for path in links:
@@ -53,7 +53,7 @@ def list_images(folder: str | Path) -> Listing:
 
 
 def counted(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """A line per reason: how many have it, and the first of them by name."""
+    """One line per reason: the number of paths with this reason, and the first NAMED of them."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for path, reason in pairs:
         by_reason[reason].append(printable(path))
@@ -62,12 +62,12 @@ def counted(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def printable(path: str | Path) -> str:
-    r"""A path as text; bytes that are not UTF-8 as `\xf1`, because such a name fits into no table or terminal."""
+    r"""A path as text. Bytes that are not UTF-8 become `\xf1`, because tables and terminals cannot show such names."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def is_text(path: str) -> bool:
-    """Whether a name is UTF-8, as tables need it."""
+    """Whether a name is valid UTF-8, which tables require."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -76,11 +76,11 @@ def is_text(path: str) -> bool:
 
 
 class _Walk:
-    """A walk by text and directory entries: Path objects take most of the time over 100,000 files.
+    """A walk through a folder. It uses strings and directory entries, because Path objects are slow for 100,000 files.
 
     Attributes:
-        unclear: files whose suffix says nothing.
-        links: to folders, not yet followed.
+        unclear: files whose suffix is not that of an image; their content must be checked.
+        links: links to folders that are not yet followed.
     """
 
     def __init__(self, root: str):
@@ -91,7 +91,7 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
 
     def folder(self, start: str) -> None:
-        """List a folder with its subfolders, given relative to the root."""
+        """List a folder (a path relative to the root) and its subfolders."""
         waiting = [start]
         while waiting:
             inside = waiting.pop()
@@ -125,14 +125,14 @@ class _Walk:
         elif not entry.is_symlink() or Path(self._place(path)).exists():
             self.found.skipped.append((path, SPECIAL))
         elif has_image_suffix(entry.name):
-            # Its reader says why there is none
+            # A dangling link; the decoder reports the reason later
             self.found.images.append(path)
         else:
             self.found.closed.append((path, "a link to nothing"))
 
 
 def _opened(root: str, paths: list[str], found: Listing) -> Iterator[tuple[str, OSError]]:
-    """Sort files by their content; yields those that cannot be opened."""
+    """Add files to `images` or `skipped` by their content; yield those that cannot be opened."""
 
     def look(path: str) -> bool | OSError:
         try:
@@ -140,7 +140,7 @@ def _opened(root: str, paths: list[str], found: Listing) -> Iterator[tuple[str, 
         except OSError as error:
             return error
 
-    # Threads, not processes: the work is waiting for the disk
+    # Threads, not processes, because most of the time is spent waiting for the disk
     with ThreadPoolExecutor(max_workers=16) as pool:
         for path, answer in zip(paths, pool.map(look, paths), strict=True):
             if isinstance(answer, OSError):

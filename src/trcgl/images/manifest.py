@@ -1,6 +1,6 @@
-"""The list of image files of a data set: relative path, bytes, header size.
+"""The list of a data set's image files: relative path, size in bytes, and width and height from the header.
 
-No hashes, which would read terabytes, and no modification times.
+It has no hashes, because computing them would read terabytes, and no modification times.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ NOT_TEXT = "name not in UTF-8; rename it (`convmv -f latin1 -t utf8 --notest`)"
 
 
 def named_images(folder: str | Path) -> Listing:
-    """`list_images`, with images that no table can name among what is closed."""
+    """`list_images`, but images whose name is not valid UTF-8 are moved to `closed`."""
     listing = list_images(folder)
     closed = [(path, NOT_TEXT) for path in listing.images if not is_text(path)]
     if closed:
@@ -29,27 +29,27 @@ def named_images(folder: str | Path) -> Listing:
 
 
 def check_inside(path: str) -> None:
-    """Raise UnreadableImage if a path relative to the image folder leads out of it by its text.
+    """Raise UnreadableImage if the text of a path, relative to the image folder, leads out of this folder.
 
-    Links in the folder are followed: whoever made them may read what they lead to.
+    Links in the folder are allowed: whoever made them could also read the files that they lead to.
     """
     if ".." in (parts := PurePosixPath(path).parts) or parts[:1] == ("/",):
         raise UnreadableImage("a path that leads out of the image folder")
 
 
 def no_image(listing: Listing) -> str:
-    """Why a folder without images has none."""
+    """The reason why a folder has no images, for a message."""
     held = [*counted(listing.closed), *counted(listing.skipped)]
     return f"it has {'; '.join(held)}" if held else "it has no file"
 
 
 def no_folder(folder: Path) -> str:
-    """What is in the place of an image folder."""
+    """The reason why a path is not an image folder, for a message."""
     return "is not a folder" if folder.exists() else f"no such folder{why_missing(folder)}"
 
 
 def scan_images(folder: str | Path) -> pd.DataFrame:
-    """List every image file under `folder`; whatever is left out is logged.
+    """List every image file under `folder`. Everything that is left out is logged.
 
     Returns:
         One row per image file, sorted by path: path (relative, with forward slashes), bytes (0 if it cannot be opened),
@@ -76,7 +76,7 @@ def scan_images(folder: str | Path) -> pd.DataFrame:
         except OSError:  # A dangling link or a file of another user: the decoder reports the reason
             return 0, None, None
 
-    # Threads, not processes: the work is waiting for the disk
+    # Threads, not processes, because most of the time is spent waiting for the disk
     with ThreadPoolExecutor(max_workers=16) as pool:
         looks = list(progress(pool.map(look, paths), total=len(paths), what="scan"))
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""PNG: its chunks are looked at, OpenCV decodes (the fastest reader of 16 bits) and refuses damaged data."""
+"""Decode PNG: its chunks are checked here; OpenCV decodes it (fastest for 16 bits) and refuses damaged data."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -11,19 +11,24 @@ from trcgl.images.unreadable import UnreadableImage, check_frames, check_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 METADATA = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
-"""Where the orientation may be."""
+"""Chunks that may contain the orientation."""
 ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 GREY, RGB = b"\0", b"\2"
 ONE_PIXEL = (
     SIGNATURE + b"\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\0\0\0\0:~\x9bU",
     b"\0\0\0\nIDATx\x9cc`\0\0\0\2\0\1H\xaf\xa4q\0\0\0\0IEND\xaeB`\x82",
 )
-"""A black one: before and after its metadata."""
+"""A PNG of one black pixel: the bytes before and after its metadata."""
 
 
 @dataclass
 class _Chunks:
-    """Kind, start and end of each chunk, and the kinds there are."""
+    """The chunks of a file.
+
+    Attributes:
+        spans: kind, start and end of each chunk.
+        kinds: all kinds that occur.
+    """
 
     spans: list[tuple[bytes, int, int]] = field(default_factory=list)
     kinds: set[bytes] = field(default_factory=set)
@@ -38,7 +43,7 @@ def decode_png(data: bytes) -> np.ndarray:
     chunks = _chunks(data)
     if b"acTL" in chunks.kinds:
         check_frames(int.from_bytes(_content(data, chunks, b"acTL")[:4], "big"))
-        # Of an animation of one picture OpenCV may show another than the still one, which all readers show
+        # An animation of one picture also has a still picture, which all other readers show; OpenCV may show the former
         data = _without(data, chunks, ANIMATION)
         chunks = _chunks(data)
     pixels = opencv_pixels(data)
@@ -49,7 +54,7 @@ def decode_png(data: bytes) -> np.ndarray:
 
 
 def _chunks(data: bytes) -> _Chunks:
-    """The chunks up to the end marker; bytes after it belong to nobody."""
+    """The chunks up to the end marker; bytes after it are ignored."""
     found = _Chunks()
     place, end = len(SIGNATURE), len(data)
     while place + 12 <= end:
@@ -64,7 +69,7 @@ def _chunks(data: bytes) -> _Chunks:
 
 
 def _content(data: bytes, chunks: _Chunks, kind: bytes) -> bytes:
-    """Of the first chunk of a kind; empty if there is none."""
+    """The content of the first chunk of a kind; empty if there is none."""
     for found, start, end in chunks.spans:
         if found == kind:
             return data[start + 8 : end - 4]
@@ -76,14 +81,14 @@ def _without(data: bytes, chunks: _Chunks, kinds: frozenset[bytes]) -> bytes:
 
 
 def _check_transparent(pixels: np.ndarray, shown: np.ndarray, colour: bytes, depth: int) -> None:
-    """tRNS of grey and RGB: one grey or colour stands for "transparent"; OpenCV decodes it as any other."""
+    """Check tRNS for grey and RGB: one grey or colour means "transparent", but OpenCV decodes it like any other."""
     values = np.frombuffer(colour[: 2 * (len(colour) // 2)], ">u2").astype(int)
     if len(values) != (1 if pixels.ndim == 2 else 3):
         if pixels.ndim == 3 and pixels.shape[2] == 4:
-            return  # OpenCV has made alpha of it
+            return  # OpenCV has converted it to an alpha channel
         raise UnreadableImage("damaged PNG (transparency)")
     if depth < 8:
-        # As libpng expands them
+        # Scaled to 8 bits in the same way as libpng does
         values = values * (255 // (2**depth - 1))
     if pixels.ndim == 2:
         clear = pixels == values[0]
@@ -93,7 +98,7 @@ def _check_transparent(pixels: np.ndarray, shown: np.ndarray, colour: bytes, dep
 
 
 def _orientation(data: bytes, chunks: _Chunks) -> int:
-    """From EXIF or XMP wherever they are, found by Pillow in a file of one pixel that has the metadata."""
+    """The orientation from EXIF or XMP. Pillow reads it from a one-pixel PNG into which the metadata are copied."""
     from trcgl.images.by_pillow import orientation
 
     texts = b"".join(data[start:end] for kind, start, end in chunks.spans if kind in METADATA)

@@ -1,6 +1,7 @@
-"""PGM and PPM as stored: the binary ones by OpenCV, since Pillow would stretch the values; PBM is Pillow's.
+"""Decode PNM files: PGM, PPM, PBM and PAM, with the values as stored.
 
-PAM is read here: OpenCV takes its red for blue, and its black and white for bits.
+Binary PGM and PPM are decoded by OpenCV, because Pillow would stretch the values. Text PGM and PPM are decoded here.
+PBM is decoded by Pillow. PAM is decoded here, because OpenCV swaps red and blue and reads black and white as bits.
 """
 
 import math
@@ -17,11 +18,11 @@ from trcgl.images.unreadable import UnreadableImage, check_size
 PAM_KINDS = {
     1: ("GRAYSCALE", "BLACKANDWHITE"), 2: ("GRAYSCALE_ALPHA", "BLACKANDWHITE_ALPHA"), 3: ("RGB",), 4: ("RGB_ALPHA",)
 }  # fmt: skip
-"""By the number of samples; a file need not say it."""
+"""Allowed tuple types by the number of samples. The type is optional in a file."""
 NUMBER = rb"(?:\s|#[^\n]*\n)+([0-9]+)"
-"""With what may stand before it: spaces and comments."""
+"""A number, with the spaces and comments that may precede it."""
 BINARY_HEAD = re.compile(rb"P4" + 2 * NUMBER + rb"\s|P[56]" + 3 * NUMBER + rb"\s")
-"""Of those whose pixels are bytes: width, height, and the largest value but for bits."""
+"""Header of the binary formats: width, height and, except for bits (P4), the largest value."""
 
 
 def decode_pnm(data: bytes) -> np.ndarray:
@@ -30,7 +31,7 @@ def decode_pnm(data: bytes) -> np.ndarray:
         _check_single(data, head.end() + _bytes_of(data[1:2], *(int(number) for number in head.groups() if number)))
     if data[1:2] in b"14":
         return pillow_pixels(data, ("PPM",))
-    # Width, height and the largest value, between which there may be comments
+    # Width, height and the largest value; there may be comments between them
     words = re.sub(rb"#[^\n]*", b"", data[2:1000]).split(None, 3)[:3]
     if len(words) < 3 or not all(word.isdigit() for word in words):
         raise UnreadableImage("damaged PNM (its head has no size)")
@@ -48,21 +49,21 @@ def decode_pnm(data: bytes) -> np.ndarray:
 
 
 def _bytes_of(kind: bytes, width: int, height: int, top: int = 1) -> int:
-    """What the pixels of P4, P5 or P6 take."""
+    """Number of bytes of the pixels of P4, P5 or P6."""
     if kind == b"4":
         return (width + 7) // 8 * height
     return width * height * (3 if kind == b"6" else 1) * (1 if top < 256 else 2)
 
 
 def _check_single(data: bytes, end: int) -> None:
-    """Stop where another picture comes after the first, as these formats allow; other bytes do not matter."""
+    """Raise UnreadableImage if another picture follows the first, as these formats allow. Other bytes are ignored."""
     rest = data[end : end + START].lstrip()
     if PNM.match(rest) or rest.startswith(b"P7\n"):
         raise UnreadableImage("several pictures; a radiograph has one")
 
 
 def _written_out(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers of P2 and P3 behind the head, blue first as OpenCV has it."""
+    """The text numbers of P2 and P3 after the header, with blue first as in OpenCV."""
     words = re.sub(rb"#[^\n]*", b"", data[2:]).split()[3 : 3 + math.prod(shape)]
     if len(words) < math.prod(shape) or not all(word.isdigit() and len(word) < 6 for word in words):
         raise UnreadableImage("damaged PNM (numbers are missing)")
@@ -96,5 +97,5 @@ def decode_pam(data: bytes) -> np.ndarray:
     if pixels.max() > top:
         raise UnreadableImage(f"damaged PNM (a value of {pixels.max()} above its largest, {top})")
     pixels = pixels.astype(np.uint8 if top < 256 else np.uint16)
-    # Blue first, as `grey` takes it
+    # Blue first, as `grey` expects
     return grey(pixels[..., [2, 1, 0, 3][:depth]] if depth > 2 else pixels)

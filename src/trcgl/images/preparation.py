@@ -1,4 +1,4 @@
-"""A file as the 8-bit squares that a network reads: the same steps in the cache, in evaluation and in prediction."""
+"""Convert a file to the 8-bit squares that a network reads, with the same steps in cache, evaluation and prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from trcgl.images.resize import resize_square, window_to_uint8
 def read_squares(
     path: str | Path, preparation: artifacts.Preparation, sizes: Sequence[int], *, inverted: bool = False
 ) -> list[np.ndarray]:
-    """One file, decoded once, as uint8 [S, S] for each size S.
+    """Decode one file once, and return it as uint8 [S, S] for each size S.
 
     Args:
-        inverted: whether the label table calls the image MONOCHROME1.
+        inverted: whether the label table says that the image is MONOCHROME1.
 
     Raises:
         UnreadableImage: see `decode`.
@@ -27,7 +27,7 @@ def read_squares(
 
 
 class Preparation(artifacts.Preparation):
-    """For use from Python: what a network sees of a file, without a model."""
+    """For use from Python: read a file as a network's input, without loading a model."""
 
     def read(self, path: str | Path, sizes: Sequence[int], *, inverted: bool = False) -> list[np.ndarray]:
         """See `read_squares`."""

@@ -1,4 +1,4 @@
-"""Messages of image libraries name no file, our record does: they are kept off the terminal."""
+"""Suppress messages of image libraries on the terminal: they name no file, unlike our record of unreadable files."""
 
 import logging
 import os
@@ -11,23 +11,25 @@ from contextlib import contextmanager
 
 import cv2
 
-# What they warn of is refused or harmless. Not by warnings.catch_warnings, which changes the filters of all threads.
+# These warnings concern files that are refused anyway, or are harmless. warnings.catch_warnings is not used, because it
+# changes the filters of all threads.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 for _library in ("PIL", "pydicom"):
     warnings.filterwarnings("ignore", module=rf"{_library}\b")
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 _OF_LIBRARIES = re.compile(rb"libpng |tempfile\.tif: |(?!\w*(Error|Exception|Warning))_?[A-Z]\w*: ")
-"""How lines of libpng and libtiff begin: with the latter's file or function, which is not an exception of Python's."""
+"""How messages of libpng and libtiff begin. Those of libtiff begin with a file or function name; names that end like
+Python exceptions are excluded."""
 
 
 class _Redirected:
-    """The process's stderr while libraries decode, which all threads share.
+    """Redirects the process's stderr, which all threads share, to a temporary file while libraries decode.
 
     Attributes:
-        depth: decoders at work.
-        stderr: the real one.
-        seen: bytes of `file` that were looked at.
+        depth: number of decoders that are running.
+        stderr: a copy of the real stderr.
+        seen: number of bytes of `file` that were already processed.
     """
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class _Redirected:
     def enter(self) -> None:
         with self.lock:
             if self.depth == 0:
-                # OSError: a process without stderr
+                # Raises OSError in a process without stderr
                 self.stderr = os.dup(2)
                 self.file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the last decoder that leaves)
                 self.seen = 0
@@ -55,7 +57,7 @@ class _Redirected:
                 os.close(self.stderr)
 
     def _pass_on(self, *, whole: bool) -> None:
-        """Write what others have said meanwhile, such as our own log in another thread, to the real stderr."""
+        """Write lines that are not from the libraries (such as our own log in another thread) to the real stderr."""
         written = os.fstat(self.file.fileno()).st_size
         if written == self.seen:
             return
@@ -73,7 +75,7 @@ _redirected = _Redirected()
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Drop what libpng and libtiff print meanwhile; anybody else's lines arrive a little later."""
+    """Drop the messages of libpng and libtiff in the block. All other lines on stderr appear with a short delay."""
     try:
         _redirected.enter()
     except OSError:

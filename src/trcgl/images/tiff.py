@@ -1,4 +1,4 @@
-"""TIFF: its tags are read here and say which decoder shows it right; what none of them does is refused."""
+"""Decode TIFF: its tags are read here, to choose a decoder that is correct for it. If there is none, it is refused."""
 
 import math
 import re
@@ -18,18 +18,18 @@ PHOTOMETRIC = {4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 32803: "a camera's
 NONE, JPEG, PACKBITS = 1, 7, 32773
 DEFLATE = frozenset({8, 32946})
 COMPRESSIONS = frozenset({NONE, 2, 3, 4, 5, JPEG, PACKBITS}) | DEFLATE
-"""And CCITT (2 to 4), LZW (5)."""
+"""Supported compressions; 2 to 4 are CCITT, 5 is LZW."""
 GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (16, 32), 3: (32, 64)}
-"""By sample format: unsigned, signed, floating-point."""
+"""Supported bits of grey samples, by sample format: 1 unsigned, 2 signed, 3 floating-point."""
 IMAGEJ = re.compile(rb"ImageJ=[^\n\0]*\nimages=(\d+)\n")
-"""A description, of a stack too, of which a large one has a page for its first picture only."""
+"""ImageJ's description of a stack. A large stack has a TIFF page for its first picture only."""
 FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point"}
 
 
 def decode_tiff(data: bytes) -> np.ndarray:
     """Grey and upright [H, W]: uint8, uint16, or float32 for signed, floating-point and longer samples."""
     pages = read_pages(data)
-    # Thumbnails of the picture are no other pictures
+    # Thumbnails do not count as further pictures
     whole = [page for page in pages if not page.reduced] or pages
     check_frames(len(whole), "pages")
     if stack := IMAGEJ.search(data):
@@ -45,12 +45,12 @@ def decode_tiff(data: bytes) -> np.ndarray:
     pixels = grey(opencv_pixels(data))
     if pixels.dtype not in (np.uint8, np.uint16):
         pixels = pixels.astype(np.float32)
-    # OpenCV turns 8 bits round itself, and no others
+    # OpenCV inverts 8-bit samples itself, but not samples of other sizes
     return inverted(pixels) if page.photometric == WHITE_IS_ZERO else pixels
 
 
 def _check_kind(page: Page) -> None:
-    """Raise UnreadableImage unless the decoders are known to show such a picture right."""
+    """Raise UnreadableImage unless the decoders are known to decode this kind of picture correctly."""
     if page.compression not in COMPRESSIONS:
         raise UnreadableImage(f"TIFF with compression {page.compression}; save it with LZW, deflate or none")
     if page.planar not in (1, 2):
@@ -82,7 +82,7 @@ def _check_kind(page: Page) -> None:
 
 
 def _check_data(data: bytes, page: Page) -> None:
-    """Raise UnreadableImage for data that are missing or damaged, which some of the decoders show as black."""
+    """Raise UnreadableImage if data are missing or damaged, because some decoders show such parts as black."""
     parts = page.parts
     across = math.ceil(page.width / page.part_width) * math.ceil(page.height / page.part_height)
     if len(parts) < across * (page.samples if page.planar == 2 else 1):
@@ -107,10 +107,10 @@ def _check_data(data: bytes, page: Page) -> None:
 
 
 def _check_deflate(part: bytes, least: int, most: int) -> None:
-    """Raise UnreadableImage unless a strip or tile has all its bytes and the checksum behind them is right."""
+    """Raise UnreadableImage unless a strip or tile has all its bytes and the checksum after them is correct."""
     inflater = zlib.decompressobj()
     try:
-        # A little more room than the largest part takes: the end is only seen after the last byte
+        # The limit is a little larger than the largest part, because the end is only detected after the last byte
         size = len(inflater.decompress(part, most + 64))
     except zlib.error as error:
         raise UnreadableImage(f"damaged TIFF ({error})") from None

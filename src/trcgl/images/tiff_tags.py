@@ -1,4 +1,4 @@
-"""The tags of a TIFF's pages, as far as they change how it is to be read. BigTIFF too."""
+"""Read those tags of a TIFF's pages that affect decoding. BigTIFF is supported, too."""
 
 import mmap
 import struct
@@ -9,23 +9,24 @@ from trcgl.images.unreadable import UnreadableImage
 NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
 """Codes of `struct` by type: BYTE, SHORT, LONG, UNDEFINED, IFD, LONG8, IFD8."""
 SINGLE_NUMBERS = frozenset({3, 4, 16})
-"""Types of a tag of one value, which all readers take alike."""
+"""Allowed types of a tag with one value; all readers interpret them in the same way."""
 MOST_PAGES, MOST_VALUES = 1000, 10_000_000
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page.
+    """One page of a TIFF.
 
     Attributes:
-        reduced: a thumbnail of another page.
-        inner: whether there are pages inside this one, as in raw files of cameras.
-        samples: of a pixel; `bits` of each.
+        reduced: whether the page is a thumbnail of another page.
+        inner: whether the page contains further pages, as in raw files of cameras.
+        bits: bits per sample.
+        samples: samples per pixel.
         photometric: None if the tag is missing.
-        planar: 1 samples beside each other, 2 in planes.
-        part_width, part_height: of a tile, or of a strip over the whole width.
+        planar: 1: the samples of a pixel are stored together; 2: in separate planes.
+        part_width, part_height: size of a tile, or of a strip over the whole width.
         parts: offset and length of every strip or tile.
-        jpeg_tables: that JPEG parts share; empty if there are none.
+        jpeg_tables: the tables that all JPEG parts share; empty if there are none.
     """
 
     reduced: bool
@@ -46,11 +47,11 @@ class Page:
 
 
 def read_pages(data: bytes | mmap.mmap) -> list[Page]:
-    """All pages; at least one.
+    """Read all pages; there is at least one.
 
     Raises:
-        UnreadableImage: a tag or page lies outside the file; a tag is there twice, or has as many values or values of
-            such a type that readers do not agree on what it says.
+        UnreadableImage: a tag or page is outside the file; a tag occurs twice; or a tag has a number or type of values
+            that readers interpret in different ways.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
@@ -70,7 +71,7 @@ def read_pages(data: bytes | mmap.mmap) -> list[Page]:
 
 
 class _Reader:
-    """Numbers in a file's byte order."""
+    """Reads numbers in the file's byte order."""
 
     def __init__(self, data: bytes | mmap.mmap, order: str, big: bool):
         self.data, self.order, self.big = data, order, big
@@ -87,7 +88,7 @@ class _Reader:
             raise UnreadableImage("truncated TIFF (tags lie outside the file)") from None
 
     def directory(self, place: int) -> tuple[dict[int, tuple[int, ...]], int]:
-        """Tags with whole numbers, and the place of the next directory."""
+        """The tags in KNOWN, as whole numbers, and the offset of the next directory (0: none)."""
         head, entry, inline, length = (8, 20, 8, "Q") if self.big else (2, 12, 4, "I")
         count = self.number("Q" if self.big else "H", place)
         if count > len(self.data) // entry:
@@ -96,7 +97,7 @@ class _Reader:
         for k in range(count):
             at = place + head + entry * k
             tag, kind = self.numbers("H", 2, at)
-            # Others, such as a whole ICC profile, say nothing about pixels
+            # Other tags, such as an ICC profile, do not affect the pixels
             if tag not in KNOWN:
                 continue
             values = self.number(length, at + 4)
@@ -127,7 +128,7 @@ KNOWN = SINGLE | SEVERAL
 
 
 def _check_tag(tag: int, kind: int, values: int, again: bool) -> None:
-    """Raise UnreadableImage for a tag that readers take in different ways: as missing, or by one of its values."""
+    """Raise UnreadableImage for a tag that readers interpret differently: as missing, or by one of its values."""
     if again:
         raise UnreadableImage(f"damaged TIFF (two tags {KNOWN[tag]})")
     if tag in SINGLE and values != 1:
@@ -161,7 +162,7 @@ def _page(tags: dict[int, tuple[int, ...]]) -> Page:
         height=height,
         bits=bits.pop(),
         samples=samples,
-        # 4: undefined, which readers take for unsigned
+        # 4 means undefined; readers treat it as unsigned
         sample_format=1 if form == 4 else form,
         compression=one(COMPRESSION, 1),
         photometric=tags[PHOTOMETRIC][0] if tags.get(PHOTOMETRIC) else None,

@@ -1,4 +1,4 @@
-"""Whether a picture is shown as its pixels are stored, so that a place in the file is the same place in the picture."""
+"""Check that a picture is displayed exactly as its pixels are stored, so that coordinates are the same in both."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from trcgl.images.unreadable import UnreadableImage
 
 
 def why_not_as_stored(path: Path) -> str:
-    """What its tags change: turned, mirrored, or stretched to square pixels; "" if nothing."""
+    """How the file's tags change the picture: rotated, mirrored, or stretched to square pixels; "" if not at all."""
     data = path.read_bytes()
     kind = format_of(data[:START])
     if kind == "DICOM":

@@ -1,1 +1,1 @@
-"""A saved classifier at work: files in, probabilities, pictures or an ONNX file out."""
+"""Inference with a saved classifier: image files to probabilities and overlays, and the export to ONNX."""

@@ -1,4 +1,4 @@
-"""Several models as one: their probabilities averaged, or their weights."""
+"""Combine several models into one, by averaging their probabilities or their weights."""
 
 import copy
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ def ensemble_predict(models: Sequence[Classifier], images: Pixels, shown: tuple[
     """Mean probability over models and views, float32 [N, C].
 
     Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, https://arxiv.org/abs/1612.01474,
-    section 2.4: the members as an equally weighted mixture.
+    section 2.4: the ensemble is an equally weighted mixture of its members.
     """
     members = np.stack([predict_views(model, images, shown) for model in models])
     return members.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def ensemble_thresholds(models: Sequence[Classifier]) -> dict[str, float]:
-    """The mean of the members' thresholds per finding: there are no validation images to tune new ones on."""
+    """The mean of the members' thresholds per finding, because there are no validation images to tune new ones on."""
     return {name: float(np.mean([model.thresholds[name] for model in models])) for name in models[0].config.class_names}
 
 

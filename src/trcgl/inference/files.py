@@ -1,4 +1,7 @@
-"""From images, folders and patterns to files in a fixed order, each once; what is left out has a reason."""
+"""Expand files, folders and patterns to a list of image files, in a fixed order and without duplicates.
+
+Everything that is left out has a reason.
+"""
 
 import glob
 import os
@@ -18,9 +21,9 @@ class Found:
     """The files to read.
 
     Attributes:
-        images: paths as given (a folder's with the folder before them), in the order of the arguments.
-        skipped: path and reason of what is not an image.
-        closed: path and reason of what cannot be looked into: it may be or hold images.
+        images: paths as given (those from a folder start with the folder), in the order of the arguments.
+        skipped: (path, reason) of everything that is not an image.
+        closed: (path, reason) of everything that cannot be opened; it may be an image or contain images.
     """
 
     images: list[Path] = field(default_factory=list)
@@ -31,13 +34,13 @@ class Found:
 def find_images(arguments: Iterable[str | Path]) -> Found:
     """The image files that the arguments name.
 
-    A file is taken whatever its name, even if it is missing: it is then reported as unreadable, and the others go on.
-    A folder gives its images at all depths, sorted by path, see `list_images`. A pattern (`*`, `?`, `[...]`, `**` for
-    any depth) gives the images among its matches, sorted. A file that is named twice is listed once, even if its path
-    is written in two ways or leads through a linked folder.
+    A file is always listed, whatever its name, even if it is missing. A missing file is later reported as unreadable,
+    and the other files are still processed. A folder gives its images at all depths, sorted by path, see `list_images`.
+    A pattern (`*`, `?`, `[...]`, `**` for any depth) gives the images among its matches, sorted. A file that is named
+    twice is listed once, even if its path is written in two ways or leads through a linked folder.
 
     Raises:
-        InputError: no argument is given, or one that is no name; a folder has no image, or a pattern matches none.
+        InputError: no argument is given, or one that is not a file name; or a folder or pattern gives no image.
     """
     found, files = Found(), {}
     places: dict[Path, str] = {}
@@ -47,7 +50,7 @@ def find_images(arguments: Iterable[str | Path]) -> Found:
         for path in _files(str(argument), found):
             if path.parent not in places:
                 places[path.parent] = os.path.realpath(path.parent)
-            # The name itself may be a link: the user gave its name
+            # Only the folder is resolved. The file itself may be a link, but the user gave the link's name
             files.setdefault((places[path.parent], path.name), path)
     found.images = list(files.values())
     if not found.images:
@@ -67,7 +70,7 @@ def _files(argument: str, found: Found) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, found)
-    # A file's own name may have brackets
+    # A file's own name may contain brackets, so an existing file is not treated as a pattern
     if os.path.lexists(path) or not glob.has_magic(argument):
         return [path]
     if "**" in path.parts:
@@ -75,7 +78,7 @@ def _files(argument: str, found: Found) -> list[Path]:
     matches = sorted(glob.glob(argument))  # noqa: PTH207 (takes absolute ones)
     files = [Path(match) for match in matches if not Path(match).is_dir()]
     images = [file for file in files if _looks_like_an_image(file, found)]
-    # A pattern of folders
+    # The pattern matches folders only
     if not files:
         images = [file for match in matches for file in _in_folder(Path(match), found)]
     if not images:
@@ -84,7 +87,7 @@ def _files(argument: str, found: Found) -> list[Path]:
 
 
 def _at_any_depth(pattern: Path, found: Found) -> list[Path]:
-    """The images that match a pattern with `**`; links are followed, and a circle of them ends."""
+    """The images that match a pattern with `**`. Links are followed; circular links do no harm."""
     parts = pattern.parts
     depth = next(k for k, part in enumerate(parts) if glob.has_magic(part))
     folder, rest = Path(*parts[:depth]), parts[depth:]
@@ -101,19 +104,19 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     if not pattern:
         return not parts
     if pattern[0] == "**":
-        # At the end it stands for the files of all depths
+        # `**` at the end matches the files at all depths
         return len(pattern) == 1 or any(_matches(parts[k:], pattern[1:]) for k in range(len(parts) + 1))
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _looks_like_an_image(file: Path, found: Found) -> bool:
     try:
-        # A pipe is not opened: it would be waited for
+        # A pipe is not opened, because that would block
         if file.is_file() and not is_image(file):
             found.skipped.append((str(file), OTHER))
             return False
     except OSError:
-        pass  # Its reader says why
+        pass  # The decoder reports the reason later
     return True
 
 

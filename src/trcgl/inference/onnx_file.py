@@ -23,7 +23,7 @@ from trcgl.runtime.files import written_beside
 from trcgl.runtime.output_paths import check_output
 
 OPSET = 20
-"""From 2023: new enough for every operator used here, old enough for the runtimes in use."""
+"""ONNX opset of 2023: new enough for every operator used here, old enough for the runtimes in use."""
 TOLERANCE = 1e-4
 INPUT = "pictures"
 OUTPUTS = ("logits", "probabilities", "class_maps")
@@ -55,9 +55,9 @@ class _Exported(nn.Module):
 
 
 def export_onnx(folder: Path, out: Path) -> float:
-    """Write a saved classifier as ONNX and compare it with torch in onnxruntime.
+    """Write a saved classifier as ONNX, and compare the file's outputs in onnxruntime with those of torch.
 
-    Input `pictures`: uint8 [batch, 1, S, S], files as the model's preparation makes them. Outputs: `logits` and
+    Input `pictures`: uint8 [batch, 1, S, S], images after the model's preparation. Outputs: `logits` and
     `probabilities` [batch, C], `class_maps` [batch, C, h, w]. Metadata, each a JSON text: `findings`, `groups`,
     `thresholds` (by finding), `preparation`, `image_size`.
 
@@ -73,7 +73,7 @@ def export_onnx(folder: Path, out: Path) -> float:
     exported = _Exported(_without_graph(model.classifier)).eval()
     example = random_pictures(2, model.size)
     with warnings.catch_warnings():
-        # torch's own use of deprecated names
+        # Warnings about deprecated names come from torch's own code
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
@@ -100,7 +100,7 @@ def export_onnx(folder: Path, out: Path) -> float:
 
 
 def metadata(model: TRCGLNet) -> dict[str, Any]:
-    """What a program must know in addition to the tensors."""
+    """The information that a program needs in addition to the tensors."""
     return {
         "findings": model.findings,
         "groups": model.classifier.config.class_groups,
@@ -126,7 +126,7 @@ def _without_graph(classifier: Classifier) -> Classifier:
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:
-    """Remove torch's notes on the origin of each part in the code: they name folders of this machine."""
+    """Remove torch's notes about the source code of each part, because they contain folder names of this machine."""
     graph = proto.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
@@ -135,7 +135,7 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
 
 def _difference(path: Path, exported: nn.Module, size: int) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # Another number than the example's, to detect a batch size that was fixed at export
+    # Another batch size than in the export, to detect a batch size that was fixed there
     pictures = random_pictures(3, size)
     with torch.inference_mode():
         expected = exported(pictures)

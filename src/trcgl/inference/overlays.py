@@ -1,4 +1,4 @@
-"""Where a model sees a finding: the image alone, and under the finding's class map; one PNG per finding."""
+"""Overlays that show where a model sees a finding: one PNG with the plain image and the image with the class map."""
 
 import hashlib
 import os
@@ -18,22 +18,22 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 
 SIDE = 512
-"""Side of the image in an overlay, in pixels: larger than most models read, because people look at it."""
+"""Side of the image in an overlay, in pixels. It is larger than the input of most models, because people look at it."""
 BAR = 32
 NAME_BYTES = 240
-"""File systems take 255, of which the file's name while it is written needs some."""
+"""Longest file name in bytes. File systems allow 255, but the temporary name during writing is longer."""
 SHIFT_IMAGES = 32
 
 
 class OverlayWriter:
-    """Writes overlays of each image's positive findings, or of a fixed number of its likeliest ones.
+    """Writes overlays of each image's positive findings, or of a fixed number of its most probable findings.
 
-    The overlay of finding `x` on `scans/a.png` is `scans/a.png.x.png` in the folder, where `scans/` is the part of the
-    path below the folder that all images share.
+    The overlay of finding `x` on `scans/a.png` is `scans/a.png.x.png` in `folder`. Here `scans/` is the part of the
+    path below the folder that all images have in common.
 
     Args:
         folder: created if missing; other files in it stay.
-        paths: all images that will be written.
+        paths: all images for which overlays may be written.
         likeliest: number of findings per image; None: the positive ones.
     """
 
@@ -85,29 +85,32 @@ class OverlayWriter:
 
 
 def common_folder(paths: Sequence[Path]) -> str:
-    """The folder that all images share."""
+    """The deepest folder that contains all images."""
     return os.path.commonpath({absolute(parent) for parent in {path.parent for path in paths}})
 
 
 def overlay_folder(folder: Path, parent: Path, root: str) -> Path:
-    """Where the overlays of the images in a folder go.
+    """The folder for the overlays of the images in `parent`.
 
     Args:
-        folder: of all overlays.
-        root: the folder that all images share.
+        folder: the folder of all overlays.
+        parent: a folder of images.
+        root: the folder that all images have in common.
     """
     return folder / os.path.relpath(absolute(parent), root)
 
 
 def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple[float, float]) -> Image.Image:
-    """The image alone and under its class map, side by side below a title.
+    """The plain image and the image with its class map, side by side below a title.
 
-    Colour is relative to the largest value of the map; evidence against the finding is not coloured.
+    Colours are relative to the largest value of the map. Evidence against the finding is not coloured.
 
     Args:
         picture: uint8 [S, S].
         class_map: float [h, w], evidence at each position, at any scale.
-        shift: how far below and right of the centre of their tiles the map's cells look, as shares of the side.
+        title: the text above both images.
+        shift: offset (down, right) of the area that a map's cell responds to from the centre of the cell's tile, as
+            fractions of the side.
     """
     side = len(picture)
     share = coloured_share(class_map, side, shift)
@@ -122,7 +125,7 @@ def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple
 
 
 def _file_names(findings: Sequence[str]) -> list[str]:
-    """Findings as parts of file names that are valid on any system, all different."""
+    """Convert findings to parts of file names that are valid on any system and all different."""
     names: list[str] = []
     for index, finding in enumerate(findings):
         name = _short(re.sub(r"\W+", "_", finding).strip("_").lower(), NAME_BYTES // 2)
@@ -138,7 +141,7 @@ def _file_name(image: str, finding: str) -> str:
 
 
 def _short(name: str, limit: int) -> str:
-    """A name of at most so many bytes; one that was cut ends in a hash of the whole, so that no two become one."""
+    """The name, cut to `limit` bytes. A cut name ends in a hash of the whole name, so that cut names stay different."""
     whole = os.fsencode(name)
     if len(whole) <= limit:
         return name

@@ -1,4 +1,4 @@
-"""`trcgl predict`: images in, a table and overlays out; files that cannot be read are counted, and the rest is done."""
+"""`trcgl predict`: write a table and overlays for image files. Unreadable files are counted, the others processed."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from trcgl.runtime.output_paths import check_output, check_output_folder
 
 @dataclass(frozen=True)
 class Request:
-    """What to predict, and where to write it.
+    """What to predict, and where to write the results.
 
     Attributes:
         model: folder of a saved classifier.
@@ -86,10 +86,10 @@ def predict_files(request: Request) -> None:
 
 
 def _check_overlays(folder: Path, request: Request, paths: Sequence[Path]) -> None:
-    """Stop where overlays would come among the model's files, beside images that are read, or over one of these.
+    """Check that the overlays do not go into the model's folder or beside input images, and do not overwrite any.
 
     Raises:
-        InputError: see above.
+        InputError: they do.
     """
 
     def wrong(what: str) -> InputError:
@@ -107,7 +107,7 @@ def _check_overlays(folder: Path, request: Request, paths: Sequence[Path]) -> No
         if os.path.realpath(beside) in images:
             raise wrong(f"overlays would come into {beside}, beside the images that are read")
         for file in beside.iterdir() if beside.is_dir() else ():
-            # An overlay's name is that of its image, a finding and its suffix
+            # An overlay's name consists of its image's name, a finding and a suffix
             is_link = file.name.rsplit(".", 2)[0] in names and file.is_symlink()
             if is_link and os.path.realpath(file) in read:
                 raise wrong(f"{file} is a link to an image that is read, and would be overwritten")
@@ -132,7 +132,7 @@ def _table(out: Path | None, model: TRCGLNet) -> Iterator[Writer]:
     empty = model.no_rows()
     if out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # As in a file, whatever the locale: a name that it lacks must not cost the rows
+            # UTF-8 as in a file, whatever the locale, so that a name with unusual characters does not lose the rows
             sys.stdout.reconfigure(encoding="utf-8")
         yield csv_writer(sys.stdout, empty)
         return

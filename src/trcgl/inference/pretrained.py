@@ -38,12 +38,12 @@ class ScoredBatch:
 
 
 class TRCGLNet:
-    """A saved classifier with all that it needs to read image files.
+    """A saved classifier with everything that it needs to read image files.
 
     Attributes:
         classifier: the network, in evaluation mode.
         findings: C names, in the order of its outputs.
-        thresholds: float64 [C], the probabilities from which a finding counts as present.
+        thresholds: float64 [C]; a finding counts as present if its probability reaches the threshold.
         preparation: how a file becomes an input image.
         size: side of an input image in pixels.
     """
@@ -78,7 +78,7 @@ class TRCGLNet:
         )
 
     def predict(self, images: str | Path | Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
-        """Findings in image files.
+        """Predict the findings in image files.
 
         Args:
             images: a file, folder or pattern, or several; see `find_images`.
@@ -110,10 +110,10 @@ class TRCGLNet:
     def score(
         self, paths: Sequence[Path], *, batch_size: int = BATCH_SIZE, also: Sequence[int] = ()
     ) -> Iterator[ScoredBatch]:
-        """Score images batch by batch, however many there are; every image that cannot be read is logged.
+        """Score any number of images batch by batch. Every unreadable image is logged.
 
         Args:
-            also: further sizes in which `ScoredBatch.read` has the images, after the model's own.
+            also: further image sizes that `ScoredBatch.read` contains, after the model's own size.
 
         Raises:
             InputError: a batch does not fit into the device's memory.
@@ -154,7 +154,7 @@ class TRCGLNet:
 
 
 def log_left_out(found: Found) -> None:
-    """Name what is in the folders and is not read: not an image, or closed."""
+    """Log the files that are not read, because they are not images or cannot be opened."""
     for line in counted(found.skipped):
         log.info("skipped %s", line)
     for path, reason in found.closed:

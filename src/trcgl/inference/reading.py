@@ -1,4 +1,4 @@
-"""Image files -> batches of pictures, decoded ahead of their use, with a bounded number in memory."""
+"""Read image files in batches. They are decoded in advance, with a limited number of images in memory."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ from trcgl.runtime.cores import usable_cores
 
 @dataclass(frozen=True)
 class ReadBatch:
-    """Some images in their order, and those that could not be read.
+    """A batch of images in their order, and the files that could not be read.
 
     Attributes:
-        paths: of the n images that could be read.
-        pictures: uint8 [n, S, S] for each requested size S.
-        unreadable: path and reason of the others.
+        paths: paths of the n images that could be read.
+        pictures: one array uint8 [n, S, S] for each requested size S.
+        unreadable: (path, reason) of the other files.
     """
 
     paths: list[Path]
@@ -34,15 +34,15 @@ class ReadBatch:
 def read_batches(
     paths: Sequence[Path], preparation: Preparation, sizes: Sequence[int], batch_size: int
 ) -> Iterator[ReadBatch]:
-    """Every image, decoded once, in batches of `batch_size` files; at most two batches are held ahead.
+    """Decode every image once, in batches of `batch_size` files; at most two batches are decoded in advance.
 
-    Threads, not processes: the libraries release the interpreter lock while they decode, and a script that predicts
-    needs no `if __name__ == "__main__"`.
+    It uses threads, not processes: the libraries release the interpreter lock while they decode, and a user's script
+    then needs no `if __name__ == "__main__"`.
     """
 
     def read(path: Path) -> list[np.ndarray] | str:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            # A device may have no end, and a pipe nothing to read
+            # Reading a device may never end, and reading a pipe may block
             return f"{SPECIAL}; save the picture to a file first"
         try:
             return read_squares(path, preparation, sizes)
@@ -61,7 +61,7 @@ def read_batches(
                 part = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
                 yield _batch([(path, future.result()) for path, future in part], sizes)
         finally:
-            # A caller that stops early does not wait for images that it will not take
+            # A caller that stops early does not wait for images that it will not use
             pool.shutdown(wait=False, cancel_futures=True)
 
 

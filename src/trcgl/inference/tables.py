@@ -1,4 +1,4 @@
-"""Tables written batch by batch: to a CSV, JSON or Parquet file, or as CSV to a stream."""
+"""Write tables batch by batch to a CSV, JSON or Parquet file, or as CSV to a stream."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ FORMATS = (".csv", ".json", ".parquet")
 
 
 def check_table_path(path: Path) -> None:
-    """Raise an InputError unless the suffix names a format; a device or pipe without one gets CSV."""
+    """Raise an InputError unless the suffix is that of a known format. A device or pipe needs none; it gets CSV."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file name")
     if path.suffix.lower() not in FORMATS and not is_stream(final_file(path)):
@@ -29,7 +29,7 @@ def check_table_path(path: Path) -> None:
 
 @contextmanager
 def table_writer(path: Path, empty: pd.DataFrame) -> Iterator[Writer]:
-    """A function that appends a frame to the file, which appears when all is written, or not at all.
+    """Context with a function that appends a frame. The file appears only after everything was written without error.
 
     Args:
         path: its suffix chooses the format; JSON is one list of objects.
@@ -63,7 +63,7 @@ def _json_writer(stream: TextIO) -> Writer:
         nonlocal first
         if frame.empty:
             return
-        # By way of the shortest text, because 0.3 in single precision would become 0.300000011920929
+        # Converted through the shortest text, because float32 0.3 would otherwise become 0.300000011920929
         floats = {str(name): frame[name].astype(str).astype(float) for name in frame.select_dtypes("float32")}
         records = frame.assign(**floats).to_dict("records")
         lines = [json.dumps(json_numbers(record), ensure_ascii=False, allow_nan=False) for record in records]

@@ -1,1 +1,1 @@
-"""From a data set's label file to the project's own tables: who, which split, which findings, which file."""
+"""From a data set's label file to the project's own tables: each image's patient, split, findings and file."""

@@ -1,4 +1,4 @@
-"""View and sex of a row, which make the subgroups of the figures: written in one way."""
+"""Bring a row's view and sex, which define the subgroups of the results, into one spelling."""
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,16 @@ SEX_OF = {word: sex for sex, words in SEXES.items() for word in words}
 
 
 def in_one_way(source: object, column: str, texts: pd.Series) -> pd.Series:
-    """The texts without what stands for no value; a sex that is written otherwise as M or F.
+    """The texts, with missing values as '' and known words for a sex as M or F.
 
-    A line says what was read otherwise than it stands, and names two texts that differ in spelling only.
+    A log line says which texts were changed, and names two texts that differ only in spelling.
 
     Args:
         source: the label table, for messages.
         column: projection or sex.
 
     Raises:
-        InputError: sexes H or V beside M, of which the latter is a man's or a woman's.
+        InputError: a sex H or V stands beside M, so that M may mean male or, in Spanish, mujer (female).
     """
     texts = without_missing(cleaned(texts, column))
     if column == "sex":
@@ -43,7 +43,7 @@ def in_one_way(source: object, column: str, texts: pd.Series) -> pd.Series:
 def _sexes(source: object, texts: pd.Series) -> pd.Series:
     different = texts.unique().tolist()
     small = {text.casefold() for text in different}
-    # Hombre or varón, and mujer
+    # Spanish: hombre or varón (male), mujer (female)
     other = next((letter for letter in "hv" if letter in small), None)
     if other and "m" in small:
         row = int(np.argmax(texts.str.casefold() == other)) + 1

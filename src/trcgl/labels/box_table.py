@@ -1,4 +1,4 @@
-"""What a table of boxes holds, whoever drew them."""
+"""The content of a table of boxes, from any data set."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ class BoxTable:
     """Boxes as their source states them.
 
     Attributes:
-        boxes: one row per box: row (of the source, from 1), image (named as the source does), finding (spelled as in
-            the label table), reader ("" of a single one or a consensus), x, y (upper left corner), w, h in pixels of
-            the original image, and its width and height (NaN where the table does not state them).
-        rows: of the source, with those that state that nothing was found.
+        boxes: one row per box: row (of the source, from 1), image (named as in the source), finding (spelled as in the
+            label table), reader ("" for a single reader or a consensus), x, y (upper left corner), w, h in pixels of
+            the original image, and width and height of that image (NaN where the table does not state them).
+        rows: number of rows in the source, including rows that state that nothing was found.
     """
 
     boxes: pd.DataFrame

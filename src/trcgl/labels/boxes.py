@@ -1,4 +1,4 @@
-"""Tables of boxes, of NIH ChestX-ray14 or of VinDr-CXR: whichever the header says."""
+"""Tables of boxes of NIH ChestX-ray14 or of VinDr-CXR, recognised by their header."""
 
 from pathlib import Path
 
@@ -12,6 +12,6 @@ def read_boxes(path: Path) -> BoxTable:
     """The boxes of a table.
 
     Raises:
-        InputError: neither table, or a box that is none.
+        InputError: the file is neither table, or a box is not valid.
     """
     return read_vindr_boxes(path) if "x_min" in read_header(path) else read_nih_boxes(path)

@@ -1,4 +1,4 @@
-"""From a label table and the list of image files to what the other stages read."""
+"""From a label table and the list of image files to the tables that the other stages read."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Labels:
     """The products of the stage.
 
     Attributes:
-        selected: image, path, photometric, sorted by image; depends on the table, the files and the filters only.
+        selected: image, path, photometric, sorted by image; depends only on the table, the files and the filters.
         labels: image, patient, study, projection, sex, age, split, then one Int8 column per class (1, 0, missing =
             unknown), sorted by image.
         classes: {"classes": [{"name", "group", "positives": {split: n}, "prevalence"}], "not_findings": [name],
@@ -61,18 +61,18 @@ def build_labels(
 ) -> Labels:
     """Select images, assign patients to splits, merge labels if a class table is given, and choose classes.
 
-    Splits are those of `split_file`, else those that the source states itself. Patients of whom it does not tell are
-    split by seed among training and the splits that it names nobody for: an official test set stays what it is.
-    Uncertain labels and blank ones are read as `labels.uncertain` and `labels.missing` say.
+    Splits come from `split_file`, otherwise from the source itself. Patients for whom the source states no split are
+    split by seed. They go to training and to those splits for which the source names no patient, so that an official
+    test set stays as it is. `labels.uncertain` and `labels.missing` say how uncertain and blank labels are read.
 
-    A normal label beside a finding: the finding stays and the image is not normal (normal is not a class unless
-    `labels.findings` or the class table make it one; then its column says what the source says). Counted in
-    `normal_beside_finding`.
+    Where a normal label stands beside a finding, the finding stays and the image does not count as normal. Such images
+    are counted in `normal_beside_finding`. Normal is a class only if `labels.findings` or the class table make it one;
+    then its column repeats what the source says.
 
     Args:
-        table: as an adapter returned it.
+        table: the table as an adapter returned it.
         manifest: the image files; column path, relative to the image folder.
-        split_file: overrides other splits; it lists every patient.
+        split_file: overrides all other splits; it must list every patient.
 
     Raises:
         InputError: no image is left; the source has a patient in two splits; the split file lacks a patient; a split
@@ -146,7 +146,7 @@ def _check_splits(
     split_file: str | Path | None,
     classes: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """Stop on a split without an image or, once there are classes, without a positive of any."""
+    """Stop if a split has no image or, once `classes` are given, no positive of any class."""
     for name in SPLITS:
         images = int((split == name).sum())
         if images == 0 or (classes is not None and not any(entry["positives"][name] for entry in classes)):
@@ -160,12 +160,12 @@ def _check_splits(
 
 
 def _more_patients(name: str, rows: pd.DataFrame) -> str:
-    """How a split that no split file makes gets more patients."""
+    """How the user can get more patients into a split when there is no split file."""
     stated = rows["split"] != ""
     by_seed = not rows["patient"].isin(rows.loc[stated, "patient"]).all()
     given = "give 'dataset.split_file'"
     if not by_seed or name in set(rows["split"]):
-        # No fraction has a say
+        # The fractions have no influence on this split
         return f"put more patients into it, or {given}"
     if name == "train":
         return f"lower 'labels.validation_fraction' or 'labels.test_fraction', or {given}"
@@ -203,7 +203,7 @@ def _metrics(
         "findings": {name: sum(entry["group"] == name for entry in classes) for name in GROUPS},
         "dropped_findings": dropped,
         "normal_beside_finding": contradicting,
-        # Only of data sets that have such labels
+        # Only for data sets that have such labels
         **({"uncertain_labels": uncertain} if uncertain else {}),
     }
 

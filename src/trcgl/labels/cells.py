@@ -1,4 +1,4 @@
-"""What stands in a cell instead of a value, and what makes two spellings of one name."""
+"""Texts that stand for a missing value in a cell, and how to recognise two spellings of one name."""
 
 import contextlib
 import re
@@ -46,7 +46,7 @@ SAME_MARKS = str.maketrans(
 AROUND = " :;,!*~#()[]{}\u00a1\u00b1\u00b0\u00b7\u2022\u2020\u2021\u00a7"
 """Signs that make no other name; + and < do."""
 
-# No text is turned into small letters, which takes longer than all else
+# All spellings are listed, because converting every text to small letters would take longer than everything else
 _WRITTEN: dict[tuple[str, ...], pa.Array] = {
     words: pa.array(
         {"NaN", "NaT", *(spell(word) for word in words for spell in (str, str.upper, str.capitalize, str.title))}
@@ -56,7 +56,7 @@ _WRITTEN: dict[tuple[str, ...], pa.Array] = {
 
 
 def is_missing(texts: pd.Series, words: tuple[str, ...] = NOT_A_NAME) -> np.ndarray:
-    """Which texts stand for no value: bool, in their order.
+    """Which texts stand for a missing value: bool, in the order of `texts`.
 
     Args:
         words: NOT_A_NAME or NOT_A_FILE.
@@ -67,17 +67,17 @@ def is_missing(texts: pd.Series, words: tuple[str, ...] = NOT_A_NAME) -> np.ndar
 
 
 def names_nothing(text: str) -> bool:
-    """Whether one text stands for no value."""
+    """Whether one text stands for a missing value."""
     return text.lower() in NOT_A_NAME
 
 
 def without_missing(texts: pd.Series) -> pd.Series:
-    """The texts, with '' for those that stand for no value."""
+    """The texts, with '' for missing values."""
     return texts.where(~is_missing(texts), "")
 
 
 def cleaned(texts: pd.Series, what: str) -> pd.Series:
-    """The texts without what cannot be seen (see `clean_text`); a line says where that changed some.
+    """The texts without invisible characters (see `clean_text`); a log line says where this changed a text.
 
     Args:
         what: file and column, for that line.
@@ -98,17 +98,15 @@ def cleaned(texts: pd.Series, what: str) -> pd.Series:
 
 
 def say(line: str) -> None:
-    """A line for the user: what was read otherwise than it stands, or looks wrong."""
+    """Log a line for the user about something that was read differently from how it is written, or that looks wrong."""
     _log.warning("%s", one_visible_line(line))
 
 
 def name_key(name: str) -> str:
-    """What two spellings of one name have in common: letters and digits whatever their case, width, accents and form.
+    """The key that all spellings of one name share: its letters and digits without case, width, accents and form.
 
-    Letters of another alphabet that are drawn like Latin ones count as these.
-
-    What stands between words, and signs around a name such as a full stop or an asterisk, do not count; between digits
-    they do.
+    Letters of another alphabet that look like Latin ones count as Latin. Separators between words do not count, but
+    separators between digits do. Signs around a name, such as a full stop or an asterisk, do not count.
     """
     text = unicodedata.normalize("NFKD", plainly(clean_text(name)).translate(SAME_MARKS)).casefold()
     words = re.sub(r"[\s_\-.]+", " ", ACCENTS.sub("", text)).strip(AROUND)
@@ -116,7 +114,7 @@ def name_key(name: str) -> str:
 
 
 def misread(name: str) -> str:
-    """The name as it was before UTF-8 was read as Windows' encoding, or UTF-7 as ASCII; "" if that did not happen."""
+    """The original name where UTF-8 was decoded as a Windows encoding, or UTF-7 as ASCII; "" if that did not happen."""
     if UTF_7.search(name):
         with contextlib.suppress(UnicodeError):
             return clean_text(name.encode("ascii").decode("utf-7"))
@@ -127,7 +125,7 @@ def misread(name: str) -> str:
 
 
 def first_twins(names: Iterable[str]) -> tuple[str, str] | None:
-    """The first two names that differ in spelling only, in their order; None if there are none."""
+    """The first two names that differ only in spelling, in their order; None if there are none."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name_key(name), name)
@@ -137,10 +135,10 @@ def first_twins(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def say_disguised(where: str, names: Iterable[str]) -> None:
-    """A line for names that are drawn as Latin ones, and are of another alphabet than all others.
+    """Log a line for names that look Latin but are written in another alphabet, if no other name uses that alphabet.
 
     Args:
-        where: what the line starts with.
+        where: the start of the line.
     """
     strangers = [name for name in names if not name.isascii()]
     found = [name for name in strangers if disguise(name)]

@@ -31,14 +31,14 @@ def read_chexpert(path: str | Path) -> LabelTable:
     """Read a CheXpert label file.
 
     File names repeat (view1_frontal.jpg), so an image is called patient00001_study1_view1_frontal.jpg. Its file is the
-    one whose path ends with patient, study and view (with either slash), in whichever folder the download has put it.
-    Lateral views have projection L.
+    one whose path ends with patient, study and view (with either slash), in any folder of the download. Lateral views
+    have projection L.
 
     Rejected rows: a Path that does not end with patient/study/view, a label that is not a code, no label.
 
     Raises:
-        InputError: not a readable CSV file with CheXpert's columns; no row with such a Path, or with codes alone;
-            two paths of one name.
+        InputError: the file is not a readable CSV file with CheXpert's columns; no row has such a Path, or no row has
+            only valid codes; two paths give one name.
     """
     path = Path(path)
     source = read_columns(path, ("Path", *FINDINGS), OPTIONAL, what="a CheXpert label table")
@@ -76,9 +76,9 @@ def read_chexpert(path: str | Path) -> LabelTable:
 
 
 def infer_absent(codes: np.ndarray, findings: Sequence[str]) -> None:
-    """In place: where No Finding is present, unknown findings are absent, as CheXpert's labeller defines it.
+    """Set unknown findings to absent, in place, where No Finding is present, as CheXpert's labeller defines it.
 
-    Support devices are no finding in that sense and stay as they are.
+    Support Devices does not count as a finding in that sense and stays as it is.
 
     Args:
         codes: int8, rows x findings, as `read_codes` returns them.

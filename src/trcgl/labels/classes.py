@@ -1,4 +1,4 @@
-"""Which findings are classes, in which order and group: decided by training rows alone."""
+"""Which findings are classes, in which order and group; only training rows decide."""
 
 import difflib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
     """The labels that may become classes: `labels.findings` if given, else all but `labels.not_findings`.
 
     Raises:
-        InputError: a listed finding, or tail finding, that the data set does not know.
+        InputError: a listed finding or tail finding does not occur in the data set.
     """
     vocabulary, merging = table.vocabulary, params.class_table
     for key, listed in (("findings", params.findings), ("tail_findings", params.tail_findings)):
@@ -36,10 +36,10 @@ def candidate_findings(table: LabelTable, params: LabelsParams) -> list[str]:
 
 
 def check_spelling(table: LabelTable, params: LabelsParams) -> None:
-    """Stop where a label differs in spelling only from one that names no finding, or whose images are left out.
+    """Stop if a label differs only in spelling from a label that names no finding, or from one that excludes images.
 
     Raises:
-        InputError: such a label.
+        InputError: there is such a label.
     """
     for key, listed in (("not_findings", params.not_findings), ("exclude_images_with", params.exclude_images_with)):
         meant = {name_key(name): name for name in listed}
@@ -61,21 +61,21 @@ def choose_classes(
     *,
     source: str = "the label tables",
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The classes in descending order of training positives (then by name), and what was too rare to be one.
+    """The classes in descending order of training positives (then by name), and the findings that are too rare.
 
     Args:
-        findings: candidates.
+        findings: the candidates.
         matrix: int8, images x findings: 1, 0 or -1 (unknown).
         split: 'train', 'val' or 'test' per image.
-        silent: rows that were rejected because they state no label.
+        silent: number of rows that were rejected because they state no label.
         source: the label table, for messages.
 
     Returns:
-        Per class: name, group, positives (per split) and prevalence (positives per training image for which the
-        source states); and training positives per finding below `labels.min_positives`.
+        For each class: name, group, positives (per split) and prevalence (positives divided by the training images in
+        which the finding is not unknown). And for each finding below `labels.min_positives`: its training positives.
 
     Raises:
-        InputError: no finding has enough training positives, or one that has lacks negatives.
+        InputError: no finding has enough training positives, or a finding with enough has no negative.
     """
     positives = {name: (matrix[split == name] == 1).sum(axis=0) for name in SPLITS}
     training = matrix[split == "train"]
@@ -122,13 +122,16 @@ def choose_classes(
 
 
 def _say_no_negative(finding: str, images: int, positives: int, silent: int, dropping: str) -> None:
-    """Stop where all that is known of a finding in training is that it is present; say so where it always is.
+    """Stop if a finding has training positives but no negative; only warn if every training image shows it.
 
     Args:
         finding: the label table and the finding, for messages.
-        images, positives: training images, and those that have it.
-        silent: rows that were rejected because they state no label.
-        dropping: how the finding is left out.
+        images, positives: number of training images, and of those with the finding.
+        silent: number of rows that were rejected because they state no label.
+        dropping: how the user can leave out the finding.
+
+    Raises:
+        InputError: labels of the finding are unknown, or rows state no label, so that negatives may be missing.
     """
     unknown = images - positives
     if unknown + silent == 0:

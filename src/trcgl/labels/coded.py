@@ -21,7 +21,7 @@ PRESENT, ABSENT, UNCERTAIN, UNSTATED, NO_CODE = 1, 0, -1, -2, -3
 SILENT = "no label"
 Place = Callable[[int], str]
 """Index of a row -> its file and row, for messages."""
-# As programs write a column that they have read as numbers, with a point or a comma, or as truth values
+# The forms in which programs write a column that they read as numbers (with a point or a comma) or as truth values
 CODES = {
     re.compile(r"\+?0*1(?:[.,]0*)?(?:e[+-]?0+)?|true"): PRESENT,
     re.compile(r"[+-]?0+(?:[.,]0*)?(?:e[+-]?0+)?|false"): ABSENT,
@@ -30,11 +30,11 @@ CODES = {
 
 
 def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The columns of a header that are classes: all but the others and those that pandas wrote for its row numbers.
+    """The columns of a header that are classes: all except `others` and the columns of row numbers that pandas writes.
 
     Raises:
-        InputError: two columns are one class in two spellings, pandas has numbered a repeated one, or a name has
-            letters that look like others, or says that a finding is absent or in doubt.
+        InputError: two columns are one class in two spellings; pandas has numbered a repeated column; or a name has
+            look-alike letters, was decoded wrongly, or says that a finding is absent or in doubt.
     """
     classes = [name for name in header if name not in others and not INDEX_NAME.fullmatch(name)]
     twins = first_twins(classes)
@@ -59,7 +59,7 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
 
 
 def read_codes(columns: pd.DataFrame) -> np.ndarray:
-    """int8, rows x columns, of PRESENT, ABSENT, UNCERTAIN, UNSTATED, and NO_CODE for any other text."""
+    """The codes PRESENT, ABSENT, UNCERTAIN and UNSTATED, and NO_CODE for any other text: int8, rows x columns."""
     codes = np.empty(columns.shape, np.int8, order="F")
     for position, name in enumerate(columns):
         places, texts = pd.factorize(columns[name])
@@ -75,7 +75,7 @@ def _code(text: str) -> int:
 
 
 def rows_of(files: Sequence[Path], parts: Sequence[pd.DataFrame]) -> Place:
-    """The places in a table that several files make up, one behind the other.
+    """A function that gives file and row for a row index of a table concatenated from several files.
 
     Args:
         parts: the rows of each file.
@@ -90,7 +90,7 @@ def rows_of(files: Sequence[Path], parts: Sequence[pd.DataFrame]) -> Place:
 
 
 def first_no_code(columns: pd.DataFrame, codes: np.ndarray, place: Place) -> str:
-    """Where the first value stands that is not a code, and which it is; "" if there is none."""
+    """The position and text of the first value that is not a code; "" if there is none."""
     wrong = codes == NO_CODE
     if not wrong.any():
         return ""
@@ -100,15 +100,15 @@ def first_no_code(columns: pd.DataFrame, codes: np.ndarray, place: Place) -> str
 
 
 def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str, place: Place | None = None) -> None:
-    """Stop on a column that holds no 0 or 1 anywhere: it is not a class of the table, but something else.
+    """Stop if a column has neither 0 nor 1 in any row, because it is then not a class.
 
-    A line names the first value that is not a code; its row is rejected.
+    A log line names the first value that is not a code; rows with such values are rejected.
 
     Args:
-        place: of the rows; None: they are those of `path`.
+        place: gives file and row of a row index; None: all rows are from `path`.
 
     Raises:
-        InputError: names the file and the column; or there is no column, or no row whose values are codes.
+        InputError: there is such a column, no column at all, or no row whose values are all codes.
     """
     if columns.empty:
         raise InputError(f"{path}: has no column of a finding; {what} has one for each finding")
@@ -123,10 +123,10 @@ def check_coded(path: Path, columns: pd.DataFrame, codes: np.ndarray, what: str,
 
 
 def warn_no_codes(columns: pd.DataFrame, codes: np.ndarray, place: Place) -> None:
-    """A line that names the first value that is not a code, and how many rows have one.
+    """Log the first value that is not a code, and how many rows have such a value.
 
     Raises:
-        InputError: all rows have one.
+        InputError: every row has such a value.
     """
     rows = int((codes == NO_CODE).any(axis=1).sum())
     if not rows:
@@ -154,7 +154,7 @@ def assemble_coded(
         rows: every data row of the source, with those of ROW_COLUMNS that it states.
         codes: int8, rows x findings, as `read_codes` returns them.
         source: the label table, for messages.
-        reasons: reason and the rows that it holds for, before those above.
+        reasons: further reasons, each with the rows that it holds for; they take precedence over the two above.
     """
     numbers = rows["row"].to_numpy()
     table = assemble(

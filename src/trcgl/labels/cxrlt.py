@@ -27,16 +27,16 @@ WHAT = "a CXR-LT label table"
 def read_cxrlt(path: str | Path) -> LabelTable:
     """Read a CXR-LT package.
 
-    Every column other than ImageID, StudyDate_DICOM, PatientID and a nameless index is a class with 1, 0, -1 for
-    uncertain and blank for unknown. Rejected rows: image name missing, image name is a path, patient id missing, a
-    value other than these, no class stated, listed in corrupted_images.csv or Removal.csv, duplicate image name.
+    Every column other than ImageID, StudyDate_DICOM, PatientID and a nameless index is a class: 1, 0, -1 (uncertain) or
+    blank (unknown). Rejected rows: image name missing, image name is a path, patient id missing, a value other than
+    these, no class stated, listed in corrupted_images.csv or Removal.csv, duplicate image name.
 
     Args:
         path: the package's folder, or its table (train.csv).
 
     Raises:
-        InputError: not a readable CSV file with these columns, a class column without any 0 or 1, patient ids that
-            are no longer exact (`read_ids`), a list that names no image of the table, or one under nearly its name.
+        InputError: the file is not a readable CSV file with these columns; a class column has neither 0 nor 1; patient
+            ids are no longer exact (`read_ids`); a list names no image of the table, or its file name is misspelt.
     """
     path = Path(path)
     table = path / TRAIN if path.is_dir() else path
@@ -58,10 +58,10 @@ def read_cxrlt(path: str | Path) -> LabelTable:
 
 
 def _listed(path: Path | None, images: pd.Series) -> np.ndarray:
-    """Which images a list beside the table names; none if there is no such file.
+    """Which images are named by a list beside the table; none if there is no such file.
 
     Raises:
-        InputError: not such a list, or it names no image of the table.
+        InputError: the file is not such a list, or it names no image of the table.
     """
     if path is None:
         return np.zeros(len(images), bool)

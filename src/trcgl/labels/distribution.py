@@ -1,4 +1,4 @@
-"""The long tail of a label table as a picture, before any filter: what `trcgl labels --plot` draws."""
+"""A plot of the long tail of a label table, before any filter (`trcgl labels --plot`)."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,11 +10,11 @@ ROWS = 50
 
 
 def label_distribution(counts: pd.DataFrame, images: int) -> Figure:
-    """Images with each label, most frequent first, in columns of ROWS.
+    """Bar plot of the number of images with each label, most frequent first, in columns of ROWS bars.
 
     Args:
-        counts: label, projection, count, as of `label_counts`.
-        images: of the table, for the title.
+        counts: label, projection, count, as `label_counts` returns them.
+        images: number of images in the table, for the title.
     """
     totals = counts.groupby("label")["count"].sum().sort_values(ascending=False, kind="stable")
     columns, rows = max(1, -(-len(totals) // ROWS)), min(len(totals), ROWS)
@@ -28,7 +28,7 @@ def label_distribution(counts: pd.DataFrame, images: int) -> Figure:
         for place, total in zip(places, part, strict=True):
             axes.text(max(total, 1), place, f" {total:,}", va="center", fontsize=6)
         axes.set_yticks(places, part.index, fontsize=7)
-        # A logarithm, or nothing would be seen of the tail; so the bars cannot be stacked by projection
+        # A linear scale would hide the tail. On a logarithmic scale, bars cannot be stacked by projection
         axes.set(xscale="log", xlim=(0.8, max(totals.max(), 1) * 4), ylim=(rows - 0.5, -0.5), xlabel="images")
     figure.suptitle(f"{len(totals)} labels of {images:,} images", fontsize=11)
     return figure

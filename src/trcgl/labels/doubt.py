@@ -1,4 +1,4 @@
-"""Names that say of a finding whether it is there, and would be a second finding beside it."""
+"""Names that also say whether a finding is present ("no edema"): they would count as a second finding beside it."""
 
 import re
 import unicodedata
@@ -25,11 +25,11 @@ LOST = "?\u00bf\ufffd"
 
 
 def in_doubt(name: str, known: Collection[str], *, column: bool = False) -> str:
-    """What is wrong with a name that says more than what is there, "" if it does not.
+    """What is wrong with a name that expresses absence or doubt; "" if it does not.
 
     Args:
         known: keys (`name_key`) of all names of the table.
-        column: of a table with a column per finding; False: in a list of findings.
+        column: True for the name of a column per finding; False for a name in a list of findings.
     """
     if any(sign in unicodedata.normalize("NFKC", name) for sign in LOST):
         return "has a question mark, for a doubt or a lost letter; write the finding's name alone"

@@ -1,7 +1,7 @@
 """Make a file of label vectors: `python -m trcgl.labels.encode --encoder NAME_OR_FOLDER --out FILE`.
 
-Any text encoder of transformers will do. A label's vector is the mean of its phrase's token vectors (as the sentence
-encoders of https://arxiv.org/abs/1908.10084 pool), scaled to length 1.
+Any text encoder of the transformers library can be used. A label's vector is the mean of its phrase's token vectors (as
+in the sentence encoders of https://arxiv.org/abs/1908.10084), scaled to length 1.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def encode(phrases: Sequence[str], encoder: str, revision: str | None = None) ->
             f"--encoder '{encoder}' cannot be loaded ({reason}); give a hub id or a folder that transformers saved"
         ) from None
     vectors = []
-    for phrase in phrases:  # One at a time: in a padded batch the company would change the last bits
+    for phrase in phrases:  # One at a time, because other phrases in a padded batch would change the last bits
         tokens = model(**tokenizer(phrase, return_tensors="pt", truncation=True)).last_hidden_state[0]
         vectors.append(torch.nn.functional.normalize(tokens.float().mean(0), dim=0).numpy())
     return np.stack(vectors)

@@ -21,20 +21,20 @@ Value = TypeVar("Value")
 def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The file of each image.
 
-    A row that states its `file` (patient1/study1/view1.jpg) has the file whose path ends so. Any other has the file
-    whose base name is `image`; where several files have that name, the one in the row's folder counts
-    (`.../folder/image`), if there is one.
+    If a row states its `file` (patient1/study1/view1.jpg), the file is the one whose path ends in this way. Otherwise
+    it is the file whose base name is `image`. If several files have that name, the one in the row's folder
+    (`.../folder/image`) is taken, if there is one.
 
-    An image without such a file has one whose name differs in capitals, the Unicode form of its letters or the spelling
-    of its format (`.jpeg`), or that has a suffix where the table states none, if that is one image's and one file's
-    only; a line says so. Another format is another file.
+    If an image has no such file, a similar name is accepted: it may differ in capitals, in the Unicode form of its
+    letters or in the spelling of its format (`.jpeg`), or have a suffix where the table states none. The match must be
+    unique for both image and file; a log line reports it. A file of another format never matches.
 
     Args:
         rows: columns image, folder and file, as in `LabelTable.rows`.
         paths: the manifest's paths.
 
     Returns:
-        Path per row ("" if there is no such file or several), and whether there are several.
+        For each row its path ("" if there is no such file or several), and whether there are several.
     """
     found, ambiguous = _exactly(rows, paths)
     missing = (found == "") & ~ambiguous
@@ -44,7 +44,7 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
 
 
 def likely_file(missing: pd.Series, paths: pd.Series) -> str:
-    """An image without a file, and the file that is probably meant, in words; "" if no file has a similar name."""
+    """A sentence that names an image without a file and the file that is probably meant; "" if no name is similar."""
     similar = {_letters(path): path for path in paths} if len(missing) else {}
     for name in missing:
         path = similar.get(_letters(name))
@@ -54,17 +54,17 @@ def likely_file(missing: pd.Series, paths: pd.Series) -> str:
 
 
 def _letters(name: str) -> str:
-    """What similar names have in common: letters and digits, without folder, suffix, leading zeros and %20."""
+    """The key that similar names share: letters and digits, without folder, suffix, leading zeros and %20."""
     text = unicodedata.normalize("NFKC", plainly(stem_of(clean_text(unquote(name)))))
     return re.sub(r"[\s_\-.]+", "", text).lstrip("0")
 
 
 def _nearly(rows: pd.DataFrame, missing: np.ndarray, found: np.ndarray, paths: pd.Series) -> None:
-    """In place: files of images that have none of their exact name.
+    """Fill in files with a similar name for images that have no file of their exact name.
 
     Args:
-        missing: bool per row.
-        found: path per row.
+        missing: bool per row, whether it has no file.
+        found: path per row, changed in place.
     """
     wanted = {int(row): str(rows["file"][row] or rows["image"][row]) for row in np.flatnonzero(missing)}
     free = paths[~paths.isin(found[found != ""])].tolist()
@@ -92,7 +92,7 @@ def _grouped(pairs: Iterable[tuple[str, Value]]) -> dict[str, list[Value]]:
 
 
 def _key(path: str, folders: int) -> str:
-    """The end of a path, with its last folders, whatever its capitals, forms of letters and suffix."""
+    """The key of a path: its name and last `folders` folders, in small letters and one Unicode form, without suffix."""
     parts = path.split("/")[-1 - folders :]
     return "/".join([*map(folded, parts[:-1]), stem_of(parts[-1])])
 
@@ -129,7 +129,7 @@ def _by_name(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tuple[n
 
 
 def _look_up(keys: pd.Series, known: pd.Series, values: pd.Series) -> np.ndarray:
-    """The value beside each key among the known ones, which differ; "" for a key that is not known."""
+    """The entry of `values` for each key, by its position in `known` (all different); "" for an unknown key."""
     # Arrow's hash lookup takes a third of the time of pandas' index
     place = pc.index_in(pa.array(keys), value_set=pa.array(known))  # pyright: ignore[reportAttributeAccessIssue]
     return np.append(values.to_numpy(object), "")[place.fill_null(len(values)).to_numpy()]

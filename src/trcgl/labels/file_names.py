@@ -1,4 +1,4 @@
-"""Names of image files: what is left without folder, suffix and the form of letters."""
+"""Names of image files without folder, without suffix, or in one form of letters."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ SAME_FORMAT = {name: usual for usual, names in FORMATS.items() for name in names
 
 
 def base_name(name: str) -> str:
-    """The name without folders, of any operating system."""
+    """The name without folders, for paths of any operating system."""
     return re.split(r"[/\\]", name)[-1]
 
 
@@ -26,31 +26,31 @@ def stem_of(name: str) -> str:
 
 def folded(name: str) -> str:
     """The name in small letters and one Unicode form."""
-    # Small letters of composed ones may come in parts
+    # Small letters of composed characters may be decomposed
     return name.lower() if name.isascii() else composed(composed(name).casefold())
 
 
 def composed(name: str) -> str:
-    """The name in one Unicode form: letters with their accents."""
+    """The name in the composed Unicode form, in which a letter and its accent are one character."""
     return unicodedata.normalize("NFC", name)
 
 
 def format_of(name: str) -> str:
-    """The format that a suffix states, '' if there is none: jpg also for .JPEG."""
+    """The format that a suffix states, such as jpg for .JPEG; '' if there is no suffix."""
     found = SUFFIX.search(name)
     suffix = found[0][1:].lower() if found else ""
     return SAME_FORMAT.get(suffix, suffix)
 
 
 def check_apart(table: object, column: str, files: pd.Series, names: pd.Series) -> None:
-    """Stop where two files of a table would get one name.
+    """Stop if two files of a table would get the same name.
 
     Args:
-        files: of each row, as the table states it.
-        names: what the project calls it.
+        files: the file of each row, as the table states it.
+        names: the project's name for it.
 
     Raises:
-        InputError: the rows of the first two such files.
+        InputError: two files would get the same name; the message gives the rows of the first two.
     """
     if names is files or files.equals(names):
         return

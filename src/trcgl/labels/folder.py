@@ -1,7 +1,7 @@
-"""Any folder of images with a CSV table of one's own as a canonical table (docs/datasets/folder.md).
+"""Any folder of images with the user's own CSV table, as a canonical table (docs/datasets/folder.md).
 
 A row is an image: `image` (file name, or path under the image folder) and `patient`; where known `study`, `projection`,
-`sex` and `split` (train, val, test). Labels come in one of two ways, known by the header:
+`sex` and `split` (train, val, test). The header shows in which of two ways labels are given:
 
 - one column `labels` with names separated by '|': what is not named is absent; other columns are not read;
 - or a column per finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
@@ -30,15 +30,15 @@ LEADS_OUT = r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 
 
 def read_folder(path: str | Path) -> LabelTable:
-    """Read a label table of one's own.
+    """Read the user's own label table.
 
-    A path in `image` becomes the image's name with '_' for '/', and its file is the one whose path ends so. Rejected
-    rows: image name missing, image name is a path (one that leads out of the folder), patient missing, labels missing,
-    image listed twice.
+    A path in `image` becomes the image's name with '_' for '/', and its file is the one whose path ends with that path.
+    Rejected rows: image name missing, image name is a path (one that leads out of the folder), patient missing, labels
+    missing, image listed twice.
 
     Raises:
-        InputError: not a readable CSV file with these columns, no label column, a column with other values, another
-            split name, two files of one name, or patient ids that are no longer exact (`read_ids`).
+        InputError: the file is not a readable CSV file with these columns; there is no label column; a column has other
+            values; a split has another name; two files get the same name; patient ids are no longer exact (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)

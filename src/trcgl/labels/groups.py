@@ -13,8 +13,8 @@ def group_of(
 ) -> str:
     """'head', 'medium' or 'tail'.
 
-    A list of tail findings overrides the lower cut-off: those findings are the tail and no others are; the rest is
-    head above `head_above` and medium otherwise, however rare.
+    A list of tail findings overrides the lower cut-off: exactly these findings are the tail. Any other finding is head
+    above `head_above` and medium otherwise, even if it is rare.
     """
     in_tail = prevalence < tail_below if tail_findings is None else finding in tail_findings
     if in_tail:

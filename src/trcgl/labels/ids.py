@@ -1,4 +1,4 @@
-"""Patient and study ids as text: what spreadsheets and float columns did to them is found before it merges patients."""
+"""Patient and study ids as text; damage by spreadsheets and float columns is found before it can merge patients."""
 
 import math
 import re
@@ -20,7 +20,7 @@ ROUNDED_NUMBER = re.compile(r"[+-]?(?:[0-9]*[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[.,]
 # 12e34: a number, or one of many hexadecimal ids
 BARE_EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
 HEXADECIMAL = re.compile(r"(?=.*[a-dfA-DF])[0-9a-fA-F]+")
-# '007, ="007" and "007": as people and programs keep a spreadsheet from reading a number
+# '007, ="007" and "007": marks by which people and programs stop a spreadsheet from reading a number
 KEPT_AS_TEXT = re.compile(r"""'([^']+)'?|="([^"]+)"|"([^"]+)\"""")
 WHOLE_FLOAT = re.compile(r"([0-9]+)[.,]0+")
 BROKEN_FLOAT = re.compile(r"[0-9]*[.,][0-9]*[1-9][0-9]*")
@@ -61,14 +61,14 @@ BY_CHANCE = 1e-3
 
 
 def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
-    """Ids as they were before a program took them for numbers, where that is certain.
+    """Restore ids as they were before a program read them as numbers, where that is certain.
 
-    A column of whole floats (10000032.0) is read as whole numbers, and invisible characters and a spreadsheet's marks
-    of a text ('007) are left out; a line says so. Cells without a value stay as they are.
+    A column of whole floats (10000032.0) is read as whole numbers. Invisible characters and a spreadsheet's marks for
+    text ('007) are removed. A log line reports such changes. Cells without a value stay as they are.
 
     Raises:
-        InputError: ids that a spreadsheet or a column of floats has rounded or turned into dates or times; whole
-            floats beside other numbers.
+        InputError: a spreadsheet or a column of floats has rounded ids or turned them into dates or times; whole floats
+            stand beside other ids; or an id holds a control character.
     """
     ids = cleaned(ids, f"{path}: {column}")
     different = ids.unique().tolist()
@@ -79,7 +79,7 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
         ids = ids.replace(marked)
         different = ids.unique().tolist()
     numbers = [text for text in different if text.isdecimal()]
-    # Few ids, as a rule, are not plain numbers
+    # As a rule, only few ids are not plain numbers
     others = [text for text in different if not text.isdecimal() and not names_nothing(text)]
 
     def stop(found: Collection[str], wrong: str, remedy: str) -> InputError:
@@ -113,7 +113,7 @@ def read_ids(path: object, column: str, ids: pd.Series) -> pd.Series:
     times = [text for text in others if TIME.fullmatch(text)]
     if times:
         raise stop(times, "is a time of day", f"not an id; {again}")
-    # 1.0 beside 1.1 is a name with a point in it
+    # Beside 1.1, an id 1.0 is a name with a point in it
     if floats and not any(BROKEN_FLOAT.fullmatch(text) for text in others):
         if len(floats) < len(others) + len(numbers):
             raise stop(
@@ -132,15 +132,15 @@ def _kept_as_text(text: str) -> re.Match[str] | None:
 
 
 def _cut_short(numbers: Collection[str]) -> set[str]:
-    """Those of the long numbers that have nothing beyond a spreadsheet's digits or a float's bits, if not by chance."""
+    """Those long numbers that are zero beyond a spreadsheet's digits or a float's bits, if too many to be chance."""
     digits = {number: number.lstrip("0") for number in numbers}
     lengths = Counter(map(len, digits.values()))
     decimal = [text for text, of in digits.items() if of[-1:] == "0" and not of[SPREADSHEET_DIGITS:].strip("0")]
-    # The last four digits decide on four of the bits, and are quicker
+    # The last four digits show whether the last four bits are zero; this test is faster
     binary = [text for text, of in digits.items() if of[-4:] in SIXTEENS and _is_float(int(of))]
     for found, kept in ((decimal, SPREADSHEET_DIGITS), (binary, FLOAT_BITS * math.log10(2))):
         expected = sum(count * 10.0 ** min(0.0, kept - length) for length, count in lengths.items())
-        # The Poisson probability of as many, about
+        # Approximately the Poisson probability of as many by chance
         if found and len(found) * math.log(expected) - math.lgamma(len(found) + 1) < math.log(BY_CHANCE):
             return set(found)
     return set()
@@ -151,14 +151,14 @@ def _is_float(number: int) -> bool:
 
 
 def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[str]) -> None:
-    """A line where ids differ in their writing only: often one patient, whom two splits may then share.
+    """Log a line if ids differ only in how they are written: often they are one patient, who may be in two splits.
 
-    And one for ids of which some letters only look Latin.
+    Log another line for ids with letters that only look Latin.
     """
     different = list(different)
     odd = [text for text in different if not text.isascii() and (odd_letters(text) or disguise(text))]
     if not any(re.search("[A-Za-z]", text) for text in different if odd):
-        # All ids are of one alphabet
+        # All ids are in one alphabet
         odd = []
     if odd:
         row = int(np.argmax(ids == odd[0])) + 1
@@ -184,12 +184,12 @@ def _say_twins(path: object, column: str, ids: pd.Series, different: Iterable[st
 
 
 def _written_plainly(text: str) -> str:
-    """An id in small letters, without leading zeros, digits of other scripts, and marks that divide no number."""
+    """An id in small letters and ASCII digits, without leading zeros and without marks that do not separate numbers."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", plainly(text))
     if plain.isdecimal():
         return str(int(plain))
     if plain[:1] == "-" and plain[1:].isdecimal():
-        # A sign is no mark
+        # A minus sign is not a separator
         return plain
     grouped = THOUSANDS.fullmatch(plain)
     return (re.sub(r"\D", "", plain) if grouped else MARKS.sub("", plain)).lstrip("0").casefold()

@@ -1,4 +1,4 @@
-"""The names in label lists: each is one finding, written in one way."""
+"""Check the names in label lists: each must be one finding, and must be spelled in one way."""
 
 import re
 import unicodedata
@@ -48,19 +48,19 @@ MOST_WORDS = 12
 def checked_names(
     path: Path, column: str, lists: Sequence[Sequence[str]], row_of: Callable[[int], int], *, like: str
 ) -> Sequence[Sequence[str]]:
-    """The lists with each label as it is meant, HAS_NO_NAME for one that names nothing, none twice in a list.
+    """The lists with cleaned labels: without repetition, and HAS_NO_NAME for a label that names nothing.
 
-    Quotes around a label, and characters that cannot be seen, are left out; a line says so.
+    Quotes around a label and invisible characters are removed; a log line says so.
 
     Args:
         path, column: for messages.
         lists: the different label lists of a table.
-        row_of: the first row that has the list of an index.
-        like: two labels as the table lists them, for messages.
+        row_of: gives the first row that has the list with a given index.
+        like: an example of two labels in the table's format, for messages.
 
     Raises:
-        InputError: a label is a number, holds a control character or a separator, has one quote or letters that look
-            like others, says that a finding is absent or in doubt, or is written in two ways.
+        InputError: a label is or ends with a number, holds a control character or a separator, has an unpaired quote or
+            look-alike letters, was decoded wrongly, says that a finding is absent or in doubt, or has two spellings.
     """
     different = list(dict.fromkeys(chain.from_iterable(lists)))
     meant = {label: _meant(label) for label in different}
@@ -132,17 +132,17 @@ def _wrong(name: str, known: set[str], pipes: bool, like: str) -> str:
 
 
 def _is_joined(name: str) -> bool:
-    """Whether something else than a space stands between two words of a name."""
+    """Whether two words of a name are joined by a sign or by a word like "and", not just by a space."""
     words = WORD.findall(name.lower())
     return bool(JOINING & set(words[1:-1])) or re.search(r"\w[^\w\s]|[^\w\s]\s*\w|\w_+\w", name) is not None
 
 
 def _is_made_of(name: str, known: set[str]) -> bool:
-    """Whether a name is nothing but several others, with words like "and" between them."""
+    """Whether a name consists of several known names, possibly joined by words like "and"."""
     words = WORD.findall(name)
     if len(words) > MOST_WORDS:
         return False
-    # By the number of words from the start: the most names that they can be cut into, None if they cannot
+    # names[k]: the largest number of known names into which the first k words can be split; None if impossible
     names: list[int | None] = [0, *(None for _ in words)]
     for end, last in enumerate(words, start=1):
         found = [names[end - 1]] if last.lower() in JOINING else []

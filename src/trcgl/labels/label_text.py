@@ -1,4 +1,4 @@
-"""A cell that lists labels -> its labels."""
+"""Parse a cell that lists labels."""
 
 import ast
 import io
@@ -6,22 +6,23 @@ import re
 import tokenize
 import warnings
 
-# What Python writes for a list of plain texts; everything else goes to Python's own parser, which takes ten times as
-# long. Tests hold that both read the same.
+# The form in which Python writes a list of plain texts. Everything else goes to Python's own parser, which takes ten
+# times as long. Tests check that both give the same labels.
 PLAIN_LIST = re.compile(r"\[(?:'[^'\\\r\n\x00]*'(?:, ?'[^'\\\r\n\x00]*')*)?\]")
 
 
 def parse_list(text: str) -> list[str] | None:
-    """A label list written as Python or JSON text: stripped, no empty one, no repetition, in order; None if it is none.
+    """The labels of a list in Python or JSON syntax: stripped, in order, without empty ones and repetitions.
 
-    Texts with no comma between them are none: Python would join two labels into one.
+    None if the text is not such a list. Texts without a comma between them are rejected as well, because Python would
+    join two labels into one.
     """
     if PLAIN_LIST.fullmatch(text):
         labels = text.split("'")[1::2]
     else:
         try:
             with warnings.catch_warnings():
-                # Of backslashes that escape nothing; they stay
+                # Warnings about backslashes that escape nothing; the backslashes stay
                 warnings.simplefilter("ignore")
                 labels = ast.literal_eval(text)
             if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
@@ -35,7 +36,7 @@ def parse_list(text: str) -> list[str] | None:
 
 
 def split_labels(text: str) -> list[str] | None:
-    """The labels of a text with '|' between them, or of a list in brackets: stripped, no empty one, no repetition."""
+    """The labels of a text separated by '|', or of a list in brackets: stripped, without empty ones and repetitions."""
     if text.startswith("[") and text.endswith("]"):
         return parse_list(text)
     return list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))

@@ -1,4 +1,4 @@
-"""Label tables with one column that lists the labels of an image: what is not listed is absent."""
+"""Label tables with one column that lists the labels of an image; a label that is not listed is absent."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,22 +27,22 @@ def assemble_listed(
 ) -> LabelTable:
     """The table of rows whose labels are listed.
 
-    Rejected, besides what `assemble` rejects: rows whose text stands for no value or is not a list, rows that list
-    nothing, and rows that list something that names nothing, such as NA.
+    Rejected, besides the rows that `assemble` rejects: rows whose text stands for a missing value or is not a list,
+    rows with an empty list, and rows whose list contains an entry that names nothing, such as NA.
 
     Args:
         path: the label table, for messages.
         rows: every data row of the source, with those of ROW_COLUMNS that it states.
-        texts: the list of each row, as it stands in the source; its name is the column's.
-        normal: what the source may call "nothing found"; the first that occurs counts.
-        read: a text -> its labels; None if it is not a list.
-        like: a list that it reads, for messages.
-        empty: the reason of rows that list nothing.
+        texts: the list of each row, as in the source; the name of the series is the name of the column.
+        normal: labels by which the source may say "nothing found"; the first one that occurs is used.
+        read: a function from a text to its labels, or to None if the text is not a list.
+        like: an example of a list that `read` accepts, for messages.
+        empty: the rejection reason for rows with an empty list.
 
     Raises:
-        InputError: no row has a list, or a label is not one label or not written in one way (see `checked_names`).
+        InputError: no row has a list, or a label is not valid (see `checked_names`).
     """
-    # Few different texts stand in very many rows
+    # Very many rows share few different texts
     codes, different = pd.factorize(texts)
     missing = is_missing(pd.Series(different, dtype="str"))
     lists = [[] if absent else read(text) for text, absent in zip(different, missing, strict=True)]

@@ -1,9 +1,9 @@
 """Fine labels merged into the classes of a class table, such as data/assets/cxrlt_classes.csv.
 
-That table brings PadChest's 193 labels to the 30 classes of CXR-LT 2026. The challenge published no mapping: it is
-ours, each class being its label with the descendants in PadChest's own label tree
-(https://github.com/auriml/Rx-thorax-automatic-captioning, manual_review/trees_code.txt); where it is not, the table's
-column `note` says why.
+That table maps PadChest's 193 labels to the 30 classes of CXR-LT 2026. The challenge published no mapping, so this one
+is our own. Each class is its label together with the descendants in PadChest's own label tree
+(https://github.com/auriml/Rx-thorax-automatic-captioning, manual_review/trees_code.txt); the table's column `note`
+explains the exceptions.
 """
 
 import re
@@ -24,8 +24,8 @@ def read_class_table(path: str | Path) -> pd.DataFrame:
     """A class table (columns class, padchest_labels separated by '|') as pairs: class, label.
 
     Raises:
-        InputError: not such a table, a class without a name or labels, a name with letters that look like others, or a
-            class listed twice or in two spellings.
+        InputError: the file is not such a table; a class has no name or no labels; a name has look-alike letters; a
+            class is listed twice or in two spellings.
     """
     path = Path(path)
     table = read_columns(path, ("class", "padchest_labels"), what="a class table")
@@ -51,13 +51,14 @@ def read_class_table(path: str | Path) -> pd.DataFrame:
 
 
 def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
-    """The table with the classes of a class table for labels.
+    """The table with its labels replaced by the classes of a class table.
 
-    A class is present where one of its labels is, else unknown where one of them is, else absent. Labels in no class
-    leave their rows as negatives; a class none of whose labels the data set knows is left out.
+    A class is present if one of its labels is present; otherwise it is unknown if one of them is unknown; otherwise it
+    is absent. Rows whose labels belong to no class stay as negatives. A class is left out if the data set has none of
+    its labels.
 
     Raises:
-        InputError: see `read_class_table`; the data set knows none of the labels, or knows one in another spelling.
+        InputError: see `read_class_table`; the data set has none of the labels, or has one in another spelling.
     """
     pairs = read_class_table(path)
     _check_labels(path, pairs["label"], table.vocabulary)
@@ -79,10 +80,11 @@ def merge_labels(table: LabelTable, path: str | Path) -> LabelTable:
 
 
 def _check_labels(path: str | Path, labels: pd.Series, vocabulary: Sequence[str]) -> None:
-    """Stop on a label that would only seem to be in no row; a line says how many are in none.
+    """Stop if a label seems to be in no row only because of how it is written; log how many labels are in no row.
 
     Raises:
-        InputError: a label is the table's in another spelling, or several with another separator than '|'.
+        InputError: a label has another spelling in the label table, or is several labels separated by another sign
+            than '|'.
     """
     known = {name_key(name): name for name in vocabulary}
     strangers = [label for label in dict.fromkeys(labels) if label and label not in vocabulary]

@@ -1,10 +1,10 @@
 """Label tables of MIMIC-CXR-JPG's images as a canonical table.
 
-Of two kinds, known by the header:
+There are two kinds, recognised by the header:
 
 - a row per image: MIMIC-CXR-LT (19 classes) and CXR-LT 2023 (26) and 2024 (40 or 45), in one file, or in one each for
   training, development and test. https://physionet.org/content/cxr-lt-iccv-workshop-cvamd/ (Holste et al.)
-- a row a study, with CheXpert's 14 labels: mimic-cxr-2.0.0-chexpert.csv and -negbio.csv, which come with
+- a row per study, with CheXpert's 14 labels: mimic-cxr-2.0.0-chexpert.csv and -negbio.csv, which come with
   https://physionet.org/content/mimic-cxr-jpg/ (Johnson et al.); the list of images (-metadata.csv) and the official
   split (-split.csv) lie beside it.
 """
@@ -42,14 +42,15 @@ WHAT = "a CXR-LT or MIMIC-CXR-LT label table"
 def read_mimic(path: str | Path) -> LabelTable:
     """Read a label table of MIMIC-CXR-JPG's images.
 
-    An image is called <dicom_id>.jpg. Rows of several files are numbered through, in the order training, development,
-    test. Rejected rows: an id missing, a value that is not a code, no label, duplicate image.
+    An image is called <dicom_id>.jpg. Rows of several files are numbered continuously in the order training,
+    development, test. Rejected rows: an id missing, a value that is not a code, no label, duplicate image.
 
     Args:
         path: a file, or a folder with the three files of one edition.
 
     Raises:
-        InputError: not such a file or folder, a column that is not a class, or (of studies) no list of images.
+        InputError: it is not such a file or folder; a column is not a class; or the list of images that a table of
+            studies needs is missing.
     """
     path = Path(path)
     if path.is_dir():
@@ -93,7 +94,7 @@ def _part(file: Path, classes: list[str]) -> pd.DataFrame:
 
 
 def _with_ids(file: Path, source: pd.DataFrame) -> pd.DataFrame:
-    """The ids of a file as all files write them: whole numbers, an image's without a suffix."""
+    """The table with its ids in the form that all files share: whole numbers, and image ids without a suffix."""
     for column in set(IDS) & set(source):
         if column == "dicom_id":
             names = cleaned(source[column], f"{file}: {column}")
@@ -123,7 +124,7 @@ def _of_studies(path: Path) -> LabelTable:
     if split_file is None:
         _check_no_other_split(path)
     images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
-    # Outer: a study whose images are not listed is a rejected row, not a silent loss
+    # An outer join, so that a study without listed images becomes a rejected row and is not lost silently
     labels = labels.drop(columns="subject_id").assign(label_row=np.arange(len(labels)))
     source = images.merge(labels, on="study_id", how="outer")
     label_row = source.pop("label_row")
@@ -144,7 +145,7 @@ def _of_studies(path: Path) -> LabelTable:
 
 
 def _check_studies(path: Path, labels: pd.DataFrame, file: Path, images: pd.DataFrame) -> None:
-    """Stop where the two files have no study in common, or give one to two patients."""
+    """Stop if the two files have no study in common, or assign one study to different patients."""
     known = labels[labels["study_id"] != ""].set_index("study_id")["subject_id"]
     theirs = images["study_id"].map(known)
     if theirs.isna().all():
@@ -181,7 +182,7 @@ def _official_split(file: Path, images: pd.Series) -> pd.Series:
 
 
 def _beside(path: Path, part: str) -> Path | None:
-    """MIMIC-CXR-JPG's file of a part, of whichever release, packed or not; None if there is none."""
+    """The file of MIMIC-CXR-JPG for `part`, from any release, compressed or not; None if there is none."""
     usual = (f"mimic-cxr-2.0.0-{part}.csv.gz", f"mimic-cxr-2.0.0-{part}.csv")
     release = re.compile(rf"mimic-cxr-\d+(\.\d+)*-{part}\.csv(\.gz)?")
     others = sorted(other.name for other in path.parent.iterdir() if release.fullmatch(other.name))
@@ -189,10 +190,10 @@ def _beside(path: Path, part: str) -> Path | None:
 
 
 def _check_no_other_split(path: Path) -> None:
-    """Stop where the official split lies beside a table under a name that it is not looked for.
+    """Stop if the official split lies beside a table under an unexpected name.
 
     Raises:
-        InputError: such a file; without it the official test images would be learned.
+        InputError: there is such a file. If it were not used, the model could be trained on official test images.
     """
     for other in sorted(path.parent.iterdir()):
         if other == path or not re.search(r"\.csv(\.gz)?$", other.name, re.IGNORECASE) or not other.is_file():

@@ -20,12 +20,12 @@ QUOTES = "'\"`\u2018\u2019\u201c\u201d"
 
 @dataclass(frozen=True)
 class Matched:
-    """A list of names against the images of a table.
+    """The result of matching a list of names with the images of a table.
 
     Attributes:
         named: bool per image, whether the list names it.
-        names: how many different names the list has.
-        strangers: those that no image has, in their order.
+        names: the number of different names in the list.
+        strangers: the names that no image has, in the order of the list.
     """
 
     named: np.ndarray
@@ -39,10 +39,10 @@ class Matched:
 
 
 def read_names(path: Path) -> list[str]:
-    """The names in a text file: a name a line, or several with spaces, commas or semicolons between them; unquoted.
+    """The names in a text file, without quotes; spaces, commas or semicolons may separate several names in a line.
 
     Raises:
-        InputError: see `read_text`; the file names nothing.
+        InputError: see `read_text`; or the file holds no name.
     """
     lines = [clean_text(line) for line in read_text(path).splitlines()]
     lines = [line for line in lines if line]
@@ -56,9 +56,10 @@ def read_names(path: Path) -> list[str]:
 
 
 def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
-    """Which images a list names: by name without folder, else without suffix where that is one image's only.
+    """Which images a list names.
 
-    A line says where folders or suffixes were left out.
+    A name is compared as it is, then without folder, then without suffix if that is unique among the images. A log line
+    says for how many names folder or suffix were ignored.
     """
     different = list(dict.fromkeys(names))
     place = {name: row for row, name in enumerate(images)}
@@ -85,7 +86,7 @@ def find_list(folder: Path, name: str) -> Path | None:
     """The file of a list in a folder; None if there is none.
 
     Raises:
-        InputError: there is none of this name, but one that nearly has it.
+        InputError: there is no file of this name, but one with a similar name.
     """
     path = folder / name
     if path.exists():
@@ -98,5 +99,5 @@ def find_list(folder: Path, name: str) -> Path | None:
 
 
 def shape_of(name: str) -> str:
-    """A name with 0 for each digit: names of one data set have few shapes."""
+    """The name without suffix and with 0 for each digit. The names of one data set have few such shapes."""
     return re.sub(r"\d", "0", stem_of(name))

@@ -27,8 +27,8 @@ def read_nih(path: str | Path) -> LabelTable:
     Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
 
     Raises:
-        InputError: not a readable CSV file with NIH's columns, patient ids that are no longer exact
-            (`read_ids`), labels that are not names (`assemble_listed`), or lists that do not fit (`official_test`).
+        InputError: the file is not a readable CSV file with NIH's columns; patient ids are no longer exact
+            (`read_ids`); labels are not names (`assemble_listed`); the official lists do not fit (`official_test`).
     """
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")

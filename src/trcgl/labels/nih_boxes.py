@@ -15,7 +15,7 @@ from trcgl.tables import read_columns
 
 BOX_SIDE = 1024
 """Pixels a side of the published images, in which the boxes are given."""
-# The header is `Bbox [x,y,w,h]`, so the commas cut it into four
+# The header is `Bbox [x,y,w,h]`, which the commas split into four column names
 NUMBERS = {"Bbox [x": "x", "y": "y", "w": "w", "h]": "h"}
 LABEL_OF = {"Infiltrate": "Infiltration"}
 """The one finding that the list spells otherwise than the label table."""
@@ -25,7 +25,8 @@ def read_nih_boxes(path: Path) -> BoxTable:
     """The boxes of the list.
 
     Raises:
-        InputError: not a readable CSV file with these columns, or a box that is not four numbers with a size above 0.
+        InputError: the file is not a readable CSV file with these columns, or a box is not four numbers with a size
+            above 0.
     """
     source = read_columns(path, ("Image Index", "Finding Label", *NUMBERS), what="NIH's list of boxes")
     boxes = pd.DataFrame(numbers(source, list(NUMBERS)), columns=list(NUMBERS.values()))

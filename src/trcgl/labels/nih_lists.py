@@ -1,6 +1,6 @@
 """NIH's official split: test_list.txt and train_val_list.txt beside the label table.
 
-https://nihcc.app.box.com/v/ChestXray-NIHCC; no patient is in both.
+https://nihcc.app.box.com/v/ChestXray-NIHCC; no patient is in both lists.
 """
 
 from pathlib import Path
@@ -17,19 +17,19 @@ TEST, TRAIN_VAL = "test_list.txt", "train_val_list.txt"
 
 
 def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.ndarray:
-    """Which images of the table are official test images: bool; none if no list is beside it.
+    """Which images of the table are official test images: bool; none if there is no list beside the table.
 
-    The table may be a part of the data set: names of other images are counted in a line. With both lists each image of
-    the table is in one of them.
+    The table may be a part of the data set: a log line then counts the listed images that it lacks. If both lists are
+    there, each image of the table must be in exactly one of them.
 
     Args:
         table: the label table.
-        images, patients: of its rows.
+        images, patients: image and patient of each row.
 
     Raises:
-        InputError: a list cannot be read; a name is not an image's; the table has most of the names of the test list,
-            but not all, and no second list shows that each image is named; an image is in both lists or in neither; a
-            patient is divided; there is a training list alone.
+        InputError: a list cannot be read; a name does not look like an image's; without the second list, the table has
+            most but not all names of the test list; an image is in both lists or in neither; a patient has both test
+            images and others; there is only the training list.
     """
     files = {name: find_list(table.parent, name) for name in (TEST, TRAIN_VAL)}
     file, other = files[TEST], files[TRAIN_VAL]
@@ -56,10 +56,11 @@ def _matched(file: Path, images: pd.Series, drop: str) -> Matched:
     """The images that a list names.
 
     Args:
-        drop: what else would be right, for messages.
+        drop: how to do without the list, for messages.
 
     Raises:
-        InputError: it names none of the table, one whose name is of another form, or one that may be several.
+        InputError: the list names no image of the table, has a name of another form, or has a name that fits several
+            images.
     """
     matched = match_names(file, read_names(file), images)
     if not matched.named.any():

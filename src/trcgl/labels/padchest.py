@@ -1,6 +1,6 @@
 """PadChest's label file (160,861 rows, 36 columns, CSV or CSV.gz) as a canonical table.
 
-https://bimcv.cipf.es/bimcv-projects/padchest/ ; the phantom's label file has the same columns and the same dirt.
+https://bimcv.cipf.es/bimcv-projects/padchest/ ; the phantom's label file has the same columns and irregularities.
 """
 
 from pathlib import Path
@@ -29,8 +29,8 @@ def read_padchest(path: str | Path) -> LabelTable:
     normal), duplicate image name.
 
     Raises:
-        InputError: not a readable CSV file with PadChest's columns, patient ids that are no longer exact
-            (`read_ids`), or labels that are not names (`assemble_listed`).
+        InputError: the file is not a readable CSV file with PadChest's columns; patient ids are no longer exact
+            (`read_ids`); labels are not names (`assemble_listed`).
     """
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="a PadChest label table")
@@ -55,7 +55,10 @@ def read_padchest(path: str | Path) -> LabelTable:
 
 
 def _photometric(path: Path, text: pd.Series) -> pd.Series:
-    """As DICOM writes it: MONOCHROME1 is inverted, which the PNGs do not say. Lines say where that is not known."""
+    """The photometric interpretation as DICOM writes it; log lines say where it is unknown.
+
+    MONOCHROME1 means that the image is inverted; the PNG files do not say so.
+    """
     if (text == "").all():
         say(f"{path}: no {PHOTOMETRIC}: pictures are read as they are, also where air is bright (MONOCHROME1)")
     found = without_missing(text).str.upper().str.replace(" ", "")

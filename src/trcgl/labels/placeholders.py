@@ -1,4 +1,4 @@
-"""Ids that stand for nobody, such as -1 and 999: they make one patient of all who have none."""
+"""Placeholder ids such as -1 and 999: they would turn all patients without an id into one patient."""
 
 import re
 
@@ -22,13 +22,13 @@ NEGATIVES = 5
 
 
 def say_crowded(path: object, column: str, ids: pd.Series) -> None:
-    """A line where an id holds so many rows that it is hardly one patient's.
+    """Log a line if an id has so many rows that it is hardly one patient.
 
-    That is a placeholder with three times the rows of 95 % of the ids, any id with ten times the rows of 99 % of them,
-    and one of few negative numbers with two rows.
+    This means: a typical placeholder with MORE times the rows of 95 % of the ids; any id with MANY_MORE times the rows
+    of 99 % of the ids; or one of at most NEGATIVES negative numbers that have two or more rows.
     """
     places, different = pd.factorize(ids)
-    # Elements of Arrow's arrays take long to reach
+    # Access to single elements of Arrow's arrays is slow
     names = different.tolist()
     counts = np.bincount(places, minlength=len(names))
     usual, most = np.quantile(counts, (0.95, 0.99), method="lower")

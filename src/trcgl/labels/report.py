@@ -1,4 +1,4 @@
-"""A label table looked at without its images: what `trcgl labels` prints and writes."""
+"""Summaries of a label table without its images: what `trcgl labels` prints and writes."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from trcgl.labels.table import LabelTable
 
 
 def label_counts(table: LabelTable) -> pd.DataFrame:
-    """Images per label and projection, before any filter: label, projection, count; every pair, also with count 0."""
+    """Images per label and projection before any filter: label, projection, count; pairs with count 0 are included."""
     projection = table.rows.set_index("row")["projection"]
     counts = pd.crosstab(
         table.positives["label"].to_numpy(), projection.loc[table.positives["row"]].to_numpy()
@@ -16,7 +16,7 @@ def label_counts(table: LabelTable) -> pd.DataFrame:
 
 
 def summary(table: LabelTable) -> str:
-    """Rows, kept, rejected by reason, labels, patients, and images and patients per projection."""
+    """A text: rows, kept rows, rejected rows by reason, labels, patients, and images and patients per projection."""
     reasons = table.rejected["reason"].value_counts()
     lines = [f"rows {table.source_rows}", f"kept {len(table.rows)}", f"rejected {len(table.rejected)}"]
     lines += [f"  {reason} {count}" for reason, count in reasons.items()]

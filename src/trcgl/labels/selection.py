@@ -1,6 +1,6 @@
-"""Which images are used: by projection, labelling method, excluding labels and the files that are there.
+"""Select the images to use: by projection, labelling method, excluding labels and existing files.
 
-The result depends on nothing else, so another split, class list or threshold never decodes an image again.
+The result depends on nothing else. So a change of split, class list or threshold never decodes an image again.
 """
 
 import difflib
@@ -29,13 +29,13 @@ FILTER_KEYS = {name: f"'labels.{name}'" for name in ("projections", "methods", "
 
 @dataclass(frozen=True)
 class Filters:
-    """What an image must be to be used; None: anything.
+    """The conditions that an image must meet to be used.
 
     Attributes:
-        projections, methods: of its row.
+        projections, methods: allowed values of its row; None: any.
         exclude_images_with: labels that it must not have.
-        given_in: where image folder and filters come from, for the message when nothing is left.
-        keys: what gives each filter, for messages.
+        given_in: where image folder and filters are set, for the message when no image is left.
+        keys: the setting of each filter, for messages.
     """
 
     projections: tuple[str, ...] | None = None
@@ -50,7 +50,7 @@ class Filters:
 
 
 def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -> tuple[LabelTable, pd.DataFrame]:
-    """The table without the rows that are not used, and the files of those that are.
+    """The table with only the rows that are used, and their files.
 
     Args:
         manifest: the image files; column path, relative to the image folder.
@@ -59,7 +59,8 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         The table with its rows sorted by image, and image, path, photometric of the same rows in the same order.
 
     Raises:
-        InputError: the table has no row, or a filter leaves none; the message says what the data set has.
+        InputError: the table has no usable row, no row passes a filter, or a filter names a value in another spelling;
+            the message says what the data set has.
     """
     rows = table.rows
     if rows.empty:
@@ -94,7 +95,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         say(f"{table.source}: images without a file: {(reasons == MISSING).sum()}; {near}")
     used = reasons == ""
     rows = kept.rows.assign(path=pd.Series(paths[used], dtype="str"))
-    # Image names differ, so that any sort does; Arrow's takes half the time of pandas'
+    # Image names are unique, so the sort need not be stable; Arrow's takes half the time of pandas'
     order = pc.sort_indices(pa.array(rows["image"]))  # pyright: ignore[reportAttributeAccessIssue]
     rows = rows.take(order.to_numpy()).reset_index(drop=True)
     kept, selected = replace(kept, rows=rows.drop(columns="path")), rows[SELECTED_COLUMNS]
@@ -102,9 +103,9 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
 
 
 def _say_unknown(table: LabelTable, filters: Filters) -> None:
-    """A line for each name of a filter that is nearly one of the table: a slip keeps or costs rows.
+    """Log a line for each name in a filter that is unknown but similar to one in the table: a typo changes the rows.
 
-    A name that is like no other may be one of the whole data set, of which the table is a part.
+    An unknown name without a similar one may belong to the whole data set, if the table is only a part of it.
     """
     rows = table.rows
     for key, wanted, known in (

@@ -1,7 +1,7 @@
-"""Which patient is in which split: by a hash of the patient id, as the data set says, or by a given table.
+"""The split of each patient: by a hash of the patient id, as stated by the data set, or from a given table.
 
-A patient's split depends on the seed and on that patient's id alone, so adding rows moves nobody, and a patient is
-never in two splits.
+A seeded split depends only on the seed and the patient's id. So adding rows moves no patient to another split, and a
+patient is never in two splits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ SPLIT_NAMES = {
 def seeded_splits(
     patients: Iterable[str], *, seed: int, validation_fraction: float, test_fraction: float
 ) -> dict[str, str]:
-    """The split of every patient: 'train', 'val' or 'test'; the fractions are of patients, and approximate.
+    """The split of every patient: 'train', 'val' or 'test'; the fractions refer to patients and are approximate.
 
-    Test is cut first: another validation fraction moves no patient into or out of it.
+    The test split is assigned first, so another validation fraction moves no patient into or out of it.
     """
     patients = list(patients)
     places = unit_intervals("split", seed, names=patients)
@@ -39,10 +39,11 @@ def seeded_splits(
 
 
 def stated_splits(patients: pd.Series, splits: pd.Series, source: str) -> dict[str, str]:
-    """The split of each patient of whom the data set states it.
+    """The split of each patient for whom the data set states one.
 
     Args:
-        patients, splits: of each image; "" where the split is not stated. One stated image decides for the patient.
+        patients, splits: patient and split of each image; "" where no split is stated. One image with a stated split
+            decides for its patient.
         source: the label table, for messages.
 
     Raises:
@@ -53,10 +54,11 @@ def stated_splits(patients: pd.Series, splits: pd.Series, source: str) -> dict[s
 
 
 def read_split_file(path: str | Path) -> dict[str, str]:
-    """The splits of a CSV table with columns patient and split (train, val or validation, test); others are ignored.
+    """The split of each patient in a CSV table with columns patient and split (see SPLIT_NAMES); others are ignored.
 
     Raises:
-        InputError: not such a table, another split name, or a patient listed with two different splits.
+        InputError: the file is not such a table, a split has another name, a row has no patient id, or a patient has
+            two different splits.
     """
     path = Path(path)
     table = read_columns(path, ("patient", "split"), what="a split table")
@@ -74,12 +76,12 @@ def read_split_file(path: str | Path) -> dict[str, str]:
 def read_splits(
     path: Path, splits: pd.Series, *, may_be_blank: bool = False, more: Mapping[str, str] = MappingProxyType({})
 ) -> pd.Series:
-    """The splits of a column as train, val and test, and "" for blank ones.
+    """The splits in a column, written as train, val and test, and "" for blank cells.
 
     Args:
-        path: for messages.
-        may_be_blank: whether a row need not state its split.
-        more: other names of splits.
+        path: the table, for messages.
+        may_be_blank: whether rows may leave their split blank.
+        more: further names of splits -> train, val or test.
 
     Raises:
         InputError: a text that is not a split.
@@ -94,7 +96,7 @@ def read_splits(
 
 
 def _one_each(table: pd.DataFrame, source: str, remedy: str) -> dict[str, str]:
-    """The split of each patient of a table with columns patient and split."""
+    """The split of each patient in a table with columns patient and split; an InputError if a patient has two."""
     table = table.drop_duplicates(["patient", "split"])
     twice = table["patient"].duplicated(keep=False)
     if twice.any():

@@ -1,4 +1,4 @@
-"""The canonical label table: what every adapter makes of its data set's file, and all that later steps know of it."""
+"""The canonical label table: each adapter converts its data set's file into one; later steps know no other form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,29 +14,29 @@ ROW_COLUMNS = (
     "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
 )  # fmt: skip
 UNKNOWN = -1
-# A separator, a drive letter, '.' or '..': the name would lead out of the image folder
+# A separator, a drive letter, '.' or '..': such a name could lead out of the image folder
 NAME_IS_A_PATH = r"[/\\\x00]|^[A-Za-z]:|^\.{1,2}$"
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Kept rows with their labels, and rejected rows with the reason; every data row of the file is one or the other.
+    """Kept rows with their labels, and rejected rows with the reason; every data row of the file is one of the two.
 
     Attributes:
-        rows: one row a kept image: row (1-based data row of the source), image (a name of its own; the file's, unless
-            `file` is given), folder ("" if the source names none), file (path that the image file's own path ends
-            with, where names alone repeat; "" elsewhere), patient, study, projection, sex, photometric, method,
-            split (train, val or test, where the source says so itself) (text, "" where the source does not tell),
-            age (years, Int64, may be missing).
-        positives: one row a label that is present: row, label (categorical; its categories are the vocabulary, in the
+        rows: one row per kept image. Columns: row (1-based data row of the source), image (a unique name; the file's
+            name, unless `file` is given), folder ("" if the source names none), file (the end of the image file's path,
+            where file names repeat; "" elsewhere), patient, study, projection, sex, photometric, method, split (train,
+            val or test, where the source states it); all text, "" where the source states nothing; and age (years,
+            Int64, may be missing).
+        positives: one row per label that is present: row, label (categorical; its categories are the vocabulary, in the
             order of the first row that has them, or of the source's columns).
         uncertain: like `positives`, for labels that the source calls uncertain (-1); see `settled`.
-        unknowns: like `positives`, for labels of which the source does not tell; see `settled`. Any other pair is
-            negative.
+        unknowns: like `positives`, for labels that the source leaves unstated; see `settled`. Any pair of row and label
+            in none of these three tables is negative.
         rejected: row, image, reason.
         normal: the label by which the source says "nothing found".
         source: the label table's file or folder, for messages.
-        silent: those of the rejected rows that are like `rows` but state no label, None if the source has none; see
+        silent: the rejected rows, in the form of `rows`, that state no label; None if there are none; see
             `with_silent_rows`.
     """
 
@@ -62,19 +62,19 @@ class LabelTable:
 
     @property
     def source_rows(self) -> int:
-        """Data rows of the source: kept + rejected."""
+        """Number of data rows in the source: kept + rejected."""
         return len(self.rows) + len(self.rejected)
 
     @property
     def vocabulary(self) -> list[str]:
-        """Every label name the source knows, also where all its rows were rejected."""
+        """Every label name in the source, even if all rows with it were rejected."""
         return self.positives["label"].cat.categories.to_list()
 
     def reject(self, reasons: np.ndarray) -> "LabelTable":
-        """The table without the rows that have a reason.
+        """The table with further rows rejected.
 
         Args:
-            reasons: text per kept row, in the order of `rows`; "" keeps it.
+            reasons: the reason for each kept row, in the order of `rows`; "" keeps the row.
         """
         out = reasons != ""
         refused = self.rows.loc[out, ["row", "image"]].assign(reason=pd.Series(reasons[out], dtype="str").to_numpy())
@@ -92,9 +92,9 @@ class LabelTable:
         )
 
     def with_silent_rows(self) -> "LabelTable":
-        """The table with the rows that state no label kept: for those who read a blank as negative.
+        """The table in which rows that state no label are kept, for users who read a blank as negative.
 
-        Rows of an image that has another row, too, stay rejected.
+        Such a row stays rejected if its image has another row as well.
         """
         if self.silent is None:
             return self
@@ -111,8 +111,8 @@ class LabelTable:
         """The table with every label present, absent or unknown.
 
         Args:
-            uncertain: what uncertain labels become, `unknown`, `positive` or `negative`.
-            missing: what labels become that the source does not tell, `unknown` or `negative`.
+            uncertain: what uncertain labels become: `unknown`, `positive` or `negative`.
+            missing: what labels become that the source leaves unstated: `unknown` or `negative`.
         """
         assert uncertain in ("unknown", "positive", "negative"), uncertain
         assert missing in ("unknown", "negative"), missing
@@ -125,7 +125,7 @@ class LabelTable:
         return settled
 
     def having(self, labels: Sequence[str]) -> np.ndarray:
-        """Which kept rows carry one of `labels`: bool, in the order of `rows`."""
+        """Which kept rows have at least one of `labels`: bool, in the order of `rows`."""
         carriers = self.positives["row"][self.positives["label"].isin(labels)]
         found = np.zeros(self.source_rows + 1, bool)
         found[carriers] = True
@@ -135,7 +135,7 @@ class LabelTable:
         """int8, kept rows x `labels`: 1 present, 0 absent, -1 unknown or uncertain."""
         place = np.zeros(self.source_rows + 1, np.int64)
         place[self.rows["row"]] = np.arange(len(self.rows))
-        # The spare last column takes labels that were not asked for
+        # The extra last column receives labels that were not asked for
         column = pd.Index(labels).get_indexer(pd.Index(self.vocabulary))
         matrix = np.zeros((len(self.rows), len(labels) + 1), np.int8)
         for pairs, value in ((self.unknowns, UNKNOWN), (self.uncertain, UNKNOWN), (self.positives, 1)):
@@ -144,12 +144,12 @@ class LabelTable:
 
 
 def label_pairs(rows: np.ndarray, codes: np.ndarray, lists: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """The pairs (row, label) of rows whose label lists are repeated from few different ones.
+    """All pairs (row, label), where many rows share few different label lists.
 
     Args:
         rows: row numbers.
-        codes: per row, the index into `lists`.
-        lists: label lists.
+        codes: for each row, the index of its list in `lists`.
+        lists: the different label lists.
     """
     flat, names = pd.factorize(pd.Series([label for labels in lists for label in labels], dtype="str"))
     lengths = np.array([len(labels) for labels in lists], np.int64)
@@ -166,7 +166,7 @@ def no_pairs(like: pd.DataFrame) -> pd.DataFrame:
 
 
 def first_reason(*checks: tuple[str, "pd.Series | np.ndarray | np.bool"]) -> np.ndarray:
-    """Per row, the reason of the first check that holds, "" if none does."""
+    """For each row, the reason of the first check that is true; "" if none is."""
     reasons = np.full(np.shape(checks[0][1]), "", dtype=object)
     for reason, holds in reversed(checks):
         reasons[np.asarray(holds, bool)] = reason
@@ -184,14 +184,14 @@ def assemble(
     label_reasons: np.ndarray,
     content: pd.Series,
 ) -> LabelTable:
-    """The table of all data rows, less those that no data set may hold.
+    """The label table of all data rows, in which rows that are invalid in any data set are rejected.
 
     Args:
         rows: every data row of the source, with those of ROW_COLUMNS that it states; completed in place.
         source: the label table, for messages.
-        label_reasons: per row, why its labels cannot be used, "" if they can.
-        content: per row, its labels as one text: two rows of one image that differ here, in the patient or in
-            the split, contradict each other, and both are rejected; of equal rows the first is kept.
+        label_reasons: for each row, why its labels cannot be used; "" if they can.
+        content: for each row, a value that identifies its labels. Rows of one image that differ in it, in the patient
+            or in the split contradict each other, and all of them are rejected. Of equal rows the first is kept.
     """
     reasons = first_reason(
         ("image name missing", is_missing(rows["image"], NOT_A_FILE)),

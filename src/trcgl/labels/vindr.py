@@ -40,17 +40,17 @@ WHAT = "a VinDr-CXR table of image labels"
 
 
 def read_vindr(path: str | Path) -> LabelTable:
-    """Read VinDr-CXR's image-level labels, readers merged by majority.
+    """Read VinDr-CXR's image-level labels, merging the readers by majority.
 
-    A finding is present where more readers mark it than do not, absent where fewer do, and uncertain where they are
-    equally many (never with three readers, nor in a consensus). The table has a row per image, numbered in the order of
-    the source. Rejected: a value that is not a code, a reader listed twice for an image, no label.
+    A finding is present if more readers mark it than do not, absent if fewer do, and uncertain if the numbers are equal
+    (which cannot happen with three readers or a consensus). The table has a row per image, numbered in the order of the
+    source. Rejected rows: a value that is not a code, a reader listed twice for an image, no label.
 
     Args:
         path: one of the two files, or their folder; images of the test file are then the test split.
 
     Raises:
-        InputError: not such a file or folder, a table of boxes, a column that is not a finding, or an image in both
+        InputError: it is not such a file or folder, or a table of boxes; a column is not a finding; an image is in both
             files.
     """
     path = Path(path)
@@ -98,7 +98,7 @@ def _read(file: Path, findings: list[str]) -> pd.DataFrame:
 
 
 def _check_apart(files: list[Path], parts: list[pd.DataFrame]) -> None:
-    """Stop on an image in both files: a test image would be learned."""
+    """Stop if an image is in both files, because the model would be trained on a test image."""
     both = sorted(set.intersection(*(set(part[IMAGE]) - {""} for part in parts))) if len(parts) > 1 else []
     if both:
         raise InputError(
@@ -108,11 +108,12 @@ def _check_apart(files: list[Path], parts: list[pd.DataFrame]) -> None:
 
 
 def _majority(votes: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:
-    """int8, images x findings: what most readers say.
+    """The majority vote of the readers: int8 codes, images x findings.
 
     Args:
-        votes: int8, readings x findings, of codes.
-        images: the image of each reading, below `count`.
+        votes: int8 codes, readings x findings.
+        images: the index of each reading's image.
+        count: number of images.
     """
 
     def counted(code: int) -> np.ndarray:

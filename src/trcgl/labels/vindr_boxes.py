@@ -1,7 +1,7 @@
 """VinDr-CXR's boxes (annotations_train.csv, annotations_test.csv, and Kaggle's train.csv), drawn by radiologists.
 
 https://physionet.org/content/vindr-cxr/1.0.0/ (Nguyen et al., Scientific Data 2022). Corners are in pixels of the
-original DICOM file, whose size differs from image to image and is not in the table; copies of the table may have it.
+original DICOM file. Its size differs from image to image and is not in the table, but some copies of the table have it.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ DIMENSIONS = {"dim1": "width", "dim0": "height"}
 
 
 def read_vindr_boxes(path: Path) -> BoxTable:
-    """The boxes of the table, with images named without suffix; rows of `No finding` have none.
+    """The boxes of the table, with image names without suffix; rows with `No finding` have no box.
 
     Raises:
-        InputError: not such a table, or a box that is not four corners.
+        InputError: the file is not such a table, or a box is not given by valid corners.
     """
     columns = ("image_id", "class_name", *CORNERS)
     source = read_columns(path, columns, ("rad_id", *SIZE), what="VinDr-CXR's table of boxes")
@@ -57,10 +57,10 @@ def read_vindr_boxes(path: Path) -> BoxTable:
 
 
 def read_box_sizes(path: Path) -> pd.DataFrame:
-    """Size of originals: width and height by image (without suffix), from columns width and height, or dim0 and dim1.
+    """Sizes of the originals: width and height by image (no suffix), from columns width and height, or dim0 and dim1.
 
     Raises:
-        InputError: not such a table, an image listed twice, or a size that is not two whole numbers above 0.
+        InputError: the file is not such a table, an image is listed twice, or a size is not two whole numbers above 0.
     """
     source = read_columns(path, ("image_id",), (*SIZE, *DIMENSIONS), what="a table of the originals' sizes")
     by_name = [name for name in (SIZE, list(DIMENSIONS)) if not (source[name] == "").all(axis=None)]

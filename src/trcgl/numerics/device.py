@@ -10,7 +10,7 @@ def pick_device(name: str, key: str = "'compute.device'") -> torch.device:
     """A torch device by its name; `auto` is the first CUDA device, else the CPU.
 
     Args:
-        key: what named it, for the message.
+        key: the setting that has this name, for the message.
 
     Raises:
         InputError: this machine does not have the device.
@@ -27,7 +27,7 @@ def pick_device(name: str, key: str = "'compute.device'") -> torch.device:
 
 
 def use_threads(count: int) -> None:
-    """Let torch and the linear algebra of NumPy compute with `count` threads each, whatever the environment says.
+    """Set torch and the linear algebra of NumPy to `count` threads each, regardless of environment variables.
 
     Sums are split among threads, so their number is part of the result.
     """
@@ -51,12 +51,12 @@ def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
 
 
 def fp32_or(dtype: torch.dtype, otherwise: str) -> str:
-    """What helps where numbers of a type are not finite: float32, unless it is that already, or something else."""
+    """The remedy for values that are not finite: float32 or `otherwise`; only `otherwise` if `dtype` is float32."""
     return otherwise if dtype == torch.float32 else f"set 'compute.precision' to fp32, or {otherwise}"
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """Such as float32, for messages."""
+    """The name of a dtype for messages, such as float32."""
     return str(dtype).removeprefix("torch.")
 
 

@@ -18,7 +18,7 @@ PATIENCE = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Processes:
-    """The place of this process among those of a launch, and what they do together. The default is a single process.
+    """The index of this process within a launch, and the collective operations. The default is a single process.
 
     Every process must make the same calls in the same order with tensors of the same shapes.
 
@@ -31,7 +31,7 @@ class Processes:
     count: int = 1
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace the tensors, all of one type, by their means over the processes; the bits are equal in all."""
+        """Replace the tensors, all of one dtype, by their means over the processes; all get the same bits."""
         if self.count == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -46,7 +46,7 @@ class Processes:
             distributed.all_reduce(tensor)
 
     def share(self, items: int) -> slice:
-        """This process's part of `items` things, a multiple of `count`."""
+        """The slice of `items` items that this process handles; `items` is a multiple of `count`."""
         part = items // self.count
         return slice(self.index * part, (self.index + 1) * part)
 
@@ -67,20 +67,20 @@ def stop_unless_together(done: int, unit: str, processes: Processes, device: tor
 
 
 def join_processes(device: torch.device) -> PartialState:
-    """Meet the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher it is alone.
+    """Connect to the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher there are none.
 
-    Call it before anything is put on `device`: afterwards "cuda" means the process's own GPU. Set the number of
-    threads after it. On CPUs start with `torchrun` or `accelerate launch --multi_gpu`; `accelerate launch --cpu` starts
-    several processes through MPI only.
+    Call this function before any tensor is put on `device`: afterwards "cuda" means the process's own GPU. Set the
+    number of threads after the call. On CPUs, start with `torchrun` or `accelerate launch --multi_gpu`;
+    `accelerate launch --cpu` starts several processes only through MPI.
     """
     return PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
 
 
 @contextmanager
 def training_together(device: torch.device) -> Iterator[Processes]:
-    """Meet the other processes of this launch (see `join_processes`) for work that all of them do; only the first logs.
+    """Connect to the other processes of this launch (see `join_processes`) for common work; only process 0 logs.
 
-    If one fails, the others wait until the launcher ends them.
+    If one process fails, the others wait until the launcher ends them.
     """
     state = join_processes(device)
     processes = Processes(state.process_index, state.num_processes)

@@ -1,8 +1,8 @@
-"""How often an image comes, so that rare findings are seen more often than they are there.
+"""Repeat factors: how often an epoch shows an image, so that images with rare findings are repeated.
 
-LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), f_c the share of training images with
-class c. (TRCGL-Net's repository divides by the sum of all label counts and counts synthetic rows; both make the
-threshold mean something else with every data set.)
+LVIS, https://arxiv.org/abs/1908.03195, appendix B.2: r_c = max(1, sqrt(t / f_c)), where f_c is the share of training
+images with class c. (TRCGL-Net's repository divides by the sum of all label counts and also counts synthetic rows. With
+each of these, the meaning of the threshold depends on the data set.)
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Seeds per item: every image, epoch or sample has its own generator, so order and batching do not matter."""
+"""Seeds per item: every image, epoch or sample has its own generator, so results do not depend on order or batching."""
 
 import hashlib
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def rng(*parts: Part) -> np.random.Generator:
 def unit_intervals(*parts: Part, names: Iterable[str]) -> np.ndarray:
     """For each name, a number in [0, 1) that depends on `parts` and that name alone: `seed_of(*parts, name)` / 2**63.
 
-    All at once: one by one, a table of patients takes four times as long.
+    All names are processed at once, because one call per name takes four times as long for a table of patients.
 
     Returns:
         float64, one number per name.

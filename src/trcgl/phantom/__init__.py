@@ -1,4 +1,4 @@
-"""Chest phantoms: a PadChest-shaped data set drawn from an attenuation model at the start of a run."""
+"""Chest phantoms: a data set in PadChest's format, rendered from an attenuation model at the start of a run."""
 
 from trcgl.phantom.catalogue import FINDINGS, Finding
 from trcgl.phantom.dataset import RENDERER_VERSION, make_phantom

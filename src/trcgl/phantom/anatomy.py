@@ -1,4 +1,4 @@
-"""The numbers that shape one chest, drawn per patient and bent per finding.
+"""The parameters of one chest's shape: sampled per patient, then changed by findings.
 
 Lengths are in chest units (the image is 1 x 1 at zoom 1), x grows towards the patient's left, y downwards.
 """
@@ -13,7 +13,7 @@ RIGHT, LEFT = -1, 1
 
 @dataclass
 class Anatomy:
-    """One chest. Mutable because findings bend it before anything is drawn."""
+    """The shape of one chest. Mutable, because findings change it before anything is rendered."""
 
     female: bool
     age: float
@@ -83,7 +83,7 @@ class Anatomy:
 
     @property
     def front(self) -> float:
-        """Sideways slide of the front structures (sternum, heart) by the turn of the trunk."""
+        """Sideways shift of the front structures (sternum, heart) caused by the rotation of the trunk."""
         return 0.035 * self.yaw
 
     def heart_centre(self) -> tuple[float, float]:
@@ -96,7 +96,7 @@ class Anatomy:
 
 
 def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anatomy:
-    """A normal chest of this age and sex: what is the same in every study of the patient."""
+    """Sample a normal chest for this age and sex: the properties that all studies of the patient share."""
     old = np.clip((age - 45) / 40, 0, 1)
     dome = float(rng.normal(0.705, 0.028))
     shifted = rng.random() < 0.04
@@ -132,7 +132,7 @@ def draw_anatomy(rng: np.random.Generator, *, age: float, female: bool) -> Anato
 
 
 def position(anatomy: Anatomy, rng: np.random.Generator, projection: str) -> None:
-    """Change what differs between studies: breath, turn and, lying down, higher domes and a wider heart."""
+    """Sample what differs between studies: breath and rotation, higher domes when supine, a wider heart in AP views."""
     anatomy.supine = projection == "AP_horizontal"
     anatomy.yaw = float(np.clip(rng.normal(0, 0.55 if anatomy.supine else 0.3), -1.4, 1.4))
     breath = float(rng.normal(-0.045 if anatomy.supine else 0.0, 0.022 if anatomy.supine else 0.014))

@@ -1,7 +1,7 @@
 """A canvas in the chest's own frame: x from -0.5 (the patient's right) to 0.5, y from 0 (neck) to 1 (abdomen).
 
-Structures are drawn as 8-bit coverage layers with OpenCV and added to a map of attenuation (dimensionless line
-integrals, mu times thickness). One affine map from chest to pixels carries the patient's size, roll and shift.
+Structures are drawn with OpenCV as 8-bit coverage layers and added to a map of attenuation (dimensionless line
+integrals, mu times thickness). One affine transform from chest to pixels contains the patient's size, roll and shift.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# All size x size: coverage 0 to 255 as uint8, any quantity as float32, and bool
+# Arrays of size x size: coverage 0 to 255 (uint8), any quantity (float32), and a mask (bool)
 Layer = np.ndarray
 Map = np.ndarray
 Mask = np.ndarray
@@ -29,7 +29,7 @@ class Canvas:
         cos, sin = np.cos(roll) * zoom * size, np.sin(roll) * zoom * size
         matrix = np.array([[cos, -sin], [sin, cos]])
         offset = np.array([0.5 + shift[0], 0.5 + shift[1]]) * size
-        # From chest to OpenCV's fixed-point pixels, whose centres are whole numbers
+        # From chest coordinates to OpenCV's fixed-point pixels, whose centres are at whole numbers
         self._matrix = matrix.T * (1 << _SUBPIXEL_BITS)
         self._offset = (offset - matrix @ (0.0, 0.5) - 0.5) * (1 << _SUBPIXEL_BITS)
         inverse = np.linalg.inv(matrix)
@@ -39,14 +39,14 @@ class Canvas:
         self.x: Map = (inverse[0, 0] * dx[None, :] + inverse[0, 1] * dy[:, None]).astype(np.float32)
         self.y: Map = (inverse[1, 0] * dx[None, :] + inverse[1, 1] * dy[:, None] + 0.5).astype(np.float32)
         self.attenuation: Map = np.zeros((size, size), np.float32)
-        # Lung vessels are kept apart: air outside the lung hides them
+        # Lung vessels have a map of their own, because air outside the lung hides them
         self.vessels: Map = np.zeros((size, size), np.float32)
 
     def layer(self) -> Layer:
         return np.zeros((self.size, self.size), np.uint8)
 
     def pixels(self, length: float) -> float:
-        """A chest length in pixels."""
+        """Convert a length in chest units to pixels."""
         return length * self.zoom * self.size
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
@@ -54,7 +54,7 @@ class Canvas:
         return np.rint(array @ self._matrix + self._offset).astype(np.int32)
 
     def line(self, layer: Layer, points: Points, width: float, level: float = 1.0) -> None:
-        """An open smooth line, `width` in chest units; one narrower than a pixel gets fainter instead of thinner."""
+        """Draw an open smooth line, `width` in chest units; below one pixel it gets fainter instead of thinner."""
         wide = self.pixels(width)
         color = 255 * level * min(1.0, max(wide, 0.25))
         cv2.polylines(layer, [self._fixed(points)], False, (color,), max(1, round(wide)), cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -63,17 +63,17 @@ class Canvas:
         cv2.fillPoly(layer, [self._fixed(points)], (255 * level,), cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def add(self, layer: Layer, amount: float, blur: float = 0.0) -> Map:
-        """Add `amount` where the layer is full; `blur` is a chest length (standard deviation). Returns the coverage."""
+        """Add `amount` times the layer's coverage, which is returned; `blur`: standard deviation in chest units."""
         coverage = self.coverage(layer, blur)
         self.attenuation += amount * coverage
         return coverage
 
     def coverage(self, layer: Layer, blur: float = 0.0) -> Map:
-        """The layer as float 0 to 1, blurred."""
+        """The layer as float from 0 to 1, blurred."""
         return self.smooth(layer.astype(np.float32) * np.float32(1 / 255), blur)
 
     def smooth(self, values: Map, blur: float) -> Map:
-        """Gaussian blur; a wide one is computed on a smaller grid, with no visible difference."""
+        """Gaussian blur; a wide blur is computed on a coarser grid, with no visible difference."""
         sigma = self.pixels(blur)
         if sigma <= 0.2:
             return values
@@ -86,7 +86,7 @@ class Canvas:
     def ellipsoid(self, cx: float, cy: float, rx: float, ry: float, angle: float = 0.0, hardness: float = 0.5) -> Map:
         """Thickness of an ellipsoid, 0 to 1 at its middle. A `hardness` below 0.5 is flatter with a sharper edge."""
         thickness = np.zeros_like(self.attenuation)
-        # Only the rows and columns that it can reach
+        # Computed only on the rows and columns that the ellipsoid can reach
         centre = self._fixed([(cx, cy)])[0] >> _SUBPIXEL_BITS
         reach = int(self.pixels(max(rx, ry))) + 2
         left, top = (max(int(value) - reach, 0) for value in centre)
@@ -99,7 +99,7 @@ class Canvas:
         return thickness
 
     def cloud(self, rng: np.random.Generator, cells: int) -> Map:
-        """Smooth noise, mean 0 and deviation about 1, with `cells` bumps along a side."""
+        """Smooth noise with mean 0, standard deviation about 1 and `cells` bumps along a side."""
         coarse = rng.standard_normal((cells + 3, cells + 3), dtype=np.float32)
         return cv2.resize(coarse, (self.size, self.size), interpolation=cv2.INTER_CUBIC) * np.float32(1.4)
 

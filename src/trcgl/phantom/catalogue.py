@@ -1,8 +1,8 @@
 """The findings of the phantom: PadChest's names, how often each occurs, and which occur together.
 
-Shares follow the frontal images of PadChest, flattened a little in the middle so that 2,400 images hold enough of
-each; lifts are PadChest's own pair counts divided by what independence would give. Pairs that are not listed are
-independent (lift 1) or too rare in the real table for an estimate.
+Shares follow the frontal images of PadChest. They are flattened a little in the middle, so that 2,400 images hold
+enough of each finding. A lift is PadChest's own count of a pair divided by the count expected under independence. Pairs
+that are not listed are independent (lift 1) or too rare in the real table for an estimate.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """`share` of the training images show it (0 to 1); `has_place`: whether a mask makes sense."""
+    """A finding: `share` is the fraction of training images that show it; `has_place`: whether a mask makes sense."""
 
     name: str
     group: str

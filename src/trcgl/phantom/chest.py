@@ -1,4 +1,4 @@
-"""The normal frontal chest: body, lungs, heart, vessels, bones and abdomen as attenuation."""
+"""The attenuation of a normal frontal chest: body, lungs, heart, vessels, bones and abdomen."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _STEPS = np.linspace(0, 1, 5)
 
 @dataclass
 class Parts:
-    """Coverage (0 to 1, size x size) of the structures that lesions refer to."""
+    """Coverage (0 to 1, size x size) of the structures that the functions for lesions use."""
 
     lungs: dict[int, Map]
     heart: Map
@@ -86,7 +86,7 @@ def _mediastinum(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     canvas.fill(layer, ring(cx - apex_side * 0.27 * width, cy - 0.05 * width, 0.22 * width, 0.32 * width))
     heart = canvas.coverage(layer, 0.0045)
     thick = canvas.ellipsoid(cx, cy, 0.62 * width, 0.5 * width, 0.0)
-    # The heart displaces lung, of which there is none under the dome
+    # The heart displaces lung; below the dome there is no lung to displace
     floor = np.float32(0.5 * (anatomy.dome[LEFT] + anatomy.dome[RIGHT]) + 0.01)
     displaced = np.clip((floor - canvas.y) * np.float32(22), 0.12, 1)
     canvas.attenuation += heart * (0.6 + 0.65 * thick) * displaced * np.float32(rng.uniform(0.85, 1.1))
@@ -131,7 +131,7 @@ def _abdomen(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None
         y = anatomy.dome[stomach] + 0.02 + size * rng.uniform(0.55, 1.3)
         bubble = canvas.ellipsoid(x, y, size * rng.uniform(1.0, 1.7), size, rng.uniform(-0.3, 0.3))
         if not anatomy.supine:
-            # Upright, the gas stands on a fluid level
+            # In an upright patient the gas lies above a fluid level
             bubble = bubble * (canvas.y < np.float32(y + size * rng.uniform(0.1, 0.9)))
         canvas.attenuation -= np.float32(rng.uniform(0.35, 1.1)) * canvas.smooth(bubble, 0.003)
     for _ in range(rng.poisson(2.2)):
@@ -228,7 +228,7 @@ def _vessels(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Gene
         fan = np.deg2rad(np.array([-78, -55, -32, -8, 18, 42, 62, 80])) + rng.normal(0, 0.10, 8)
         for angle in fan:
             low = angle > 0
-            # Upright, the lower vessels carry more blood
+            # In an upright patient the lower vessels carry more blood
             wide = (0.0135 if low or anatomy.supine else 0.0095) * rng.uniform(0.8, 1.25)
             _branch(canvas, layer, rng, root, float(angle), side, wide, rng.uniform(0.2, 0.33), 2)
     hila = canvas.layer()
@@ -269,7 +269,7 @@ def _branch(
 
 
 def hide_vessels(canvas: Canvas, where: Map) -> None:
-    """Remove the lung vessels where `where` is 1."""
+    """Remove the lung vessels in proportion to `where` (1: completely)."""
     canvas.vessels *= 1 - where
 
 

@@ -22,7 +22,7 @@ from trcgl.runtime.workers import pixel_workers
 RENDERER_VERSION = 1
 """Raised with every change that alters a pixel or a row; recorded in renderer.json and with trained assets."""
 
-# Detector noise does not compress: row differences with run lengths take 1.4 ms, level 1 alone takes 5.3 ms
+# Detector noise hardly compresses: the row-difference filter with run-length coding takes 1.4 ms, level 1 alone 5.3 ms
 _PNG = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -39,16 +39,16 @@ class Lesion:
 
 
 def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None) -> None:
-    """Draw the data set into `folder`, replacing it as a whole; for any other data set, write only a note.
+    """Render the data set into `folder`, replacing the folder as a whole; for any other data set, write only a note.
 
-    The bytes depend on `params.seed`, `params.phantom` and RENDERER_VERSION alone, not on the number of `workers`
+    The bytes depend only on `params.seed`, `params.phantom` and RENDERER_VERSION, not on the number of `workers`
     (None: one per CPU).
     """
     log = get_logger("phantom")
     with directory_beside(folder) as beside:
         if params.name != "phantom":
             log.info("dataset.name is %s: nothing to draw", params.name)
-            # Not left empty: DVC warns about an empty folder in every later stage
+            # The folder is not left empty, because DVC would warn about that in every later stage
             (beside / "unused.txt").write_text(f"dataset.name is {params.name}: nothing to draw\n", encoding="utf-8")
             return
         images = draw_population(params.seed, params.phantom)
@@ -63,7 +63,7 @@ def make_phantom(params: DatasetParams, folder: Path, workers: int | None = None
 
 
 def renderer_card(params: DatasetParams) -> dict[str, object]:
-    """How the data were drawn: version, seed, size, and the findings with group, share and whether they have a mask."""
+    """How the data were rendered: version, seed, size; for each finding its group, its share, whether it has a mask."""
     return {
         "renderer_version": RENDERER_VERSION,
         "seed": params.seed,

@@ -1,4 +1,4 @@
-"""Devices that a finding names: feeding tube, pacemaker, sternal wires. They draw like the lesions do."""
+"""Devices that are findings: feeding tube, pacemaker, sternal wires. Their functions work like those of the lesions."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def draw_pacemaker(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.rando
     box = np.zeros_like(canvas.attenuation)
     x, y = side * rng.uniform(0.18, 0.29), anatomy.apex + rng.uniform(0.09, 0.2)
     if rng.random() < 0.88:
-        # The others carry the generator in the abdomen, or only leads are left
+        # The other patients have the generator in the abdomen, or only the leads are left
         box = canvas.ellipsoid(x, y, rng.uniform(0.034, 0.054), rng.uniform(0.029, 0.044), rng.uniform(-0.8, 0.8), 0.15)
         canvas.attenuation += np.float32(between(0.9, 3.0, severity)) * box
     apex = (cx + anatomy.apex_side() * 0.2 * anatomy.heart_width, cy + 0.12 * anatomy.heart_width)

@@ -61,7 +61,7 @@ def _dots(canvas: Canvas, parts: Parts, rng: np.random.Generator) -> None:
 
 
 def _skin_fold(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
-    """An edge, dense on its inner side and fading: the classic false pneumothorax."""
+    """An edge with a density on its inner side that fades away: the classic false pneumothorax."""
     side = int(rng.choice((RIGHT, LEFT)))
     x = side * rng.uniform(0.14, anatomy.half_width - 0.01)
     y = rng.uniform(0.16, 0.4)
@@ -215,7 +215,7 @@ def _blunt_angle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
 
 
 def side_marker(film: Map, rng: np.random.Generator, share: float) -> None:
-    """On a share of the films, a lead L near the upper corner on the patient's left; changes `film`."""
+    """Draw a lead L near the upper corner on the patient's left, with probability `share`; changes `film` in place."""
     if rng.random() < share:
         size = film.shape[0]
         x, y = int(size * rng.uniform(0.88, 0.94)), int(size * rng.uniform(0.04, 0.16))

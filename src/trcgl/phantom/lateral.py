@@ -1,4 +1,4 @@
-"""A lateral view, crude on purpose: it only gives the projection filter something to reject."""
+"""A lateral view. It is crude on purpose, because it only gives the projection filter something to reject."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from trcgl.phantom.canvas import Canvas, curve
 
 
 def draw(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Trunk from the side, facing left: sternum in front, spine behind, heart on the diaphragm."""
+    """Draw the trunk from the side, facing left: sternum in front, spine behind, heart on the diaphragm."""
     body = canvas.layer()
     front = curve([(-0.12, -0.5), (-0.16, 0.05), (-0.36, 0.25), (-0.40, 0.6), (-0.38, 1.5)], 24)
     back = curve([(0.14, -0.5), (0.2, 0.05), (0.38, 0.25), (0.39, 0.6), (0.34, 1.5)], 24)

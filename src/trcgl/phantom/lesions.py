@@ -1,7 +1,7 @@
-"""How each finding changes the chest (`BEND`, before drawing) and what it adds to the picture (`DRAW`, after).
+"""The findings: `BEND` functions change the anatomy before the chest is drawn, `DRAW` functions add to it afterwards.
 
-`severity` runs from 0 (barely visible) to 1 (obvious). A `DRAW` function returns the mask of the lesion, empty if none
-is visible.
+`severity` runs from 0 (barely visible) to 1 (obvious). A `DRAW` function returns the mask of the lesion; the mask is
+empty if nothing is visible.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def _some_side(rng: np.random.Generator) -> int:
     return int(rng.choice((RIGHT, LEFT)))
 
 
-# --- findings that bend the anatomy ---
+# --- findings that change the anatomy ---
 
 
 def bend_copd(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> None:
@@ -52,7 +52,7 @@ def bend_scoliosis(anatomy: Anatomy, rng: np.random.Generator, severity: float) 
 
 
 def bend_hernia(anatomy: Anatomy, rng: np.random.Generator, severity: float) -> None:
-    # The stomach, or its upper part, has left its place, and its gas with it
+    # The stomach, or its upper part, has moved into the chest, together with its gas
     anatomy.stomach_gas = False
 
 
@@ -83,7 +83,7 @@ def show_spine(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.Ge
 
 
 def _lung_spot(anatomy: Anatomy, rng: np.random.Generator, margin: float) -> tuple[int, float, float]:
-    """A side and a place inside that lung, `margin` away from its borders where there is room."""
+    """A random side and a point (x, y) in that lung; `margin` keeps it away from the apex and, with room, the wall."""
     side = _some_side(rng)
     y = rng.uniform(anatomy.apex + 0.06 + margin, anatomy.dome[side] - 0.02)
     wall = float(anatomy.wall(y)) - margin
@@ -170,7 +170,7 @@ def draw_effusion(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random
         fluid = canvas.coverage(layer, 0.006) * lung
         amount = between(0.6, 1.6, severity)
         if anatomy.supine:
-            # With the patient lying, the fluid spreads behind the lung as a veil
+            # In a supine patient the fluid spreads behind the lung as a veil
             veil = np.clip((canvas.y - np.float32(top - 0.25)) * np.float32(2.2), 0, 1) * lung
             canvas.attenuation += np.float32(between(0.10, 0.4, severity)) * veil
             amount *= 0.6
@@ -181,7 +181,7 @@ def draw_effusion(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random
 
 
 def _outer_strip(canvas: Canvas, anatomy: Anatomy, side: int, gap: float, low: float, apical: float) -> np.ndarray:
-    """The edge of a lung that has fallen `gap` from the wall, from the apex down to height `low`: n x 2."""
+    """The edge of a lung that has collapsed by `gap` from the wall, from the apex down to height `low`: n x 2."""
     y = np.linspace(anatomy.apex + apical, low, 18)
     fade = np.clip((low - y) / (low - anatomy.apex), 0, 1) ** 0.6
     x = np.maximum(anatomy.wall(y) - gap * (0.25 + 0.75 * fade), 0.06)
@@ -245,7 +245,7 @@ def draw_azygos(canvas: Canvas, anatomy: Anatomy, parts: Parts, rng: np.random.G
     x_top = -float(anatomy.wall(top + 0.03)) * rng.uniform(0.5, 0.85)
     foot = (-0.052 - rng.uniform(0, 0.022), rng.uniform(0.32, 0.38))
     bow = (x_top - rng.uniform(0.03, 0.09), 0.5 * (top + foot[1]) + rng.uniform(-0.02, 0.05))
-    # A quadratic curve, convex to the wall: the comma that four layers of pleura draw
+    # A quadratic curve, convex towards the wall: the comma-shaped line of four layers of pleura
     t = np.linspace(0, 1, 18)[:, None]
     path = (1 - t) ** 2 * np.array([x_top, top]) + 2 * t * (1 - t) * np.array(bow) + t**2 * np.array(foot)
     layer = canvas.layer()

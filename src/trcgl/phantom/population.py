@@ -1,9 +1,9 @@
-"""Who is in the data set and what each image shows: prevalences, co-occurrence, repeated studies, splits.
+"""The patients of the data set and the findings of each image: prevalences, co-occurrence, repeated studies, splits.
 
-Common findings come from one joint table over their 2^13 combinations, fitted to the catalogue's shares and to the
-real pair counts by iterative proportional fitting, which gives the table of largest entropy with those pairs. Tail
-findings come by quota, so that their counts are exact; their companions are drawn from the same table, weighted by the
-real pairs.
+Common findings are sampled from one joint table over their 2^13 combinations. Iterative proportional fitting adapts the
+table to the catalogue's shares and to the real pair counts; the result is the maximum-entropy table with those pairs.
+Tail findings have quotas, so that their counts are exact. The common findings beside a tail finding are sampled from
+the same table, weighted by the real pairs.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from trcgl.runtime.errors import InputError
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 NATURAL, ENRICHED = "natural", "enriched"
 
-# Ways to spoil a row, and how many such rows are added per 1,000 training images
+# Kinds of invalid rows, and how many of each are added per 1,000 training images
 SPOILED = {
     "lateral": 45,
     "excluded": 5,
@@ -42,7 +42,7 @@ _BEDSIDE = frozenset(("NSG tube", "alveolar pattern", "subcutaneous emphysema", 
 
 @dataclass(frozen=True)
 class Image:
-    """A future row of the table: what to draw, whose it is, and what is wrong with it, if anything."""
+    """A future row of the table: what to render, the patient, and what is wrong with the row, if anything."""
 
     view: View
     study: str
@@ -90,7 +90,7 @@ def _pick(generator: np.random.Generator, options: tuple[tuple, ...]):
 
 
 def _digits(longest: int, *parts: str | int) -> str:
-    """A digit string of up to `longest` places, as anonymised identifiers are."""
+    """A string of up to `longest` digits, like an anonymised identifier."""
     number = "".join(str(seed_of(*parts, k)) for k in range(3)).lstrip("0")
     length = longest if seed_of(*parts, "length") % 10 < 6 else longest - seed_of(*parts, "length") % 18
     return number[:length]
@@ -99,7 +99,7 @@ def _digits(longest: int, *parts: str | int) -> str:
 def _patient(
     seed: int, hospital: HospitalParams, key: str, findings: tuple[str, ...], images: int, split: str, sampling: str
 ) -> Iterator[Image]:
-    """`images` frontal images of one patient, one per study; findings stay, position and exposure change."""
+    """`images` frontal images of one patient, one per study: the same findings, other positions and exposures."""
     generator = rng(seed, "patient", key)
     patient = _digits(39, seed, "patient id", key)
     age = generator.normal(58, 17) + 7 * bool(_AGEING & set(findings))
@@ -152,7 +152,7 @@ def training_quotas(phantom: PhantomParams) -> dict[str, int]:
 def _tail_images(
     seed: int, hospital: HospitalParams, key: str, quotas: dict[str, int], split: str, sampling: str
 ) -> list[Image]:
-    """Images until every quota is met exactly; a companion from the tail is added only while its own quota is open."""
+    """Images that meet every quota exactly; a second tail finding is added to an image only while its quota is open."""
     images: list[Image] = []
     left = dict(quotas)
     for tail in TAIL_NAMES:
@@ -187,7 +187,7 @@ def _natural_images(seed: int, hospital: HospitalParams, split: str, count: int,
 
 
 def _spoiled_images(seed: int, hospital: HospitalParams, training_images: int) -> list[Image]:
-    """Training rows that a reader must reject, beyond the requested number; none shows a tail finding."""
+    """Extra training rows that are invalid, so that a reader must reject them; none has a tail finding."""
     images = []
     for kind, per_thousand in SPOILED.items():
         for k in range(max(1, round(per_thousand * training_images / 1000))):
@@ -199,7 +199,7 @@ def _spoiled_images(seed: int, hospital: HospitalParams, training_images: int) -
 
 
 def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
-    """Every image of the data set in the table's order, shuffled so that a row's place carries no information."""
+    """Every image of the data set in the table's order, which is shuffled so that it carries no information."""
     hospital = phantom.hospital
     images = _natural_images(seed, hospital, TRAIN, phantom.train_images, training_quotas(phantom))
     for split, natural, tail in (
@@ -213,6 +213,6 @@ def draw_population(seed: int, phantom: PhantomParams) -> list[Image]:
 
 
 def more_tail_images(seed: int, phantom: PhantomParams, times: int) -> list[Image]:
-    """The images, all of new patients, that make the training images of every tail finding `times` as many."""
+    """New images, all of new patients, that multiply the training images of every tail finding by `times`."""
     quotas = {name: (times - 1) * count for name, count in training_quotas(phantom).items()}
     return _tail_images(seed, phantom.hospital, f"{TRAIN}/more", quotas, TRAIN, NATURAL)

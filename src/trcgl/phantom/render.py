@@ -1,4 +1,4 @@
-"""From a chest to a film: attenuation, scatter, blur and quantum noise, then a 12-bit detector value in 16 bits."""
+"""From a chest to an image: attenuation, scatter, blur and quantum noise, then a 12-bit detector value in 16 bits."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ SIZE = 256
 
 @dataclass(frozen=True)
 class View:
-    """One image to draw. The same view gives the same pixels, whatever else is drawn."""
+    """One image to render. The same view always gives the same pixels, whatever else is rendered."""
 
     seed: int
     patient: str
@@ -36,11 +36,11 @@ class View:
 
 
 def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, Mask]]:
-    """Draw one film and the masks of its lesions.
+    """Render one image and the masks of its lesions.
 
     Returns:
-        uint16 [size, size], 12 significant bits shifted to 16 (0 to 65520, bone bright); and by name, for every finding
-        that has a visible lesion, a mask: bool [size, size].
+        uint16 [size, size], 12 significant bits shifted to 16 (0 to 65520, bone bright); and a mask, bool [size, size],
+        for every finding with a visible lesion, by name of the finding.
     """
     image_rng = rng(view.seed, "image", view.image)
     canvas = Canvas(
@@ -75,7 +75,7 @@ def render(view: View, size: int = SIZE) -> tuple[NDArray[np.uint16], dict[str, 
 def expose(
     attenuation: Map, generator: np.random.Generator, hospital: HospitalParams, *, supine: bool
 ) -> NDArray[np.uint16]:
-    """Beer-Lambert, scatter, focal blur, quantum noise, logarithm, detector curve, quantisation."""
+    """To pixels by Beer-Lambert, scatter, focal blur, quantum noise, logarithm, detector curve and quantisation."""
     size = attenuation.shape[0]
     clutter = sum(
         np.float32(gain) * _cloud(generator, size, cells) for gain, cells in ((0.03, 5), (0.018, 14), (0.010, 40))
@@ -104,7 +104,7 @@ def _cloud(generator: np.random.Generator, size: int, cells: int) -> Map:
 
 
 def _collimate(film: Map, generator: np.random.Generator, share: float) -> None:
-    """A share of the films keeps the edge of the collimator on one or two sides."""
+    """With probability `share`, show the edge of the collimator on one or two sides; changes `film` in place."""
     if generator.random() < share:
         size = film.shape[0]
         width = max(1, int(size * generator.uniform(0.01, 0.05)))

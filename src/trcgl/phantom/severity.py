@@ -1,6 +1,6 @@
-"""How strong a finding is drawn."""
+"""How strongly a finding is rendered."""
 
 
 def between(low: float, high: float, severity: float) -> float:
-    """From `low` to `high` on a logarithmic scale: most lesions are faint, few are obvious."""
+    """Interpolate from `low` to `high` on a logarithmic scale, so that most lesions are faint and few are obvious."""
     return low * (high / low) ** severity

@@ -1,4 +1,4 @@
-"""labels.csv: PadChest's 36 columns in their order, with the irregularities of the real file."""
+"""The label table labels.csv: PadChest's 36 columns in the same order, with the irregularities of the real file."""
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,12 @@ _VIEW_POSITION = {"PA": "POSTEROANTERIOR", "AP": "ANTEROPOSTERIOR", "AP_horizont
 
 
 def is_inverted(seed: int, image: str) -> bool:
-    """Whether air is bright in the file (MONOCHROME1, as the table then states)."""
+    """Whether air is bright in the image file; the table then states MONOCHROME1."""
     return rng(seed, "inverted", image).random() < 0.01
 
 
 def raw_labels(image: Image) -> list[str] | None:
-    """The labels as the real file would write them: mostly clean, sometimes not; None is a missing cell."""
+    """The labels as the real file would write them, mostly clean but sometimes not; None stands for a missing cell."""
     if image.spoiled == "unlabelled":
         return None
     generator = rng(image.view.seed, "dirt", image.view.image)
@@ -37,7 +37,7 @@ def raw_labels(image: Image) -> list[str] | None:
         labels.append("suboptimal study")
     if not labels:
         labels = ["normal"]
-        # Normal films, too, are reported as unchanged
+        # Normal images can be reported as unchanged as well
         if generator.random() < 0.06:
             labels = ["unchanged"] if generator.random() < 0.5 else ["normal", "unchanged"]
     elif generator.random() < 0.008:
@@ -53,9 +53,10 @@ def raw_labels(image: Image) -> list[str] | None:
 
 
 def written_findings(image: Image) -> tuple[str, ...]:
-    """The findings that the table names: those of the film, less missed ones and with false ones.
+    """The findings that the table names: those of the image, without missed ones and with false ones.
 
-    False labels are as rare as the finding: at one rate for all, most labels of a rare finding would be false.
+    False labels of a finding are as rare as the finding itself. With one rate for all findings, most labels of a rare
+    finding would be false.
     """
     hospital, shown = image.view.hospital, image.view.findings
     if hospital.labels_missed == 0 == hospital.labels_false:
@@ -128,7 +129,7 @@ def row(image: Image, index: int, size: int) -> dict[str, str]:
 
 
 def _numpy_text(values: list[str]) -> str:
-    """A list as NumPy prints it: no commas."""
+    """A list as NumPy prints it, without commas."""
     return "[" + " ".join(repr(value) for value in values) + "]"
 
 

@@ -1,8 +1,8 @@
-"""Boxes brought to the images that they are of, and to their scale.
+"""Match bounding boxes with their images, and find the image size that the boxes refer to.
 
-Boxes are in pixels of the original image; the files at hand may be smaller copies of it. A box is drawn in the frame of
-the original and then resized as the picture is, so only that frame must be known: NIH's is 1024 px, VinDr's is in the
-DICOM header, or in a table where the files are copies in another format.
+Boxes are in pixels of the original image, but the available files may be smaller copies of it. A box is rasterised at
+the original's size and then resized in the same way as the image. So only the original's size must be known: for NIH it
+is 1024 px; for VinDr it is in the DICOM header, or in a table if the files are copies in another format.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,18 @@ from trcgl.runtime.logging import progress
 from trcgl.tables import read_header
 
 CLEARLY_SMALLER = 0.8
-"""Share of the original's side from which on down it would show that boxes are in pixels of the copy."""
+"""Ratio of the copy's width to the original's. Only at this ratio or below do the boxes show whether they are in pixels
+of the copy: if they are, all of them fit into it."""
 CHANCE = 1e-3
-"""Of that all boxes lie by chance in the corner that a copy would take. An image's do with at most the cube of the
-copy's share of the side: measured on NIH's 984 boxes, 0.09 in the corner of half the side, 0.39 in that of three
-quarters."""
+"""Limit for the probability that correct boxes all fit by chance into the top left corner of a copy's size. For one
+image this probability is at most (copy's width / original's width) ** 3. Measured on NIH's 984 boxes: 0.09 for half the
+side, 0.39 for three quarters."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """What messages call what boxes must fit, and what gives it: options of a command, or keys of the params file."""
+    """Words for messages: what the images and findings are called that boxes must match, and which command options (or
+    params keys) give the table of sizes and the class table."""
 
     image: str
     finding: str
@@ -44,12 +46,13 @@ class Words:
 
 @dataclass(frozen=True)
 class BoxFiles:
-    """Where boxes come from.
+    """The files that boxes are read from.
 
     Attributes:
-        boxes: NIH's or VinDr's table.
-        sizes: table of the originals' sizes; None: boxes and DICOM headers state them.
-        class_table: merges labels into the findings; None: labels as they are.
+        boxes: NIH's or VinDr's table of boxes.
+        sizes: table of the originals' sizes; None: the sizes come with the boxes or from DICOM headers.
+        class_table: merges labels into findings; None: labels are used as they are.
+        words: see `Words`.
     """
 
     boxes: Path
@@ -63,10 +66,10 @@ class UsedBoxes:
     """The boxes of some images and findings.
 
     Attributes:
-        boxes: as `read_boxes`, with the names of the label table and every width and height; a row of the source whose
-            label is in several classes comes once for each.
-        left_out: reason -> rows of the source.
-        rows: of the source; all of them are in `boxes` or counted in `left_out`.
+        boxes: as from `read_boxes`, but with the image names of the label table and with the width and height of every
+            original. A source row whose label belongs to several classes appears once for each class.
+        left_out: reason -> number of source rows.
+        rows: number of all source rows; each is in `boxes` or counted in `left_out`.
     """
 
     boxes: pd.DataFrame
@@ -77,7 +80,7 @@ class UsedBoxes:
         assert self.boxes["row"].nunique() + sum(self.left_out.values()) == self.rows, "rows in = used + left out"
 
     def only(self, kept: np.ndarray, reason: str) -> "UsedBoxes":
-        """Those that are `kept` (bool [n]); rows of which none is are counted under the reason."""
+        """Only the boxes that are `kept` (bool [n]). Source rows without any kept box are counted under `reason`."""
         boxes = self.boxes[kept].reset_index(drop=True)
         lost = self.boxes["row"].nunique() - boxes["row"].nunique()
         return UsedBoxes(boxes, self.left_out | ({reason: lost} if lost else {}), self.rows)
@@ -88,10 +91,12 @@ class UsedBoxes:
 
 
 class _Original(NamedTuple):
-    """The image that boxes were drawn in.
+    """The size of the original image, on which the boxes were drawn.
 
     Attributes:
-        table: states the size, and may be wrong; None: all images have it (NIH), or the DICOM file says it.
+        width, height: in pixels.
+        table: the file that states the size (it may be wrong); None: the size is the same for all images (NIH) or from
+            the DICOM file.
     """
 
     width: float
@@ -100,7 +105,7 @@ class _Original(NamedTuple):
 
     @property
     def by(self) -> str:
-        """Who states the size, in a message behind it."""
+        """The source of the size, as it follows the size in a message."""
         return "" if self.table is None else f" (by {self.table})"
 
 
@@ -110,19 +115,19 @@ def boxes_of(
     """The boxes of some images and findings.
 
     Args:
-        selected: image, path (in the folder `images`) of these images and maybe of others.
-        names: of the images.
+        selected: image, path (in the folder `images`) of these images, possibly also of others.
+        names: names of the images.
 
     Raises:
-        InputError: no box is of one of the images or of one of the findings, an original's size is unknown, or boxes
-            are at another scale.
+        InputError: no box belongs to one of the images or findings, an original's size is unknown, boxes are at another
+            scale or outside the image, or a copy is of another shape or not upright.
     """
     matched = matched_boxes(files, names)
     return of_findings(files, at_scale(files, matched, selected, images), findings)
 
 
 def matched_boxes(files: BoxFiles, names: Sequence[str]) -> UsedBoxes:
-    """The boxes of the images by their names; no image is opened.
+    """The boxes whose image name is one of `names`; no image is opened.
 
     Raises:
         InputError: see `boxes_of`.
@@ -143,14 +148,14 @@ def matched_boxes(files: BoxFiles, names: Sequence[str]) -> UsedBoxes:
 
 
 def table_names(listed: pd.Series, names: Sequence[str]) -> np.ndarray:
-    """The label table's names of listed images, "" of others; one without suffix is that of an image of any format."""
+    """For each listed name, the label table's name of that image, or "". A name without suffix matches any format."""
     exact = set(names)
     by_stem = {SUFFIX.sub("", name): name for name in names}
     return np.array([name if name in exact else by_stem.get(name, "") for name in listed], dtype=object)
 
 
 def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> UsedBoxes:
-    """Those of the findings, by the names that these have in the class table, if there is one.
+    """The boxes of the given findings. If there is a class table, it maps the boxes' labels to findings first.
 
     Raises:
         InputError: see `boxes_of`.
@@ -175,7 +180,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: Path) -> UsedBoxes:
-    """Boxes with the originals' sizes, if they can be at that scale; the header of each image is read.
+    """Add the originals' sizes to the boxes, and check that the boxes fit them. The header of each image is read.
 
     Raises:
         InputError: see `boxes_of`.
@@ -197,7 +202,7 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
             _check_upright(path, file)
             inside = (part["x"] + part["w"] <= width) & (part["y"] + part["h"] <= height)
             if width <= CLEARLY_SMALLER * original[0]:
-                # Once per image: several readers mark one lesion, and one lesion may have several names
+                # Once per image, because its boxes are not independent: several readers may mark the same lesion
                 chance *= (width / original[0]) ** 3 if inside.all() else np.inf
                 most = max(most, (width, height))
     if chance < CHANCE:
@@ -217,12 +222,12 @@ def _original(
     width: int | None,
     height: int | None,
 ) -> _Original:
-    """The image that the boxes of one image were drawn in.
+    """The original's size for the boxes of one image.
 
     Args:
-        stated: as `read_box_sizes`; it has the last word.
+        stated: as from `read_box_sizes`; it has priority.
         sized: the table of boxes, if it states sizes itself.
-        width, height: of the file at hand.
+        width, height: of the available file.
     """
     first = boxes.iloc[0]
     if stated is not None and (name := SUFFIX.sub("", first["image"])) in stated.index:
@@ -248,7 +253,7 @@ def _is_dicom(file: Path) -> bool:
 
 
 def _check_within(path: Path, boxes: pd.DataFrame, original: _Original) -> None:
-    """Stop on a box of an image that reaches out of it by more than a pixel, for corners are rounded."""
+    """Raise an InputError if a box exceeds its image by more than a pixel (corners are rounded)."""
     right, bottom = boxes["x"] + boxes["w"], boxes["y"] + boxes["h"]
     beyond = (boxes["x"] < -1) | (boxes["y"] < -1) | (right > original[0] + 1) | (bottom > original[1] + 1)
     if beyond.any():
@@ -262,7 +267,7 @@ def _check_within(path: Path, boxes: pd.DataFrame, original: _Original) -> None:
 
 
 def _check_shape(path: Path, file: Path, copy: tuple[int, int], original: _Original) -> None:
-    """Stop on a copy of another shape than the original, beyond the rounding of a pixel."""
+    """Raise an InputError if the copy's aspect ratio differs from the original's by more than a pixel of rounding."""
     scale = max(copy[0] / original[0], copy[1] / original[1])
     if abs(original[0] * scale - copy[0]) > 1 or abs(original[1] * scale - copy[1]) > 1:
         why, remedy = "the copy was padded, cut or stretched", "give copies of the same shape"
@@ -275,7 +280,8 @@ def _check_shape(path: Path, file: Path, copy: tuple[int, int], original: _Origi
 
 
 def _check_upright(path: Path, file: Path) -> None:
-    """Stop on a picture that is shown otherwise than its pixels are stored: boxes may have been drawn in either."""
+    """Raise an InputError if an image is displayed differently from how its pixels are stored, for example rotated. It
+    is then unknown in which of the two forms the boxes were drawn."""
     why = why_not_as_stored(file)
     if why:
         raise InputError(

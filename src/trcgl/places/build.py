@@ -1,7 +1,8 @@
-"""From boxes to places in the square that the network reads.
+"""Convert boxes to places: masks in the square that the network reads.
 
-The label table decides what is there, a box only says where: a box of a finding that the table does not state as
-present is left out, or a class map would learn to point at what the loss on labels calls absent.
+The label table decides which findings are present; a box only says where. If the table does not state a finding as
+present, its boxes are left out. Otherwise a class map would learn to highlight a finding that the classification loss
+treats as absent.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ CROPPED = "outside of the square that the network reads"
 
 
 def box_files(params: Params) -> BoxFiles | None:
-    """The tables that a params file names; None without boxes."""
+    """The box files that the params name; None if they name no table of boxes."""
     given = (params.dataset.boxes, params.dataset.box_sizes, params.labels.class_table)
     boxes, sizes, class_table = (None if path is None else Path(path) for path in given)
     return None if boxes is None else BoxFiles(boxes, sizes, class_table, WORDS)
@@ -39,19 +40,19 @@ def box_files(params: Params) -> BoxFiles | None:
 def build_places(
     files: BoxFiles, selected: pd.DataFrame, images: Path, labels: pd.DataFrame, findings: Sequence[str], resize: str
 ) -> pd.DataFrame:
-    """The places of all images that have a box, whatever their split; the log counts what is left out.
+    """The places of all images that have a box, in every split. The log counts the boxes that are left out.
 
     Args:
-        selected: image, path (in the folder `images`) of the images that can be read.
-        labels: image, split and a column per finding (1, 0 or missing) of these images and maybe of others.
-        findings: those that have a class.
-        resize: `pad` or `crop`, as pictures are resized.
+        selected: image, path (in the folder `images`) of the readable images.
+        labels: image, split and one column per finding (1, 0 or missing) of these images, possibly also of others.
+        findings: the findings that have a class.
+        resize: `pad` or `crop`, the mode in which images are resized.
 
     Returns:
         image, finding, mask (PNG, FRAME pixels a side), one row per pair, sorted.
 
     Raises:
-        InputError: see `boxes_of`; no place is left.
+        InputError: see `boxes_of`; or no place is left.
     """
     used = boxes_of(files, selected, images, selected["image"].tolist(), findings)
     places, used = stated_places(used, labels, resize)
@@ -72,7 +73,7 @@ def build_places(
 
 
 def stated_places(used: UsedBoxes, labels: pd.DataFrame, resize: str) -> tuple[pd.DataFrame, UsedBoxes]:
-    """The places of findings that the label table states as present, and the boxes that they are made of.
+    """The places of findings that the label table states as present, and the boxes that they are made from.
 
     Args:
         labels: as for `build_places`.

@@ -1,9 +1,9 @@
-"""Boxes and masks, brought into the square that the network sees.
+"""Convert boxes and masks to the square that the network reads.
 
-Masks and boxes come in the frame of the image file. A picture goes through `resize_square` on its way to the network,
-so a mask goes through the same function, with the same mode: padding and cropping are then the same by construction
-(to the rounding of half a pixel of the network's size). The side is FRAME for every data set, so that a tolerance in
-pixels means the same share of a picture everywhere. A mask that is in the square already stays as it is.
+Masks and boxes are given in the coordinates of the image file. Images go through `resize_square` before the network, so
+masks go through the same function with the same mode. Padding and cropping are then the same by construction (up to a
+rounding of half a pixel at the network's size). The side is FRAME for every data set, so that a tolerance in pixels is
+the same fraction of an image everywhere. A mask that is already in the square is not changed.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from trcgl.artifacts.places import COLUMNS, FRAME, encode_mask
 from trcgl.images.resize import resize_square
 
 BOX_FRAME = 1024
-"""Pixels on the longer side of masks that are made of boxes: NIH's own."""
+"""Pixels on the longer side of masks that are made from boxes; NIH's own image size."""
 
 
 def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         boxes: [n, 4] of x, y (the upper left corner), width and height in pixels, as NIH's BBox_List_2017.csv has them.
-        height, width: of the image that they were drawn in.
+        height, width: of the image that the boxes refer to.
 
     Returns:
         bool [height, width].
@@ -34,10 +34,11 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def box_lesions(boxes: pd.DataFrame) -> pd.DataFrame:
-    """Boxes as a table of places in the frames of the originals: image, finding, mask (PNG).
+    """Convert boxes to a table of masks in the originals' coordinates: image, finding, mask (PNG).
 
-    The boxes that one reader drew of a finding in an image are united. Of several readers who marked a finding in an
-    image, what half of them have marked is its place, or, where no pixel is, what any of them has.
+    For each finding in an image, the mask of a reader is the union of this reader's boxes. A pixel belongs to the final
+    mask if at least half of the readers who marked the finding have marked it. If there is no such pixel, the final
+    mask is the union of all readers' masks.
 
     Args:
         boxes: image, finding, reader, and x, y, w, h in pixels of the original image of size width, height.
@@ -47,7 +48,7 @@ def box_lesions(boxes: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreed_mask(boxes: pd.DataFrame) -> np.ndarray:
-    """bool [H, W] of one finding in one image, in the original's shape, with BOX_FRAME pixels on the longer side."""
+    """Mask of one finding in one image: bool [H, W], with the original's aspect ratio and BOX_FRAME as longer side."""
     width, height = boxes[["width", "height"]].iloc[0]
     scale = BOX_FRAME / max(width, height)
     shape = max(1, round(height * scale)), max(1, round(width * scale))
@@ -58,15 +59,15 @@ def agreed_mask(boxes: pd.DataFrame) -> np.ndarray:
 
 
 def in_frame(mask: np.ndarray, resize: str) -> np.ndarray:
-    """A mask of the image file as the network's square shows it.
+    """A mask in the image file's coordinates, converted to the network's square.
 
     Args:
-        mask: bool [H, W] at the size of the file, or of the same shape at another scale.
-        resize: `pad` or `crop`, as the picture was resized.
+        mask: bool [H, W] at the size of the file, or with the same aspect ratio at another scale.
+        resize: `pad` or `crop`, the mode in which the image was resized.
 
     Returns:
-        bool [FRAME, FRAME]: pixels that the mask covers by half at least; if it covers none so far (it is tiny), those
-        that it covers most. All False if it was cropped away.
+        bool [FRAME, FRAME]: the pixels that the mask covers by at least half. If there is none (the mask is tiny), the
+        pixels that it covers most. All False if the mask was cropped away.
     """
     covered = resize_square(mask.astype(np.uint8) * 255, FRAME, resize)
     return (covered > 0) & (covered >= min(128, covered.max()))

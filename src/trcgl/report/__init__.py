@@ -1,1 +1,1 @@
-"""The run as one page that any browser opens."""
+"""The report of a run as one page that any browser can open."""

@@ -1,7 +1,7 @@
-"""The page that shows a run without its code: tables, cards and pictures of metrics/ in one HTML file.
+"""The report page of a run: tables, cards and figures of metrics/ in one HTML file, readable without the code.
 
-Nothing is computed here. The page asks for nothing outside itself: pictures are inlined, there is no script, and its
-content policy forbids both.
+Nothing is computed here. The page loads nothing from outside: figures are inlined, there is no script, and its content
+policy forbids external content and scripts.
 """
 
 import base64
@@ -26,7 +26,7 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
 
 REFERENCE, OURS = "baseline", "trcgl"
-"""Blocks of metrics/metrics.json. Not imported from the room evaluation, on whose code the page would then depend."""
+"""Blocks of metrics/metrics.json. Not imported from trcgl.evaluation, so that the page does not depend on its code."""
 PICTURES = {
     "labels": {
         "report/label_distribution.png": "Images with each finding. The test part is enriched in tail findings where "
@@ -68,7 +68,8 @@ TRAINING = {
     "duplicates": "real images, some of the tail ones once more",
     "none": "real images only",
 }
-"""`classifier.extra_source` -> what ours is trained on. Without accepted images `none`: duplicates match these."""
+"""`classifier.extra_source` -> training images of our classifier. Without accepted images `none` is used, because
+duplicates are only shown for the findings of accepted images."""
 FOLDERS = ("build_cooccurrence", "sample_tail", "audit_synthetic", "evaluate", "report")
 LIBRARIES = ("torch", "torchvision", "timm", "diffusers", "peft", "torch-geometric", "scikit-learn", "numpy", "pandas")
 HEADLINE_DECIMALS = 3
@@ -78,7 +79,7 @@ class Picture(NamedTuple):
     name: str
     caption: str
     uri: str | None
-    """Data URI of the PNG, or None where the run had nothing to draw."""
+    """Data URI of the PNG, or None if the run had nothing to draw."""
 
 
 def report_page(root: Path, params: Params) -> str:
@@ -88,8 +89,8 @@ def report_page(root: Path, params: Params) -> str:
         root: folder with metrics/ and data/ of a finished run.
 
     Raises:
-        InputError: a table cannot be read, or a folder of pictures is missing.
-        FileNotFoundError: a file is missing; it names it.
+        InputError: a table cannot be read, or a folder of figures is missing.
+        FileNotFoundError: a file is missing; the error names it.
     """
     metrics = root / "metrics"
     generated = params.diffusion.base is not None
@@ -133,14 +134,14 @@ def report_page(root: Path, params: Params) -> str:
 
 
 def params_hash(params: Params) -> str:
-    """SHA-256 of all knobs that shape a result, as hexadecimal text: all but those of `compute` besides `threads`."""
+    """SHA-256, as hexadecimal text, of all parameters that affect results: of `compute` only `threads` is included."""
     knobs = dataclasses.asdict(params)
     knobs["compute"] = {"threads": params.compute.threads}
     return hashlib.sha256(json.dumps(knobs, sort_keys=True).encode()).hexdigest()
 
 
 def number(value: Any, *, signed: bool = False) -> str:
-    """A figure as it is printed: fractions with three decimals, counts as they are, what is undefined as a dash."""
+    """A number as text: fractions with three decimals, counts unchanged, undefined values as a dash."""
     if isinstance(value, str):
         return value
     if pd.isna(value):
@@ -151,12 +152,12 @@ def number(value: Any, *, signed: bool = False) -> str:
 
 
 def interval(row: Mapping[str, Any], *, signed: bool = False) -> str:
-    """Its `low` and `high`."""
+    """The interval of a row as text: its `low` and `high`."""
     return f"{number(row['low'], signed=signed)} to {number(row['high'], signed=signed)}"
 
 
 def _pictures(plots: Path) -> dict[str, list[Picture]]:
-    """Every picture of the folders once, in the section that it belongs to; those without one under `other`."""
+    """Section -> its figures; each file in FOLDERS comes once, and files without a section are under `other`."""
     for folder in FOLDERS:
         if not (plots / folder).is_dir():
             raise InputError(f"{plots / folder}: no such folder; run dvc repro, which makes it")
@@ -198,7 +199,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _by_key(table: pd.DataFrame, *columns: str) -> dict[Any, dict[str, Any]]:
-    """Rows by the values of some columns: a text for one, a tuple for several."""
+    """Key -> row. The key is the value of the column, or a tuple of values if there are several columns."""
     keys = table[columns[0]] if len(columns) == 1 else zip(*(table[column] for column in columns), strict=True)
     rows: Any = table.to_dict("records")
     return dict(zip(keys, rows, strict=True))

@@ -1,4 +1,4 @@
-"""Pictures of what the pipeline leaves as tables only, for the page that has to do without a network."""
+"""Figures of results that the pipeline writes only as tables, for the report page, which works without a network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,10 +15,10 @@ GROUP_COLOURS = {"head": "#4c72b0", "medium": "#8172b3", "tail": "#dd8452"}
 
 
 def label_distribution(classes: Sequence[Mapping[str, Any]]) -> Figure:
-    """Images with each finding in the training and the test part, findings as in the table, coloured by group.
+    """Number of images with each finding in the training and the test split, in table order and coloured by group.
 
     Args:
-        classes: entries of data/labels/classes.json: name, group, positives a split.
+        classes: entries of data/labels/classes.json: name, group, positives per split.
     """
     parts = columns_of(len(classes))
     figure, panels = plt.subplots(
@@ -37,7 +37,7 @@ def label_distribution(classes: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_yticks(place, [f"{classes[c]['name']} ({trained[c]})" for c in part])
         axes.tick_params(axis="y", labelsize=8)
         axes.invert_yaxis()
-        # The columns of many findings have a scale each: on the first one's, the rarest would have no bars
+        # With several columns, each has its own scale: on that of the first, the rarest findings would have no bars
         axes.set_xlabel("images with the finding (in brackets: training)")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=4, fontsize=8, frameon=False)
     return figure

@@ -1,6 +1,6 @@
-"""The frame of the pages that `dvc plots` writes, with Vega in it: DVC's own frame fetches Vega from the network.
+"""The template of the pages that `dvc plots` writes. It contains Vega, which DVC's own template loads from the network.
 
-`python -m trcgl.report.plots_page FILE` writes it; the Makefile's `plots` target does, and makes DVC use it.
+`python -m trcgl.report.plots_page FILE` writes it. The Makefile's `plots` target runs this and makes DVC use the file.
 """
 
 import sys
@@ -29,16 +29,16 @@ img { max-width: 100%; height: auto; }
 </html>
 """
 PLACEHOLDERS = ("{scripts}", "{plot_divs}", "{refresh_tag}")
-"""What DVC replaces, wherever it stands. `{scripts}`, its links to the network, is left out."""
+"""Texts that DVC replaces wherever they occur. The template omits `{scripts}`, DVC's links to the network."""
 
 
 def plots_page() -> str:
-    """A page for DVC's option `plots.html_template`: Vega, Vega-Lite and Vega-Embed are part of it.
+    """A page for DVC's option `plots.html_template`, which contains Vega, Vega-Lite and Vega-Embed.
 
     Raises:
-        InputError: the installed bundle cannot stand in a page that DVC fills in.
+        InputError: the installed bundle contains a placeholder of DVC, so it cannot be part of the template.
     """
-    # Its stub asks for a snippet, which is optional
+    # The type stub requires a snippet, which is optional
     bundle = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue]
     bundle = bundle.replace("</script", "<\\/script")
     for placeholder in PLACEHOLDERS:

@@ -1,4 +1,4 @@
-"""Resumable state of a long stage: atomic, verified, keyed by all that the result depends on, deleted after success."""
+"""Resumable state of a long stage: atomic, verified, keyed by everything the result depends on, deleted at success."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ log = get_logger("checkpoint")
 
 
 class ResumePoint:
-    """Where one stage keeps its latest state, and the one before it in case the latest is damaged.
+    """The latest saved state of one stage, and the state before it in case the latest is damaged.
 
     Saved: the stage's dictionary of tensors, numbers, strings, lists and dictionaries (weights, optimiser, schedule
-    position, EMA, generators' states). Not saved: inputs, parameters and code; their hash is the key, so the state of
-    other inputs is never found.
+    position, EMA, states of random generators). Not saved: inputs, parameters and code. Their hash is the key, so a
+    state that belongs to other inputs is never loaded.
 
-    A state's file is called `state-<number>-<SHA-256 of its content>.pt`: one rename puts content and hash in place.
+    A state's file is called `state-<number>-<SHA-256 of its content>.pt`, so one rename publishes content and hash.
     """
 
     def __init__(self, stage: str, *, params: Any, inputs: Iterable[str | Path] = ()):
@@ -30,7 +30,7 @@ class ResumePoint:
         self._latest: Path | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The latest intact state, or None at a fresh start."""
+        """The latest intact state, or None if the stage starts from the beginning."""
         for file in sorted(self.folder.glob("state-*.pt"), reverse=True):
             if file_hash(file) == file.stem.rsplit("-", 1)[1]:
                 self._latest = file
@@ -39,14 +39,14 @@ class ResumePoint:
         return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Add a state, atomically; of the earlier ones only the latest stays."""
+        """Save a state atomically; of the earlier states only the latest is kept."""
         number = 1 + (int(self._latest.stem.split("-")[1]) if self._latest else 0)
         self.folder.mkdir(parents=True, exist_ok=True)
         beside = self.folder / ".state.partial"
         try:
             with full_disk_explained(self.folder), beside.open("wb") as handle:
                 torch.save(state, handle)
-                # A rename may reach the disk before the content does
+                # Without this, the rename might reach the disk before the content
                 handle.flush()
                 os.fsync(handle.fileno())
             saved = self.folder / f"state-{number:08d}-{file_hash(beside)}.pt"
@@ -59,5 +59,5 @@ class ResumePoint:
         self._latest = saved
 
     def clear(self) -> None:
-        """Forget the state: the stage's outputs are in place."""
+        """Delete the saved states, once the stage's outputs are in place."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The cores that this process may use, and whether others use them as well."""
+"""The cores that this process may use, and whether other processes use them as well."""
 
 import os
 import statistics
@@ -21,11 +21,11 @@ def usable_cores() -> int:
 
 
 def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """The least share of time, in cores, that the process's control group or one above it allows; None: no limit.
+    """The smallest CPU limit, in cores, of the process's control group and the groups above it; None: no limit.
 
     Args:
         groups: where the control groups are mounted (version 2, or version 1 with its folder `cpu`).
-        own: the process's groups, lines `number:controllers:/path`.
+        own: the file with the process's groups, lines `number:controllers:/path`.
     """
     try:
         lines = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
@@ -37,7 +37,7 @@ def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/sel
             continue
         root = groups / "cpu" if controllers else groups
         inside = root / path.lstrip("/")
-        # In a container the path may be the host's, of which only the root is seen
+        # In a container the path may be that of the host, where only the root is visible
         for folder in (inside, *inside.parents):
             if folder.is_relative_to(root):
                 found.append(_limit(folder))
@@ -59,7 +59,7 @@ def _limit(folder: Path) -> float | None:
 
 
 def warn_if_crowded(threads: int) -> None:
-    """Say before long work that it will be slow, because it has more threads than cores or shares them with others."""
+    """Warn before long work that it will be slow, if it has more threads than cores or shares them with others."""
     cores = usable_cores()
     if threads > cores:
         log.warning(
@@ -82,7 +82,7 @@ def _cores(count: int) -> str:
 
 
 def _running_others(loads: Path = Path("/proc/loadavg")) -> int:
-    """Threads that run or wait for a core now, without this one; 0 where the system does not say (not Linux)."""
+    """Number of other threads that now run or wait for a core; 0 if the system does not tell (not Linux)."""
     counts = []
     for _ in range(SAMPLES):
         try:

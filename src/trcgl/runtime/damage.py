@@ -1,4 +1,4 @@
-"""A file that was damaged after a stage had written it: one line, with the way to get it back."""
+"""Report a file that was damaged after a stage wrote it in one line, which also says how to restore it."""
 
 import textwrap
 from collections.abc import Iterator
@@ -13,7 +13,9 @@ LFS = b"version https://git-lfs"
 
 @contextmanager
 def damage_explained(path: str | Path) -> Iterator[None]:
-    """Turn whatever a library raises when it reads `path` into one line; a FileNotFoundError is not changed.
+    """Turn any exception of a library that reads `path` into one line.
+
+    An InputError, and errors for a missing file, a lack of permission or a path that is not a folder, stay as they are.
 
     Raises:
         InputError: the file is cut short, overwritten or of another kind.
@@ -22,12 +24,12 @@ def damage_explained(path: str | Path) -> Iterator[None]:
         yield
     except (InputError, FileNotFoundError, PermissionError, NotADirectoryError):
         raise
-    except Exception as error:  # libraries raise many undocumented kinds on damaged files
+    except Exception as error:  # libraries raise many undocumented exceptions for damaged files
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
 def is_lfs_pointer(path: str | Path) -> bool:
-    """Whether a file is what Git LFS puts in the place of a large one: its name and size."""
+    """Whether a file is a Git LFS pointer, which replaces a large file and holds its hash and size."""
     try:
         with Path(path).open("rb") as handle:
             return handle.read(len(LFS)) == LFS
@@ -36,13 +38,13 @@ def is_lfs_pointer(path: str | Path) -> bool:
 
 
 def damaged(path: str | Path, reason: str) -> InputError:
-    """The error for a damaged file: what is wrong with it, and the remedy."""
+    """The error for a damaged file: what is wrong with it, and how to restore it."""
     if is_lfs_pointer(path):
         return InputError(f"{path}: a pointer of Git LFS, not the file; fetch it with `git lfs pull`")
     stage = _stage_that_writes(Path(path))
     remedy = "replace it with an intact one"
     if stage is not None:
-        # Deleted first: DVC takes a file with the recorded size and time for intact, and asks before overwriting others
+        # Delete first: DVC considers a file with the recorded size and time intact, and asks before overwriting others
         remedy = (
             f"delete it, then restore it with dvc checkout {path} or make it again with dvc repro --force "
             f"--single-item {stage}"

@@ -1,4 +1,4 @@
-"""Free disk space, checked before the work and not after hours of it."""
+"""Free disk space, checked before the work begins and not after hours of it."""
 
 import errno
 import shutil
@@ -14,12 +14,12 @@ def check_space(place: str | Path, need: int, what: str) -> None:
     """Stop before the work begins if `what` will not fit.
 
     Args:
-        place: folder that will hold it; it need not exist yet.
-        need: least number of bytes still to be written.
-        what: plural, for the message, such as "12 images".
+        place: folder that will hold the output; it need not exist yet.
+        need: number of bytes that will be written at least.
+        what: name of the output in the plural, for the message, such as "12 images".
 
     Raises:
-        InputError: less is free.
+        InputError: less space is free.
     """
     free = free_bytes(Path(place))
     if need > free:

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to see: a single line that names what was wrong and what would be right."""
+"""The one exception that a user is meant to see: a single line that says what was wrong and what would be right."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ class InputError(Exception):
 
 
 def one_visible_line(text: str) -> str:
-    """A message that quotes a file: line breaks as spaces; what a terminal would not show, or would obey, escaped."""
+    """A message in one line: line breaks become spaces, invisible and control characters are escaped."""
     line = " ".join(text.splitlines())
     if line.isprintable():
         return line
@@ -26,7 +26,7 @@ def one_visible_line(text: str) -> str:
 
 
 def _is_half(sign: str) -> bool:
-    """Stands for a byte of a name that is not UTF-8; whoever prints it decides how."""
+    """Whether a character is a surrogate, for a byte of a file name that is not UTF-8; the output stream encodes it."""
     return "\ud800" <= sign <= "\udfff"
 
 
@@ -50,7 +50,7 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         say(f"error: {error}")
         return 1
     except OSError as error:
-        # A missing or locked file names itself; without a name it is a bug
+        # The error for a missing or locked file has the file's name; without a name it is a bug
         if error.filename is None and not isinstance(error, FileNotFoundError):
             raise
         name, reason = error.filename or error, error.strerror or "not found"
@@ -64,15 +64,16 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
 
 
 def and_more(count: int, verb: str = "are") -> str:
-    """Behind an example in a message: how many others there are.
+    """Text that follows an example in a message and says how many others there are.
 
     Args:
-        verb: of the sentence before it, in the plural: are, do or have.
+        count: number of the others.
+        verb: the verb of the sentence before it, in the plural: are, do or have.
     """
     return f" (as {verb} {count} more)" if count else ""
 
 
 def some_of(names: Sequence[object]) -> str:
-    """A list in a message: the first three, and how many others there are."""
+    """A list for a message: the first three names, and how many others there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(map(str, names[:3])) + more

@@ -1,4 +1,4 @@
-"""Figures as PNG files: matplotlib without a display, and without file metadata so that bytes repeat."""
+"""Figures as PNG files: matplotlib without a display, and no file metadata, so that the bytes are reproducible."""
 
 import re
 import warnings
@@ -28,16 +28,16 @@ log = get_logger("figures")
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool = True) -> None:
-    """Write a PNG, atomically, and close the figure. What matplotlib warns of is logged with the file's name.
+    """Write a PNG atomically and close the figure. Matplotlib's warnings are logged with the file's name.
 
     Args:
-        tight: crop to what is drawn instead of keeping the figure's size.
+        tight: crop to the content instead of keeping the figure's size.
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             _shorten(axis)
     for text in figure.findobj(Text):
-        # In a finding's name a dollar sign is one; formulas are only those of logarithmic axes
+        # A dollar sign in a finding's name is literal; only the labels of logarithmic axes are formulas
         if isinstance(text, Text) and "$" in text.get_text() and FORMULA not in text.get_text():
             text.set_parse_math(False)
     with written_beside(path) as beside, warnings.catch_warnings(record=True) as caught:
@@ -54,7 +54,7 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool
 
 
 def columns_of(count: int) -> list[np.ndarray]:
-    """Which entries of a long list of bars stand in which column of a picture: one column up to COLUMN_ENTRIES."""
+    """Distribute a long list of bars over the columns of a figure; up to COLUMN_ENTRIES bars form one column."""
     return np.array_split(np.arange(count), max(1, -(-count // COLUMN_ENTRIES)))
 
 

@@ -1,4 +1,4 @@
-"""Kinds of files and of text that are given for a CSV file in UTF-8, known by their first bytes."""
+"""Recognise files and encodings that users give instead of a CSV file in UTF-8, by their first bytes."""
 
 import codecs
 import re
@@ -31,7 +31,7 @@ OTHER_MAGICS = {
     b"%PDF": "a PDF document; give the CSV file itself",
 }
 """First bytes, and what the file is and what to do."""
-# UTF-32's mark begins with UTF-16's
+# UTF-32 comes first, because its byte order mark begins with that of UTF-16
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -45,15 +45,15 @@ ENOUGH = 3
 
 
 def encoding_of(head: bytes) -> str:
-    """By the mark at the start, UTF-8 without one."""
+    """The encoding that the byte order mark states; UTF-8 if there is none."""
     return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
 
 
 def other_encoding(head: bytes) -> str | None:
-    """What text that is not in UTF-8 seems to be, and what to do; None if it seems to be none that is known.
+    """The probable encoding of text that is not in UTF-8, and what to do; None if no known encoding fits.
 
     Args:
-        head: the first bytes of it.
+        head: the first bytes of the text.
     """
     # English text in UTF-16 has a null in every other byte
     if head[:200:2].count(0) > 40 or head[1:200:2].count(0) > 40:
@@ -65,9 +65,9 @@ def other_encoding(head: bytes) -> str | None:
 
 
 def seems_utf_7(text: str, head: bytes) -> bool:
-    """Whether text that is read as another encoding is in UTF-7, which is made of English letters.
+    """Whether text that was decoded as another encoding is in UTF-7, which consists of ASCII characters only.
 
     Args:
-        text, head: the first of it, as text and as bytes.
+        text, head: the beginning of the file, as text and as bytes.
     """
     return len(UTF_7.findall(text)) >= ENOUGH and "\ufffd" not in head.decode("utf-7", errors="replace")

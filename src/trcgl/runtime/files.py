@@ -1,6 +1,6 @@
-"""Outputs are written beside their final place and renamed: a reader sees the old file, the new one, or none.
+"""Outputs are written to a temporary name and then renamed: a reader sees the old file, the new one, or none.
 
-The readers report a damaged file in one line, with the way to get it back.
+The functions that read report a damaged file in one line, which also says how to restore it.
 """
 
 import json
@@ -28,7 +28,7 @@ from trcgl.runtime.rounding import json_numbers, rounded_frame, rounded_values
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The last is NumPy's, which drops the error number
+# The last text is NumPy's, which does not pass on the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
 NAME_START = 200
 """Bytes; file systems take 255."""
@@ -38,10 +38,10 @@ NEARLY_FULL = 2**20
 
 @contextmanager
 def full_disk_explained(path: Path) -> Iterator[None]:
-    """Turn whatever a library raises when there is no space to write `path` into one line.
+    """Turn any exception of a library that has no space to write `path` into one line.
 
     Raises:
-        InputError: the disk is full, a quota is used up or a file may not grow so large.
+        InputError: the disk is full, a quota is used up, or the file would exceed the maximum size.
     """
     try:
         yield
@@ -57,7 +57,7 @@ def full_disk_explained(path: Path) -> Iterator[None]:
 
 
 def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and its causes: PyTorch raises its own while it handles the one of the write."""
+    """The error and its causes: PyTorch raises an error of its own while it handles that of the write."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -72,10 +72,10 @@ def _says_full(error: BaseException) -> bool:
 def written_beside(path: str | Path) -> Iterator[Path]:
     """Yield a temporary file name beside `path`; on success it becomes `path`, on an exception it is removed.
 
-    A link stays, and what it leads to is replaced. A device or pipe is written to when all is done.
+    A link stays, and its target is replaced. A device or pipe is written to at the end of the block.
 
     Raises:
-        InputError: a folder, links in a circle, or no space.
+        InputError: `path` is a folder, its links form a circle, or there is no space.
     """
     path = final_file(path)
     if is_stream(path):
@@ -85,19 +85,19 @@ def written_beside(path: str | Path) -> Iterator[Path]:
             try:
                 write_through(beside, path)
             except OSError as error:
-                # What is free says nothing of a device
+                # Free disk space says nothing about a device
                 if error.errno in FULL:
                     raise InputError(f"{path}: no space is left to write it; free some and run again") from None
                 raise OSError(error.errno, error.strerror, str(path)) from None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers choose the format by it
+    # The suffix stays at the end, because some writers choose the format by it
     beside = path.with_name(f".{_start(path.stem)}.partial{path.suffix}")
     try:
         with full_disk_explained(path):
             mode = _made(beside, path)
             yield beside
-            # Some writers make a file of their own that nobody else may read
+            # Some writers create a new file that only its owner may read
             beside.chmod(mode)
         beside.replace(path)
     finally:
@@ -105,12 +105,12 @@ def written_beside(path: str | Path) -> Iterator[Path]:
 
 
 def _start(name: str) -> str:
-    """The start of a name that may be as long as file systems take, with room for more."""
+    """The start of a name, cut so that a suffix still fits into the maximum length of file systems."""
     return os.fsencode(name)[:NAME_START].decode("utf-8", "ignore")
 
 
 def _made(beside: Path, path: Path) -> int:
-    """Make the file; returns the permissions that the umask gives it."""
+    """Create the file and return the permissions that the umask gives it."""
     try:
         beside.unlink(missing_ok=True)
         beside.touch()
@@ -124,7 +124,7 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
     """Yield a fresh directory beside `path`; on success it replaces `path`, on an exception it is removed.
 
     Raises:
-        InputError: not a folder, one that the current folder lies in, or no space.
+        InputError: `path` is not a folder, it is or contains the current folder, or there is no space.
     """
     path = final_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
         with full_disk_explained(path):
             beside.mkdir()
             yield beside
-            # As above; a file has the folder's permissions without the right to enter
+            # As above; a file gets the folder's permissions without the execute bits
             mode = stat.S_IMODE(beside.stat().st_mode) & 0o666
             for file in beside.rglob("*"):
                 if file.is_file() and not file.is_symlink():
@@ -153,11 +153,11 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any, *, exact: bool = False) -> None:
-    """Write `value` as indented JSON with a final newline, atomically; numbers that are not finite are null.
+    """Write `value` as indented JSON with a final newline, atomically; numbers that are not finite become null.
 
     Args:
-        exact: keep all digits, of numbers that are the same on every machine (given, counted, or rounded already).
-            Others are rounded, see rounding.py.
+        exact: keep all digits, for numbers that are the same on every machine (given, counted, or already rounded).
+            Without it, numbers are rounded, see rounding.py.
     """
     value = json_numbers(value if exact else rounded_values(value))
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -197,7 +197,7 @@ def read_parquet(path: str | Path, needed: Sequence[str] = (), *, only: bool = F
     Raises:
         InputError: the file is damaged, or a column is missing.
     """
-    # Opened here: the library's error for a missing file has no name in it
+    # Opened here, because the library's error for a missing file does not name the file
     with damage_explained(path), Path(path).open("rb") as handle:
         _check(path, "column", needed, pq.read_schema(handle).names)
         return pd.read_parquet(path, columns=list(needed) if only else None)
@@ -211,7 +211,7 @@ def read_arrays(path: str | Path, needed: Sequence[str]) -> dict[str, np.ndarray
     """
     with damage_explained(path), Path(path).open("rb") as handle:
         if not zipfile.is_zipfile(handle):
-            # NumPy would take it for a pickle and explain how to allow pickles
+            # NumPy would treat it as a pickle and explain how to allow pickles
             raise damaged(path, "not a whole .npz archive")
         handle.seek(0)
         with np.load(handle, allow_pickle=False) as arrays:
@@ -225,10 +225,10 @@ def read_tensors(path: str | Path, needed: Sequence[str] = ()) -> dict[str, "Ten
     Raises:
         InputError: the file is damaged, or a tensor is missing.
     """
-    # Imported where needed: the early stages run without PyTorch
+    # Imported only here, because the early stages run without PyTorch
     from safetensors.torch import load_file
 
-    # Opened here: the library's error for a file of another user says that there is none
+    # Opened here, because for a file of another user the library reports that it does not exist
     with damage_explained(path), Path(path).open("rb"):
         tensors = load_file(path)
     _check(path, "tensor", needed, tensors)
@@ -236,7 +236,7 @@ def read_tensors(path: str | Path, needed: Sequence[str] = ()) -> dict[str, "Ten
 
 
 def check_tensors(path: str | Path) -> None:
-    """Raise an InputError unless a safetensors file is as long as its header says; no tensor is read."""
+    """Raise an InputError if a safetensors file is not as long as its header says; no tensor is read."""
     from safetensors import safe_open
 
     with damage_explained(path), safe_open(path, "numpy"):
@@ -244,7 +244,7 @@ def check_tensors(path: str | Path) -> None:
 
 
 def tensor_kinds(path: str | Path) -> dict[str, str]:
-    """Names of the tensors of a safetensors file and what numbers they hold (such as F16); none is read.
+    """Names and data types (such as F16) of the tensors in a safetensors file; no tensor is read.
 
     Raises:
         InputError: the file is damaged.
@@ -263,13 +263,13 @@ def _check(path: str | Path, kind: str, needed: Sequence[str], found: Collection
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write `frame` without its index, atomically. Same frame and library version: same bytes."""
+    """Write `frame` without its index, atomically. The same frame and library version give the same bytes."""
     with written_beside(path) as beside:
         frame.to_parquet(beside, index=False)
 
 
 def write_parquet_parts(path: str | Path, parts: Iterable[pd.DataFrame]) -> None:
-    """`write_parquet` of a table that comes in parts, at least one, and need not fit into memory: a row group each."""
+    """`write_parquet` for a table in one or more parts, each a row group; the whole need not fit into memory."""
     with written_beside(path) as beside, ExitStack() as opened:
         writer = None
         for part in parts:

@@ -1,4 +1,4 @@
-"""Heavy libraries, imported without a search for garbage."""
+"""Import large libraries without garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """Within the block, which imports, no garbage is looked for; what it has made is kept.
+    """Disable garbage collection within the block, which imports libraries, and exclude their objects from it later.
 
-    Torch and what it loads make half a million objects that stay. To go through them again and again for cycles is a
-    quarter of the start, and once more at the exit a second.
+    Torch and the libraries that it loads create half a million permanent objects. Searching them for cycles again and
+    again takes a quarter of the start-up time, and another second at exit.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,15 +1,15 @@
-"""Letters that look like others: a name with one of them is another name, which no reader can see.
+"""Look-alike letters: a name with one of them is a different name, but a reader cannot see the difference.
 
-The rule is that of Unicode's report 39 (https://www.unicode.org/reports/tr39/), less strict: in a word, letters of two
-alphabets that look alike (Latin, Greek, Cyrillic and their relatives) do not stand together, nor are Latin letters
-written by their wide, mathematical, joined or phonetic forms. Latin beside Chinese, Arabic or the like is usual.
+The rule is a less strict form of Unicode's report 39 (https://www.unicode.org/reports/tr39/). A word must not mix
+alphabets that look alike (Latin, Greek, Cyrillic and their relatives). Latin letters must not be written in their wide,
+mathematical, joined or phonetic forms. Latin beside Chinese, Arabic or similar scripts is common and allowed.
 """
 
 import re
 import unicodedata
 from collections.abc import Sequence
 
-# No line break or tab: these separate values
+# Line breaks and tabs are not included, because they separate values
 SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 JOINERS = re.compile("[\u200c\u200d]")
 UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -49,10 +49,10 @@ WORD = re.compile(r"[^\W\d_]+")
 
 
 def odd_letters(text: str) -> str:
-    """What is wrong with the letters of a name, and what would be right; "" if nothing is.
+    """What is wrong with the letters of a name, and what would be right; "" if nothing is wrong.
 
     Args:
-        text: in Unicode's composed form.
+        text: the name in Unicode's composed form.
     """
     if text.isascii():
         return ""
@@ -64,12 +64,12 @@ def odd_letters(text: str) -> str:
     alphabets = [_alphabets(word) for word in words]
     for found in alphabets:
         if len(found) > 1:
-            # The first of the fewer ones
+            # The first letter of the rarer alphabet
             few, most = (choose(found, key=lambda name: len(found[name])) for choose in (min, max))
             return f"has {_named(found[few][0])} in a {most.capitalize()} word; {_remedy(text)}"
     strange = "".join(words).translate(SAME)
     for word, found in zip(words, alphabets, strict=True):
-        # Unless a word is truly of that alphabet
+        # Not if another word is really written in that alphabet
         disguised = "LATIN" not in found and word.translate(SAME) != word and not found.keys() & _alphabets(strange)
         if disguised and any("LATIN" in one for one in alphabets):
             return f"has {_named(word[0])} among Latin words; {_remedy(text)}"
@@ -77,13 +77,13 @@ def odd_letters(text: str) -> str:
 
 
 def disguise(text: str) -> str:
-    """The Latin text that one of another alphabet is drawn as, if all its letters are; else ""."""
+    """The Latin text that a text in another alphabet looks like, if all its letters look Latin; otherwise ""."""
     plain = text.translate(SAME)
     return plain if plain != text and _is_of(("LATIN",), plain) and not odd_letters(text) else ""
 
 
 def plainly(text: str) -> str:
-    """The text in Latin letters if all its letters are Latin ones or look so; otherwise as it is."""
+    """The text in plain Latin letters if all its letters are or look Latin; otherwise the text as it is."""
     if text.isascii():
         return text
     plain = _without_forms(text).translate(SAME | LIKE)
@@ -91,7 +91,7 @@ def plainly(text: str) -> str:
 
 
 def seen_as(text: str) -> str:
-    """What a text in quotes needs beside it where it does not show what it is: its letters by name; "" if it does."""
+    """An explanation to put after a quoted text that has look-alike letters, with their names; "" if it has none."""
     text = unicodedata.normalize("NFC", text)
     wrong = odd_letters(text) or (f"has {_named(text[0])}, and only looks Latin" if disguise(text) else "")
     return f" ({wrong})" if wrong else ""
@@ -107,12 +107,12 @@ def _named(letter: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    """The text without marks that are no letter of their own, which would divide a word."""
+    """The text without combining accents, which would otherwise split a word."""
     return "".join(sign for sign in text if not "\u0300" <= sign <= "\u036f")
 
 
 def _form_of(sign: str) -> str:
-    """The plain letters that a sign is a form of, "" if it is plain itself."""
+    """The plain letters of which a sign is a special form; "" if it is plain itself."""
     if sign.isascii():
         return ""
     if ord(sign) in PHONETIC:
@@ -128,7 +128,7 @@ def _without_forms(text: str) -> str:
 
 
 def _is_of(alphabets: Sequence[str], text: str) -> bool:
-    """Whether all letters of a text are of these alphabets."""
+    """Whether all letters of a text belong to these alphabets."""
     return all(_alphabet(letter) in alphabets for word in WORD.findall(_without_accents(text)) for letter in word)
 
 
@@ -137,7 +137,7 @@ def _alphabet(letter: str) -> str:
 
 
 def _alphabets(word: str) -> dict[str, list[str]]:
-    """The letters of a word by their alphabet, of those in ALPHABETS."""
+    """The letters of a word grouped by alphabet; only alphabets in ALPHABETS are included."""
     found: dict[str, list[str]] = {}
     for letter in word:
         if (name := _alphabet(letter)) in ALPHABETS:
@@ -146,11 +146,11 @@ def _alphabets(word: str) -> dict[str, list[str]]:
 
 
 def clean_text(text: str) -> str:
-    """The text as it is meant: without what cannot be seen, so that two that look alike are alike.
+    """The text without invisible differences, so that texts that look the same are the same.
 
-    Composed (Unicode NFC), with plain spaces for no-break, thin and repeated ones, without marks that have no width
-    (zero-width space, byte order mark, soft hyphen, writing direction), stripped. The joiners of scripts that need them
-    stay.
+    The result is composed (Unicode NFC) and stripped. No-break, thin and repeated spaces become one plain space. Marks
+    without width (zero-width space, byte order mark, soft hyphen, writing direction) are removed, but joiners stay in
+    scripts that need them.
     """
     if text.isascii():
         return re.sub(" +", " ", text).strip()
@@ -163,5 +163,5 @@ def _needs_joiners(character: str) -> bool:
 
 
 def letters_of(name: str) -> str:
-    """Letters and digits of a name, whatever their capitals and what stands between words."""
+    """The letters and digits of a name, without capitals and without separators between words."""
     return re.sub(r"[\W_]+", "", plainly(name).casefold())

@@ -11,7 +11,7 @@ from trcgl.runtime.errors import one_visible_line
 
 
 class LineFormatter(logging.Formatter):
-    """A message is one line, even if it quotes the name of a file that has a line break."""
+    """Write each message as one line, even if it quotes a file name with a line break."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return one_visible_line(super().formatMessage(record))
@@ -30,7 +30,7 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def silence() -> None:
-    """Print only errors in this process: another one prints the same events."""
+    """Print only errors in this process, because another process prints the same events."""
     logging.getLogger("trcgl").setLevel(logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""Out of memory: the message names a parameter to lower instead of quoting the allocator's report."""
+"""Out of memory: the message names a parameter to lower instead of only quoting the allocator's report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 @contextmanager
 def naming_the_knob(knob: str) -> Iterator[None]:
-    """Report running out of memory within the block in one line.
+    """Report in one line if the block runs out of memory.
 
     Args:
-        knob: what to lower, such as "'classifier.batch_size'".
+        knob: the parameter to lower, such as "'classifier.batch_size'".
 
     Raises:
         InputError: the processor or the accelerator ran out of memory.

@@ -1,4 +1,4 @@
-"""Where an output goes: into a file, through a link to what it leads to, or straight into a device or pipe."""
+"""Where an output is written: into a file, through a link to its target, or directly into a device or pipe."""
 
 import os
 import re
@@ -17,14 +17,14 @@ DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 def final_file(path: str | Path) -> Path:
-    """The file that is written for `path`: what a link leads to, so that the link stays.
+    """The file that is written for `path`: the target of a link, so that the link stays.
 
     Raises:
-        InputError: a folder, or links in a circle.
+        InputError: `path` is a folder, or its links form a circle.
     """
     path = place = Path(path)
     for _ in range(LINKS):
-        # The parent's links, too: /dev/fd is one
+        # Links in the parent folders are followed too: /dev/fd is one
         absolute = Path(os.path.realpath(place.parent)) / place.name
         if OWN_STREAM.fullmatch(str(absolute)):
             return absolute
@@ -37,10 +37,10 @@ def final_file(path: str | Path) -> Path:
 
 
 def final_folder(path: str | Path) -> Path:
-    """The folder that is replaced for `path`: what a link leads to, so that the link stays.
+    """The folder that is replaced for `path`: the target of a link, so that the link stays.
 
     Raises:
-        InputError: not a folder, or one that the current folder lies in.
+        InputError: `path` is not a folder, or it is or contains the current folder.
     """
     path = Path(path)
     place = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -52,7 +52,7 @@ def final_folder(path: str | Path) -> Path:
 
 
 def is_stream(place: Path) -> bool:
-    """Whether something is written through instead of being replaced: a device or pipe, a stream of this process."""
+    """Whether `place` is written into instead of being replaced: a device, a pipe or a stream of this process."""
     if OWN_STREAM.fullmatch(str(place)):
         return True
     return place.exists() and not place.is_file() and not place.is_dir()
@@ -61,7 +61,7 @@ def is_stream(place: Path) -> bool:
 def write_through(source: Path, place: Path) -> None:
     """Copy a file into a device or pipe."""
     own = OWN_STREAM.fullmatch(str(place))
-    # A copy of the stream itself has its place in a file that others write to as well; opening it anew would not
+    # A duplicate of the stream shares its position in a file that others write to as well; a new handle would not
     target = os.dup(int(own[1])) if own else os.open(place, os.O_WRONLY)
     with source.open("rb") as read, os.fdopen(target, "wb") as written:
         shutil.copyfileobj(read, written)
@@ -89,10 +89,10 @@ def check_output(path: Path, flag: str, inputs: Mapping[str, Path | None] | None
 
 
 def check_replaced_folder(path: Path, flag: str, *, mark: str) -> None:
-    """Stop before the work if the folder `path`, replaced as a whole at its end, cannot be written or must not be.
+    """Stop before the work if the folder `path`, which the work replaces as a whole, cannot or must not be replaced.
 
     Args:
-        mark: a file that each folder of the kind has; one with other things in it must not be replaced.
+        mark: a file that every folder of this kind has. A folder that is not empty and lacks it must not be replaced.
     """
     place = final_folder(path)
     if place.is_dir() and any(place.iterdir()) and not (place / mark).exists():

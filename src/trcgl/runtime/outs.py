@@ -1,4 +1,4 @@
-"""What the stages write, as the dvc.yaml of the current folder says."""
+"""The outputs of the stages, as listed in the dvc.yaml of the current folder."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ KINDS = ("outs", "metrics", "plots")
 
 
 def stage_outs() -> dict[str, list[str]]:
-    """Stage -> paths of its outputs, metrics and plots; empty where there is no such file."""
+    """Stage -> paths of its outputs, metrics and plots; empty if there is no dvc.yaml."""
     try:
         stages: dict[str, Any] = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
         return {
@@ -25,7 +25,7 @@ def stage_outs() -> dict[str, list[str]]:
 
 
 def unwritable(stage: str | None = None) -> list[Path]:
-    """The folders that this user may not write, of those which a stage's outputs (by default all) come into."""
+    """Those folders for the outputs of a stage (by default, of all stages) that this user may not write to."""
     outs = stage_outs()
     paths = [Path(out) for name, paths in outs.items() if stage in (None, name) for out in paths]
     parents = {existing(path.parent) for path in paths}

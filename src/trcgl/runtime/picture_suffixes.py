@@ -1,4 +1,4 @@
-"""The suffixes of image files: what is listed as an image is also found by a name without its suffix."""
+"""The suffixes of image files: a file listed as an image can also be found by its name without the suffix."""
 
 FORMATS = {
     "png": ("png",),
@@ -9,7 +9,7 @@ FORMATS = {
     "webp": ("webp",),
     **{name: (name,) for name in ("jp2", "j2k", "j2c", "jpc", "jpx", "pnm", "pgm", "ppm", "pbm")},
     "dcm": ("dcm", "dicom", "dic", "ima"),
-    # Not read, and named as such
+    # Formats that are not read; messages say so
     **{name: (name,) for name in ("heic", "heif", "hif", "avif", "jxl", "psd")},
 }
 """The spellings of a format, without the point, by the one that stands for them."""

@@ -1,7 +1,8 @@
-"""Where a long stage keeps what it has done: outside its outputs, which DVC deletes before it runs a stage again.
+"""The folder for a long stage's resumable state.
 
-A git-ignored folder of the main working copy (`DVC_ROOT` also points there from an experiment's temporary copy). Its
-name is a hash of the stage's parameters, inputs and code: after a change to any of them the stage starts anew.
+It lies outside the stage's outputs, because DVC deletes these before it runs a stage again. It is a git-ignored folder
+of the main working copy (`DVC_ROOT` also points there from an experiment's temporary copy). Its name is a hash of the
+stage's parameters, inputs and code: after a change to any of them the stage starts from the beginning.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ def resume_folder(stage: str, *, params: Any, inputs: Iterable[str | Path] = ())
     key.update(repr(params).encode())
     for path in inputs:
         key.update(_tree_hash(Path(path)))
-    # The whole package, because a module that matters is easily missed
+    # The whole package is hashed, because a module that matters is easily missed
     key.update(_tree_hash(PACKAGE, "*.py"))
     return resume_root() / stage / key.hexdigest()[:24]
 
@@ -36,7 +37,7 @@ def file_hash(path: Path) -> str:
 
 
 def _tree_hash(path: Path, pattern: str = "*") -> bytes:
-    """SHA-256 over contents and names, relative to `path`, of a file or of the files in a folder."""
+    """SHA-256 of the contents and names (relative to `path`) of a file or of all files in a folder."""
     digest = hashlib.sha256()
     files = sorted(file for file in path.rglob(pattern) if file.is_file()) if path.is_dir() else [path]
     for file in files:

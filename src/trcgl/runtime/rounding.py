@@ -1,8 +1,8 @@
-"""Numbers in text files have 10 significant digits, so that files of two machines differ only where results do.
+"""Numbers in text files have 10 significant digits, so that files from two machines differ only where results do.
 
-What is computed differs between processors in the last of 16 digits, and so would the files' hashes, though every image
-and weight is the same. A number that is written, read back and computed with is rounded before its first use too: then
-memory and file agree.
+Processors differ in the last of 16 digits of a computed number. Without rounding, the files' hashes would differ too,
+although every image and weight is the same. A number that is written, read back and used in computations is also
+rounded before its first use, so that memory and file agree.
 """
 
 import math
@@ -42,7 +42,7 @@ def json_numbers(value: Any) -> Any:
 
 
 def rounded_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """A table with every number of double precision rounded; those of single precision have fewer digits."""
+    """A table with all double-precision numbers rounded; single-precision numbers have fewer digits anyway."""
     columns = {}
     for name, column in frame.items():
         if column.dtype in (np.float64, object):

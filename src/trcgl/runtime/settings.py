@@ -1,4 +1,4 @@
-"""YAML files as frozen, typed sections: what a key may be is said once, and a wrong one stops with one line.
+"""YAML files as frozen, typed sections: each key's type and range are declared once; an error is a single line.
 
 ruamel.yaml reads the files, because PyYAML reads the `1e-05` that `dvc exp run -S` writes as a string.
 """
@@ -30,7 +30,7 @@ Section = TypeVar("Section")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(knob,))
 def section(kind: type[Section]) -> type[Section]:
-    """A frozen dataclass whose bounded fields are written with `knob`."""
+    """Make a class a frozen dataclass; its fields with bounds or choices are declared with `knob`."""
     return dataclass(frozen=True)(kind)
 
 
@@ -66,12 +66,12 @@ def read_text(path: str | Path) -> str:
 
 
 def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
-    """The values in the text of a YAML file; with `comments` in ruamel.yaml's own types, which keep them.
+    """The values in the text of a YAML file; with `comments`, in ruamel.yaml's own types, which keep the comments.
 
     Raises:
         InputError: the text is not YAML. The message names `file`.
     """
-    # Neither kind makes objects of a tag
+    # Neither kind of reader creates Python objects from tags
     reader = YAML(typ="rt" if comments else "safe", pure=True)
     reader.preserve_quotes = True
     try:
@@ -83,7 +83,7 @@ def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
 
 
 def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:
-    """Replace values of a params file in place; a dotted key that is not in it is an InputError."""
+    """Replace values of a params file in place; raise an InputError for a dotted key that it does not have."""
     for key, value in overrides.items():
         *parents, last = key.split(".")
         section = values
@@ -105,7 +105,7 @@ def merge(kind: type, values: Any, changes: Any, file: str, prefix: str) -> None
 
 
 def _check_keys(known: Collection[str], section: Any, file: str, prefix: str) -> None:
-    """A section must be a mapping of known keys; it need not have all of them."""
+    """Check that a section is a mapping with known keys only; it need not have all of them."""
     if not isinstance(section, dict):
         what = f"'{prefix.rstrip('.')}' is {_shown(section)}; it must be a section of keys"
         whole = f"the file is {_shown(section)}; it must hold keys with values"
@@ -136,7 +136,7 @@ def read_section(kind: type, values: Any, file: str, prefix: str) -> Any:
 def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: bool = False) -> Any:
     """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None.
 
-    Texts in lists are names, which must not have letters that look like others.
+    Texts in lists are names, which must not have look-alike letters.
     """
     optional = isinstance(kind, types.UnionType)
     if optional:

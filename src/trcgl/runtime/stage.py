@@ -1,4 +1,4 @@
-"""How a stage's script runs: errors as one line, and its log lines also in a file that can be attached to a report."""
+"""Run a stage's script: errors become one line, and log lines also go to a file that can be attached to a report."""
 
 import gc
 import hashlib
@@ -26,10 +26,10 @@ NAMED = ("torch", "torchvision", "diffusers", "transformers", "timm", "dvc", "nu
 def run_stage(main: Callable[[], None]) -> int:
     """`exit_code` of `main`, with a log in `logs/`, named after the script and its arguments.
 
-    The log starts with what a bug report needs (commit, versions, machine, a hash of params.yaml), then holds what the
-    terminal shows. Where it cannot be written (read-only folder, full disk), the run goes on without it.
+    The log starts with the facts for a bug report (commit, versions, machine, a hash of params.yaml), followed by what
+    the terminal shows. If it cannot be written (read-only folder, full disk), the run continues without it.
     """
-    # What was imported stays: to go through it for garbage once more at the exit takes a second
+    # Imported objects are excluded from garbage collection: searching them once more at exit takes a second
     gc.freeze()
     words = [Path(sys.argv[0]).stem, *sys.argv[1:]]
     handler = _LogFile(LOGS / (re.sub(r"[^\w.-]+", "-", "-".join(words))[:100] + ".log"))
@@ -46,7 +46,7 @@ def run_stage(main: Callable[[], None]) -> int:
         code = exit_code(checked, failed=lambda line: handler.note("%s", line))
         handler.note("exit code %d", code)
         return code
-    except Exception:  # A bug: logged, and raised unchanged
+    except Exception:  # A bug: it is logged and raised unchanged
         handler.note("ended by a bug", exc_info=True)
         raise
     finally:
@@ -55,7 +55,7 @@ def run_stage(main: Callable[[], None]) -> int:
 
 
 def _check_writable(stage: str) -> None:
-    """Stop before the work, not after it, where its outputs cannot be written."""
+    """Stop before the work, not after it, if the outputs cannot be written."""
     for place in unwritable(stage):
         raise InputError(f"{place}: may not be written by this user; change its permissions or owner, and run again")
 
@@ -77,7 +77,7 @@ def about() -> str:
 
 
 class _LogFile(RotatingFileHandler):
-    """A log file that is silently given up when it cannot be written."""
+    """A log file that is silently abandoned if it cannot be written."""
 
     def __init__(self, path: Path):
         super().__init__(

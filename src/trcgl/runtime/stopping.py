@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a run cleanly: one line, a nonzero exit code, and a checkpoint where a loop can leave one."""
+"""SIGTERM and Ctrl-C end a run cleanly: one line, a nonzero exit code, and a checkpoint where a loop can save one."""
 
 import signal
 import threading
@@ -21,7 +21,7 @@ class Stopped(BaseException):
 
 
 class _Request:
-    """A signal that arrived inside a step and waits for its end."""
+    """A signal that arrived inside a step and is kept until the step ends."""
 
     waits = False
     number: int | None = None
@@ -32,7 +32,7 @@ def _arrived(number: int, frame: FrameType | None) -> None:
     if _Request.waits and _Request.number is None:
         _Request.number = number
         return
-    # A second signal inside a step also stops at once: somebody is in a hurry
+    # A second signal stops at once, even inside a step: the user is in a hurry
     raise Stopped(number)
 
 
@@ -55,11 +55,11 @@ def stopping_on_signals() -> Iterator[None]:
 
 @contextmanager
 def whole_steps() -> Iterator[Callable[[], bool]]:
-    """Within the block no signal interrupts a step; the loop asks between steps whether to leave.
+    """Within the block a first signal does not interrupt a step; between steps the loop asks whether to leave.
 
     Yields:
-        A function: whether a signal has arrived. The loop then saves its state and leaves the block, which raises
-        `Stopped`.
+        A function that returns whether a signal has arrived. If so, the loop saves its state and leaves the block,
+        which then raises `Stopped`.
     """
     _Request.waits, _Request.number = True, None
     try:

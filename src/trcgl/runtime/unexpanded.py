@@ -1,4 +1,4 @@
-"""Paths that are none on this machine as they stand: what a message says of a file that is not there."""
+"""Explain why the path of a missing file is not a valid path on this machine as it is written."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,6 @@ KINDS = (
 
 
 def why_missing(path: str | Path) -> str:
-    """What is odd about the path of a missing file, as ": ..." for the end of a clause; "" if nothing is."""
+    """What is unusual about the path of a missing file, as ": ..." for the end of a clause; "" if nothing is."""
     text = str(path)
     return next((f": {said}" for pattern, said in KINDS if pattern.match(text)), "")

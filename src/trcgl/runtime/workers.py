@@ -16,7 +16,7 @@ from trcgl.runtime.errors import InputError
 def pixel_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """`count` fresh processes with one OpenCV thread each.
 
-    Fresh, because a process that is forked after a library has started threads may wait for them forever.
+    They come from a fork server: a process forked after a library has started threads may wait for them forever.
 
     Raises:
         InputError: a process was killed.
@@ -34,5 +34,5 @@ def pixel_workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
 def _start() -> None:
     cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the parent of these handles it
+    # Ctrl-C reaches every process of the terminal; here only the parent process handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)

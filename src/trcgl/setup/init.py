@@ -1,7 +1,8 @@
-"""params.yaml for a data set: the shipped one with overlays laid over it, comments kept or replaced by the overlays'.
+"""Write params.yaml for a data set: the shipped file with overlays applied; comments are kept or come from overlays.
 
-The shipped file is the newest committed one that was not written here, so that one data set can follow another and a
-run's parameters may be committed. Where git has none, it is the present file, unless that was written here.
+The shipped file is the newest committed version that was not written by this module. So one data set can follow
+another, and a run's parameters may be committed. If git has no such version, it is the present file, unless that was
+written by this module.
 """
 
 import io
@@ -34,12 +35,12 @@ WRITTEN = re.compile(r"^# Written by `trcgl init (.*)`\.$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Setup:
-    """A data set, where it lies, and the machine it is set up for.
+    """A data set, its files, and the scale of machine for which it is set up.
 
     Attributes:
-        images, labels: absolute; both None for the phantom, which draws its own.
+        images, labels: absolute paths; both None for the phantom, which renders its own images.
         scale: one of presets.SCALES.
-        boxes, box_sizes: absolute; None: none.
+        boxes, box_sizes: absolute paths; None: there are none.
     """
 
     dataset: str
@@ -59,10 +60,10 @@ class Setup:
         boxes: Path | None,
         box_sizes: Path | None,
     ) -> Self:
-        """Paths made absolute, the scale chosen where none is given.
+        """A setup from the user's options, with absolute paths and a default scale.
 
         Raises:
-            InputError: images or labels missing, or given for the phantom, as boxes must not be; sizes without boxes.
+            InputError: images or labels are missing; any path is given for the phantom; sizes are given without boxes.
         """
         given = {"--images": images, "--labels": labels, "--boxes": boxes, "--box-sizes": box_sizes}
         if dataset == SHIPPED and any(given.values()):
@@ -85,7 +86,7 @@ class Setup:
 
 
 def _absolute(path: Path | None) -> str | None:
-    """Links stay: one inside the project may lead to another disk tomorrow."""
+    """The absolute path without resolving links: a link inside the project may lead to another disk tomorrow."""
     return None if path is None else os.path.normpath(path.expanduser().absolute())
 
 
@@ -93,8 +94,8 @@ def write_params(setup: Setup, *, force: bool = False) -> None:
     """Write params.yaml in the current folder.
 
     Raises:
-        InputError: there is no shipped file to start from, an overlay is missing or wrong, or params.yaml has changes
-            that git does not have and that would be lost (`force` overwrites them).
+        InputError: there is no shipped file to start from; an overlay is missing or wrong; or params.yaml has
+            uncommitted changes that would be lost (`force` overwrites them).
     """
     present = FILE.read_text(encoding="utf-8") if FILE.exists() else None
     shipped = _shipped(present)
@@ -106,7 +107,7 @@ def write_params(setup: Setup, *, force: bool = False) -> None:
 
 
 def _shipped(present: str | None) -> str:
-    """The text of the params file that overlays are made for."""
+    """The text of the shipped params file, to which the overlays apply."""
     commits = _git("log", "--format=%H", "--", str(FILE)) or ""
     for text in (*map(_committed, commits.split()), present):
         if text is not None and not WRITTEN.search(text):
@@ -117,7 +118,7 @@ def _shipped(present: str | None) -> str:
 
 
 def _as_written(text: str, shipped: str) -> bool:
-    """Whether a params file is what was written here for some setup, and nothing was changed since."""
+    """Whether a params file was written by this module for some setup and has not been changed since."""
     found = WRITTEN.search(text)
     try:
         dataset, *options = shlex.split(found[1]) if found else []
@@ -134,7 +135,7 @@ def _committed(commit: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints, or None where it cannot answer."""
+    """The output of git, or None if the command fails."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout.decode()
     except (OSError, subprocess.CalledProcessError):
@@ -159,12 +160,12 @@ def _text(setup: Setup, shipped: str) -> str:
 
 
 def _title(text: str) -> list[str]:
-    """The comment lines with which a file begins."""
+    """The comment lines at the start of a file."""
     return list(takewhile(lambda line: line.startswith("#"), text.splitlines()))
 
 
 def _take_comments(values: CommentedMap, changes: CommentedMap) -> None:
-    """Give the keys of an overlay its comments; the lines below a comment, such as a heading, stay."""
+    """Copy the overlay's comments to its keys in `values`; lines below a comment, such as a heading, stay."""
     for key, changed in changes.items():
         if isinstance(changed, CommentedMap) and values[key] is not changed:
             _take_comments(values[key], changed)

@@ -1,4 +1,4 @@
-"""Which overlays turn the shipped params.yaml into one for a data set at a scale."""
+"""The overlays that turn the shipped params.yaml into one for a data set at a scale."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def usual_scale(dataset: str) -> str:
 
 
 def overlay_files(dataset: str, scale: str, folder: Path = PRESETS) -> list[Path]:
-    """The overlays in the order in which they are laid over params.yaml: scale, data set, data set at that scale."""
+    """The overlays in the order in which they are applied to params.yaml: scale, data set, data set at that scale."""
     if dataset == SHIPPED:
         return [] if scale == "cpu" else [folder / f"scale/{scale}.yaml"]
     special = folder / f"{dataset}.{scale}.yaml"

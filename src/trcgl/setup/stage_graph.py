@@ -1,9 +1,9 @@
-"""The pipeline's stages on one screen (`make dag`): `dvc dag` without the arrows that follow from others.
+"""The pipeline's stages on one screen (`make dag`): `dvc dag` without redundant arrows.
 
     python -m trcgl.setup.stage_graph
 
-A stage that evaluates depends on nearly all that were before it, so that all arrows together are several screens wide.
-What runs before what is the same without those that a longer way implies (the transitive reduction).
+A stage that evaluates depends on nearly all stages before it, so the full graph is several screens wide. An arrow that
+is implied by a longer path is left out (transitive reduction); the order of the stages is the same without it.
 """
 
 import networkx as nx
@@ -12,10 +12,10 @@ from dvc.repo import Repo
 
 
 def stages_and_arrows(folder: str = ".") -> tuple[list[str], list[tuple[str, str]]]:
-    """Names of the stages, and pairs of a stage and one that it needs.
+    """Names of the stages, and pairs of a stage and another that it needs.
 
     Args:
-        folder: of a DVC project, or below it.
+        folder: the folder of a DVC project, or one below it.
     """
     with Repo(folder) as repo:
         graph = repo.index.graph

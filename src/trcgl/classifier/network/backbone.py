@@ -1,4 +1,4 @@
-"""Any timm model as a backbone: grey image in, feature map out."""
+"""Any timm model as a backbone: from a grey image to a feature map."""
 
 import difflib
 import inspect
@@ -28,16 +28,16 @@ OURS = {
     "pretrained_cfg": "set initial_weights",
     "pretrained_cfg_overlay": "set initial_weights",
 }
-"""Options of timm that are set here, and what is meant instead."""
+"""Options of timm that the project sets itself, each with the reason or with what to set instead."""
 SIZE_OPTIONS = {"img_size": "{{img_size: {size}}}", "dynamic_img_size": "{{dynamic_img_size: true}}"}
 ANOTHER = "use another backbone, such as a convolutional network or a plain vision transformer"
 
 
 class UnfitBackbone(InputError):
-    """A backbone that cannot be used; whoever reads the message adds where the backbone is named.
+    """A backbone that cannot be used; the code that catches this error adds where the backbone is configured.
 
     Attributes:
-        key: of the knob that is to blame, without its section of the params file.
+        key: key of the setting that causes the error, without its section of the params file.
     """
 
     def __init__(self, message: str, key: str = "backbone"):
@@ -51,7 +51,7 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
     Args:
         name: as in `timm.list_models()`.
         options: passed to the model, such as `output_stride` or `drop_path_rate`.
-        pretrained: load the ImageNet weights timm names for the model, from the hub or its local cache.
+        pretrained: load timm's ImageNet weights of the model, from the hub or its local cache.
 
     Raises:
         UnfitBackbone: timm has no such model, the model takes no such option, or the weights cannot be downloaded.
@@ -95,11 +95,11 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
 
 
 class NoMap(ValueError):
-    """What a backbone gives is not a map of features."""
+    """The output of a backbone is not a feature map."""
 
 
 def feature_maps(backbone: nn.Module, images: Tensor) -> Tensor:
-    """The last feature map: [B, 1, S, S] -> [B, F, h, w]; patch tokens are laid out as a map again."""
+    """The last feature map: [B, 1, S, S] -> [B, F, h, w]; patch tokens are reshaped to a map."""
     features = backbone(images)
     if not isinstance(features, Tensor):
         raise NoMap(f"{len(features)} results instead of one")
@@ -139,7 +139,7 @@ def map_shape(backbone: nn.Module, size: int) -> tuple[int, int, int]:
 
 
 def _sizes_that_fit(backbone: nn.Module, size: int) -> str:
-    """What to set so that the backbone reads the images, of what its class takes."""
+    """The settings with which the backbone would accept the images, limited to options that its class has."""
     patch = getattr(getattr(backbone, "patch_embed", None), "patch_size", 1)
     patch = max(patch) if isinstance(patch, tuple) else patch
     if isinstance(patch, int) and patch > 1 and size % patch:
@@ -159,7 +159,7 @@ def _architecture(backbone: nn.Module) -> str:
 
 
 def warn_if_seen(weights_have_seen: Sequence[str], dataset: str) -> None:
-    """Say aloud that the initial weights were trained on the data set the results will be measured on."""
+    """Log a warning if the initial weights were trained on the data set that the results are measured on."""
     if dataset in weights_have_seen:
         log.warning(
             "the initial weights have seen '%s', the data set of this run: its test results are not those of unseen "

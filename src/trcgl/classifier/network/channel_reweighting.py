@@ -10,7 +10,7 @@ from trcgl.classifier.network.strength import Strength
 
 
 class Gate(nn.Module):
-    """sigmoid(W2 relu(W1 mean(x))) in (0, 1) per image and channel, no biases.
+    """sigmoid(W2 relu(W1 mean(x))) in (0, 1) per image and channel, without biases.
 
     Args:
         features: channels F of the map.
@@ -20,8 +20,8 @@ class Gate(nn.Module):
     def __init__(self, features: int, reduction: int):
         super().__init__()
         hidden = max(1, features // reduction)
-        # The 1x1 convolutions of the paper on a map of one place, without a convolution's overhead. timm's SEModule has
-        # these, multiplies by the gate itself (ours is centred), and differs in the last bits (2e-7)
+        # These equal the paper's 1x1 convolutions on a 1 x 1 map, without the overhead of convolutions. timm's SEModule
+        # uses convolutions, multiplies by the gate itself (ours is centred), and differs in the last bits (2e-7)
         self.squeeze = nn.Linear(features, hidden, bias=False)
         self.excite = nn.Linear(hidden, features, bias=False)
 
@@ -32,11 +32,11 @@ class Gate(nn.Module):
 
 
 class ChannelReweighting(nn.Module):
-    """The paper's: x' = x + strength * x * gate.
+    """The reweighting of the TRCGL-Net paper: x' = x + strength * x * gate.
 
     Args:
         features, reduction: see Gate.
-        strength: 0 leaves the map as it is.
+        strength: 0 leaves the map unchanged.
     """
 
     def __init__(self, features: int, reduction: int, strength: float):
@@ -50,14 +50,14 @@ class ChannelReweighting(nn.Module):
 
 
 class LearnedReweighting(nn.Module):
-    """x' = x * (1 + strength * (2 gate - 1)), the strength learned.
+    """x' = x * (1 + strength * (2 gate - 1)), with a learned strength.
 
-    The gate is centred: it starts near the map as it is (an untrained gate is near 1/2), and at strength 1 it can
-    switch a channel off as well as double it. The paper's residual only ever adds, and mostly a constant.
+    The gate is centred. An untrained gate is near 1/2, so at the start x' is close to x. At strength 1 the gate can
+    switch a channel off or double it. The paper's residual can only amplify channels, and mostly by a constant factor.
 
     Args:
         features, reduction: see Gate.
-        strength: at the start; 0 leaves the map as it is for good.
+        strength: initial value; 0 leaves the map unchanged permanently.
     """
 
     def __init__(self, features: int, reduction: int, strength: float):

@@ -1,4 +1,4 @@
-"""Class-aware attention: every class looks at its own places of the map.
+"""Class-aware attention: each class has its own weights over the positions of the map.
 
 Residual Attention: A Simple but Effective Method for Multi-Label Recognition (CSRA),
 https://arxiv.org/abs/2108.02456, section 3.
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 class ClassAttention(nn.Module):
-    """Where each class looks, as TRCGL-Net (https://arxiv.org/abs/2607.00975) has it: by scores of its own.
+    """The attention of TRCGL-Net (https://arxiv.org/abs/2607.00975), with scores separate from the classifier's.
 
-    Softmax over the positions of a 1x1 convolution without bias.
+    It is the softmax, over the positions, of a 1x1 convolution without bias.
 
     Args:
         features: channels F of the map.
@@ -29,24 +29,26 @@ class ClassAttention(nn.Module):
 
 
 def attended_scores(scores: Tensor, temperature: Tensor) -> Tensor:
-    """Where each class looks, as CSRA has it, by the scores it classifies with, and what it sees there.
+    """The attention of CSRA, computed from the classifier's own scores, times these scores.
 
-    The class's feature is an attention-weighted mean over the places, and the classifier is linear: the feature's score
-    is the attention-weighted mean of the places' scores, so no [B, C, F, h, w] is ever made.
+    In CSRA the feature of a class is an attention-weighted mean over the positions. The classifier is linear, so the
+    score of this feature is the attention-weighted mean of the positions' scores. A tensor [B, C, F, h, w] is therefore
+    not needed.
 
     Args:
-        scores: [B, C, h, w], the classifier's at every place.
-        temperature: [C, 1] or a scalar; 0: the mean over the places, infinite: the place with the largest score.
+        scores: [B, C, h, w], scores of the classifier at every position.
+        temperature: [C, 1] or a scalar, finite. At 0 the result sums to the mean score over the positions; for the
+            limit of an infinite temperature see `largest_score`.
 
     Returns:
-        [B, C, h, w]: softmax over the places of temperature * score, times the score.
+        [B, C, h, w]: softmax over the positions of temperature * score, times the score.
     """
     places = scores.flatten(2)
     return (places * (temperature * places).softmax(dim=2)).view_as(scores)
 
 
 def largest_score(scores: Tensor) -> Tensor:
-    """The same for an infinite temperature: the score where it is largest (the first of equals), 0 elsewhere."""
+    """`attended_scores` at infinite temperature: the largest score at its position (the first of equals), else 0."""
     places = scores.flatten(2)
     largest, where = places.max(dim=2, keepdim=True)
     return torch.zeros_like(places).scatter(2, where, largest).view_as(scores)

@@ -1,8 +1,9 @@
 """Depthwise convolutions whose gradients do not dominate a training step on a CPU.
 
-Their forward pass is fast there. For some of the gradients (bfloat16 with a kernel beyond 3 x 3 or a stride, float32
-with a dilation) torch has only code that takes up to 200 times as long as the forward pass. Here the same sums are put
-to what is fast: the forward pass, the gradients of 3 x 3 weights in bfloat16, and those in float32 without dilation.
+Their forward pass is fast on a CPU. Some gradients are not (bfloat16 with a kernel larger than 3 x 3 or with a stride,
+float32 with a dilation): torch's only code for them takes up to 200 times as long as the forward pass. Here the same
+sums are computed by operations that are fast: the forward pass, the gradients of 3 x 3 weights in bfloat16, and
+gradients in float32 without dilation.
 """
 
 from itertools import product
@@ -17,11 +18,11 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 Pair = tuple[int, int]
 BLOCK = 3
-"""Rows and columns of weights whose gradients in bfloat16 are fast."""
+"""Side of the kernel whose weight gradients are fast in bfloat16."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """nn.Conv2d with one input channel a group, and gradients as above on a CPU."""
+    """nn.Conv2d with one input channel per group, and with the fast gradients of this module on a CPU."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return depthwise_conv(
@@ -30,7 +31,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class DepthwiseConv2dSame(Conv2dSame):
-    """The same of timm's convolution that pads as TensorFlow does."""
+    """As DepthwiseConv2d, for timm's convolution that pads as TensorFlow does."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
@@ -41,7 +42,7 @@ class DepthwiseConv2dSame(Conv2dSame):
 
 
 def quicken_depthwise(model: nn.Module) -> None:
-    """Let every depthwise convolution of a model have the gradients above; weights and results stay what they are."""
+    """Give every depthwise convolution of a model the fast gradients; weights and outputs stay the same."""
     quick = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
     for module in model.modules():
         if (kind := quick.get(type(module))) is not None:
@@ -54,7 +55,7 @@ def quicken_depthwise(model: nn.Module) -> None:
 def depthwise_conv(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
 ) -> Tensor:
-    """conv2d of x [B, C, H, W] with weight [C, 1, k, l], a group a channel; under autocast in its type."""
+    """conv2d of x [B, C, H, W] with weight [C, 1, k, l], one group per channel; under autocast in autocast's dtype."""
     if x.device.type != "cpu" or not torch.is_grad_enabled():
         return F.conv2d(x, weight, bias, stride, padding, dilation, len(weight))
     if torch.is_autocast_enabled("cpu"):
@@ -97,7 +98,7 @@ class _Saved(FunctionCtx):
 def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
     reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
-        # Each pixel gives to its neighbours what it took from them: a convolution with the kernel turned about
+        # Without a stride the input gradient is a convolution with the kernel flipped in both directions
         outer = [r - p for r, p in zip(reach, padding, strict=True)]
         return F.conv2d(grad, weight.flip((2, 3)), None, 1, outer, dilation, len(weight))
     if dilation == (1, 1) and all(k >= s for k, s in zip(weight.shape[2:], stride, strict=True)):
@@ -106,20 +107,20 @@ def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, paddi
 
 
 def _strided_input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
-    """The same with a stride: pixels of one remainder of row and column by it met one part of the kernel only."""
+    """Input gradient with a stride: pixels of equal (row, column) modulo the stride meet the same kernel weights."""
     result = torch.empty_like(x)
     for down, across in product(*map(range, stride)):
         part = weight[:, :, down :: stride[0], across :: stride[1]].flip((2, 3))
         outer = (part.shape[2] - 1, part.shape[3] - 1)
         found = F.conv2d(grad, part, None, 1, outer, 1, len(weight))
         first = [(place - pad) % step for place, pad, step in zip((down, across), padding, stride, strict=True)]
-        # Of the padding's pixels nothing is wanted
+        # Skip the gradients of padding pixels
         before = [
             max(0, -(-(pad - place) // step)) for place, pad, step in zip((down, across), padding, stride, strict=True)
         ]
         mine = result[:, :, first[0] :: stride[0], first[1] :: stride[1]]
         found = found[:, :, before[0] : before[0] + mine.shape[2], before[1] : before[1] + mine.shape[3]]
-        # The last pixels may have met no kernel
+        # The kernel may not reach the last pixels
         mine[:, :, found.shape[2] :] = 0
         mine[:, :, :, found.shape[3] :] = 0
         mine[:, :, : found.shape[2], : found.shape[3]] = found
@@ -130,7 +131,7 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padd
     step = dilation[0]
     same = stride == (1, 1) and dilation == (step, step) and x.shape == grad.shape
     if step > 1 and same and not any(size % step for size in (*x.shape[2:], *padding)):
-        # Every step-th row and column is an image of its own, on which nothing is dilated
+        # Each subset of every step-th row and column is an image on which the convolution has no dilation
         inner = (padding[0] // step, padding[1] // step)
         grad, x, padding, dilation = _phases(grad, step), _phases(x, step), inner, (1, 1)
     blocks = min(weight.shape[2:]) >= BLOCK >= max(stride)
@@ -140,7 +141,7 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padd
 
 
 def _weight_gradient_in_blocks(grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
-    """3 x 3 weights at a time, each block by torch's own code in x's type; the last blocks may lie over others."""
+    """Weight gradient in blocks of 3 x 3, by torch's own code in x's dtype; the last blocks may overlap others."""
     if padding != (0, 0):
         x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
     result, block = torch.empty_like(weight), weight[:, :, :BLOCK, :BLOCK].contiguous()
@@ -155,14 +156,14 @@ def _weight_gradient_in_blocks(grad: Tensor, x: Tensor, weight: Tensor, stride: 
 
 
 def _phases(images: Tensor, step: int) -> Tensor:
-    """[B, C, H, W] -> [step * step * B, C, H / step, W / step]: the pixels of one remainder of row and column each."""
+    """[B, C, H, W] -> [step * step * B, C, H / step, W / step]; one image per (row, column) modulo `step`."""
     return torch.cat([images[:, :, down::step, across::step] for down, across in product(range(step), repeat=2)])
 
 
 def _torch_gradients(
     grad: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """torch's own, in float32 at least."""
+    """torch's own gradients, computed in float32 or a wider dtype."""
     kind = torch.promote_types(x.dtype, torch.float32)
     return torch.ops.aten.convolution_backward(
         grad.to(kind), x.to(kind), weight.to(kind), None, stride, padding, dilation, False, [0, 0], len(weight), wanted

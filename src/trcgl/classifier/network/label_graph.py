@@ -1,7 +1,7 @@
-"""Label graph: class vectors that exchange information along co-occurrence, compared with the image.
+"""Label graph: class vectors exchange information along co-occurrence edges and are then compared with the image.
 
-ML-GCN, https://arxiv.org/abs/1904.03582, section 3.2, for the idea; TRCGL-Net, https://arxiv.org/abs/2607.00975, for
-learned embeddings in place of word vectors and for the cosine.
+The idea is from ML-GCN, https://arxiv.org/abs/1904.03582, section 3.2. Learned embeddings instead of word vectors, and
+the cosine, are from TRCGL-Net, https://arxiv.org/abs/2607.00975.
 """
 
 import warnings
@@ -16,15 +16,15 @@ with warnings.catch_warnings():
 
 
 def graph_convolution(features_in: int, features_out: int) -> GCNConv:
-    """torch-geometric's layer for a matrix A that is normalised already: it adds neither self-loops nor a norm."""
+    """torch-geometric's layer for an already normalised matrix A: it adds no self-loops and does not normalise A."""
     return GCNConv(features_in, features_out, add_self_loops=False, normalize=False, bias=False)
 
 
 def convolved(layer: GCNConv, nodes: Tensor, adjacency: Tensor) -> Tensor:
-    """What `layer` computes along the edges of a dense matrix A: A x W, as two products.
+    """The output of `layer` for a dense adjacency matrix A: A x W, computed as two matrix products.
 
-    Label graphs have a few hundred nodes, and most pairs an edge: a message for each of them took 35 times as long
-    (174 findings, 2,048 features), a third of a training step of ResNet-50.
+    Label graphs have a few hundred nodes, and most pairs of nodes have an edge. The layer's own message per edge took
+    35 times as long (174 findings, 2,048 features), which was a third of a training step of ResNet-50.
 
     Args:
         nodes: [C, d].
@@ -34,16 +34,16 @@ def convolved(layer: GCNConv, nodes: Tensor, adjacency: Tensor) -> Tensor:
 
 
 class ClassVectors(nn.Module):
-    """Class vectors from label vectors by two graph convolutions: A f(A V W1) W2.
+    """Class vectors, computed from label vectors by two graph convolutions: A f(A V W1) W2.
 
     Args:
         adjacency: float32 [C, C], normalised; out_i = sum_j A_ij x_j. Kept as a buffer.
         vectors: float32 [C, d], the label vectors V.
-        learned: V is copied and trained on; otherwise it stays as it is.
+        learned: True: a copy of V is trained; False: V stays fixed.
         hidden: width of the first convolution.
         features: width F of the class vectors.
-        slope: of f, a leaky ReLU; 0: ReLU.
-        dropout: between the two convolutions, in training.
+        slope: negative slope of f, a leaky ReLU; with 0, f is a ReLU.
+        dropout: probability between the two convolutions, in training.
     """
 
     adjacency: Tensor
@@ -78,12 +78,14 @@ class ClassVectors(nn.Module):
 
 
 class LabelGraph(nn.Module):
-    """TRCGL-Net's logit term of class c: cos(W image, prototype_c) + b_c, the prototypes from learned embeddings.
+    """TRCGL-Net's logit term of class c: cos(W image, prototype_c) + b_c.
+
+    The prototypes are class vectors, computed from learned label embeddings.
 
     Args:
         features: width F of the image vector and of the prototypes.
         adjacency: see ClassVectors.
-        embedding: width of the learned label embeddings, N(0, 0.02) at the start.
+        embedding: width of the learned label embeddings, which are initialised from N(0, 0.02).
         dropout: see ClassVectors.
     """
 

@@ -1,4 +1,4 @@
-"""The classifier: uint8 picture in, one logit and one class map per finding out; saved as plain, comparable files."""
+"""The classifier: from a uint8 image to one logit and one class map per finding; saved as plain, comparable files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,19 +28,19 @@ CALIBRATION, THRESHOLDS = "calibration.json", "thresholds.json"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that is needed to build the network again, but for its tensors.
+    """Everything needed to build the network again, except its tensors.
 
     Attributes:
         backbone, backbone_options: timm's name and keyword arguments.
         head, head_options: see heads/build.py.
-        image_size: side in pixels of the pictures it reads.
-        pixel_mean, pixel_std: of grey values in 0..1; the model itself normalises with them.
+        image_size: side in pixels of the images that the model reads.
+        pixel_mean, pixel_std: of grey values in 0..1; the model itself normalises its inputs with them.
         class_names: order of logits and maps.
         class_groups: head, medium or tail for each class.
-        preparation: how its pictures are made from files; None if it was trained on pictures that were given as such.
-        weights_have_seen: data sets in its weights, those of its initial weights and the one it was trained on.
-        extra_source, extra_images: what it was trained on besides real images, and how many.
-        known_places: findings in training images whose places its class maps learned from.
+        preparation: how image files become model inputs; None if the model was trained on arrays, not on files.
+        weights_have_seen: data sets that the weights were trained on: those of the initial weights, and its own.
+        extra_source, extra_images: kind and number of the images that it was trained on besides real ones.
+        known_places: number of marked findings in training images whose positions the class maps learned from.
     """
 
     backbone: str
@@ -64,14 +64,14 @@ class Classifier(nn.Module):
 
     Args:
         config: what to build.
-        adjacency: float32 [C, C] for a head with a label graph; kept as a buffer.
+        adjacency: float32 [C, C], for a head with a label graph; kept as a buffer.
         initial_weights: path of a safetensors file, `imagenet`, or None for random weights; see weights.py.
-        label_vectors: float32 [C, d] for a head that starts from them; saved with the weights.
+        label_vectors: float32 [C, d], for a head that starts from them; saved with the weights.
 
     Attributes:
         config: as given.
-        thresholds: probability by class name from which a finding counts as present; 0.5 until tuned.
-        scalings: of the logits, by class name; they change nothing until `calibrate`.
+        thresholds: class name -> the probability from which a finding counts as present; 0.5 until tuned.
+        scalings: class name -> scaling of its logit; they change nothing until `calibrate` is called.
     """
 
     pixel_mean: Tensor
@@ -91,7 +91,7 @@ class Classifier(nn.Module):
         self.thresholds = dict.fromkeys(config.class_names, 0.5)
         self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean, dtype=torch.float32))
         self.register_buffer("pixel_std", torch.tensor(config.pixel_std, dtype=torch.float32))
-        # In a file of their own, which people can read
+        # Not in the state dict: they are saved in a file of their own, which people can read
         self.register_buffer("slope", torch.ones(len(config.class_names)), persistent=False)
         self.register_buffer("offset", torch.zeros(len(config.class_names)), persistent=False)
         self.scalings = dict.fromkeys(config.class_names, Scaling())
@@ -121,13 +121,13 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, scalings: Mapping[str, Scaling]) -> None:
-        """Take the scaling of each class; see calibration.py."""
+        """Set the scaling of each class; see calibration.py."""
         self.scalings = {name: scalings[name] for name in self.config.class_names}
         for buffer, values in zip((self.slope, self.offset), zip(*self.scalings.values(), strict=True), strict=True):
             buffer.copy_(torch.tensor(values))
 
     def features(self, images: Tensor) -> Tensor:
-        """The backbone's last map [B, F, h, w], which the head reads; images as in `forward`."""
+        """The backbone's last feature map [B, F, h, w], which the head reads; `images` as in `forward`."""
         size = self.config.image_size
         if images.shape[1:] != (1, size, size):
             raise ValueError(f"images of shape {tuple(images.shape)}; the model reads [B, 1, {size}, {size}]")
@@ -138,8 +138,9 @@ class Classifier(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Replace `folder` by model.safetensors, config.json, classes.json, calibration.json and thresholds.json.
 
-        Same weights, same bytes: the tensors go without metadata, whose order would differ between processes. Numbers
-        are written exactly: those of the configuration were given, and the others were rounded when they were fitted.
+        Equal weights give equal bytes: the tensors are saved without metadata, whose order would differ between
+        processes. Numbers are written exactly, without rounding: those of the configuration are the given ones, and the
+        others were already rounded when they were fitted.
         """
         config = dataclasses.asdict(self.config)
         names, groups = config.pop("class_names"), config.pop("class_groups")
@@ -157,7 +158,7 @@ class Classifier(nn.Module):
         """Read a saved classifier, in evaluation mode on the CPU.
 
         Raises:
-            InputError: a file is missing or damaged, or files and tensors do not belong together.
+            InputError: a file is missing or damaged, or the files and tensors do not belong together.
         """
         folder = Path(folder)
         try:
@@ -177,7 +178,7 @@ class Classifier(nn.Module):
             if set(named) != set(config.class_names):
                 raise InputError(f"{folder}: {file} and {CLASSES} name different findings; give files of one training")
         try:
-            # The label graph's own tensors say how large it is
+            # The size of the label graph follows from its own saved tensors
             graph = {key.rsplit(".", 1)[1]: value for key, value in tensors.items() if key.startswith("head.graph.")}
             model = cls(config, graph.get("adjacency"), label_vectors=graph.get("vectors"))
             model.load_state_dict(tensors)
@@ -194,13 +195,13 @@ class Classifier(nn.Module):
 
 
 def preparation_of(model: Classifier, name: str) -> Preparation:
-    """How the model's pictures are made from files.
+    """How image files become inputs of the model.
 
     Args:
         name: of the model, for the message.
 
     Raises:
-        InputError: it was trained on pictures that were given as such.
+        InputError: the model was trained on arrays, so it has no preparation.
     """
     if model.config.preparation is None:
         raise InputError(
@@ -211,7 +212,7 @@ def preparation_of(model: Classifier, name: str) -> Preparation:
 
 
 def _why_no_folder(folder: Path, error: OSError) -> str:
-    """Why no file of a classifier can be read there, and where one may be."""
+    """Why no classifier can be read from `folder`, and where there may be one."""
     if folder.is_file():
         return "it is a file; give its folder"
     if not folder.is_dir():
@@ -237,7 +238,7 @@ def _read_config(folder: Path) -> ModelConfig:
         "weights_have_seen": seen,
     }
     config = made(ModelConfig, folder, CONFIG, values, known)
-    # Otherwise it could be scored on its own training images without a warning
+    # Without this key the model could be scored on its own training images without a warning
     if not stated:
         raise not_saved(folder, f"{CONFIG} lacks 'weights_have_seen'")
     return config

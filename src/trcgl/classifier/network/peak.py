@@ -1,14 +1,14 @@
-"""Where a map is largest, between the middles of its cells."""
+"""Position of the maximum of a map, more precise than one cell."""
 
 import numpy as np
 
 
 def peak_of(evidence: np.ndarray) -> tuple[float, float] | None:
-    """Down and right, as shares of the sides, of the maximum of a map [h, w]; None if it is the same everywhere.
+    """Position (down, right), as shares of the sides, of the maximum of a map [h, w]; None if the map is constant.
 
-    The maximum lies in the strongest cell, at the top of the parabolas through it and its neighbours, along the rows
-    and along the columns: linearly interpolated, its middle would always win, however strong the neighbour on one
-    side. On the border it is the cell's middle.
+    The maximum lies in the cell with the largest value. Along each axis, a parabola is fitted to this cell and its two
+    neighbours; the position is where the parabola is highest. With linear interpolation it would always be the cell's
+    centre, however large a neighbour's value is. For a cell on the border it is the cell's centre on that axis.
     """
     if not evidence.max() > evidence.min():
         return None
@@ -18,7 +18,7 @@ def peak_of(evidence: np.ndarray) -> tuple[float, float] | None:
 
 
 def _top(values: np.ndarray, largest: int) -> float:
-    """Where the parabola through the largest of values and its two neighbours is highest, -0.5 to 0.5 from it."""
+    """Offset, in -0.5..0.5, from index `largest` to the top of the parabola through that value and its neighbours."""
     if not 0 < largest < len(values) - 1:
         return 0.0
     before, middle, after = (float(value) for value in values[largest - 1 : largest + 2])

@@ -24,9 +24,9 @@ def predict(
     Args:
         model: on any device; it is left in evaluation mode.
         images: uint8 [N, S, S] or anything that gives such rows.
-        rows: which rows, in which order; all of them if None.
-        batch_size: images at once.
-        precision: as compute.precision; float32 unless asked otherwise, so that scores do not tie.
+        rows: row numbers to predict, in this order; None: all rows.
+        batch_size: number of images computed at once.
+        precision: as compute.precision; float32 by default, so that scores do not tie.
 
     Returns:
         float32 [N, C] in 0..1.

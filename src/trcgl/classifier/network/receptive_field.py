@@ -1,8 +1,9 @@
-"""Where the cells of a backbone's map look: not always at the middle of the tile that a cell stands for.
+"""Where the receptive fields of a map's cells lie: not always centred on the image tile that a cell stands for.
 
-Strides, pooling of even width without stride (as in timm's shortcuts of dilated stages, which `output_stride` asks for)
-and what was learned move what a cell sees. The shipped backbone's cells look most of a cell down and to the right of
-their tiles; a map drawn over the picture without that lies 20 to 30 of 256 pixels up and left of its evidence.
+The receptive field is shifted by strides, by pooling of even width without stride (as in timm's shortcuts of dilated
+stages, which `output_stride` asks for) and by the learned weights. For the shipped backbone it lies most of a cell down
+and to the right of the tile. A map drawn over the image without this correction lies 20 to 30 of 256 pixels too far up
+and left of its evidence.
 """
 
 import numpy as np
@@ -13,22 +14,22 @@ from trcgl.classifier.network.peak import peak_of
 from trcgl.numerics.seeding import rng
 
 SPOTS = 4
-"""Spots on each picture, one after the other, light and dark in turn."""
+"""Number of spots tried on each image, one at a time, alternately light and dark."""
 WIDTH, STRENGTH = 0.04, 0.25
-"""Standard deviation of a spot, a share of the side; its height, of the grey range."""
+"""Standard deviation of a spot as a share of the side, and its height as a share of the grey range."""
 
 
 @torch.no_grad()
 def receptive_shift(model: Classifier, images: np.ndarray) -> tuple[float, float]:
-    """How far down and to the right cells look from the middle of their tiles, as shares of the side.
+    """How far (down, right) the cells' receptive fields lie from the centres of their tiles, as shares of the side.
 
-    A soft spot is put somewhere into the middle half of a picture. Where it changes the map most (the squared change
-    of all channels, at its `peak_of`) is where the map shows what lies at the spot; the shift is the median of the
-    differences, (0, 0) for a map that no spot changes. Labels play no part.
+    A soft spot is added at a random position in the middle half of each image. The map shows this position where the
+    spot changes it most (`peak_of` the squared change, summed over all channels). The shift is the median of the spot's
+    position minus the position on the map, or (0, 0) if no spot changes the map. Labels are not used.
 
     Args:
         model: on any device; it is left in evaluation mode.
-        images: uint8 [n, S, S], some dozens of the pictures that the maps are of.
+        images: uint8 [n, S, S], a few dozen of the images that the maps belong to.
     """
     model.eval()
     device = model.pixel_mean.device

@@ -1,8 +1,9 @@
-"""ReLU6 in place whose gradient needs no copy of what went in.
+"""In-place ReLU6 whose gradient needs no copy of the input.
 
-For torch's own, autograd copies the input before it is changed, a tenth of a training step of a small network on a CPU.
-The gradient is 1 between the bounds and 0 elsewhere, which the result tells as well: the same bits. What comes next may
-not change the result in place; autograd stops if it does.
+For torch's own in-place ReLU6, autograd copies the input before it is changed; this takes a tenth of a training step of
+a small network on a CPU. The gradient is 1 between the bounds and 0 elsewhere, and this can be computed from the output
+as well, with the same bits. The next operation must not change the output in place; if it does, autograd raises an
+error.
 """
 
 import torch
@@ -13,7 +14,7 @@ LOW, HIGH = 0.0, 6.0
 
 
 class ReLU6(nn.ReLU6):
-    """nn.ReLU6 in place, with a gradient as above on a CPU."""
+    """In-place nn.ReLU6, with the gradient of this module on a CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[...] -> the same shape, in 0..6."""
@@ -43,7 +44,7 @@ class _Saved(FunctionCtx):
 
 
 def quicken_relu6(model: nn.Module) -> None:
-    """Let every ReLU6 of a model that works in place have the gradient above."""
+    """Give every in-place ReLU6 of a model the gradient of this module."""
     for module in model.modules():
         if type(module) is nn.ReLU6 and module.inplace:
             module.__class__ = ReLU6

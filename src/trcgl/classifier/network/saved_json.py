@@ -1,4 +1,4 @@
-"""The JSON files of a saved classifier: what is wrong with one is said with its name and the key."""
+"""Reads the JSON files of a saved classifier; error messages give the name of the file and the key."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ def read_object(folder: Path, file: str) -> dict[str, Any]:
     """The content of a file that holds a JSON object.
 
     Raises:
-        InputError: it is damaged, or holds something else.
+        InputError: the file is damaged, or holds something else.
     """
     values = read_json(folder / file)
     if not isinstance(values, dict):
@@ -41,7 +41,7 @@ def made(
         others: not from the file.
 
     Raises:
-        InputError: values are no JSON object, lack a key or have an unknown one; or `kind` refuses them.
+        InputError: `values` is not a JSON object, lacks a key or has an unknown one; or `kind` refuses them.
     """
     if not isinstance(values, dict):
         raise not_saved(folder, f"{where} is {_shown(values)}, not a JSON object")
@@ -65,7 +65,7 @@ def number(folder: Path, where: str, value: Any) -> float:
         where: file and key of the value, for the message.
 
     Raises:
-        InputError: it is none.
+        InputError: the value is not a number.
     """
     try:
         return float(value)

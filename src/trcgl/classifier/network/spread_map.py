@@ -1,18 +1,18 @@
-"""A class map laid over the picture that it is of."""
+"""A class map resized so that it can be drawn over its image."""
 
 import numpy as np
 
 NOWHERE = (0.0, 0.0)
 OPACITY = 0.6
-"""Of colour over a picture, where the map is largest."""
+"""Opacity of the colour over an image at the maximum of the map."""
 
 
 def spread_over(evidence: np.ndarray, side: int, shift: tuple[float, float] = NOWHERE) -> np.ndarray:
-    """float [h, w] -> float32 [side, side], bilinear between the cells, the outermost ones going on to the edge.
+    """float [h, w] -> float32 [side, side], bilinear between the cells; outermost values continue to the edge.
 
     Args:
-        shift: how far the cells look down and right of the middle of their tiles, as shares of the side; see
-            `receptive_shift`.
+        shift: how far (down, right) the cells' receptive fields lie from the centres of their tiles, as shares of the
+            side; see `receptive_shift`.
     """
     (height, width), (down, right) = evidence.shape, shift
     pixel = (np.arange(side) + 0.5) / side
@@ -23,13 +23,13 @@ def spread_over(evidence: np.ndarray, side: int, shift: tuple[float, float] = NO
 
 
 def coloured_share(evidence: np.ndarray, side: int, shift: tuple[float, float] = NOWHERE) -> np.ndarray:
-    """What speaks for the finding, relative to its own maximum: float32 [side, side] in 0..1, as pictures show it."""
+    """The positive evidence divided by its maximum: float32 [side, side] in 0..1, as shown in the figures."""
     spread = spread_over(np.maximum(evidence, 0), side, shift)
     return spread / max(float(spread.max()), 1e-12)
 
 
 def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Rows of values [h, ...] at fractional indices within 0..h-1, linearly interpolated."""
+    """Rows of `values` [h, ...] at fractional indices in 0..h-1, linearly interpolated."""
     below = np.minimum(at.astype(int), max(len(values) - 2, 0))
     share = (at - below)[:, None]
     return values[below] * (1 - share) + values[np.minimum(below + 1, len(values) - 1)] * share

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Strength(nn.Module):
-    """A factor that is learned from its starting value on; one that starts at 0 stays 0, so that 0 removes its part.
+    """A learned factor with a given initial value. A factor that starts at 0 stays 0, so 0 removes its part.
 
     Args:
         start: initial value.

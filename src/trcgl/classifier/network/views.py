@@ -1,6 +1,6 @@
-"""A picture shown as it is and a little moved or scaled; the probabilities of its views are averaged.
+"""Views of an image: the image itself and slightly shifted or scaled versions, whose probabilities are averaged.
 
-Positions and sizes that training showed at random are shown here in a fixed list, so a score has no luck in it.
+Training uses random shifts and scales. Here they are a fixed list, so a score does not depend on chance.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from trcgl.classifier.network.predict import predict
 
 @dataclass(frozen=True)
 class View:
-    """One way to show a picture.
+    """One view of an image.
 
     Attributes:
-        right, down: shift as a share of the side, rounded to whole pixels so that nothing is blurred by it.
-        zoom: size of what is shown; 1.05 is 5 % larger.
-        mirrored: left and right exchanged, before the rest.
+        right, down: shift as a share of the side, rounded to whole pixels so that the shift does not blur the image.
+        zoom: scale of the image content; 1.05 is 5 % larger.
+        mirrored: whether left and right are exchanged, before scaling and shifting.
     """
 
     right: float = 0.0
@@ -29,14 +29,14 @@ class View:
     mirrored: bool = False
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [n, S, S] -> uint8 [n, S, S]; what comes in from outside the frame is black, as in training."""
+        """uint8 [n, S, S] -> uint8 [n, S, S]; pixels from outside the frame are black, as in training."""
         if self == View():
             return images
         images = np.ascontiguousarray(images[:, :, ::-1]) if self.mirrored else images
         side = images.shape[-1]
         middle = (side - 1) / 2
         right, down = round(self.right * side), round(self.down * side)
-        # Where a point of the picture goes: about the middle, then shifted
+        # The affine matrix from input to output points: scaled about the centre, then shifted
         forward = np.array(
             [
                 [self.zoom, 0.0, middle - self.zoom * middle + right],
@@ -49,7 +49,7 @@ class View:
 def predict_views(model: Classifier, images: Pixels, shown: tuple[View, ...]) -> np.ndarray:
     """Mean probability over the views, float32 [N, C]; with the plain view alone it is `predict`.
 
-    Thresholds were tuned on plain pictures and stay as they are.
+    Thresholds were tuned on unchanged images and are used without change.
     """
     total = predict(model, ChangedPixels(images, shown[0])).astype(np.float64)
     for view in shown[1:]:

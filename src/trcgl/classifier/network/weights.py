@@ -1,9 +1,9 @@
-"""Initial weights of a backbone from a file: loaded whole or not at all.
+"""Initial weights of a backbone from a file: either all tensors are loaded or none.
 
-The file holds a timm model, a whole classifier of this project, or either inside something else (a wrapper's prefix
-before every name). Files whose names or sizes differ from what timm builds today go through timm's own conversion for
-that model (`checkpoint_filter_fn`): a full model with its pooling and classifier is loaded strictly, and the backbone
-takes what it has of it.
+The file holds a timm model, a whole classifier of this project, or one of these inside a wrapper (a prefix before every
+name). If names or sizes differ from what timm builds today, timm's own conversion for that model is used
+(`checkpoint_filter_fn`): the file is loaded strictly into a full model with pooling and classifier, and the backbone
+takes its own tensors from that model.
 """
 
 import warnings
@@ -36,11 +36,11 @@ WRAPPERS = {
     "base_model",
     "trunk",
 }
-"""Names under which training code keeps a network; only below these is timm's conversion tried."""
+"""Names under which training code stores a network; timm's conversion is tried only for tensors below these names."""
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 OTHER_SHAPE = "holds {} in another shape"
 COUNTER = "num_batches_tracked"
-"""Of BatchNorm: only counts, and older files lack it."""
+"""A tensor of BatchNorm that only counts batches; older files lack it."""
 
 
 @dataclass
@@ -48,11 +48,11 @@ class Match:
     """How the tensors of a file fit a backbone.
 
     Attributes:
-        tensors: for the backbone, by its own names.
-        left_out: names in the file that it has no use for.
-        problems: what is wrong (such as "lacks {}") with which tensors; empty if it is whole.
-        fitting: tensors that have the backbone's names and shapes.
-        notes: what was done to them.
+        tensors: tensors for the backbone, by the backbone's names.
+        left_out: names in the file that the backbone does not use.
+        problems: problem (such as "lacks {}") -> names of the tensors that have it; empty if the match is complete.
+        fitting: number of tensors that have the backbone's names and shapes.
+        notes: how tensors were changed, for the log.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -63,17 +63,18 @@ class Match:
 
 
 def load_weights(backbone: nn.Module, path: str | Path, options: Mapping[str, Any] | None = None) -> None:
-    """Fill the backbone from a safetensors file; every tensor of the backbone must find its place.
+    """Load the backbone's weights from a safetensors file, which must hold every tensor of the backbone.
 
-    A first convolution for three channels is summed to one, which is what it computes on a grey picture. A classifier
-    and a pooling layer of the file are left out. One line of the log says what was taken and what was not.
+    The weights of a first convolution with three input channels are summed to one channel, which gives the same output
+    on a grey image. A classifier and a pooling layer in the file are left out. One log line says which tensors were
+    loaded and which were not.
 
     Args:
-        options: that the backbone was built with.
+        options: options with which the backbone was built.
 
     Raises:
-        InputError: the file cannot be read, or tensors are missing, left over, of another shape or not finite; the
-            message names one and counts those that fit.
+        InputError: the file cannot be read, or tensors are missing, unexpected, of another shape or not finite; the
+            message names one of them and counts the tensors that fit.
     """
     tensors = _read(Path(path))
     fits, nearest, nearest_prefix = dict[str, Match](), Match(), ""
@@ -134,7 +135,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _prefixes(tensors: Iterable[str], backbone: nn.Module) -> Iterator[str]:
-    """No prefix first, then every chain of names that half a backbone or more could lie below."""
+    """First the empty prefix, then every prefix with at least half as many tensors as the backbone has."""
     yield ""
     counts = dict[str, int]()
     for name in tensors:
@@ -151,7 +152,7 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _as_it_is(backbone: nn.Module, tensors: dict[str, Tensor]) -> Match:
-    """Names and shapes as timm has them now, but for the classifier and the colours."""
+    """Match names and shapes exactly as timm builds them now, except for the classifier and the colour channels."""
     wanted, match = backbone.state_dict(), Match()
     heads = tuple(f"{module}." for module in _names(backbone, "classifier"))
     match.left_out = sorted(name for name in tensors if name.startswith(heads) and name not in wanted)
@@ -178,7 +179,7 @@ def _size(tensor: Tensor) -> str:
 
 
 def _adapt(backbone: nn.Module, match: Match) -> None:
-    """Give tensors the backbone's shape where the same numbers do the same there."""
+    """Reshape tensors to the backbone's shapes where the reshaped weights compute the same."""
     wanted = backbone.state_dict()
     for name in wanted.keys() & match.tensors.keys():
         there, needed = match.tensors[name], wanted[name]
@@ -197,10 +198,10 @@ def _adapt(backbone: nn.Module, match: Match) -> None:
 def _converted(
     backbone: nn.Module, tensors: Mapping[str, Tensor], prefix: str, options: Mapping[str, Any]
 ) -> Match | None:
-    """What the backbone has of a full model that timm's own conversion of the file fills whole; None if it does not."""
+    """The backbone's tensors from a full model loaded by timm's own conversion; None if the file does not fill it."""
     given = _below(tensors, prefix)
     if not given:
-        return None  # timm would take nothing for "from the hub"
+        return None  # timm would treat an empty dictionary as a request to download from the hub
     classes, (channels, *size) = _class_count(backbone, given), _configuration(backbone)["input_size"]
     for module in _names(backbone, "first_conv"):
         if f"{module}.weight" in given and given[f"{module}.weight"].shape[1] == 1:
@@ -218,7 +219,7 @@ def _converted(
     except Exception:  # each model's conversion fails in its own way on a file of another model
         return None
     loaded, wanted, match = full.state_dict(), backbone.state_dict(), Match()
-    # Without the pooling, the layer that normalises after it stands before it, under another name
+    # In a model without pooling, the normalisation layer after the pooling has another name
     takes = {name: name if name in loaded else f"fc_{name}" for name in wanted}
     match.tensors = {name: loaded[source] for name, source in takes.items() if source in loaded}
     match.left_out = sorted(loaded.keys() - set(takes.values()))
@@ -233,7 +234,7 @@ def _converted(
 
 
 def _class_count(backbone: nn.Module, tensors: Mapping[str, Tensor]) -> int:
-    """Of the file's classifier, whichever name an older file has for it; 0 without one."""
+    """Number of classes of the classifier in the file, under its current or an older name; 0 without a classifier."""
     own = [f"{module}.weight" for module in _names(backbone, "classifier")]
     for name in (*own, "head.fc.weight", "head.weight", "fc.weight", "classifier.weight"):
         if name in tensors and tensors[name].ndim >= 2:
@@ -261,13 +262,13 @@ def _why_not(match: Match, prefix: str, tensors: Mapping[str, Tensor], backbone:
 
 
 def _tops(names: Iterable[str]) -> list[str]:
-    """What tensors belong to, in few words: the first parts of their names, three at most."""
+    """The first parts of tensor names, for messages; at most three, then "..."."""
     tops = sorted({name.split(".")[0] for name in names})
     return tops if len(tops) <= 3 else [*tops[:3], "..."]
 
 
 def _names(backbone: nn.Module, role: str) -> tuple[str, ...]:
-    """Module names that timm's configuration gives a role ('first_conv', 'classifier')."""
+    """Module names that have a role ('first_conv', 'classifier') in timm's configuration."""
     names = _configuration(backbone).get(role) or ()
     return (names,) if isinstance(names, str) else tuple(names)
 

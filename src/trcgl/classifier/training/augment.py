@@ -1,4 +1,4 @@
-"""Light augmentation of a whole batch at once, every image with its own draw."""
+"""Light augmentation of a whole batch at once, with separate random values for every image."""
 
 import math
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ Row = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random changes; all draws are uniform and zeros change nothing.
+    """Ranges of the random changes; all are sampled uniformly, and a range of 0 changes nothing.
 
     Attributes:
-        flip: chance of a horizontal flip (it turns dextrocardia into its opposite, so 0 where the side matters).
-        rotate_degrees: largest angle either way.
-        shift: largest shift either way along each axis, as a share of the side.
-        scale: largest change of size, as a share.
-        contrast: largest change of contrast about the image's own mean, as a share.
+        flip: probability of a horizontal flip (it changes whether a heart shows dextrocardia, so use 0 where the side
+            matters).
+        rotate_degrees: largest angle in both directions.
+        shift: largest shift in both directions along each axis, as a share of the side.
+        scale: largest relative change of size.
+        contrast: largest relative change of contrast about the image's own mean.
         noise: largest standard deviation of Gaussian noise, in units of the full grey range.
     """
 
@@ -37,16 +38,16 @@ class Augmentation:
         return cls(params.flip, params.rotate_degrees, params.shift, params.scale, params.contrast, params.noise)
 
     def __call__(self, images: Tensor, seed: int, *, first: int = 0, of: int | None = None) -> Tensor:
-        """Augment a batch, or a part of one as it is augmented in the whole.
+        """Augment a batch, or a part of a batch with the same result as in the whole batch.
 
         Args:
             images: float [B, 1, S, S] in 0..1.
-            seed: the only source of randomness; the draws are the same on every device but for the noise.
-            first: place of the first image in the whole batch.
-            of: images in the whole batch; None: these are all.
+            seed: the only source of randomness; except for the noise, random values are the same on every device.
+            first: index of the first image in the whole batch.
+            of: number of images in the whole batch; None: `images` is the whole batch.
 
         Returns:
-            [B, 1, S, S] in 0..1; what comes in from outside the frame is black.
+            [B, 1, S, S] in 0..1; pixels from outside the frame are black.
         """
         batch, device = len(images), images.device
         whole, part = of or batch, slice(first, first + batch)
@@ -64,28 +65,28 @@ class Augmentation:
         return images.clamp_(0.0, 1.0)
 
     def moved(self, masks: Tensor, which: Tensor, seed: int, of: int, *, look: tuple[float, float]) -> Tensor:
-        """Masks moved as their images are by `__call__` with the same seed.
+        """Masks with the same geometric changes that `__call__` with the same seed makes to their images.
 
         Args:
             masks: float [K, m, m].
-            which: int [K], the place in the whole batch of the image that each is of.
-            of: images in the whole batch.
-            look: a place of the result shows what lies that far down and to the right, as shares of the side (where the
-                cells of a map look, see `receptive_shift`).
+            which: int [K], index in the whole batch of the image that each mask belongs to.
+            of: number of images in the whole batch.
+            look: (down, right) as shares of the side. A position of the result shows what lies this far down and to the
+                right of it, as the receptive fields of a map's cells do (see `receptive_shift`).
 
         Returns:
-            [K, m, m]; nothing comes in from outside the frame.
+            [K, m, m]; pixels from outside the frame are 0.
         """
         draws = torch.rand(7, of, generator=torch.Generator().manual_seed(seed))[:, which.cpu()].to(masks.device)
         across, down = self._rows(draws, 2.0 * draws - 1.0)
-        # The offset is of the augmented picture: it goes through the same matrix
+        # The offset `look` is in coordinates of the augmented image, so the same matrix applies to it
         (a, b, c), (d, e, f) = across, down
         y, x = 2.0 * look[0], 2.0 * look[1]
         grid = _sources(masks.shape[-1], (a, b, c + a * x + b * y), (d, e, f + d * x + e * y))
         return F.grid_sample(masks[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
 
     def _rows(self, draws: Tensor, symmetric: Tensor) -> tuple[Row, Row]:
-        """The rows of the matrix that says where pixels come from, of draws [7, B] in 0..1 and the same in -1..1."""
+        """Rows of the affine matrix from output to source; `draws` [7, B] in 0..1, `symmetric` the same in -1..1."""
         angle = symmetric[0] * math.radians(self.rotate_degrees)
         # grid_sample looks up sources: a larger object needs a smaller step
         step = 1.0 / (1.0 + symmetric[1] * self.scale)
@@ -97,7 +98,7 @@ class Augmentation:
 
 
 def _sources(size: int, across: Row, down: Row) -> Tensor:
-    """Where each pixel comes from: [B, S, S, 2] as of `F.affine_grid`, in a quarter of its time.
+    """Source position of each pixel: [B, S, S, 2] as from `F.affine_grid`, in a quarter of its time.
 
     Args:
         size: S.

@@ -22,10 +22,10 @@ log = get_logger("build")
 
 
 def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccurrence | None) -> Classifier:
-    """Backbone and head, starting from logits that fit the loss and the findings' prevalence.
+    """Build backbone and head, with initial logits that fit the loss and the prevalence of the findings.
 
     Args:
-        params: a plain TrainingParams has the linear head.
+        params: a plain TrainingParams gives the linear head.
         data: names, groups and counts of the findings.
         cooccurrence: in the order of data.class_names, for a head with a label graph.
 
@@ -61,7 +61,7 @@ def build_model(params: TrainingParams, data: TrainingData, cooccurrence: Cooccu
 
 
 def label_adjacency(params: ClassifierParams, data: TrainingData, cooccurrence: Cooccurrence) -> np.ndarray:
-    """float64 [C, C], see graph/adjacency.py; logs the share of the tail findings' weights that goes to head ones."""
+    """float64 [C, C], see graph/adjacency.py; logs the share of the tail findings' edge weight on head findings."""
     kind = value(params, "adjacency")
     adjacency = build_adjacency(
         kind,

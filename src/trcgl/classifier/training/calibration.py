@@ -1,10 +1,11 @@
-"""From what the network says to a probability one can believe: slope and offset per finding, from validation images.
+"""Calibration: a slope and an offset per finding, fitted on validation images, turn logits into reliable probabilities.
 
 Platt scaling (Probabilities for SV machines, in Advances in Large Margin Classifiers, 2000), with three changes for
-rare findings. Images count as if the finding were as frequent as in the training set, because a split may hold more of
-its positives, and repeating rare images in training raised what the network says of them. The slope has a prior, so
-that a dozen positives cannot bend it far. It is positive, so that no two images change places: rankings, and with them
-AP and AUC, stay as they are.
+rare findings:
+- Images are weighted as if the finding were as frequent as in the training set. The validation split may hold a larger
+  share of positives, and repeating rare images in training raised their predicted probabilities.
+- The slope has a prior, so that a dozen positives cannot change it much.
+- The slope is positive, so that the ranking of the images, and with it AP and AUC, stays the same.
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from trcgl.metrics import prevalence_weights
 from trcgl.runtime.rounding import rounded
 
 PRIOR = 5.0
-"""Weight of (slope - 1)^2 beside the sum of the images' losses. Of 0, 5 and 20 the one that held best in five-fold
-cross-validation on validation images of two default models."""
+"""Weight of (slope - 1)^2, which is added to the sum of the images' losses. Of 0, 5 and 20 this was the best value in
+five-fold cross-validation on validation images of two default models."""
 LEAST_SLOPE = 0.05
 NEAREST = 1e-7
-"""How near to 0 or 1 a probability is taken to be; beyond, float32 has no values between."""
+"""Probabilities are clipped to NEAREST..1 - NEAREST; closer to 1, float32 has no values in between."""
 
 
 def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, prevalence: Sequence[float]) -> list[Scaling]:
@@ -33,8 +34,8 @@ def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, prevalence: Seq
         prevalence: [C] in the training set.
 
     Returns:
-        Rounded, so that the file has few digits and the model in memory the same. The unchanged one for a class without
-        a known positive or a known negative, or of prevalence 0 or 1.
+        Rounded values, so that the saved file has few digits and the model in memory has the same values. For a class
+        without a known positive or a known negative, or of prevalence 0 or 1, the scaling that changes nothing.
     """
     return [_fit(targets[:, c], probabilities[:, c], share) for c, share in enumerate(prevalence)]
 

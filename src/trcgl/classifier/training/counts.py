@@ -1,4 +1,4 @@
-"""How many real training images show each class: what losses and their starting points are made of."""
+"""How many real training images show each class: the input of the losses and of their initial logits."""
 
 from dataclasses import dataclass
 
@@ -20,5 +20,5 @@ class ClassCounts:
 
     @classmethod
     def of(cls, targets: np.ndarray) -> "ClassCounts":
-        """Of a table [N, C] of 1, 0 and NaN (unknown, counted nowhere)."""
+        """The counts of targets [N, C] of 1, 0 and NaN (unknown; not counted)."""
         return cls(*(torch.from_numpy((targets == label).sum(axis=0)).double() for label in (1, 0)))

@@ -1,4 +1,4 @@
-"""What the trainer reads: pixels by row, targets with unknowns, and which rows are training, validation, synthetic."""
+"""The trainer's input: pixels by row, targets with unknowns, and the rows of training, validation, synthetic images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ class TrainingData:
         train, val: row numbers of real images.
         class_names: C findings.
         class_groups: head, medium or tail for each.
-        synthetic: M row numbers of generated images; they are only ever trained on, and counted nowhere.
-        synthetic_target: int [M], the column of the finding that each was drawn for.
-        places: where findings are in some training images; None: nowhere known.
+        synthetic: M row numbers of generated images; they are used for training only, and excluded from all counts.
+        synthetic_target: int [M], the column of the finding that each was generated for.
+        places: known positions of findings in some training images; None: no position is known.
     """
 
     images: Pixels
@@ -51,7 +51,7 @@ class TrainingData:
         return self.images[np.array([0])].shape[-1]
 
     def counts(self) -> ClassCounts:
-        """Of the real training images."""
+        """Class counts of the real training images."""
         return ClassCounts.of(self.targets[self.train])
 
     def __repr__(self) -> str:
@@ -71,7 +71,7 @@ def load_training_data(
     places: Path | None = None,
     place_weight: float = 0.0,
 ) -> TrainingData:
-    """Join cached images with their labels, training and validation only.
+    """Join cached images with their labels, for the training and validation splits only.
 
     Args:
         images: folder of shards.
@@ -79,12 +79,12 @@ def load_training_data(
         classes: classes.json, the order of the findings.
         synthetic: folder of generated shards with samples.parquet; only samples the audit accepted are taken.
         audit: synthetic_audit.parquet; needed with `synthetic`.
-        places: what read_boxes has left.
-        place_weight: of the loss on the places of training images, see known_places.py; 0: none is read.
+        places: file written by read_boxes.
+        place_weight: weight of the loss on known positions, see known_places.py; with 0, `places` is not read.
 
     Raises:
-        InputError: a finding without its column, no training image left, a sample that names an unknown finding, or
-            a labelled image that is a sample.
+        InputError: a finding has no column, no training image is left, a sample names an unknown finding, or a
+            generated image is in the label table.
     """
     listed = read_classes(classes)["classes"]
     class_names = tuple(entry["name"] for entry in listed)
@@ -127,9 +127,9 @@ class Accepted:
     Attributes:
         names: M sample names.
         pixels: uint8 [M, size, size].
-        targets: float32 [M, C]: 1 for what a sample was drawn to show, NaN for what its carrier's labels leave unknown
-            or the audit could not verify, 0 for the rest.
-        target: int [M], the column of the finding that each was drawn for.
+        targets: float32 [M, C]: 1 for the findings that a sample was generated to show, NaN for those that are unknown
+            in its carrier's labels or that the audit could not verify, 0 for the rest.
+        target: int [M], the column of the finding that each was generated for.
     """
 
     names: list[str]
@@ -146,7 +146,7 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
     samples = samples.merge(accepted, on="sample")
     targets = np.zeros((len(samples), len(class_names)), dtype=np.float32)
     column = {name: c for c, name in enumerate(class_names)}
-    # The last one counts: a finding that was asked for is there, unless the audit did not see it
+    # Later entries overwrite earlier ones: a requested finding counts as present, unless the audit could not verify it
     for value, column_of, file in (
         (np.nan, "unknown", folder / "samples.parquet"), (1.0, "findings", folder / "samples.parquet"),
         (np.nan, "unverified", audit),

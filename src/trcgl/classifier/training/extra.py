@@ -1,8 +1,9 @@
-"""Extra training images of the tail findings: which, how often, in which epochs, and at which weight.
+"""Extra training images of the tail findings: which ones, how often, in which epochs, and with which loss weight.
 
-The dose is a share: of all times that an epoch shows a tail finding, that many show an extra image drawn for it. Extra
-images come on top, so a run with them shows every real image as often as one without. The control for "more of the
-tail" are duplicates: real images of the same findings in their place, as often and at the same weight.
+The amount is set as a share (`extra_exposure`): of all images with a tail finding that an epoch shows, this share are
+extra images of that finding. Extra images are added to the epoch, so a run with them shows every real image as often as
+a run without. The control for "more tail images" are duplicates: real images of the same findings instead of synthetic
+ones, equally often and with the same weight.
 """
 
 from dataclasses import dataclass
@@ -23,19 +24,19 @@ class Extra:
     """The extra images of a run.
 
     Attributes:
-        rows: of each finding (column of the targets) that has any, its row numbers.
-        times: of each of these findings, how many of them an epoch shows.
+        rows: finding (column of the targets) -> row numbers of its extra images, for findings that have any.
+        times: finding -> how many extra images of it an epoch shows.
     """
 
     rows: dict[int, np.ndarray]
     times: dict[int, int]
 
     def __len__(self) -> int:
-        """How many different images there are to draw from."""
+        """The number of different images to sample from."""
         return sum(len(rows) for rows in self.rows.values())
 
     def of_epoch(self, seed: int, epoch: int) -> np.ndarray:
-        """The rows of an epoch, counted from 0: of each finding all come once before one comes again.
+        """The extra rows of an epoch (counted from 0). For each finding, all images come once before one comes again.
 
         Returns:
             int64 [sum of `times`].
@@ -53,7 +54,7 @@ def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) 
     """The extra images of a run, synthetic or real.
 
     Args:
-        order: rows of an epoch of real images, which says how often each finding is shown.
+        order: rows of an epoch of real images, in which the images with each finding are counted.
 
     Raises:
         InputError: duplicates are asked for, and no real training image has the finding.
@@ -86,7 +87,7 @@ def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) 
 
 
 def extra_weight(params: TrainingParams, epoch: int) -> float:
-    """What an extra image weighs in the loss of an epoch (counted from 0); at 0 none is shown."""
+    """The weight of an extra image in the loss of an epoch (counted from 0); with 0, no extra image is shown."""
     if not isinstance(params, ClassifierParams) or params.extra_source == "none":
         return 0.0
     # As in the paper, none while the backbone is frozen
@@ -97,15 +98,16 @@ def extra_weight(params: TrainingParams, epoch: int) -> float:
 def with_extra(
     order: np.ndarray, extra: np.ndarray, weight: float, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An epoch of real images with extra images among them.
+    """An epoch of real images, mixed with extra images.
 
     Args:
         order: int [N], rows of the real images in random order.
         extra: int [M], rows of the extra images.
-        weight: of an extra image in the loss; at 0 they are left out.
+        weight: of an extra image in the loss; with 0, extra images are left out.
 
     Returns:
-        rows int [N + M] and their weights float32. A weight belongs to a place: a duplicated image has its own.
+        Rows int [N + M] and their weights float32. A weight belongs to a position in the epoch, not to an image: the
+        same image may come once as a real image and once as a duplicate, with different weights.
     """
     weights = np.ones(len(order), dtype=np.float32)
     if not weight or not len(extra):

@@ -1,23 +1,23 @@
-"""What the parameters say of a head, with the head's own values where they are null."""
+"""The options of a head from the parameters; where a parameter is null, the head's own default is used."""
 
 from typing import Any
 
 from trcgl.config import ClassifierParams
 
 GATE_REDUCTION = 16
-"""The bottleneck of the gate, the paper's."""
+"""Reduction of the gate's bottleneck, as in the paper."""
 LABEL_EMBEDDING = 256
-"""Width of the learned label embeddings and of the graph's hidden layer, the paper's."""
+"""Width of the learned label embeddings and of the graph's hidden layer, as in the paper."""
 GRAPH_DROPOUT = 0.1
-"""Between the graph's two layers, the paper's."""
+"""Dropout between the graph's two layers, as in the paper."""
 OWN: dict[str, dict[str, Any]] = {
-    # The default of the authors' code, as of the winner of CXR-LT 2026; they take 0.1 to 0.5, a value per data set
+    # Default of the authors' code and of the winner of CXR-LT 2026; the authors use 0.1 to 0.5, a value per data set
     "csra": {"csra_lambda": 0.1},
     "mlgcn": {"adjacency": "mlgcn"},
     # As published; fixed
     "trcgl_paper": {"gate_strength": 0.05, "attention_strength": 0.1, "graph_strength": 0.05, "adjacency": "paper"},
-    # At the start. On validation images (three seeds) an attention of 0.5 was ahead of 0.1 and 1.0, within chance; with
-    # a graph of 0.5 some seeds learned far less
+    # Initial values. On validation images (three seeds) attention_strength 0.5 was better than 0.1 and 1.0, within
+    # random variation; with graph_strength 0.5 some seeds learned far less
     "trcgl": {
         "row_length": "unit",
         "gate_strength": 1.0,
@@ -27,19 +27,19 @@ OWN: dict[str, dict[str, Any]] = {
         "adjacency": "lift",
     },
 }
-"""What a head takes where the params file says null, by the head's name."""
+"""Head -> its own defaults, which are used where the params file says null."""
 THRESHOLDS = {"paper": 0.02, "mlgcn": 0.4}
-"""`adjacency_threshold` where it is null, of the adjacencies that have one: those of their papers."""
+"""Adjacency -> its `adjacency_threshold` where that is null, as in its paper; the others have no threshold."""
 
 
 def value(params: ClassifierParams, knob: str) -> Any:
-    """A knob of the head: the params file's value, or the head's own."""
+    """The value of a parameter of the head: from the params file, or the head's own default where that is null."""
     given = getattr(params, knob)
     return OWN[params.head][knob] if given is None else given
 
 
 def adjacency_threshold(params: ClassifierParams) -> float:
-    """The params file's value, or the adjacency's own; 0 where it has none."""
+    """The threshold from the params file, or the adjacency's own default where that is null; 0 without a default."""
     given = params.adjacency_threshold
     return THRESHOLDS.get(value(params, "adjacency"), 0.0) if given is None else given
 
@@ -64,7 +64,7 @@ def head_options(params: ClassifierParams) -> dict[str, Any]:
     }
     if params.head == "trcgl":
         options["attention_temperature"] = value(params, "attention_temperature")
-        # Named where it is not the head's own, so that files of earlier models and of later ones are alike
+        # Written only if it is not the head's default, so that config files of earlier and later models are alike
         if (length := value(params, "row_length")) != "unit":
             options["row_length"] = length
     return options

@@ -1,9 +1,10 @@
-"""A weak extra loss: where the place of a finding is known, its class map is to lie there.
+"""A weak additional loss: where the position of a finding is known, its class map should be large there.
 
-Of few images are the places known (NIH has 984 boxes for 112,120 images), so it stands beside the loss on labels, which
-all images have, and changes no logit's target. A map is compared by its shape alone: softmax over the places against
-the share of the mask that lies in each cell. Boxes as supervision beside image labels: Thoracic Disease Identification
-and Localization with Limited Supervision, https://arxiv.org/abs/1711.06373, which has another loss for them.
+Positions are known for few images (NIH has 984 boxes for 112,120 images). The loss is therefore added to the loss on
+labels, which all images have, and it changes no logit's target. It only compares the shape of a map: the softmax over
+the positions against the share of the mask that lies in each cell. Boxes were used as supervision in addition to image
+labels, with another loss, in Thoracic Disease Identification and Localization with Limited Supervision,
+https://arxiv.org/abs/1711.06373.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("places")
 
 SIDE = 64
-"""Pixels a side of the masks: several to each cell of a map."""
+"""Side of the masks in pixels, so that a cell of a map covers several mask pixels."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class KnownPlaces:
     Attributes:
         rows, columns: int [P], row of the image and column of the finding.
         masks: float32 [P, SIDE, SIDE] in 0..1, in the square that the network reads.
-        weight: of this loss beside the labels'.
-        look: how far down and to the right of the middle of their tiles the map's cells look, as shares of the side;
-            see `receptive_shift`. It is measured on the network that training starts from.
+        weight: factor of this loss, relative to the loss on labels.
+        look: how far (down, right) the cells' receptive fields lie from the centres of their tiles, as shares of the
+            side; see `receptive_shift`. It is measured on the network before training.
     """
 
     rows: np.ndarray
@@ -46,12 +47,12 @@ class KnownPlaces:
     look: tuple[float, float] = (0.0, 0.0)
 
     def of_batch(self, batch: np.ndarray, share: slice, augment: Augmentation, seed: int) -> "PlacesOfBatch":
-        """Those of one process's share of a batch, moved as its images are.
+        """The masks for one process's share of a batch, with the same augmentation as the images.
 
         Args:
-            batch: row numbers of the whole batch; an image may come several times.
-            share: of it.
-            seed: of its augmentation.
+            batch: row numbers of the whole batch; an image may occur several times.
+            share: the part of the batch that this process computes.
+            seed: seed of the batch's augmentation.
         """
         at, which = np.nonzero(batch[share, None] == self.rows[None, :])
         masks = self.masks[which]
@@ -61,10 +62,10 @@ class KnownPlaces:
 
 @dataclass(frozen=True)
 class PlacesOfBatch:
-    """As KnownPlaces, of the images of a batch.
+    """Like KnownPlaces, for the images of a batch.
 
     Attributes:
-        images: int [K], place of the image in the batch.
+        images: int [K], index of the image in the batch that this object describes.
         columns, masks, weight: see KnownPlaces.
     """
 
@@ -74,14 +75,14 @@ class PlacesOfBatch:
     weight: float
 
     def part(self, start: int, count: int) -> "PlacesOfBatch":
-        """Those of `count` images of it from `start` on."""
+        """The masks of `count` images of the batch, from index `start` on."""
         mine = (self.images >= start) & (self.images < start + count)
         return PlacesOfBatch(self.images[mine] - start, self.columns[mine], self.masks[mine], self.weight)
 
     def loss(self, maps: Tensor) -> Tensor:
-        """weight times the cross-entropy of the maps with the masks, summed over the masks and divided by the images.
+        """`weight` times the cross-entropy of maps and masks, summed over masks and divided by the number of images.
 
-        A mask that the augmentation has moved out of the picture counts nothing.
+        A mask that the augmentation has moved out of the image is ignored.
 
         Args:
             maps: class maps [B, C, h, w], which sum to the logits.
@@ -90,7 +91,7 @@ class PlacesOfBatch:
         cells = F.adaptive_avg_pool2d(self.masks.to(maps.device)[:, None], (height, width)).flatten(1)
         total = cells.sum(dim=1, keepdim=True)
         there = total[:, 0] > 0
-        # Of a mean over the places: back to what is said at each
+        # A class map is a term of a mean over the positions; this gives the scores at the positions
         scores = maps[self.images.to(maps.device), self.columns.to(maps.device)].flatten(1) * (height * width)
         entropy = -(cells / total.clamp(min=1e-6) * scores.log_softmax(dim=1)).sum(dim=1)
         return self.weight * (entropy * there).sum() / len(maps)
@@ -99,10 +100,10 @@ class PlacesOfBatch:
 def read_places(
     path: Path, names: Sequence[str], train: np.ndarray, findings: Sequence[str], weight: float
 ) -> KnownPlaces | None:
-    """The places that lie in training images; None if none does.
+    """The known positions in training images; None if there are none.
 
     Args:
-        path: what read_boxes has left; images that are not trained on and other findings are left out.
+        path: file written by read_boxes; images that are not trained on, and other findings, are left out.
         names: of all images, by row.
         train: row numbers.
 
@@ -126,7 +127,7 @@ def read_places(
 
 
 def _shrunk(path: Path, mask: np.ndarray) -> np.ndarray:
-    """float32 [SIDE, SIDE] in 0..1, the share of each pixel that a mask [FRAME, FRAME] covers."""
+    """float32 [SIDE, SIDE] in 0..1: the share of each pixel that a mask [FRAME, FRAME] covers."""
     if mask.shape != (FRAME, FRAME):
         raise damaged(path, f"a mask has {mask.shape[1]} x {mask.shape[0]} pixels, not {FRAME} x {FRAME}")
     small = cv2.resize(mask.astype(np.uint8) * 255, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The last look before training: no patient, and no picture under another patient's name, in two splits."""
+"""The last check before training: no patient is in two splits, and no image has a near copy in another split."""
 
 from pathlib import Path
 

@@ -1,10 +1,11 @@
-"""Pictures that nearly equal one of another split, without comparing each with all.
+"""Finds images that nearly equal an image of another split, without comparing all pairs.
 
-Thumbnails are hashed by the signs of random projections (Charikar, 2002, https://doi.org/10.1145/509907.509965): a sign
-differs between two of correlation c with probability arccos(c) / pi, whatever the pictures. Two are compared where all
-BITS signs agree in one of TABLES tables. Of a pair at ALIKE, the least that counts, a table has the chance 0.26, so all
-of them miss it once in a million times; a closer pair is missed less often (0.99: 1e-9). The work is the hashing, which
-grows with the number of pictures; of 100,000, fewer than one pair in 250 shares a table.
+Thumbnails are hashed by the signs of random projections (Charikar, 2002, https://doi.org/10.1145/509907.509965). For
+two thumbnails of correlation c, a sign differs with probability arccos(c) / pi, whatever the images. Two images are
+compared if all BITS signs agree in at least one of TABLES tables. For a pair at ALIKE, the lowest correlation that
+counts, this happens in one table with probability 0.26, so all tables miss the pair once in a million times. Closer
+pairs are missed less often (0.99: 1e-9). Most of the work is the hashing, which is linear in the number of images; of
+100,000 images, fewer than one pair in 250 agrees in a table.
 """
 
 import hashlib
@@ -19,28 +20,28 @@ from trcgl.numerics.seeding import rng
 SIDE = 32
 """Pixels of the thumbnails that are compared."""
 BLUR = 2.0
-"""Standard deviation in their pixels; what is broader is taken off, because all chests share it."""
+"""Standard deviation, in thumbnail pixels, of the blur that is subtracted: all chests share the broad structures."""
 ALIKE = 0.985
-"""Correlation of a picture and its copy. Measured: copies scaled by 7/8, compressed (JPEG, quality 60) and of other
-contrast 0.984 or more (median 0.994 on real X-rays, 0.997 on phantoms); other patients 0.895 at most among 1,670 real
-X-rays, 0.975 among 2,973 phantoms."""
+"""Lowest correlation of an image and its copy. Measured: copies that are scaled by 7/8, compressed (JPEG, quality 60)
+and changed in contrast have 0.984 or more (median 0.994 on real X-rays, 0.997 on phantoms). Images of different
+patients have at most 0.895 among 1,670 real X-rays and 0.975 among 2,973 phantoms."""
 BITS, TABLES = 24, 47
 OUTLINE = 16
-"""Principal components of the thumbnails, in which no pair is farther apart than in all dimensions."""
+"""Number of principal components of the thumbnails; distances in them are never larger than in all dimensions."""
 BLOCK = 4096
 PAIRS = 1 << 21
-"""Pairs that are looked at together."""
+"""Number of pairs processed together."""
 
 
 def near_copies(shards: ShardedImages, names: list[str], splits: np.ndarray) -> list[tuple[str, str]]:
-    """Every image of the validation or test split that is a near copy of one of another split, with that one.
+    """Every validation or test image that is a near copy of an image of another split, paired with that image.
 
-    Pictures without any detail are near copies of none.
+    Images without any detail are not near copies of any image.
     """
-    # Numbers: whole blocks of texts are compared a hundred times slower
+    # Numbers, because comparing arrays of strings is a hundred times slower
     split_codes = np.unique(splits, return_inverse=True)[1].astype(np.int8)
     traces, codes, outlines = _hashed(shards, names)
-    # Of equal pictures of a split one stands for all: a thousand copies of a blank page would be a million pairs
+    # One image represents all equal images of a split: a thousand copies of a blank page would be a million pairs
     _, first, stands_for = np.unique(
         np.array([f"{split} {trace}" for split, trace in zip(split_codes, traces, strict=True)], dtype="S40"),
         return_index=True,
@@ -59,7 +60,7 @@ def near_copies(shards: ShardedImages, names: list[str], splits: np.ndarray) -> 
 
 
 def _hashed(shards: ShardedImages, names: list[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """A trace that equal thumbnails share ("" of one without detail), codes [TABLES, n], and outlines [n, OUTLINE]."""
+    """Hash of each thumbnail ("" without detail), codes [TABLES, n], and principal components [n, OUTLINE]."""
     generator = rng("near copies", 0)
     some = [names[i] for i in sorted(generator.permutation(len(names))[:BLOCK])]
     _, components = np.linalg.eigh(np.cov(thumbnails(shards.read(some)).T) if len(some) > 1 else np.eye(SIDE**2))
@@ -80,14 +81,16 @@ def _hashed(shards: ShardedImages, names: list[str]) -> tuple[list[str], np.ndar
 def _candidates(
     searched: np.ndarray, asked: np.ndarray, splits: np.ndarray, codes: np.ndarray, outlines: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of an asked image and one of another split that share a table and may be near copies; some come twice.
+    """Candidate pairs, which agree in a table: an image selected by `asked`, and an image of another split.
+
+    Some pairs come twice.
 
     Args:
-        searched: images that count.
-        asked: bool [n].
+        searched: indices of the images to compare.
+        asked: bool [n], the images whose near copies are wanted.
         splits: [n] as numbers.
     """
-    farthest = 2 * (1 - ALIKE) + 1e-4  # square of the distance of two of length 1, with room for rounding
+    farthest = 2 * (1 - ALIKE) + 1e-4  # squared distance of two unit vectors, with a margin for rounding
     wanted = searched[asked[searched]]
     for code in codes:
         order = searched[np.argsort(code[searched], kind="stable")]
@@ -106,7 +109,7 @@ def _candidates(
 
 
 def _correlations(shards: ShardedImages, names: list[str], one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """float64 [p] of the thumbnails of pairs."""
+    """Correlations, float64 [p], of the two thumbnails of each pair."""
     found = np.empty(len(one))
     for start in range(0, len(one), BLOCK):
         block = slice(start, start + BLOCK)
@@ -118,7 +121,7 @@ def _correlations(shards: ShardedImages, names: list[str], one: np.ndarray, othe
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """uint8 [n, S, S] -> float32 [n, SIDE * SIDE], without the broad shades, of mean 0 and length 1."""
+    """uint8 [n, S, S] -> float32 [n, SIDE * SIDE], minus their blurred versions, with mean 0 and length 1."""
     small = np.stack([cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for image in images])
     small = small.astype(np.float32)
     fine = np.stack([image - cv2.GaussianBlur(image, (0, 0), BLUR) for image in small]).reshape(len(small), -1)

@@ -1,4 +1,4 @@
-"""One image at a time: BatchNorm has nothing to compare it with."""
+"""A warning and an error message for batches that are computed one image at a time, which BatchNorm handles badly."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ WAYS = (
 
 
 def warn_of_one_image(model: nn.Module, section: str) -> None:
-    """Say that BatchNorm learns from single images, if the model has any.
+    """Log a warning that BatchNorm normalises single images, if the model has BatchNorm layers.
 
     Args:
         section: of the params file, such as `baseline`.
@@ -31,14 +31,14 @@ def warn_of_one_image(model: nn.Module, section: str) -> None:
 
 @contextmanager
 def naming_accumulate(part: int, section: str) -> Iterator[None]:
-    """Report that BatchNorm cannot normalise a single number in one line.
+    """Replace the error that BatchNorm cannot normalise a single value by a one-line message with a remedy.
 
     Args:
-        part: images that are computed at once.
+        part: number of images computed at once.
         section: of the params file, such as `baseline`.
 
     Raises:
-        InputError: a map of one place of one image came to a BatchNorm.
+        InputError: the input of a BatchNorm was a 1 x 1 map of a single image.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""AdamW over parameter groups: what decays, and which learning rate each group has."""
+"""AdamW over parameter groups: the weight decay and the learning rate of each group."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from trcgl.config import TrainingParams
 
 
 def build_optimizer(model: Classifier, params: TrainingParams) -> torch.optim.AdamW:
-    """AdamW, one fused kernel a group where the device has it (CPU and CUDA do)."""
+    """AdamW, with one fused kernel per group where the device supports it (CPU and CUDA do)."""
     groups = parameter_groups(model, params.weight_decay, params.layer_decay)
     return torch.optim.AdamW(groups, fused=next(model.parameters()).device.type in ("cpu", "cuda"))
 
 
 def parameter_groups(model: Classifier, weight_decay: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
-    """Groups of backbone and head, each with decay on weights and without on biases, norms and other vectors.
+    """Parameter groups of backbone and head, with weight decay on weights but not on biases, norms and other vectors.
 
     Args:
-        layer_decay: below 1, the backbone's groups are those of its layers, and `lr_scale` of a layer is this share of
-            that of the layer above; the topmost has 1 (BEiT, https://arxiv.org/abs/2106.08254, appendix; timm knows the
-            layers of its models). The head's scale is always 1.
+        layer_decay: below 1, each layer of the backbone has its own groups, and its `lr_scale` is `layer_decay` times
+            that of the next layer towards the output; the last layer has 1 (BEiT, https://arxiv.org/abs/2106.08254,
+            appendix; timm knows the layers of its models). The head's scale is always 1.
     """
     if layer_decay < 1:
         backbone = param_groups_layer_decay(model.backbone, weight_decay, layer_decay=layer_decay)
@@ -34,7 +34,7 @@ def parameter_groups(model: Classifier, weight_decay: float, layer_decay: float 
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, params: TrainingParams, progress: float) -> None:
-    """`lr` times the layer's scale for the backbone, `head_lr` for the head, both at their share at `progress`."""
+    """Set `lr` times the layer's scale for the backbone, `head_lr` for the head, both times the share at `progress`."""
     share = learning_rate_share(params, progress)
     for group in optimizer.param_groups:
         group["lr"] = share * (params.head_lr if group["part"] == "head" else params.lr * group["lr_scale"])

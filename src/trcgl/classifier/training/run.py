@@ -1,4 +1,4 @@
-"""A training run from files to files: what the stages and the studies share."""
+"""A training run from input files to output files, used by the stages and by the studies."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +21,14 @@ from trcgl.runtime.memory import naming_the_knob
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a run reads.
+    """The input files of a run.
 
     Attributes:
         images: folder of cached images.
         labels, classes: labels.parquet and classes.json.
         graph: cooccurrence.npz, for a head with a label graph.
         synthetic, audit: generated images and synthetic_audit.parquet, or neither.
-        places: where findings are in some images, as read_boxes leaves it, for a classifier with a `place_weight`.
+        places: file written by read_boxes with positions of findings, for a classifier with a `place_weight`.
     """
 
     images: Path
@@ -40,7 +40,7 @@ class TrainingFiles:
     places: Path | None = None
 
     def hashed(self) -> list[Path]:
-        """The files a resumed run depends on; pixels follow from their index and the parameters that made them."""
+        """The files that a resumed run depends on; pixels are left out, as their index and parameters define them."""
         made = (self.graph, self.synthetic, self.audit, self.places)
         given = (self.images / "index.parquet", self.labels, self.classes, *made)
         return [path for path in given if path is not None]
@@ -57,17 +57,17 @@ def train_and_save(
     steps_per_epoch: int | None = None,
     start: Path | None = None,
 ) -> Trained:
-    """Train one classifier and write it; an interrupted run of the same inputs, parameters and code continues.
+    """Train one classifier and save it; an interrupted run with the same inputs, parameters and code is continued.
 
-    All processes of a launch train it together (each on its GPU, on machines that share the project folder); the first
-    one writes, and prints.
+    All processes of a launch train it together (each on its own GPU, on machines that share the project folder). Only
+    the first process writes files and logs.
 
     Args:
         name: of the run's resumable state.
         params: everything but the training section.
         training: `params.baseline`, `params.classifier`, or one like them.
-        model: the folder that is written; None: nothing but what is returned.
-        history: a CSV, written anew after every epoch, so that one can look at its curve meanwhile.
+        model: folder to save the classifier to; None: it is only returned.
+        history: CSV file, rewritten after every epoch, so that the curve can be viewed during training.
         steps_per_epoch, start: see `train`.
     """
     with training_together(pick_device(params.compute.device)) as processes:
@@ -109,7 +109,7 @@ def train_and_save(
             )
         if processes.index == 0:
             if model is not None:
-                # What the trainer, which sees arrays only, cannot know
+                # Facts that the trainer, which only sees arrays, does not know
                 trained.model.config = replace(
                     trained.model.config,
                     preparation=Preparation.from_params(params.images),

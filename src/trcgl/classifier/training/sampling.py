@@ -1,9 +1,10 @@
-"""Images with rare findings come several times an epoch: by repeat factors, or by drawing the finding first.
+"""Samplers that repeat images with rare findings within an epoch: by repeat factors, or class-aware.
 
-Repeat factors: see numerics/repeat_factors.py. An epoch is as long as the factors' sum.
+Repeat factors: see numerics/repeat_factors.py. An epoch has as many rows as the sum of the factors.
 
-Class-aware: Relay Backpropagation, https://arxiv.org/abs/1512.05830, section 4.2; class-balanced sampling in
-https://arxiv.org/abs/1910.09217. An epoch is as long as there are images, or as its caller says.
+Class-aware sampling chooses the class first, then an image: Relay Backpropagation, https://arxiv.org/abs/1512.05830,
+section 4.2; class-balanced sampling in https://arxiv.org/abs/1910.09217. An epoch has as many rows as there are images,
+or as many as its caller asks for.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from trcgl.numerics.seeding import rng
 
 
 def sampling_factors(params: TrainingParams, targets: np.ndarray) -> np.ndarray:
-    """How often each image comes in an epoch: repeat factors, or 1 on average where the finding is drawn first.
+    """How often an epoch shows each image, on average: repeat factors, or 1 for class-aware sampling.
 
     Args:
         targets: [N, C] of 1, 0 and NaN for real training images only.
@@ -25,18 +26,18 @@ def sampling_factors(params: TrainingParams, targets: np.ndarray) -> np.ndarray:
 
 
 def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """The rows of one epoch in random order, each repeated floor(factor) times or once more.
+    """The rows of one epoch in random order, each repeated floor(factor) or floor(factor) + 1 times.
 
-    The fraction is the chance of the extra time: over epochs an image comes `factor` times. The chances are drawn
-    together (systematic sampling, one random offset along the summed factors of the shuffled rows), so that every
-    epoch is as long as the next but for one row.
+    The fractional part of the factor is the probability of the additional repetition, so an image comes `factor` times
+    per epoch on average. All rows are sampled together (systematic sampling: one random offset along the cumulative sum
+    of the shuffled rows' factors), so the lengths of two epochs differ by at most one row.
 
     Args:
         rows: int [N].
         factors: float [N], at least 1.
 
     Returns:
-        int [M], M the sum of the factors rounded down or up, depending on nothing but the arguments.
+        int [M], where M is the sum of the factors rounded down or up. The result depends only on the arguments.
     """
     generator = rng("epoch order", seed, epoch)
     shuffled = generator.permutation(len(rows))
@@ -46,17 +47,17 @@ def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) ->
 
 
 def class_aware_order(rows: np.ndarray, targets: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
-    """The rows of one epoch: each a class drawn uniformly, then an image that has it.
+    """The rows of one epoch: for each row a class is sampled uniformly, then an image of this class.
 
-    Images without any finding are one more class. Within a class all images come once before one comes again.
+    Images without any finding are one more class. Within a class, all images come once before one comes again.
 
     Args:
         rows: int [N].
-        targets: [N, C] of 1, 0 and NaN, theirs; a class without positives is never drawn.
-        count: how many to draw.
+        targets: [N, C] of 1, 0 and NaN, for these rows; a class without positives is never sampled.
+        count: number of rows to sample.
 
     Returns:
-        int [count], depending on nothing but the arguments.
+        int [count]. The result depends only on the arguments.
     """
     generator = rng("class-aware order", seed, epoch)
     positive = targets == 1
@@ -70,5 +71,5 @@ def class_aware_order(rows: np.ndarray, targets: np.ndarray, count: int, seed: i
 
 
 def steps_of_epoch(factors: np.ndarray, batch_size: int) -> int:
-    """Whole batches in every epoch of images repeated by `factors`; at least one."""
+    """Number of full batches in an epoch of images repeated by `factors`; at least one."""
     return max(int(factors.sum()) // batch_size, 1)

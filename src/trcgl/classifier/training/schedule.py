@@ -27,10 +27,10 @@ def phase_of(params: TrainingParams, epoch: int) -> str:
 
 
 def stops_early(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
-    """Whether the last `patience` epochs of phase `all` brought no better `val_mAP` than those of it before them.
+    """Whether the last `patience` epochs of phase `all` reached no better `val_mAP` than its earlier epochs.
 
-    It follows from the history alone, so a continued run decides as an uninterrupted one. Without validation positives
-    (NaN) no epoch is worse than another, and training goes on.
+    The decision depends only on the history, so a continued run decides like an uninterrupted one. Without validation
+    positives (NaN) no epoch is worse than another, and training goes on.
     """
     scores = [row["val_mAP"] for row in history if row["phase"] == "all"]
     if patience is None or len(scores) <= patience:
@@ -41,11 +41,11 @@ def stops_early(history: Sequence[Mapping[str, Any]], patience: int | None) -> b
 def learning_rate_share(params: TrainingParams, progress: float) -> float:
     """Share of the peak learning rates.
 
-    Constant while the backbone is frozen, then linear warm-up and a cosine to the floor; retraining of the head is a
-    cosine of its own.
+    Constant while the backbone is frozen, then a linear warm-up and a cosine to the floor. The retraining of the head
+    has its own cosine.
 
     Args:
-        progress: epochs since all parameters are trained, at the end of a step; fractional, because epochs differ in
+        progress: epochs since the start of phase `all`, at the end of a step; fractional, because epochs differ in
             length. At most 0 in phase `head`, above `params.epochs` in phase `retrain`.
     """
     if progress <= 0:

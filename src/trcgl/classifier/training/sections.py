@@ -1,4 +1,4 @@
-"""Which section of a params file a training is set in, for messages: the two sections have the same keys."""
+"""The section of the params file that configures a training, for messages: the two sections have the same keys."""
 
 from trcgl.config import ClassifierParams, TrainingParams
 
@@ -9,5 +9,5 @@ def section_of(params: TrainingParams) -> str:
 
 
 def lower_rates(section: str) -> str:
-    """The remedy where a training breaks."""
+    """The remedy that messages suggest when a training diverges."""
     return f"lower '{section}.lr' and '{section}.head_lr'"

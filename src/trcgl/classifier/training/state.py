@@ -1,4 +1,4 @@
-"""What changes while a classifier is trained, and what of it is kept for an interrupted run to go on from."""
+"""The state that changes while a classifier is trained, and the part of it that an interrupted run continues from."""
 
 import math
 from dataclasses import dataclass, field
@@ -17,14 +17,15 @@ from trcgl.config import TrainingParams
 class TrainingState:
     """Weights and everything else that a step or an epoch changes.
 
-    Saved: weights, their average, optimiser, loss scale, position, history and the best weights. Not saved: random
-    state, because every epoch and step derives its own from the seed, and the untrained head, which follows from it.
+    Saved: weights, their average, optimiser, loss scale, epoch and step, history and the best weights. Not saved: the
+    random state, because every epoch and step derives its own from the seed, and the untrained head, which also follows
+    from the seed.
 
     Attributes:
         model, average: the weights, and their average over steps (EMA).
         optimizer, scaler: AdamW, and the loss scale of float16.
-        untrained_head: for the phase that starts a new one.
-        epochs_done, step: of the run, and optimiser steps since the average began.
+        untrained_head: initial weights of the head, for the phase that starts a new head.
+        epochs_done, step: finished epochs of the run, and optimiser steps since averaging began.
         history: a row per epoch.
         best: `mAP` on validation images, `epoch` (from 1) and averaged `weights` of the best epoch so far.
     """
@@ -41,10 +42,10 @@ class TrainingState:
 
     @classmethod
     def start(cls, model: Classifier, params: TrainingParams, dtype: torch.dtype) -> "TrainingState":
-        """Before the first step.
+        """The state before the first step.
 
         Args:
-            dtype: that matrix products and convolutions are computed in.
+            dtype: in which matrix products and convolutions are computed.
         """
         return cls(
             model=model,
@@ -68,7 +69,7 @@ class TrainingState:
         }
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Go on from what was kept."""
+        """Continue from a state that `saved` returned."""
         self.model.load_state_dict(saved["model"])
         self.average.module.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -77,7 +78,7 @@ class TrainingState:
         self.history, self.best = saved["history"], saved["best"]
 
     def start_new_head(self) -> None:
-        """An untrained head on the best backbone; optimiser and average start anew with it."""
+        """Put an untrained head on the best backbone; optimiser and averaging start again."""
         self.model.load_state_dict(self.best["weights"])
         self.model.head.load_state_dict(self.untrained_head)
         self.optimizer.state.clear()

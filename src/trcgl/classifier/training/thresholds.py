@@ -14,9 +14,10 @@ def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
         probabilities: [N, C].
 
     Returns:
-        float64 [C] in 0..1, halfway between the scores it separates, so that another machine's last bit does not
-        move an image across; 0.5 for a class without a known positive. Rounded, so that the file has few
-        digits and the model in memory the same; scores of single precision lie further apart.
+        float64 [C] in 0..1. A threshold is halfway between the two scores that it separates, so that a difference in
+        the last bit on another machine does not move an image across it; 0.5 for a class without a known positive.
+        Rounded, so that the saved file has few digits and the model in memory has the same values. Scores in single
+        precision differ by more than this rounding.
     """
     return np.array([_best_f1(targets[:, c], probabilities[:, c]) for c in range(targets.shape[1])])
 

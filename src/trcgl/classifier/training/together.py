@@ -1,8 +1,8 @@
-"""What processes that train one model do together: share batches, average gradients, predict the validation images.
+"""Work that processes training one model share: splitting batches, averaging gradients, predicting validation images.
 
-One message a step instead of torch's DistributedDataParallel: the phases freeze and thaw the backbone, and heads may
-leave a parameter out of a step, and that wrapper must be given both. Gradients are sent after the backward pass
-instead of during it.
+Gradients are averaged in one message per step, instead of by torch's DistributedDataParallel. The phases freeze and
+unfreeze the backbone, and a head may leave a parameter unused in a step; that wrapper would have to be configured for
+both. Gradients are sent after the backward pass instead of during it.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def equal_part(batch: int, accumulate: int, processes: int, section: str) -> int
         section: of the params file, for the message.
 
     Raises:
-        InputError: the parts would not be equal; the mean over a batch is that of its parts only if they are.
+        InputError: the parts would not be equal; only the mean of equal parts' means is the mean over the batch.
     """
     parts = accumulate * processes
     if batch % parts:
@@ -40,7 +40,7 @@ def equal_part(batch: int, accumulate: int, processes: int, section: str) -> int
 
 
 def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
-    """What processes that share a batch average before a step: gradients, and BatchNorm statistics where they move."""
+    """The tensors to average before a step: gradients, and statistics of BatchNorm layers in training mode."""
     found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     for module in model.modules():
         if module.training:
@@ -51,7 +51,7 @@ def gradients_and_statistics(model: nn.Module) -> list[Tensor]:
 def predict_together(
     model: Classifier, data: TrainingData, processes: Processes, *, batch_size: int, precision: str, section: str
 ) -> np.ndarray:
-    """Probabilities float32 [len(data.val), C] of the validation images, of which every process computes a share.
+    """Probabilities float32 [len(data.val), C] of the validation images; each process computes a share of them.
 
     Args:
         section: of the params file, for the message.

@@ -1,12 +1,12 @@
-"""The trainer of both models: a loop that reads from top to bottom.
+"""The trainer of both models: one training loop, written to be read from top to bottom.
 
-Phase one trains the head on a frozen backbone; phase two trains all; phase three, where asked for, a new head on the
-best backbone. Weights are averaged over steps (EMA); the averaged weights are evaluated after every epoch, and those of
-the best validation mAP are kept. The test split is not in reach here.
+Phase one trains the head on a frozen backbone. Phase two trains all parameters. The optional phase three trains a new
+head on the best backbone. Weights are averaged over steps (EMA). The averaged weights are evaluated after every epoch,
+and those with the best validation mAP are kept. The trainer has no access to the test split.
 
-Several processes share every batch, and average gradients and BatchNorm statistics before each step of the optimiser:
-weights and their average stay the same everywhere. BatchNorm normalises with what one process computes at once (its
-share of the batch divided by `accumulate`); all else is as in one process with the same batch.
+Several processes share every batch. They average gradients and BatchNorm statistics before each optimiser step, so that
+the weights and their averages stay equal in all processes. BatchNorm normalises over the images that one process
+computes at once (its share of the batch divided by `accumulate`); all else is as in one process with the same batch.
 """
 
 import math
@@ -52,27 +52,27 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("train")
 
-CLIP_NORM = 1.0  # Of all gradients together: one steep batch does not undo many steps
+CLIP_NORM = 1.0  # Norm of all gradients together: one batch with large gradients must not undo many steps
 LOOK_IMAGES = 64
-"""Training images with known places by which it is measured where the map's cells look."""
-LOSS_CHECK_STEPS = 50  # Steps between looks at the loss: each look makes the CPU wait for the device
+"""Number of training images, of those with known places, on which `receptive_shift` is measured."""
+LOSS_CHECK_STEPS = 50  # Steps between checks of the loss: each check makes the CPU wait for the device
 
 
 class NotFinite(InputError):
-    """Loss or gradient is not finite any more: the learning rate is too high, or a number format too small."""
+    """Loss or gradient is no longer finite: the learning rate is too high, or the number format's range too small."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run leaves.
+    """The result of a run.
 
     Attributes:
         model: the averaged weights of the best epoch, calibrated, with tuned thresholds, in evaluation mode.
-        history: DataFrame [epoch, phase, loss, val_mAP], one row per epoch; phases as in schedule.py. Epochs that early
-            stopping left out have no row.
+        history: DataFrame [epoch, phase, loss, val_mAP], one row per epoch; phases as in schedule.py. Epochs skipped by
+            early stopping have no row.
         best_epoch: counted from 1, as in the history.
         val_probabilities: float32 [len(data.val), C] of that model.
-        extra_images: how many extra images there were to draw from.
+        extra_images: number of different extra images that epochs were sampled from.
     """
 
     model: Classifier
@@ -84,11 +84,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same from the first step to the last.
+    """The part of a run that does not change between its first and last step.
 
     Attributes:
-        factors: float [len(data.train)], how often each real image comes in an epoch.
-        steps: optimiser steps of an epoch of real images; extra images come on top.
+        factors: float [len(data.train)], how often an epoch shows each real image on average.
+        steps: optimiser steps per epoch on real images; extra images add steps.
         extra: see extra.py.
         targets: `data.targets` as a tensor.
     """
@@ -126,16 +126,17 @@ def train(
         data: see TrainingData.
         compute: device, precision, and whether the network is compiled. The caller sets the number of threads.
         cooccurrence: counts in the order of data.class_names, for a head with a label graph.
-        steps_per_epoch: optimiser steps on real images; None: what these repeated by their factors fill.
-        start: folder of a saved classifier of the same network, whose weights this one starts from; None: as `params`
-            say.
-        resume: where to continue from after an interruption; saved after every epoch, see TrainingState.
-        processes: who else trains this model. Process 0 saves where to continue from; all continue from there.
-        tell: is given the history so far after every epoch, in process 0.
+        steps_per_epoch: optimiser steps on real images; None: as many batches as the images, repeated by their factors,
+            fill.
+        start: folder of a saved classifier of the same network, from whose weights training starts; None: training
+            starts as `params` define it.
+        resume: where the state is saved after every epoch, to continue after an interruption; see TrainingState.
+        processes: the processes that train this model together. Process 0 saves the state; all continue from it.
+        tell: called in process 0 after every epoch with the history so far.
 
     Raises:
-        NotFinite: loss or gradient is not finite any more (the message names the step and its first images).
-        InputError: batches do not divide into equal parts, or the processes continue from different places.
+        NotFinite: loss or gradient is no longer finite (the message names the step and its first images).
+        InputError: batches do not divide into equal parts, or the processes would continue after different epochs.
     """
     if params.frozen_epochs and params.initial_weights is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
@@ -182,7 +183,7 @@ def train(
 
 
 def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]:
-    """All steps of an epoch; the mean loss, and how fast they were."""
+    """Run all steps of an epoch; return the mean loss, and a text on the speed."""
     params, model, device = run.params, state.model, run.device
     started, waited = time.perf_counter(), 0.0
     run.loss.start_epoch(epoch / epochs_of(params))
@@ -190,8 +191,8 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
     frozen = phase_of(params, epoch) != "all"
     model.backbone.requires_grad_(not frozen)
     if frozen:
-        model.backbone.eval()  # BatchNorm would otherwise move to statistics the weights do not follow
-    # For dropout, the only global randomness, of the images of this process
+        model.backbone.eval()  # Otherwise BatchNorm statistics would change while the weights stay fixed
+    # Seeds dropout, the only use of the global generator, for the images of this process
     torch.manual_seed(seed_of("epoch", params.seed, epoch) + run.processes.index)
 
     batches, weights = batches_of_epoch(run, epoch)
@@ -238,11 +239,11 @@ def train_step(
 
     Args:
         batch: augmented images, targets and weights.
-        part: images that are computed at once.
-        places: where findings are in them.
+        part: number of images computed at once.
+        places: known positions of findings in the images.
 
     Returns:
-        Loss and gradient norm, on the device: reading them makes the host wait.
+        Loss and gradient norm, as tensors on the device, because reading them makes the host wait.
     """
     loss_sum = torch.zeros((), device=run.device)
     state.optimizer.zero_grad(set_to_none=True)
@@ -263,12 +264,12 @@ def train_step(
     state.scaler.update()
     state.step += 1
     state.average.update(state.model, step=state.step)
-    # The scaler of float16 tries scales that are too large, and skips these steps
+    # The loss scaler of float16 skips steps whose scale was too large, so their norm may be infinite
     return loss_sum, torch.zeros_like(norm) if state.scaler.is_enabled() else norm
 
 
 def validate(run: Run, state: TrainingState, epoch: int, loss: float, speed: str) -> None:
-    """Score the averaged weights on the validation images, keep them if they are the best, and note the epoch."""
+    """Score the averaged weights on the validation images, keep them if they are the best, and record the epoch."""
     started, params = time.perf_counter(), run.params
     phase, epochs = phase_of(params, epoch), epochs_of(params)
     probabilities = predict_together(
@@ -291,7 +292,7 @@ def validate(run: Run, state: TrainingState, epoch: int, loss: float, speed: str
 
 
 def finish(run: Run, state: TrainingState) -> Trained:
-    """The averaged weights of the best epoch, calibrated and with thresholds, both from validation images."""
+    """Load the averaged weights of the best epoch, then fit calibration and thresholds on validation images."""
     model: Classifier = state.average.module
     model.load_state_dict(state.best["weights"])
     data, params = run.data, run.params
@@ -310,7 +311,7 @@ def finish(run: Run, state: TrainingState) -> Trained:
 
 
 def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Rows and loss weights of every batch of an epoch, of all processes together."""
+    """Rows and loss weights of every batch of an epoch, for all processes together."""
     params = run.params
     order = real_order(params, run.data, run.factors, run.steps, epoch)
     extra = run.extra.of_epoch(params.seed, epoch)
@@ -328,9 +329,9 @@ def real_order(params: TrainingParams, data: TrainingData, factors: np.ndarray, 
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:
-    """`steps` batches of one size: the rest of an epoch goes to nobody (the next order is new), a short one repeats.
+    """`steps` batches of equal size. Surplus rows are dropped (the next epoch has a new order); missing ones repeat.
 
-    An epoch smaller than one batch is one batch.
+    An epoch smaller than one batch becomes one batch.
     """
     size = min(batch_size, len(order))
     return np.split(np.resize(order, steps * size), steps)

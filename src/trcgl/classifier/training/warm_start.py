@@ -1,4 +1,4 @@
-"""A whole trained classifier, backbone and head, as the start of another training of the same network."""
+"""Starts a training from the weights of a trained classifier of the same network, both backbone and head."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -12,14 +12,14 @@ ALIKE = tuple(
     if field.name
     not in ("class_groups", "preparation", "weights_have_seen", "extra_source", "extra_images", "known_places")
 )
-"""What must agree; the rest says what a network was trained on, not what its tensors mean."""
+"""Fields that must be equal in both; the others describe what a network was trained on, not what its tensors mean."""
 
 
 def warm_start(model: Classifier, folder: str | Path) -> None:
-    """Take all weights of a saved classifier; its calibration and thresholds stay behind.
+    """Load all weights of a saved classifier, but not its calibration and thresholds.
 
     Raises:
-        InputError: it cannot be read, or is another network, or names other findings or in another order.
+        InputError: it cannot be read, is another network, or has other findings or another order of them.
     """
     saved = Classifier.load(folder)
     for name in ALIKE:

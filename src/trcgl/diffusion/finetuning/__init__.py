@@ -1,1 +1,1 @@
-"""Teaching a base generator the rare findings: the loop, its loss, and a check on validation images."""
+"""Fine-tuning of a base generator on the rare findings: training loop, loss, and a check on validation images."""

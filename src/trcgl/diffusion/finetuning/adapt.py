@@ -1,9 +1,9 @@
 """Train learned prompt tokens P and LoRA on a base generator; everything else stays frozen.
 
-Latents and text embeddings are computed once, so that a step costs the U-Net alone; half of a batch are images without
-a tail finding, so that the anatomy is not forgotten (prior preservation, Ruiz et al., arXiv 2208.12242, with real
-images). Prompt tokens: TRCGL-Net, figure 1b (arXiv 2607.00975). Empty text for classifier-free guidance: Ho and
-Salimans, arXiv 2207.12598.
+Latents and text embeddings are computed once, so that a step runs the U-Net only (and the text encoder if it has LoRA).
+A fraction `tail_fraction` of each batch carries a tail finding. The rest are images of any kind, so that the generator
+does not forget the normal anatomy (prior preservation, Ruiz et al., arXiv 2208.12242, with real images). Prompt tokens:
+TRCGL-Net, figure 1b (arXiv 2607.00975). Empty text for classifier-free guidance: Ho and Salimans, arXiv 2207.12598.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("diffusion")
 
 WEIGHT_DECAY = 0.01
-"""Of LoRA, as AdamW has it by default."""
+"""Weight decay of the LoRA weights; the default of AdamW."""
 CLIP_NORM = 1.0
-"""Of all gradients together: one steep batch does not undo many steps."""
+"""Largest norm of all gradients together, so that one batch with a large gradient does not undo many steps."""
 
 Embedder = Callable[[Sequence[str]], Tensor]
 """Texts -> embeddings [n, tokens, width]."""
@@ -50,11 +50,11 @@ def adapt(
     dtype: torch.dtype = torch.float32,
     processes: Processes = ALONE,
 ) -> PromptTokens:
-    """Add LoRA to the pipeline and train it with new prompt tokens; nothing else changes.
+    """Add LoRA to the pipeline, and train it together with new prompt tokens; nothing else changes.
 
     Args:
-        prompts: of every row.
-        findings: that may have prompt tokens of their own.
+        prompts: the prompt of every row.
+        findings: the findings that may have prompt tokens of their own.
 
     Returns:
         The learned prompt tokens, on the pipeline's device.
@@ -102,7 +102,7 @@ def adapt(
 
 
 def _add_adapters(pipeline: Any, params: DiffusionParams) -> list[nn.Parameter]:
-    """LoRA on the U-Net and, if asked for, on the text encoder; all else is frozen."""
+    """Add LoRA to the U-Net and, if `text_lora_rank` is above 0, to the text encoder; everything else is frozen."""
     pipeline.vae.requires_grad_(False)
     pipeline.text_encoder.requires_grad_(False)
     targets = [layer for kind in params.lora_layers for layer in UNET_LAYERS[kind]]
@@ -121,13 +121,13 @@ def _groups(params: DiffusionParams, adapters: list[nn.Parameter], tokens: Promp
 
 
 def _trained(pipeline: Any) -> Embedder:
-    """Computed at each step, because the text encoder learns."""
+    """Embeddings for a text encoder that is trained: they are computed anew at each step."""
     encoder, tokenizer = pipeline.text_encoder, pipeline.tokenizer
     return lambda texts: encoder(token_ids(tokenizer, texts).to(encoder.device))[0].float()
 
 
 def _looked_up(pipeline: Any, texts: Sequence[str]) -> Embedder:
-    """Computed once, of all texts to come and the empty one."""
+    """Embeddings for a frozen text encoder: those of all texts and of the empty text are computed once, in advance."""
     known = [*dict.fromkeys(texts), ""]
     embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, known)
     place = {text: i for i, text in enumerate(known)}

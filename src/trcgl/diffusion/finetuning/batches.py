@@ -1,4 +1,4 @@
-"""What each step of the fine-tuning shows: which images, in which shifted copy, with which prompt."""
+"""The batches of fine-tuning: which images each step uses, in which shifted copy, and with which prompt."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,18 @@ from trcgl.diffusion.generator.rows import TrainingRows, mixed_batch
 from trcgl.numerics.seeding import rng
 
 SHIFTED_COPIES = 8
-"""Of each tail image, the unshifted one among them; each is encoded once."""
+"""Number of copies of each tail image, including the unshifted one. Each copy is encoded once."""
 
 
 class Batches:
-    """All steps, drawn by the seed before the first one, so that every latent and embedding is computed once.
+    """The batches of all steps, sampled in advance by the seed, so that every latent and embedding is computed once.
 
     Args:
-        prompts: of every row.
+        prompts: the prompt of every row.
         size: side of the images in pixels.
 
     Attributes:
-        shown: of every step.
+        shown: the images (with their shifts) of every step.
     """
 
     def __init__(self, params: DiffusionParams, rows: TrainingRows, prompts: Sequence[str], size: int):
@@ -34,7 +34,7 @@ class Batches:
         self.shown = [self._copies(places, size, step) for step, places in enumerate(self._places)]
 
     def _copies(self, places: np.ndarray, size: int, step: int) -> list[Shown]:
-        """Tail images in one of their shifted copies, others as they are (there are enough of them)."""
+        """Each tail image in one of its shifted copies; other images unshifted, because there are enough of them."""
         params, reach = self._params, round(self._params.shift * size)
         chosen = rng(params.seed, "copy", step).integers(SHIFTED_COPIES, size=len(places))
         shown = []
@@ -50,11 +50,11 @@ class Batches:
         return [one.image for one in self.shown[step]]
 
     def texts(self) -> list[str]:
-        """The prompts of all steps, before any is dropped."""
+        """The prompts of all steps, before prompt dropout."""
         return [self._prompts[int(place)] for places in self._places for place in places]
 
     def prompts(self, step: int) -> tuple[list[str], list[tuple[str, ...]]]:
-        """Prompts and findings of a step; some are dropped, so that guidance has an empty prompt to start from."""
+        """Prompts and findings of a step. Some are dropped, so that the empty prompt for guidance is trained, too."""
         params, places = self._params, self._places[step]
         dropped = rng(params.seed, "dropout", step).random(params.batch_size) < params.prompt_dropout
         texts = ["" if drop else self._prompts[int(i)] for i, drop in zip(places, dropped, strict=True)]

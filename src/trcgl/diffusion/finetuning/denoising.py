@@ -19,11 +19,11 @@ def spread_timesteps(count: int, total: int, generator: torch.Generator) -> Tens
 
 
 def snr_weights(schedule: Any, steps: Tensor, gamma: float) -> Tensor:
-    """Min-SNR weights (Hang et al., arXiv 2303.09556): the easy, almost noiseless timesteps do not rule the loss.
+    """Min-SNR weights (Hang et al., arXiv 2303.09556): easy timesteps with little noise then do not dominate the loss.
 
     Args:
         steps: int64 [B].
-        gamma: signal-to-noise ratio above which a timestep counts no more; 0: every timestep counts 1.
+        gamma: upper limit of the signal-to-noise ratio in the weight; 0: every timestep has weight 1.
 
     Returns:
         float32 [B]: min(SNR, gamma) / SNR for noise prediction, min(SNR, gamma) / (SNR + 1) for velocity (equation 8
@@ -46,12 +46,12 @@ def denoising_loss(
     min_snr_gamma: float = 0.0,
     processes: Processes = ALONE,
 ) -> Tensor:
-    """Weighted mean squared error of the prediction at one random timestep an image, over this process's images.
+    """Weighted mean squared error of the prediction at one random timestep per image, over this process's images.
 
     Args:
         latents: scaled, float32 [B, C, h, w], of the whole batch.
-        embeddings: [B, tokens, width], likewise.
-        generator: on the CPU; draws timesteps and noise of the whole batch, in the same numbers on every process.
+        embeddings: [B, tokens, width], of the whole batch.
+        generator: on the CPU; it samples timesteps and noise of the whole batch, so every process has the same ones.
         min_snr_gamma: see `snr_weights`.
     """
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)

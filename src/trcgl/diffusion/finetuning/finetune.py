@@ -1,4 +1,4 @@
-"""From a base generator to one that draws the rare findings, and what it has learned, measured on validation images."""
+"""Fine-tune a base generator on the rare findings, and measure on validation images what it has learned."""
 
 import math
 from collections.abc import Mapping
@@ -49,11 +49,19 @@ def finetune(
         params: with a base; without one, see `write_no_generator`.
         held_out: validation rows; nothing is learned from them.
         phrases: English phrase of every finding.
-        folder: an empty folder, of each process another; `saved.load_generator` and, for a base that lies in it, plain
-            diffusers read it.
-        precision: as compute.precision, on an accelerator. P and LoRA are always float32, and on the CPU everything
-            is: bfloat16 was no faster there for convolutions of so few channels (measured: 50 against 52 images/s).
-        processes: who else trains this generator; all end with the same one.
+        folder: an empty folder, a different one for each process. `saved.load_generator` reads it. If the base was
+            copied into it, plain diffusers reads it, too.
+        precision: as compute.precision; it applies on an accelerator only. P and LoRA are always float32. On the CPU
+            everything is float32, because bfloat16 was no faster there for convolutions with so few channels (measured:
+            50 against 52 images/s).
+        processes: the processes that train this generator together; all end with the same weights.
+
+    Returns:
+        The denoising losses before and after fine-tuning.
+
+    Raises:
+        InputError: the base or the params do not fit, or a loss is not finite.
+        ValueError: `params` has no base.
     """
     if processes.index == 0:
         warn_if_crowded(torch.get_num_threads())

@@ -1,5 +1,5 @@
-"""How well a generator predicts the noise in images it was not trained on: fixed timesteps and noise, so that two
-generators are compared on the same questions."""
+"""How well a generator predicts the noise in images that it was not trained on. Timesteps and noise are fixed, so that
+generators are compared on the same inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class HeldOut:
     """Denoising loss on validation images that carry a tail finding; NaN when there are none.
 
     Attributes:
-        base: of the base, prompted with the text alone.
-        finetuned: of the adapted generator, with its prompt tokens.
-        images: how many.
+        base: loss of the base, with text prompts only.
+        finetuned: loss of the fine-tuned generator, with its prompt tokens.
+        images: number of images.
     """
 
     base: float = float("nan")
@@ -37,11 +37,11 @@ class HeldOut:
 
 
 class TailQuestions:
-    """The same timesteps and noise on the same tail images, for the base and for what became of it.
+    """Held-out tail images with fixed timesteps and noise, the same for the base and the fine-tuned generator.
 
     Args:
         rows: held-out images; those that carry a tail finding are used.
-        prompts: of every row.
+        prompts: the prompt of every row.
     """
 
     def __init__(self, rows: TrainingRows, prompts: Sequence[str], cache: LatentCache):
@@ -53,7 +53,7 @@ class TailQuestions:
         self._cache = cache
 
     def loss(self, pipeline: Any, tokens: PromptTokens | None) -> float:
-        """Of a generator, with prompt tokens or with the text alone."""
+        """Denoising loss of a generator; `tokens` None: with the text alone. NaN without images."""
         if not self.count:
             return float("nan")
         self._cache.add(self._shown)
@@ -66,12 +66,12 @@ class TailQuestions:
 
 @torch.no_grad()
 def held_out_loss(pipeline: Any, latents: Tensor, embeddings: Tensor, *seed: Part) -> float:
-    """Mean denoising loss over images, with REPEATS draws of timesteps and noise per image.
+    """Mean denoising loss over images; timesteps and noise are sampled REPEATS times per image.
 
     Args:
         latents: float32 [N, C, h, w].
         embeddings: [N, tokens, width].
-        seed: of timesteps and noise; equal seeds ask equal questions.
+        seed: of timesteps and noise; equal seeds give equal timesteps and noise.
 
     Returns:
         The loss; NaN without images.

@@ -1,4 +1,4 @@
-"""How far the training of a generator has come: phases that are done, the running one, the loss curve."""
+"""Progress of a generator's training: the finished phases, the running phase and the loss curve."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ from trcgl.runtime.checkpoint import ResumePoint
 class Journal:
     """What the stage has done so far, kept in a ResumePoint.
 
-    Saved: trainable weights of each finished phase, the running phase's state (see `TrainingState`), the loss curve.
-    Not saved: latents and text embeddings (computed anew).
+    Saved: the trainable weights of each finished phase, the state of the running phase (see `TrainingState`), and the
+    loss curve. Not saved: latents and text embeddings, which are computed again.
     """
 
     def __init__(
@@ -23,11 +23,11 @@ class Journal:
         writes: bool = True,
         tell: Callable[[pd.DataFrame], None] = lambda curve: None,
     ):
-        """Start, or go on from what `resume` has.
+        """Start, or continue from the state in `resume`.
 
         Args:
-            writes: False in all but one of several processes, which all continue from the same state.
-            tell: is given the curve so far with each of its rows, where `writes` is True.
+            writes: True in one process only. All processes continue from the same state.
+            tell: called with the whole curve after each new row, if `writes` is True.
         """
         self._resume, self._writes, self._tell = resume, writes, tell
         state = resume.load() if resume else None
@@ -36,7 +36,7 @@ class Journal:
         self._curve: list[list[Any]] = state["curve"] if state else []
 
     def running_of(self, phase: str) -> dict[str, Any] | None:
-        """The kept state of a phase that was interrupted."""
+        """The kept state of a phase that was interrupted; None if this phase is not the running one."""
         return self.running if self.running and self.running["phase"] == phase else None
 
     def record(self, phase: str, step: int, loss: float) -> None:

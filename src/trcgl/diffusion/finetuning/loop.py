@@ -1,8 +1,8 @@
-"""One training loop for the autoencoder, the base U-Net and the prompt fine-tuning: steps, not epochs, and resumable.
+"""One resumable training loop for the autoencoder, the base U-Net and the fine-tuning. It counts steps, not epochs.
 
-A step depends on (seed, phase, step) alone, so a killed run that starts again from its last kept state ends in the
-same bits as one that was never killed. Several processes share every batch and average its gradients: weights stay the
-same everywhere.
+The random numbers of a step depend on (seed, phase, step) alone. So a killed run that continues from its last kept
+state gives bit-identical results to a run that was never killed. Several processes share every batch and average its
+gradients, so their weights stay equal.
 """
 
 import math
@@ -27,24 +27,24 @@ from trcgl.runtime.stopping import Stopped, whole_steps
 log = get_logger("diffusion")
 
 CURVE_ROWS = 60
-"""Rows a phase leaves in the loss curve: enough for a picture, few enough for git."""
+"""Rows of a phase in the loss curve: enough for a figure, few enough for git."""
 KEEP_EVERY_SECONDS = 30.0
-"""A state is kept at the first row of the curve after this time: writing an optimiser often would cost more than a
-step."""
+"""The state is kept at the first row of the curve after this time. Writing the optimiser's state takes longer than a
+step, so it is not written often."""
 
 
 def train(phase: Phase[Batch], journal: Journal, processes: Processes = ALONE) -> None:
     """Train the modules of a phase in place.
 
     Args:
-        journal: where it continues from, and what its rows of the loss curve go to.
-        processes: who else trains these modules, from the same state on.
+        journal: holds the state to continue from, and gets the rows of the loss curve.
+        processes: the processes that train these modules together, starting from the same state.
 
     Raises:
-        InputError: the batch does not divide among the processes, these would continue after different steps, or a
-            loss or gradient is not finite. What is kept is of an earlier step.
-        Stopped: asked to stop by a signal, after the running step (several processes: at the next row of the curve,
-            together); the state is kept.
+        InputError: the batch cannot be divided equally among the processes, the processes would continue after
+            different steps, or a loss or gradient is not finite. The kept state is then from an earlier step.
+        Stopped: a signal asked the run to stop. One process stops after the running step; several stop together at the
+            next row of the curve. The state is kept.
     """
     state = _start_or_continue(phase, journal, processes)
     if state is None:
@@ -62,7 +62,8 @@ def train(phase: Phase[Batch], journal: Journal, processes: Processes = ALONE) -
             meter.add(time.monotonic() - started, waited)
             last = state.step == steps
             row = state.step % row_every == 0 or last
-            # Several leave together, or one would wait for the others; looking at every step would make the hosts wait
+            # Several processes must stop together, or one would wait for the others. They check at curve rows only,
+            # because reading `anyone_asked` at every step would make the CPU wait for the device
             leave = not last and (asked_to_stop() if processes.count == 1 else row and bool(anyone_asked))
             if row or leave:
                 state.stop_unless_finite(phase)
@@ -75,14 +76,14 @@ def train(phase: Phase[Batch], journal: Journal, processes: Processes = ALONE) -
                 kept_at = time.monotonic()
             if leave:
                 log.info("%s: asked to stop after step %d of %d", phase.name, state.step, steps)
-                if not asked_to_stop():  # It was another process; of this one the signal is still to come
+                if not asked_to_stop():  # Another process got the signal; this one has not got it yet
                     raise Stopped(signal.SIGTERM)
                 return
         journal.finish(phase.name, state.finish())
 
 
 def _start_or_continue(phase: Phase[Batch], journal: Journal, processes: Processes) -> TrainingState | None:
-    """The state that the loop begins with; None if the phase was finished before: its modules are as it left them."""
+    """The state that the loop begins with; None if the phase is already finished (its weights are then put back)."""
     if phase.batch_size % processes.count:
         raise InputError(
             f"'{phase.batch_key}' is {phase.batch_size}, which does not divide into equal parts for {processes.count} "

@@ -1,4 +1,4 @@
-"""How fast a phase goes, in the log."""
+"""Logs the training speed of a phase."""
 
 from trcgl.runtime.logging import get_logger
 
@@ -22,7 +22,7 @@ class Meter:
         self.waited += waited
 
     def report(self, step: int, loss: float) -> None:
-        """Log what was counted, once it is an epoch or the phase ends."""
+        """Write the log line if an epoch of images was counted or the phase ends; then count from zero again."""
         if self.images < self.epoch_images and step < self.steps:
             return
         log.info(

@@ -1,4 +1,4 @@
-"""What one phase of training is: which weights learn from which batches by which loss, and for how long."""
+"""Definition of one training phase: which weights are trained, on which batches, with which loss, and for how long."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Phase(Generic[Batch]):
-    """All that `loop.train` needs to know of a phase; nothing in it changes from step to step.
+    """Everything that `loop.train` needs to know about a phase. Nothing in it changes from step to step.
 
     Attributes:
-        name: in logs, loss curve and journal.
-        modules: trained in place.
+        name: name of the phase in logs, loss curve and journal.
+        modules: the modules that are trained, in place.
         groups: AdamW parameter groups; each `lr` is a peak that `schedule` scales.
         batch_of: step -> batch; its time is reported as data wait.
-        loss_of: batch and the step's generator -> scalar loss, a mean over this process's share of the batch.
-        images_of: step -> names of its images, for the message when a step goes wrong.
-        batch_size: images of a step, of all processes together.
+        loss_of: (batch, the step's generator) -> scalar loss, a mean over this process's share of the batch.
+        images_of: step -> names of its images, for the message when a step fails.
+        batch_size: images per step, over all processes together.
         epoch_images: images between two log lines.
         seed: of the random numbers of each step.
         schedule: number of steps, and learning rates.
         clip_norm: largest norm of the gradients; 0: they are not clipped.
         dtype: of matrix products and convolutions in the loss (see numerics.device.pick_dtype); weights keep their own.
-        ema_decay: above 0, the modules end with the exponential moving average of their weights over the steps.
-        lr_keys, batch_key: the params that set the learning rates and `batch_size`, for messages.
+        ema_decay: above 0, the final weights are the exponential moving average of the weights over the steps.
+        lr_keys, batch_key: names of the params that set the learning rates and `batch_size`, for messages.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Random numbers of torch that depend on a name alone."""
+"""Torch random numbers that depend on the given seed parts alone."""
 
 import torch
 

@@ -25,28 +25,27 @@ def trainable(modules: Sequence[nn.Module]) -> dict[str, nn.Parameter]:
 
 @torch.no_grad()
 def put_back(weights: Mapping[str, nn.Parameter], kept: Mapping[str, Tensor]) -> None:
-    """Give weights the values that were kept of them."""
+    """Copy the kept values into the weights."""
     for name, weight in weights.items():
         weight.copy_(kept[name])
 
 
 def restore_average(average: EMAModel, state: dict[str, Any], device: torch.device) -> None:
-    """Load the kept state, whose tensors lie in the CPU's memory: an optimiser moves them, the average does not."""
+    """Load the kept state, whose tensors are on the CPU, and move it to `device`. An optimiser would move it itself."""
     average.load_state_dict(state)
     average.to(device=device)
 
 
 class TrainingState:
-    """Where a phase stands.
+    """The current state of a phase.
 
     Saved: the next step, the trainable weights and their average, the optimiser, the loss scaler of float16, and the
-    losses since the last row of the curve. Not saved, because it follows from the step: learning rates and random
-    numbers; because it is looked at before anything is saved: the gradients' norms; because it does not change: frozen
-    weights.
+    losses since the last row of the curve. Not saved: learning rates and random numbers, which follow from the step;
+    gradient norms, which are always checked before a state is saved; frozen weights, which do not change.
 
     Attributes:
-        weights: that learn, by name.
-        step: the next one, from 0.
+        weights: the trainable weights, by name.
+        step: the next step, from 0.
     """
 
     def __init__(self, phase: Phase[Any], weights: dict[str, nn.Parameter]):
@@ -58,12 +57,12 @@ class TrainingState:
         self.scaler = torch.amp.GradScaler(kind, enabled=phase.dtype == torch.float16)
         self.average = EMAModel(self.flat, decay=phase.ema_decay, foreach=True) if phase.ema_decay else None
         self._peaks = [group["lr"] for group in self.optimizer.param_groups]
-        # Kept on the device: reading a number at every step would make the host wait for it
+        # Kept on the device, because reading a number at every step would make the CPU wait for the device
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []
 
     def saved(self) -> dict[str, Any]:
-        """What a ResumePoint keeps."""
+        """The state that a ResumePoint keeps."""
         return {
             "step": self.step,
             "weights": self._copied(),
@@ -74,7 +73,7 @@ class TrainingState:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` returned."""
+        """Continue from a state that `saved` returned."""
         put_back(self.weights, saved["weights"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
@@ -83,7 +82,7 @@ class TrainingState:
         self.step, self._losses = saved["step"], list(saved["losses"].to(self.device).unbind())
 
     def finish(self) -> dict[str, Tensor]:
-        """Put the average, if there is one, into the weights; a copy of what they are then."""
+        """Copy the average, if there is one, into the weights, and return a copy of the final weights."""
         if self.average:
             self.average.copy_to(self.flat)
         return self._copied()
@@ -92,27 +91,27 @@ class TrainingState:
         return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
 
     def set_learning_rates(self, factor: float) -> None:
-        """A fraction of each group's peak."""
+        """Set each group's learning rate to `factor` times its peak."""
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * factor
 
     def add(self, loss: Tensor, norm: Tensor) -> None:
-        """A step is done."""
+        """Count a finished step, with its loss and gradient norm."""
         self._losses.append(loss)
-        # The scaler of float16 tries scales that are too large, and skips these steps
+        # The float16 scaler also tries scales that are too large and skips these steps: a norm may then be infinite
         self._norms.append(loss if self.scaler.is_enabled() else norm)
         self.step += 1
 
     def mean_loss(self) -> float:
-        """Over the steps since the last call."""
+        """Mean loss over the steps since the last call."""
         losses, self._losses = self._losses, []
         return round(float(torch.stack(losses).float().cpu().mean()), 6)
 
     def stop_unless_finite(self, phase: Phase[Any]) -> None:
-        """Look at losses and gradient norms of the steps since the last look.
+        """Check the losses and gradient norms of the steps since the last check.
 
         Raises:
-            InputError: one is not finite; the message names phase, step and its first images.
+            InputError: one is not finite; the message names the phase, the step and the first images of the step.
         """
         norms, self._norms = self._norms, []
         losses = self._losses[-len(norms) :]
@@ -123,7 +122,7 @@ class TrainingState:
         step = self.step - len(losses) + bad[0]
         loss, norm = values[:, bad[0]].tolist()
         what = f"its gradient's norm is {norm}" if math.isfinite(loss) else f"its loss is {loss}"
-        # The first step's numbers are those of the weights that were given: no learning rate has touched them
+        # Step 0 still uses the given weights, so the learning rate cannot be the cause
         otherwise = f"lower {' and '.join(map(repr, phase.lr_keys))}" if step else "give another base"
         raise InputError(
             f"step {step} of phase '{phase.name}' went wrong{'' if step else ' before any training'}: {what}; "

@@ -1,7 +1,7 @@
-"""The base generator: a Stable Diffusion shaped pipeline from the hub or from a folder.
+"""The base generator: a pipeline with the architecture of Stable Diffusion, from the hub or from a folder.
 
-Latent diffusion (Rombach et al., arXiv 2112.10752). Stable Diffusion 1.5, 2.1 and RoentGen-v2 have this shape; they
-differ in width and in what the U-Net predicts (noise or velocity), which the scheduler's own configuration says.
+Latent diffusion (Rombach et al., arXiv 2112.10752). Stable Diffusion 1.5, 2.1 and RoentGen-v2 have this architecture.
+They differ in width and in what the U-Net predicts (noise or velocity); the scheduler's configuration says which.
 """
 
 import shutil
@@ -20,25 +20,25 @@ from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeli
 from trcgl.runtime.errors import InputError
 
 SMALL_BASE = 64 * 2**20
-"""Bytes; Stable Diffusion has five thousand million."""
+"""Bytes; Stable Diffusion has about 5 * 10**9."""
 LEFT_OUT: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
 
 
 def load_pipeline(
     base: str, revision: str | None, *, size: int, dtype: torch.dtype, key: str = "'diffusion.base'"
 ) -> Any:
-    """Load a base generator without a safety checker and check that it is whole and fits.
+    """Load a base generator without a safety checker, and check that it is complete and its parts fit.
 
     Args:
         base: a diffusers folder or a hub id `owner/name`.
         revision: commit, branch or tag of a hub id.
         size: side of the images in pixels (`images.diffusion_size`).
         dtype: of the frozen weights.
-        key: that named the base, for the messages.
+        key: the setting that named the base, for the messages.
 
     Raises:
-        InputError: the folder is missing or no such pipeline, the hub id is neither cached nor reachable, weights are
-            not in safetensors or not whole, parts do not belong together, or the generator draws another size.
+        InputError: the folder is missing or is not such a pipeline, the hub id is neither cached nor reachable, weights
+            are not in safetensors or incomplete, parts do not belong together, or the generator's image size differs.
     """
     folder = _downloaded(base, revision, key) if is_hub_id(base) else Path(base).expanduser()
     variants = check_base_files(folder, key)
@@ -59,7 +59,7 @@ def load_pipeline(
 
 
 def _downloaded(base: str, revision: str | None, key: str) -> Path:
-    """The folder of a hub id in the local cache, filled first if need be; its fp16 variant if it has no other."""
+    """The folder of a hub id in the local cache, downloaded if necessary; the fp16 variant if there is no other."""
     reasons = []
     for variant in (None, "fp16"):
         try:
@@ -79,10 +79,10 @@ def _downloaded(base: str, revision: str | None, key: str) -> Path:
 
 
 def cast(part: nn.Module, dtype: torch.dtype, device: str | torch.device | None = None) -> None:
-    """Change the precision of a network of a pipeline; its own `to` warns of layers to be kept where there are none.
+    """Change the precision of a network of a pipeline. The network's own `to` gives a warning that does not apply here.
 
     Args:
-        device: where it goes; None: it stays.
+        device: the target device; None: the network stays where it is.
     """
     nn.Module.to(part, device=device, dtype=dtype)
 
@@ -94,7 +94,7 @@ def is_small_folder(base: str) -> bool:
 
 
 def copy_base(base: str, folder: Path) -> None:
-    """Copy a base; weights that are there as a variant alone (fp16) get the usual name, by which diffusers finds them.
+    """Copy a base. Weights that exist only as a variant (fp16) get the usual file name, so that diffusers finds them.
 
     Raises:
         InputError: see check_base_files.
@@ -116,5 +116,5 @@ def latent_size(pipeline: Any) -> tuple[int, int, int]:
 
 
 def as_input(pixels: Tensor, channels: int) -> Tensor:
-    """Grey uint8 [n, S, S] -> float32 [n, channels, S, S] in -1..1: equal channels, three for a stock autoencoder."""
+    """Grey uint8 [n, S, S] -> float32 [n, channels, S, S] in -1..1, with equal channels (3 for a stock autoencoder)."""
     return (pixels.float() / 127.5 - 1)[:, None].expand(-1, channels, -1, -1)

@@ -1,6 +1,6 @@
-"""The files of a base generator, looked at before any is loaded: the libraries' errors name neither file nor remedy.
+"""Checks of a base generator's files, before any is loaded: the libraries' errors name neither the file nor a remedy.
 
-Needs no torch, so that asking is cheap.
+This module does not import torch, so that the checks are fast.
 """
 
 import json
@@ -16,7 +16,7 @@ PIPELINE = "StableDiffusionPipeline"
 NETWORKS = {"vae": "AutoencoderKL", "unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel"}
 LIBRARIES = ("diffusers", "transformers")
 TEXT_TYPES = ("clip_text_model", "clip")
-"""What text_encoder/config.json says of itself: a text encoder, or a whole CLIP whose text encoder is taken."""
+"""Allowed `model_type` in text_encoder/config.json: a text encoder, or a whole CLIP whose text encoder is used."""
 OTHER_INPUTS = {
     "class_embed_type": "is steered by classes",
     "num_class_embeds": "is steered by classes",
@@ -25,7 +25,7 @@ OTHER_INPUTS = {
     "encoder_hid_dim_type": "projects what it attends to (as Kandinsky and DeepFloyd do)",
     "time_cond_proj_dim": "is distilled (a latent consistency model)",
 }
-"""What else steers a U-Net, by the key in its config.json; here it would be left out without a word."""
+"""Further conditioning inputs of a U-Net, by the key in its config.json. Here they would be silently ignored."""
 STEMS = {"vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model", "text_encoder": "model"}
 OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
 QUANTISED = ("I8", "U8", "F8_E4M3", "F8_E5M2", "F4", "BOOL")
@@ -36,10 +36,10 @@ CONVERT = (
 
 
 def check_base_files(folder: Path, key: str = "'diffusion.base'") -> dict[str, str | None]:
-    """Whether a folder is a Stable Diffusion pipeline whose parts are all there, in safetensors.
+    """Check that a folder is a Stable Diffusion pipeline with all its parts, in safetensors.
 
     Args:
-        key: what the message begins with.
+        key: the beginning of the message.
 
     Returns:
         The variant (such as fp16) of each network's weights; None for the usual file.
@@ -139,7 +139,7 @@ def _json(file: Path, key: str) -> dict[str, Any]:
 
 
 def _variant(part: Path, stem: str, key: str) -> str | None:
-    """The usual file if it is there, else the variant that is, fp16 before others."""
+    """The variant of the weights to load: None for the usual file; if it is missing, fp16 or else the only variant."""
     names = sorted(path.name for path in part.iterdir() if path.is_file())
     found = {variant_of(name, stem): name for name in names if name.endswith(".safetensors")}
     found.pop("", None)
@@ -167,7 +167,7 @@ def _variant(part: Path, stem: str, key: str) -> str | None:
 
 
 def _check_numbers(file: Path, key: str) -> None:
-    """Numbers of one byte are quantised: without their scales they mean nothing, and would be read all the same."""
+    """Reject quantised (one-byte) weights: they mean nothing without their scales, but the loader would accept them."""
     for name, kind in tensor_kinds(file).items():
         if kind in QUANTISED:
             raise InputError(
@@ -176,7 +176,7 @@ def _check_numbers(file: Path, key: str) -> None:
 
 
 def variant_of(name: str, stem: str) -> str | None:
-    """'' of another file than the network's, None for its usual one (or a shard of it), else the variant's name."""
+    """'' if the file is not the network's, None for its usual file (or a shard of it), else the variant's name."""
     if not name.startswith(stem):
         return ""
     middle = name.removeprefix(stem).removesuffix(".safetensors")
@@ -187,7 +187,7 @@ def variant_of(name: str, stem: str) -> str | None:
 
 
 def single_variants(folder: Path, variants: dict[str, str | None]) -> Sequence[tuple[Path, Path]]:
-    """Old and new place of every weights file whose variant can be dropped from its name: those that are one file."""
+    """Old and new path of every weights file whose name can lose its variant (only weights that are a single file)."""
     moves = []
     for part, variant in variants.items():
         old = folder / part / f"{STEMS[part]}.{variant}.safetensors"

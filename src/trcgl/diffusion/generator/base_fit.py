@@ -1,7 +1,8 @@
-"""Whether the parts of a base belong together and are of the family that can be taught here.
+"""Check that the parts of a base fit each other, and that this project can fine-tune such a base.
 
-Latent diffusion as in Stable Diffusion 1 and 2: nothing steers the U-Net but time and text, and it predicts noise or
-velocity. What other families need (classes, sizes, a mask, another kind of noise) would be left out without a word.
+It must be latent diffusion as in Stable Diffusion 1 and 2: the U-Net is conditioned on time and text only, and predicts
+noise or velocity. The inputs of other families (classes, sizes, a mask, another kind of noise) would be silently
+ignored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,20 +22,20 @@ SCHEDULERS = (
     "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
     "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
 )  # fmt: skip
-"""Those whose noise is that of DDPM, so that the training form of their configuration is the same noise."""
+"""Schedulers with the noise of DDPM: a `DDPMScheduler` from their configuration adds the same noise in training."""
 KEY = "'diffusion.base'"
 STABLE_DIFFUSION = "a base of Stable Diffusion 1 or 2"
 EXTRA_CHANNELS = {1: "a depth map", 5: "a mask and a masked image, for inpainting"}
 
 
 def check_fit(pipeline: Any, base: str, size: int, key: str = KEY) -> None:
-    """Raise an InputError unless the parts belong together and draw `size` pixels."""
+    """Raise an InputError unless the parts fit each other and generate images of `size` pixels a side."""
     for problem in _problems(pipeline, size):
         raise InputError(f"{key}: '{base}' {problem}")
 
 
 def _problems(pipeline: Any, size: int) -> Iterator[str]:
-    """Each as the rest of a sentence that begins with the base's name."""
+    """The problems found, each as the rest of a sentence that begins with the base's name."""
     yield from _of_autoencoder(pipeline.vae.config)
     yield from _of_unet(pipeline.unet.config, pipeline.vae.config)
     yield from _of_text(pipeline)
@@ -120,7 +121,7 @@ def _of_scheduler(scheduler: Any) -> Iterator[str]:
     if prediction not in PREDICTIONS:
         yield f"predicts '{prediction}', which is not taught here; give a base that predicts {' or '.join(PREDICTIONS)}"
         return
-    # In the training form: some samplers keep a tiny signal where the rescaled noise has none
+    # Taken from the training scheduler: after rescaling, some samplers keep a tiny signal where training has none
     signal = DDPMScheduler.from_config(settings).alphas_cumprod
     steps = settings.get("num_train_timesteps")
     if len(signal) != steps or not len(signal):
@@ -160,14 +161,14 @@ def sides_of(sample_size: Any) -> tuple[Any, ...]:
 
 @torch.no_grad()
 def check_answers(pipeline: Any) -> None:
-    """Ask every network of `diffusion.base` once, on the device and in the precision of the run.
+    """Run every network of `diffusion.base` once, on the device and in the precision of the run.
 
     Raises:
-        InputError: one cannot be asked, or what it answers is not finite.
+        InputError: a network fails, or its output is not finite.
     """
     vae, unet, tokenizer = pipeline.vae, pipeline.unet, pipeline.tokenizer
     side = sides_of(unet.config["sample_size"])[0] * pipeline.vae_scale_factor
-    # From black to white: grey alone would ask little of the autoencoder
+    # A ramp from black to white, because a uniform grey image would be too easy a test of the autoencoder
     image = torch.linspace(-1, 1, side).expand(1, vae.config["in_channels"], side, side)
     ids = tokenizer([""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
     answers, asked = dict[str, torch.Tensor](), "text_encoder"

@@ -1,4 +1,4 @@
-"""The networks of a base, loaded whole or not at all: the libraries fill what a file lacks with random numbers."""
+"""Load the networks of a base, completely or not at all: the libraries fill missing tensors with random numbers."""
 
 import logging
 import re
@@ -26,12 +26,12 @@ HARMLESS = re.compile(
     r"(text_model\.)?embeddings\.position_ids"
     r"|vision_model\..*|visual_projection\..*|text_projection\..*|logit_scale"
 )
-"""In a text encoder's file: numbers that count up, which older versions saved, and the rest of a whole CLIP."""
+"""Extra tensors that a text encoder's file may have: position ids (from older versions) and other parts of CLIP."""
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Switch the libraries' loading bars and warnings off for a while: bars fill the logs of queues and CI."""
+    """Switch the libraries' progress bars and warnings off in the block: bars fill the logs of queues and CI."""
     libraries: list[Any] = [diffusers_logging, transformers_logging]
     before = [library.get_verbosity() for library in libraries]
     for library in libraries:
@@ -46,15 +46,15 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def load_part(folder: Path, name: str, variant: str | None, dtype: torch.dtype, key: str) -> Any:
-    """One network of a base.
+    """Load one network of a base.
 
     Args:
-        name: of COMPONENTS.
-        key: what a message begins with.
+        name: a key of COMPONENTS.
+        key: the beginning of a message.
 
     Raises:
-        InputError: its configuration cannot be built; or tensors are missing, left over, of another shape or not
-            finite. The message names the first.
+        InputError: no network can be built from its configuration; or tensors are missing, unexpected, of another shape
+            or not finite. The message names the first one.
     """
     place = f"{key}: the {name} of '{folder}'"
     try:
@@ -67,7 +67,7 @@ def load_part(folder: Path, name: str, variant: str | None, dtype: torch.dtype, 
         reason = textwrap.shorten(str(error) or type(error).__name__, 160, placeholder=" ...")
         raise InputError(f"{place} cannot be loaded; copy the whole base again ({reason})") from None
     unexpected = [tensor for tensor in found["unexpected_keys"] if name != "text_encoder" or not HARMLESS.match(tensor)]
-    # Of each, the tensor's name and its two shapes
+    # Each entry is the tensor's name and its two shapes
     shapes = [str(entry[0]) for entry in found["mismatched_keys"]]
     for what, tensors in (
         ("lacks the tensor", [tensor for tensor in found["missing_keys"] if tensor not in shapes]),

@@ -1,4 +1,4 @@
-"""How a base generator is named; apart from what loads it, so that asking costs no torch."""
+"""How a base generator is named. This is apart from the loading code, so that it does not import torch."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Latents of real images, computed once: an epoch then costs no autoencoder."""
+"""Latents of real images, computed once, so that training does not run the autoencoder."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from trcgl.runtime.errors import InputError
 
 
 class Shown(NamedTuple):
-    """An image, moved right and down by whole pixels (nothing is interpolated, so noise and thin lines stay)."""
+    """An image, shifted right and down by whole pixels (no interpolation, so noise and thin lines are kept)."""
 
     image: str
     right: int = 0
@@ -24,8 +24,8 @@ class Shown(NamedTuple):
 class LatentCache:
     """Scaled latents of shown images, in memory.
 
-    The mean of the posterior is kept, not a draw: its spread is far below the latents' own.
-    Images are encoded in batches filled up to a fixed size, so that a latent does not depend on its batch.
+    The mean of the posterior is kept, not a random sample, because the posterior's standard deviation is far below that
+    of the latents. Images are encoded in batches padded to a fixed size, so that a latent does not depend on its batch.
     """
 
     def __init__(self, vae: Any, images: ShardedImages, *, batch: int = 16):
@@ -36,7 +36,7 @@ class LatentCache:
         self._latents: list[Tensor] = []
 
     def add(self, shown: Sequence[Shown]) -> None:
-        """Encode those that are not there yet.
+        """Encode the images that are not cached yet.
 
         Raises:
             InputError: a latent is not finite; the message names the image.
@@ -60,7 +60,7 @@ class LatentCache:
         return latents.mean(dim=1), latents.std(dim=1).clamp(min=1e-6)
 
     def standardise(self, mean: Tensor, std: Tensor) -> None:
-        """Follow an autoencoder whose channels were standardised after latents had been cached."""
+        """Standardise the cached latents, after the channels of the autoencoder itself were standardised."""
         self._latents = [(latent - mean[:, None, None]) / std[:, None, None] for latent in self._latents]
 
 
@@ -93,7 +93,7 @@ def shown_pixels(images: ShardedImages, shown: Sequence[Shown]) -> np.ndarray:
 
 
 def shifted(image: np.ndarray, right: int, down: int) -> np.ndarray:
-    """The image [S, S] moved by whole pixels; the border that appears repeats the edge."""
+    """The image [S, S], shifted by whole pixels; the new border repeats the edge pixels."""
     size = len(image)
     rows, columns = (np.arange(size) - down).clip(0, size - 1), (np.arange(size) - right).clip(0, size - 1)
     return image[np.ix_(rows, columns)]

@@ -1,4 +1,4 @@
-"""Low-rank adapters (Hu et al., arXiv 2106.09685) on the U-Net and, if asked for, on the text encoder."""
+"""Low-rank adapters (LoRA, Hu et al., arXiv 2106.09685) on the U-Net and, optionally, on the text encoder."""
 
 import textwrap
 from collections.abc import Collection, Sequence
@@ -26,7 +26,7 @@ WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def check_layers(layers: Sequence[str]) -> None:
-    """Raise an InputError unless every name is one of UNET_LAYERS and there is one at least."""
+    """Raise an InputError unless there is at least one name and every name is a key of UNET_LAYERS."""
     for name in layers:
         if name not in UNET_LAYERS:
             raise InputError(f"'diffusion.lora_layers' has '{name}'; use one or more of: {', '.join(UNET_LAYERS)}")
@@ -35,7 +35,7 @@ def check_layers(layers: Sequence[str]) -> None:
 
 
 def check_matches(pipeline: Any, layers: Sequence[str], *, with_text: bool) -> None:
-    """Raise an InputError unless each kind of layer is there in the U-Net (and, if asked for, in the text encoder)."""
+    """Raise an InputError unless the U-Net (and, if `with_text`, the text encoder) has layers of each kind."""
     unet = {name for name, _ in pipeline.unet.named_modules()}
     there = [kind for kind in UNET_LAYERS if _named(unet, UNET_LAYERS[kind])]
     remedy = f"it has: {', '.join(there)}" if there else "it has none that can be adapted: give another base"
@@ -58,10 +58,10 @@ def _named(modules: Collection[str], targets: Sequence[str]) -> bool:
 
 
 def add_lora(module: Any, rank: int, targets: Sequence[str], *seed: str | int) -> list[nn.Parameter]:
-    """Put adapters beside the named layers, freeze everything else.
+    """Add adapters to the named layers, and freeze everything else.
 
     Returns:
-        The adapters' parameters, float32: half precision loses small updates.
+        The adapters' parameters, in float32 because half precision loses small updates.
     """
     module.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
@@ -76,14 +76,14 @@ def add_lora(module: Any, rank: int, targets: Sequence[str], *seed: str | int) -
 def save_lora(folder: Path, unet: Any, text_encoder: Any | None) -> None:
     """Write the adapters in diffusers' format; `StableDiffusionPipeline.load_lora_weights(folder)` reads them."""
     parts = {"unet_lora_layers": unet} | ({"text_encoder_lora_layers": text_encoder} if text_encoder else {})
-    # In peft's names: of the older diffusers names, the loader overlooks attention layers beside convolutions
+    # With peft's names: with the older diffusers names, the loader misses attention layers if there are convolutions
     StableDiffusionPipeline.save_lora_weights(
         folder, **{key: get_peft_model_state_dict(part, save_embedding_layers=False) for key, part in parts.items()}
     )
 
 
 def load_lora(pipeline: Any, folder: Path, *, with_text: bool) -> None:
-    """Put saved adapters into a pipeline, all of them.
+    """Load all saved adapters into a pipeline.
 
     Raises:
         InputError: they do not fit its networks.

@@ -1,4 +1,4 @@
-"""What steers the generator: text of the findings and the view, and learned tokens beside it.
+"""The conditioning of the generator: a text that names the findings and the view, and learned tokens appended to it.
 
 TRCGL-Net, figure 1b (arXiv 2607.00975): the frozen text encoder turns the description into E_text and the empty text
 into E_empty; the same learnable prompt tokens P are appended to both, [E_text, P] and [E_empty, P], and the two are
@@ -21,7 +21,7 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("diffusion")
 
 NO_FINDING = "no finding"
-"""The name of P_0 in a file of tokens."""
+"""The name of P_0 in a token file."""
 OWN = "finding: "
 BATCH = 16
 
@@ -33,9 +33,9 @@ def prompts_of(rows: TrainingRows, wording: Wording, phrases: Mapping[str, str])
 
 
 def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
-    """Count the prompts that are longer than what the text encoder reads, and say so in the log.
+    """Count the prompts that are longer than the text encoder's input, and report them in the log.
 
-    What is cut off are their last, rarest findings. A finding's own learned tokens follow the text and stay.
+    Their last, rarest findings are cut off. The learned tokens of a finding are appended after the text, so they stay.
     """
     longest = tokenizer.model_max_length
     cut = sum(len(ids) > longest for ids in tokenizer(list(prompts), truncation=False, verbose=False).input_ids)
@@ -51,7 +51,7 @@ def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
 def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str]) -> Tensor:
     """Embeddings E of texts, padded to the encoder's length as Stable Diffusion does.
 
-    Batches are filled up to a fixed size, so that a text's embedding does not depend on the other texts.
+    Batches are padded to a fixed size, so that a text's embedding does not depend on the other texts.
 
     Returns:
         float32 [len(texts), tokens, width] on the encoder's device.
@@ -65,7 +65,7 @@ def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """int64 [len(texts), tokens]: padded, cut at the encoder's length."""
+    """int64 [len(texts), tokens]: padded or cut to the encoder's length."""
     encoded = tokenizer(
         list(texts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
     )
@@ -78,13 +78,13 @@ SHARED, PER_FINDING, PER_FINDING_WITH_SHARED = "shared", "per_finding", "per_fin
 class PromptTokens(nn.Module):
     """The learned tokens P of an image: a part that all images share, a part that depends on its findings, or both.
 
-    The part that depends on the findings is additive: P_0, that of an image without any finding, plus a step D_f for
-    each finding f. A mean over the findings would say less of each of them, the more of them an image has.
+    The part that depends on the findings is a sum: P_0, which belongs to an image without any finding, plus an offset
+    D_f for each finding f. A mean over the findings would weaken each finding, the more findings an image has.
 
     Attributes:
         shared: [shared count, width].
-        by_finding: one parameter [own count, width] per finding, D_f, and one for "no finding", P_0; empty without such
-            a part.
+        by_finding: one parameter [own count, width] for each finding (D_f) and one for "no finding" (P_0); empty if all
+            tokens are shared.
     """
 
     def __init__(self, shared: Tensor, by_finding: Mapping[str, Tensor]):
@@ -97,15 +97,17 @@ class PromptTokens(nn.Module):
     def beside(
         cls, empty: Tensor, count: int, sharing: str, findings: Sequence[str], generator: torch.Generator
     ) -> "PromptTokens":
-        """Tokens that start around the empty text's last ones, as far apart as the entries of an embedding are.
+        """Initialise the tokens: the last tokens of the empty text plus noise (for D_f the noise alone).
 
-        Nearer to each other, the U-Net cannot tell the findings apart by them: each is learned a hundred steps later.
+        The noise has the standard deviation of the entries of E_empty. With less noise, the U-Net cannot distinguish
+        the findings by their tokens, and each finding is learned a hundred steps later.
 
         Args:
             empty: E_empty, [tokens, width].
-            count: tokens of an image.
-            sharing: shared | per_finding | per_finding_with_shared (half of the tokens each, the odd one per finding).
-            findings: that an image may have.
+            count: number of tokens per image.
+            sharing: shared | per_finding | per_finding_with_shared (half of the tokens each; with an odd `count`, the
+                part per finding has one more).
+            findings: the findings that an image may have.
         """
         empty = empty.float().cpu()
         common = {SHARED: count, PER_FINDING: 0, PER_FINDING_WITH_SHARED: count // 2}[sharing]
@@ -155,10 +157,10 @@ def guided_embeddings(
 ) -> tuple[Tensor, Tensor]:
     """`prompt_embeds` and `negative_prompt_embeds` for a stock StableDiffusionPipeline: [E_text, P] and [E_empty, P].
 
-    Beside the empty text P is that of no finding; where all images share P the two are the same.
+    After the empty text, P is that of an image without findings. If all images share P, both are the same.
 
     Args:
-        findings: that each prompt names; they choose P.
+        findings: the findings that each prompt names; P depends on them.
 
     Returns:
         Two tensors [len(prompts), tokens + count, width] in the U-Net's dtype.

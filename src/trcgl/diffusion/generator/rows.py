@@ -1,6 +1,7 @@
-"""Which real images the generator learns from, and which of them make up a step.
+"""The real images that the generator is trained on, and how the batch of a step is sampled from them.
 
-Real rows of the training split only: validation and test images never reach the generator.
+The generator is trained on real images of the training split only. Validation images only measure its loss, and test
+images are not used.
 """
 
 from collections.abc import Sequence
@@ -19,22 +20,23 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("diffusion")
 
 ABOUT = ("image", "patient", "split", "projection", "sex", "age")
-"""What the generator reads of an image besides its findings."""
+"""Columns of the label table that the generator uses in addition to the findings."""
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Images of one split with what is known of them.
+    """Images of one split with their labels and patient data.
 
     Attributes:
         images: names, in label-table order.
-        patients: whose image it is.
+        patients: the patient of each image.
         projections: view of each image ("" when unknown).
-        patient_words: what a prompt says of who is on each image, see `wording.patient_words`.
+        patient_words: the prompt's words for each image's patient, see `wording.patient_words`.
         findings: present findings of each image, in class order; an unknown finding is not named.
         unknown: findings of each image that its labels leave unknown, in class order.
-        carriers: rows (positions) of each tail finding that has any.
-        normal: rows without any present finding; what their labels leave unknown stays unknown in samples of them.
+        carriers: tail finding -> positions of the rows that have it; only findings with at least one row.
+        normal: positions of the rows without any present finding. Unknown findings of such a row stay unknown in
+            samples made from it.
     """
 
     images: tuple[str, ...]
@@ -110,9 +112,9 @@ def _named(names: Sequence[str], holds: np.ndarray) -> tuple[tuple[str, ...], ..
 
 
 def mixed_batch(rows: TrainingRows, size: int, tail_fraction: float, *parts: str | int) -> np.ndarray:
-    """Positions of one step's images: `tail_fraction` of them carry a tail finding, the rest are any.
+    """Positions of one step's images: a fraction `tail_fraction` carries a tail finding, the rest are any images.
 
-    The finding is drawn first and evenly, then one of its images: the rarest finding is seen as often as the others.
+    First a finding is sampled uniformly, then one of its images. So every tail finding is sampled equally often.
 
     Returns:
         int64 [size].

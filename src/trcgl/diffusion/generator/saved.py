@@ -1,4 +1,4 @@
-"""The generator's folder: a card that says what it is, the adapter, the prompt tokens, and a small base as a whole."""
+"""The generator's folder: a card that describes it, the adapter, the prompt tokens, and the base if it is small."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -24,13 +24,13 @@ NO_GENERATOR = {"base": None}
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """What a generator was made from and how it is spoken to.
+    """What a generator was made from, and how its prompts are worded.
 
     Attributes:
         base: the folder or hub id that the adapter belongs to.
-        base_inside: whether the base lies in the generator's own folder.
+        base_inside: whether the base is stored in the generator's own folder.
         size: side of its images in pixels.
-        phrases: the English phrase of each finding, as it was trained.
+        phrases: the English phrase of each finding in the training prompts.
     """
 
     base: str
@@ -71,22 +71,22 @@ class GeneratorCard:
 
 
 def write_no_generator(folder: str | Path) -> None:
-    """Replace `folder` by one that says that stage one is left out."""
+    """Replace `folder` by one whose card says that stage one is off."""
     with directory_beside(folder) as beside:
         write_json(beside / CARD, NO_GENERATOR)
 
 
 def has_generator(folder: str | Path) -> bool:
-    """Whether there is a generator in a folder that finetune_diffusion has written."""
+    """Whether a folder written by finetune_diffusion contains a generator."""
     return read_json(Path(folder) / CARD, ["base"])["base"] is not None
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A generator that is ready to draw.
+    """A generator that is ready to generate images.
 
     Attributes:
-        pipeline: a stock StableDiffusionPipeline with the adapters added into its weights and sample_tail's solver.
+        pipeline: a stock StableDiffusionPipeline with the adapters merged into its weights and sample_tail's solver.
         tokens: the learned prompt tokens.
         card: what it was made from.
     """
@@ -98,18 +98,18 @@ class Generator:
     def ask(
         self, findings: Sequence[Sequence[str]], *, view: str = "PA", age: int | None = None, sex: str = ""
     ) -> dict[str, Tensor]:
-        """What the pipeline is called with to draw one image for each list of findings.
+        """The pipeline's arguments for generating one image for each list of findings.
 
         Args:
-            findings: as in classes.json; an empty list: an image without findings.
+            findings: names as in classes.json; an empty list: an image without findings.
             view: projection, such as PA or L; "" if unknown.
-            age, sex: in years, and F or M; for a base whose prompts name the {patient}.
+            age, sex: age in years; sex F or M. They matter only for a base whose prompts name the {patient}.
 
         Returns:
             `prompt_embeds` and `negative_prompt_embeds`.
 
         Raises:
-            InputError: a finding that the generator has not been taught.
+            InputError: the generator was not trained with one of the findings.
         """
         phrases = self.card.phrases
         for name in (name for names in findings for name in names if name not in phrases):
@@ -121,7 +121,7 @@ class Generator:
 
 
 def _check_files(folder: Path) -> None:
-    """Every JSON file, and the length of every file of tensors: the libraries' errors name the pipeline, not the file.
+    """Check every JSON file and every tensor file: the libraries' own errors name the pipeline, not the damaged file.
 
     Raises:
         InputError: one is damaged.
@@ -139,7 +139,7 @@ def load_base(folder: str | Path) -> tuple[Any, GeneratorCard]:
         folder: such as data/models/diffusion.
 
     Raises:
-        InputError: a file in the folder is damaged, or the base cannot be loaded or is not where it was.
+        InputError: a file in the folder is damaged, or the base cannot be loaded or is no longer at its path.
     """
     folder = Path(folder)
     card = GeneratorCard.read(folder)
@@ -162,18 +162,18 @@ def load_generator(
     *,
     autoencoder: torch.dtype | None = None,
 ) -> Generator:
-    """Read what `finetune_diffusion` wrote, ready to draw: the adapters are added into the weights they adapt.
+    """Load the generator that `finetune_diffusion` wrote, and merge the adapters into the weights that they adapt.
 
-    They are added in float32 and only then rounded to `dtype`.
+    They are merged in float32; only the result is rounded to `dtype`.
 
     Args:
         folder: such as data/models/diffusion.
         dtype: of the networks.
-        autoencoder: dtype of the autoencoder; None: `dtype`, too, as a stock pipeline needs it.
+        autoencoder: dtype of the autoencoder; None: the same as `dtype`, as a stock pipeline needs it.
 
     Raises:
-        InputError: a file in the folder is damaged, the base cannot be loaded or is not where it was, or the adapters
-            do not fit it.
+        InputError: a file in the folder is damaged, the base cannot be loaded or is no longer at its path, or the
+            adapters do not fit it.
     """
     folder = Path(folder)
     pipeline, card = load_base(folder)
@@ -181,7 +181,7 @@ def load_generator(
     pipeline.fuse_lora(components=["unet", "text_encoder"] if card.text_lora_rank else ["unet"])
     pipeline.unload_lora_weights()
     use_solver(pipeline)
-    # Each by itself: the pipeline's own `to` warns of half precision on a processor, which works
+    # Each network by itself: the pipeline's own `to` warns about half precision on the CPU, although that works
     for part, kind in ((pipeline.unet, dtype), (pipeline.text_encoder, dtype), (pipeline.vae, autoencoder or dtype)):
         cast(part, kind, device)
     tokens = PromptTokens.load(folder / "prompt_tokens.safetensors")

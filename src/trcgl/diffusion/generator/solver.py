@@ -1,4 +1,4 @@
-"""The solver that images are drawn with."""
+"""The solver for generating images."""
 
 from typing import Any
 
@@ -6,7 +6,10 @@ from trcgl.diffusion.generator.stock import DPMSolverMultistepScheduler
 
 
 def use_solver(pipeline: Any) -> None:
-    """Give the pipeline DPM-Solver++ (Lu et al., arXiv 2211.01095) over its own noise schedule and prediction type."""
+    """Set the solver to DPM-Solver++ (Lu et al., arXiv 2211.01095).
+
+    The pipeline's noise schedule and prediction type stay.
+    """
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
         pipeline.scheduler.config, algorithm_type="dpmsolver++", solver_order=2
     )

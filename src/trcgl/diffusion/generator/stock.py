@@ -1,7 +1,7 @@
 """The stock diffusers classes that are used here.
 
-diffusers exports them lazily and annotates some arguments more narrowly than it accepts them; a type checker would
-call every use an error.
+diffusers exports them lazily, and its annotations of some arguments are narrower than what it accepts. A type checker
+would report every use as an error.
 """
 
 from typing import Any

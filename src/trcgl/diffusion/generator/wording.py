@@ -1,4 +1,4 @@
-"""The text of a prompt: patient, view and findings in the words that a base was trained with."""
+"""The text of a prompt: patient, view and findings in the same wording that the base was trained with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ FIELDS_ARE = "the fields are {patient}, {view} and {findings}"
 
 @dataclass(frozen=True)
 class Wording:
-    """How a base is spoken to, which is how the texts were worded that it has learned from.
+    """How the prompts for a base are worded: in the same way as the texts that it was trained with.
 
     Attributes:
-        template: with the fields {patient}, {view} and {findings}, of which {findings} must be there.
-        normal: what {findings} says of an image without any.
+        template: text with the fields {patient}, {view} and {findings}; only {findings} is required.
+        normal: the value of {findings} for an image without any finding.
     """
 
     template: str
@@ -28,23 +28,23 @@ class Wording:
 
     @classmethod
     def of(cls, params: DiffusionParams) -> "Wording":
-        """As the params file has it.
+        """The wording from the params file.
 
         Raises:
-            InputError: a template without {findings}, or with a field that is none of ours.
+            InputError: the template has no {findings}, or it has an unknown field.
         """
         check_template(params.prompt_template)
         return cls(params.prompt_template, params.prompt_normal)
 
 
 def patient_words(age: int | None, sex: str) -> str:
-    """What {patient} says: "50 year old female", "50 year old patient", "female" or "patient", as far as known.
+    """The value of {patient}: "50 year old female", "50 year old patient", "female" or "patient", as far as known.
 
-    The first is the form that RoentGen-v2 was trained with (arXiv 2508.16783).
+    RoentGen-v2 was trained with the first form (arXiv 2508.16783).
 
     Args:
         age: in years; None: unknown.
-        sex: as in data/labels/labels.parquet; what is neither F nor M is not named.
+        sex: as in data/labels/labels.parquet; a value other than F and M is not named.
     """
     who = SEXES.get(sex)
     if age is None:
@@ -53,7 +53,7 @@ def patient_words(age: int | None, sex: str) -> str:
 
 
 def check_template(template: str) -> None:
-    """Raise an InputError unless the template uses known fields only, and {findings} among them."""
+    """Raise an InputError unless the template contains {findings} and only known fields."""
     try:
         fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`trcgl pretrain`: a base generator as a folder that diffusers loads and a repository can carry."""
+"""`trcgl pretrain`: write a base generator to a folder that diffusers can load, small enough for a repository."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from trcgl.runtime.logging import get_logger
 from trcgl.runtime.provenance import commit_of_code
 
 CHECKED_IMAGES = 512
-"""Validation images that the card's numbers are measured on."""
+"""About this many validation images are used for the card's numbers."""
 log = get_logger("pretrain")
 
 
@@ -42,7 +42,7 @@ def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path, sources
     All processes of a launch train it together; the first one writes.
 
     Args:
-        sources: whose images; none: those in data/, in the words of `diffusion`.
+        sources: the data folders and wordings to train on; empty: data/ with the wording of `params.diffusion`.
 
     Raises:
         InputError: no cached images, or params that do not fit them.
@@ -65,7 +65,7 @@ def _pretrain_folder(
     images = JoinedImages([source.images for source in sources])
     train, held_out = (prompted(sources, split, params.labels.vocabulary) for split in ("train", "val"))
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
-    # The pixels follow from the index and the parameters that made them
+    # The pixels need no check of their own: they follow from the index and the parameters
     inputs = [file for source in sources for file in (source.images / "index.parquet", source.labels, source.classes)]
     inputs += [Path(params.labels.vocabulary), *([] if sizes.start is None else [Path(sizes.start)])]
     resume = ResumePoint(
@@ -96,7 +96,7 @@ def _pretrain_folder(
 
 
 def _shares(present: Sequence[tuple[str, ...]], sizes: PretrainParams) -> np.ndarray:
-    """How often the U-Net is shown each image, as a share: rare findings more often than they are there."""
+    """The probability of each image in the U-Net's batches: images with rare findings are oversampled."""
     names = sorted({name for findings in present for name in findings})
     positive = np.array([[name in findings for name in names] for findings in present])
     factors = repeat_factors(positive, sizes.repeat_threshold, sizes.repeat_max)
@@ -105,7 +105,7 @@ def _shares(present: Sequence[tuple[str, ...]], sizes: PretrainParams) -> np.nda
 
 @torch.no_grad()
 def _check(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[float, float]:
-    """Mean absolute error of reconstructions in grey levels, and denoising loss, on images not trained on."""
+    """Mean absolute reconstruction error in grey levels, and denoising loss, both on held-out images."""
     every = max(1, len(held_out.images) // CHECKED_IMAGES)
     names, prompts = list(held_out.images[::every]), held_out.prompts[::every]
     cache = LatentCache(pipeline.vae, images)

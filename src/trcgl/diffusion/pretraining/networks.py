@@ -1,4 +1,4 @@
-"""The three networks of a small base generator, untrained, and the pipeline that they make."""
+"""The three untrained networks of a small base generator, and the pipeline that is assembled from them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from trcgl.runtime.errors import InputError
 
 
 def seeded(build: Callable[[], nn.Module], *parts: str | int) -> Any:
-    """`build()` with initial weights that depend on `parts` alone; the global generator is put back."""
+    """`build()` with initial weights that depend on `parts` alone. The global random state is restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(*parts))
         return build()
@@ -26,10 +26,10 @@ def _groups(channels: Sequence[int]) -> int:
 
 
 def build_autoencoder(size: int, channels: Sequence[int], latent_channels: int) -> Any:
-    """len(channels) levels: a latent is size / 2 ** (levels - 1) wide.
+    """An autoencoder with levels = len(channels); a latent is size / 2 ** (levels - 1) wide.
 
-    No attention in the middle, so that it can be trained on crops; residual branches start at zero, so that the first
-    steps learn the near-linear part.
+    The middle block has no attention, so that the autoencoder can be trained on crops. Residual branches start at zero,
+    so that the first steps learn the nearly linear part.
     """
     levels = len(channels)
     vae = AutoencoderKL(
@@ -65,7 +65,7 @@ def build_text_encoder(tokenizer: Any, width: int, layers: int) -> CLIPTextModel
 
 
 def build_unet(latent_side: int, latent_channels: int, channels: Sequence[int], width: int) -> Any:
-    """Attention to the text on every level but the finest, where it would cost more than everything else."""
+    """A U-Net with attention to the text on all levels but the finest, where it would cost more than all the rest."""
     deeper = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=latent_side,
@@ -82,7 +82,7 @@ def build_unet(latent_side: int, latent_channels: int, channels: Sequence[int], 
 
 
 def check_sizes(params: PretrainParams, size: int) -> None:
-    """Raise an InputError unless image and latent sizes divide as the levels need."""
+    """Raise an InputError unless the channels and levels fit the image size and the text width is allowed."""
     for key, channels in (("autoencoder", params.autoencoder_channels), ("unet", params.unet_channels)):
         if len(channels) < 2 or min(channels) < 1:
             raise InputError(f"'{key}_channels' is {list(channels)}; it must be two or more positive numbers")
@@ -106,7 +106,7 @@ def assemble(vae: Any, tokenizer: Any, sizes: PretrainParams, image_size: int, s
         scheduler=DDPMScheduler(
             beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
             prediction_type="v_prediction", clip_sample=False, steps_offset=1,
-            # From the last timestep on: leading spacing would start at nine tenths, where noise is not all there is
+            # Trailing starts at the last timestep; leading would start at nine tenths, where some signal is left
             timestep_spacing="trailing",
         ),
         safety_checker=None,

@@ -1,7 +1,7 @@
-"""A small base generator, from nothing or from another one: autoencoder, text encoder and U-Net on one set of images.
+"""Train a small base generator (autoencoder, text encoder and U-Net), from scratch or from another base.
 
 Latent diffusion (Rombach et al., arXiv 2112.10752) at a size that a CPU can train. The result is a stock Stable
-Diffusion pipeline: grey images are three equal channels, prompts are words.
+Diffusion pipeline: a grey image has three equal channels, and prompts are text.
 """
 
 import math
@@ -29,8 +29,9 @@ from trcgl.numerics.processes import ALONE, Processes
 from trcgl.numerics.seeding import rng
 
 KL_WEIGHT = 1e-6
-"""Of the divergence summed over a latent against the error summed over its pixels, as in latent diffusion. Against the
-mean error it would be ten thousand times as strong, and weak channels would fade to noise."""
+"""Weight of the KL divergence (summed over a latent) relative to the error summed over the pixels, as in latent
+diffusion. Relative to the mean error, the divergence would be ten thousand times as strong, and weak channels would
+fade to noise."""
 CLIP_NORM = 1.0
 WARMUP = 0.05
 """Fraction of a phase's steps."""
@@ -50,17 +51,17 @@ def pretrain(
     dtype: torch.dtype,
     processes: Processes = ALONE,
 ) -> Any:
-    """Train the three networks; with `sizes.start` text encoder and U-Net of that base, whose autoencoder stays.
+    """Train the three networks. With `sizes.start`, only that base's text encoder and U-Net are trained further.
 
     Args:
         params: seed, prompts and the loss.
-        sizes: of the networks and of their training.
+        sizes: settings of the networks and of their training.
         names: training images.
         prompts: their prompts.
-        shares: float [len(names)], of the images that the U-Net is shown; they sum to 1.
-        phrases: further texts whose words the tokenizer shall know: fine-tuning may name findings not seen here.
-        dtype: that the training steps compute in; the networks are float32.
-        processes: who else trains them.
+        shares: float [len(names)], the probability of each image in the U-Net's batches; they sum to 1.
+        phrases: further texts whose words the tokenizer must know, because fine-tuning may name findings not seen here.
+        dtype: the training steps compute in this dtype; the networks are float32.
+        processes: the processes that train the networks together.
 
     Returns:
         The pipeline.
@@ -101,7 +102,8 @@ def _train_autoencoder(
     dtype: torch.dtype,
     processes: Processes,
 ) -> None:
-    """On crops of half the side: four times the steps for the same pixels, and steps are what it lacks."""
+    """Train on crops of half the image side: this gives four times as many steps for the same number of pixels, and the
+    number of steps is what limits the autoencoder."""
     batch = params.autoencoder_batch
     factor = 2 ** (len(params.autoencoder_channels) - 1)
     crop = max(factor, images.size // (2 * factor) * factor)
@@ -116,7 +118,7 @@ def _train_autoencoder(
         return as_input(torch.from_numpy(pixels[:, top : top + crop, left : left + crop]), 3).to(vae.device)
 
     def loss(pixels: Tensor, noise: torch.Generator) -> Tensor:
-        # pixels are a broadcast view of one channel; convolutions want them laid out
+        # `pixels` is a broadcast view of one channel; convolutions need it contiguous in memory
         mine = processes.share(batch)
         pixels = pixels[mine].contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(pixels).latent_dist
@@ -148,10 +150,10 @@ def _train_autoencoder(
 
 @torch.no_grad()
 def standardise_latents(vae: Any, mean: Tensor, std: Tensor) -> None:
-    """Give every latent channel mean 0 and spread 1 without changing what is decoded.
+    """Give every latent channel mean 0 and standard deviation 1, without changing the decoded images.
 
-    One number for all channels, as `scaling_factor`, would leave channels of fine detail far below the noise. The
-    1 x 1 convolutions at both sides of the latent take the factors up, so the autoencoder stays a stock one.
+    One number for all channels, such as `scaling_factor`, would leave the channels of fine detail far below the noise.
+    The factors are merged into the 1 x 1 convolutions on both sides of the latent; the autoencoder stays a stock one.
 
     Args:
         mean, std: [C] of the latents of the training images.
@@ -200,7 +202,7 @@ def _train_unet(
 
     def loss(batch: tuple[Tensor, Tensor], noise: torch.Generator) -> Tensor:
         latents, tokens = batch
-        # The same prompt many times in a batch is encoded once
+        # A prompt that occurs several times in a batch is encoded once
         unique, where = tokens.unique(dim=0, return_inverse=True)
         embedded = text_encoder(unique)[0][where]
         return denoising_loss(

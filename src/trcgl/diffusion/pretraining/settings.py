@@ -8,7 +8,7 @@ from trcgl.runtime.settings import knob, read_section, read_yaml, section
 
 @section
 class PretrainParams:
-    """A small base generator: its networks, and how long each is trained."""
+    """Settings of a small base generator: its networks, and how they are trained."""
 
     start: str | None
     latent_channels: int = knob(low=1)
@@ -28,5 +28,5 @@ class PretrainParams:
 
 
 def load_pretrain_params(path: str | Path) -> PretrainParams:
-    """Read and check them; raises as `load_params`."""
+    """Read and check the settings; raises the same errors as `load_params`."""
     return read_section(PretrainParams, read_yaml(path), str(path), "")

@@ -1,4 +1,4 @@
-"""What a base learns from: the cached images of one hospital or several, each with prompts in its own words."""
+"""The training data of a base: cached images of one or more hospitals. Each hospital has its own prompt wording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from trcgl.runtime.files import read_parquet
 
 @dataclass(frozen=True)
 class Source:
-    """A data folder as the stages leave it, and how its prompts are worded."""
+    """A data folder that the pipeline stages have written, and the wording of its prompts."""
 
     data: Path
     wording: Wording
@@ -39,10 +39,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Prompted:
-    """Images of one split of all sources, and what their prompts say; rows of `images`, `prompts` and `findings` agree.
+    """Images of one split of all sources, with their prompts and findings, in the same order.
 
     Attributes:
-        wordings: of the sources.
+        wordings: one wording per source.
     """
 
     images: list[str]
@@ -51,12 +51,12 @@ class Prompted:
     wordings: tuple[Wording, ...]
 
     def without_findings(self) -> list[str]:
-        """Every source's words for an image of which nothing is known."""
+        """For each source, its prompt for an image about which nothing is known."""
         return [prompt_text(wording, "", [], {}) for wording in self.wordings]
 
 
 def prompted(sources: Sequence[Source], split: str, vocabulary: str) -> Prompted:
-    """The labelled images of a split that have pixels.
+    """The labelled images of a split, as far as their pixels are in the cache.
 
     Raises:
         InputError: a label table lacks a finding.
@@ -72,13 +72,13 @@ def prompted(sources: Sequence[Source], split: str, vocabulary: str) -> Prompted
 
 
 class JoinedImages(ShardedImages):
-    """Several folders of shards as one."""
+    """Several folders of shards, read as if they were one."""
 
     def __init__(self, folders: Sequence[Path]):
-        """Open them.
+        """Open the folders.
 
         Raises:
-            InputError: as ShardedImages, or an image is in two of them, or their sizes differ.
+            InputError: as for ShardedImages; or an image is in two folders, or the image sizes of the folders differ.
         """
         self._parts = [ShardedImages(folder) for folder in folders]
         self._part = {str(name): part for part in self._parts for name in part.index["image"]}

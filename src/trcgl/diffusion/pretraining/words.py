@@ -1,4 +1,4 @@
-"""A CLIP tokenizer for a text encoder that starts from nothing: every word of the prompts is one token."""
+"""A CLIP tokenizer for a text encoder that is trained from scratch: every word of the prompts is one token."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,14 +10,14 @@ from transformers import CLIPTokenizer
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 LENGTH = 48
-"""Tokens of a prompt; a finding takes two to eight. Shorter than CLIP's 77 because attention pays for padding."""
+"""Tokens of a prompt; a finding takes two to eight. Shorter than CLIP's 77: attention over padding costs time."""
 
 
 def word_tokenizer(prompts: Sequence[str], length: int = LENGTH) -> CLIPTokenizer:
     """A stock CLIPTokenizer (byte-level BPE) whose merges join each word of `prompts` into one token.
 
-    Words it has not seen fall apart into known pieces. Depends on the set of words alone; the trainer of the tokenizers
-    library is not used because it numbers the letters anew in every run.
+    Words that are not in `prompts` are split into known pieces. The result depends on the set of words alone. The
+    trainer of the tokenizers library is not used, because it numbers the letters differently in every run.
     """
     backend: Any = CLIPTokenizer().backend_tokenizer
     words = {
@@ -27,7 +27,7 @@ def word_tokenizer(prompts: Sequence[str], length: int = LENGTH) -> CLIPTokenize
     }
     ranks: dict[tuple[str, str], int] = {}
     for word in sorted(words):
-        # A new merge ranks below all earlier ones, so it never changes how an earlier word is joined
+        # A new merge has lower priority than all earlier ones, so it never changes how an earlier word is joined
         while len(pieces := _pieces(word, ranks)) > 1:
             ranks[pieces[0], pieces[1]] = len(ranks)
     letters = sorted(ByteLevel.alphabet())
@@ -51,7 +51,7 @@ def word_tokenizer(prompts: Sequence[str], length: int = LENGTH) -> CLIPTokenize
 
 
 def _pieces(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
-    """Byte-pair encoding: join the pair of lowest rank until none is known."""
+    """Byte-pair encoding: join the known pair of lowest rank, until no pair is known."""
     pieces = [*word[:-1], word[-1] + WORD_END]
     while True:
         known = [(ranks[pair], i) for i, pair in enumerate(pairwise(pieces)) if pair in ranks]

@@ -1,4 +1,4 @@
-"""Real images beside synthetic ones, a row per tail finding: what a person looks at before believing any number."""
+"""A figure of real images beside synthetic ones, one row per tail finding, for a person to check by eye first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ CELL, TITLE = 1.1, 0.3
 def real_beside_synthetic(
     path: Path, rows: TrainingRows, images: ShardedImages, plan: Sequence[Sample], synthetic: ShardedImages
 ) -> None:
-    """Write the picture. Real images are of the training split: nobody tunes a generator on the test images.
+    """Write the figure. The real images are from the training split, so that no generator is tuned on test images.
 
     Args:
         images: hold the real images of `rows`.
@@ -29,7 +29,7 @@ def real_beside_synthetic(
     lines = max(1, len(targets))
     height = lines * (CELL + TITLE)
     figure = Figure(figsize=((REAL + SYNTHETIC + 1) * CELL, height))
-    # Fixed places: an automatic layout gives a long title's column more room
+    # Fixed positions, because an automatic layout would make a column with a long title wider
     grid = figure.add_gridspec(
         lines, REAL + 1 + SYNTHETIC, width_ratios=[1] * REAL + [0.2] + [1] * SYNTHETIC,
         left=0.01, right=0.99, bottom=0.05 / height, top=1 - TITLE / height, wspace=0.06, hspace=TITLE / CELL,

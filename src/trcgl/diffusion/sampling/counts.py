@@ -1,4 +1,4 @@
-"""How many images are drawn of a finding; apart from the generator, because who only counts need not load it."""
+"""How many images are generated per finding. This is apart from the generator, so that counting does not load it."""
 
 import math
 
@@ -9,7 +9,7 @@ from trcgl.diffusion.generator.rows import TrainingRows
 
 
 def images_of(real: int, params: SamplingParams) -> int:
-    """Images to draw of a finding with `real` training images."""
+    """Number of images to generate for a finding that has `real` training images."""
     if params.images_per_finding is not None:
         return params.images_per_finding
     assert params.images_per_real_image is not None, "the params file is checked when it is read"
@@ -18,15 +18,15 @@ def images_of(real: int, params: SamplingParams) -> int:
 
 
 def first_samples(targets: pd.Series, rows: TrainingRows, params: SamplingParams) -> pd.Series:
-    """Which samples of a longer plan are those of the plan that `params` would make.
+    """Mark those samples of a longer plan that also belong to the (shorter) plan that `params` would make.
 
     Args:
-        targets: the finding each was drawn for, in the plan's order.
-        rows: the real images that were planned from.
+        targets: the finding that each sample was generated for, in the plan's order.
+        rows: the real images that the plan was made from.
 
     Returns:
         bool, in the order of `targets`.
     """
     wanted = {target: images_of(len(carriers), params) for target, carriers in rows.carriers.items()}
-    # Without a sample the texts would stay texts
+    # The explicit type is for a plan without samples, which would otherwise keep the type of `targets`
     return targets.groupby(targets).cumcount() < targets.map(wanted).astype("float64")

@@ -1,11 +1,12 @@
-"""Where in a real film the generator sees a finding.
+"""Locate a finding in a real image: where does the generator see it?
 
-The U-Net predicts the same noised film twice: for a prompt that names all of the film's findings, and for one that
-leaves the finding out. Where the two predictions differ, the finding shows (the comparison of DiffEdit,
-Couairon et al., arXiv 2210.11427). That needs no outline of any lesion: what is learned from labels says where.
+The U-Net gets the same noised image twice: once with a prompt that names all findings of the image, and once with a
+prompt that leaves this finding out. The finding is where the two predictions differ (the comparison of DiffEdit,
+Couairon et al., arXiv 2210.11427). This needs no lesion annotations, because the generator has learned from image
+labels alone.
 
-A place of the latents is several pixels wide. The film is therefore moved by parts of a place, and the maps of the
-moved films, moved back, are averaged: what they have in common is finer than a place.
+A cell of the latents is several pixels wide. Therefore the image is shifted by fractions of a cell, the map of each
+shifted image is shifted back, and all maps are averaged. The average has a finer resolution than one cell.
 """
 
 from itertools import product
@@ -22,11 +23,12 @@ from trcgl.numerics.seeding import seed_of
 from trcgl.runtime.errors import InputError
 
 NOISED = (0.1, 0.2, 0.3, 0.4)
-"""Shares of the noise schedule at which predictions are compared: more noise hides the edges, less says nothing."""
+"""Fractions of the noise schedule at which predictions are compared. More noise hides the edges; less noise makes the
+comparison uninformative."""
 MOVES = 4
-"""Positions along each side of a place that a film is moved to."""
+"""Number of shifts along each side of a latent cell."""
 TRAIN_LOWER = "lower 'diffusion.lr' and train again"
-"""What helps where a trained generator computes numbers that are not finite."""
+"""The remedy in messages, when a trained generator computes numbers that are not finite."""
 
 
 @torch.no_grad()
@@ -37,10 +39,10 @@ def finding_map(
 
     Args:
         pipeline: a StableDiffusionPipeline.
-        pixels: uint8 [S, S], a real film.
+        pixels: uint8 [S, S], a real image.
         with_it, without: embeddings of the two prompts, [1, tokens, width] in the U-Net's dtype.
-        batch: moved films at once.
-        image: the film's name, for messages.
+        batch: number of shifted images that are processed at once.
+        image: the image's name, for messages.
 
     Returns:
         float32 [S, S], at least 0.
@@ -76,7 +78,7 @@ def finding_map(
 
 
 def _noise(latents: Tensor, time: int, first: int) -> Tensor:
-    """Standard normal like `latents`; each move has its own, so that what noise does averages out."""
+    """Standard normal noise, shaped like `latents`. Each shift has its own, so that its effect averages out."""
     seeds = [seed_of("finding map", time, first + number) for number in range(len(latents))]
     drawn = [torch.randn(latents.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(drawn).to(latents)

@@ -1,15 +1,16 @@
-"""A region of one film laid into another: in the other's grey levels, with a soft edge."""
+"""Paste a region of one image (the film) into another (the carrier), with the carrier's grey levels and a soft edge."""
 
 import cv2
 import numpy as np
 
 QUIET, MOST = 0.05, 0.99
-"""Quantiles of a film's map that count as none and as the most: one pixel does not decide."""
+"""Quantiles of a difference map that count as its minimum and maximum, so that no single pixel decides."""
 SMOOTH, MARGIN, EDGE, SURROUND = 1 / 64, 1 / 32, 3 / 128, 1 / 8
-"""Shares of a side: the map is blurred with the first as standard deviation; the region is widened by the second, so
-that a finding's border comes along; its edge is blurred with the third; within the fourth of it, films are compared."""
+"""Fractions of the image side. `SMOOTH` is the standard deviation of the map's blur. The region is dilated by `MARGIN`,
+so that it includes the finding's border. `EDGE` is the standard deviation of the blur of the region's edge. Two images
+are compared within `SURROUND` of the region."""
 OUTSIDE = 0.01
-"""Share below which a pixel is the carrier's."""
+"""A pixel whose share is below this value is taken from the carrier alone."""
 
 
 def region_of(differences: np.ndarray, threshold: float, margin: float = MARGIN) -> np.ndarray:
@@ -17,7 +18,8 @@ def region_of(differences: np.ndarray, threshold: float, margin: float = MARGIN)
 
     Args:
         differences: see `finding_map`.
-        threshold: a pixel counts from this share of the way from the quiet quantile to the largest one, after blurring.
+        threshold: a pixel belongs to the region if its blurred value reaches this fraction of the way from the `QUIET`
+            quantile to the `MOST` quantile.
     """
     smooth = cv2.GaussianBlur(differences, (0, 0), SMOOTH * len(differences))
     quiet, most = np.quantile(smooth, [QUIET, MOST])
@@ -27,7 +29,7 @@ def region_of(differences: np.ndarray, threshold: float, margin: float = MARGIN)
 
 
 def soft_edged(region: np.ndarray, size: int) -> np.ndarray:
-    """How much of each pixel is the region's: float32 [size, size] in 0..1.
+    """Blending weight of the region (its share) at each pixel: float32 [size, size] in 0..1.
 
     Args:
         region: bool [M, M], M at least `size`.
@@ -38,7 +40,7 @@ def soft_edged(region: np.ndarray, size: int) -> np.ndarray:
 
 
 def surrounding(share: np.ndarray) -> np.ndarray:
-    """What lies around a region: bool [S, S].
+    """The pixels around a region, without the region itself: bool [S, S].
 
     Args:
         share: see `soft_edged`.
@@ -47,15 +49,16 @@ def surrounding(share: np.ndarray) -> np.ndarray:
 
 
 def brightness(carrier: np.ndarray, film: np.ndarray, around: np.ndarray) -> tuple[float, float, float]:
-    """The film in the carrier's grey levels, fitted by least squares to what surrounds the region in both.
+    """Fit the film's grey levels to the carrier's by least squares, on the pixels around the region.
 
     Args:
         carrier, film: uint8 [S, S].
         around: see `surrounding`.
 
     Returns:
-        Factor (at most 2 either way), offset in grey levels, and what remains of the difference: its root mean square,
-        as a share of the carrier's standard deviation there, because a faint carrier differs less in grey levels.
+        Factor (0.5 to 2), offset in grey levels, and the remaining difference. The latter is the root mean square,
+        divided by the carrier's standard deviation around the region: otherwise a carrier of low contrast would always
+        look similar.
     """
     if not around.any():
         return 1.0, 0.0, 0.0
@@ -69,7 +72,7 @@ def brightness(carrier: np.ndarray, film: np.ndarray, around: np.ndarray) -> tup
 
 
 def graft(carrier: np.ndarray, film: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The film's region in the carrier: uint8 [S, S]; where the share is 0, the carrier as it is.
+    """The carrier with the film's region pasted in: uint8 [S, S]. Where the share is 0, the carrier is unchanged.
 
     Args:
         carrier, film: uint8 [S, S].
@@ -81,7 +84,7 @@ def graft(carrier: np.ndarray, film: np.ndarray, share: np.ndarray) -> np.ndarra
 
 
 def widened(mask: np.ndarray, margin: float) -> np.ndarray:
-    """bool [M, M]: all within `margin`, a share of the side, of the mask."""
+    """The mask, dilated by `margin` (a fraction of the image side): bool [M, M]."""
     radius = round(margin * len(mask))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.dilate(mask.astype(np.uint8), disc) > 0

@@ -1,8 +1,9 @@
-"""The plan with `carriers: grafted`: which film's region goes into which patient's film.
+"""The plan with `carriers: grafted`: a region of one image (the source) is pasted into another patient's image.
 
-Each film with the target gives its region once before one gives it again. Of a few dozen films of other patients
-without any finding, the one is taken that is most like the film around the region: there, the seam shows least.
-A region is laid into a film once only, as long as there are others.
+Every image with the target is used as a source once before any is used again. The carrier is chosen from a few dozen
+images of other patients without any finding. The one that is most similar to the source around the region is taken,
+because the seam is least visible there. A region is pasted into the same carrier again only when no other carrier is
+left.
 """
 
 from collections.abc import Callable
@@ -32,18 +33,20 @@ from trcgl.runtime.memory import naming_the_knob
 log = get_logger("diffusion")
 
 CANDIDATES = 60
-"""Films that are compared for each sample: more would always take the same few."""
+"""Number of possible carriers that are compared for each sample. With more, the same few carriers would always win."""
 COMPARED = 64
-"""Side in pixels at which they are."""
+"""Side in pixels of the reduced images for this comparison."""
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions of findings in real films, each found once.
+    """Regions of findings in real images. Each region is computed once.
 
     Attributes:
-        find: position of a training row and a finding it has -> share of each pixel, float32 [S, S], see `soft_edged`.
-        folder: of the regions that this run has found, the same one for all processes; None: they are kept in memory.
+        find: function that maps (position of a training row, a finding of that row) to the share of each pixel, float32
+            [S, S], see `soft_edged`.
+        folder: stores the regions that this run has found; the same one for all processes. None: they are kept in
+            memory only.
     """
 
     find: Callable[[int, str], np.ndarray]
@@ -51,10 +54,10 @@ class Regions:
     _found: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def add(self, rows: TrainingRows, row: int, finding: str) -> None:
-        """Find a film's region, unless that is done.
+        """Find an image's region, unless it is already known.
 
         Raises:
-            InputError: the generator sees the finding nowhere in it.
+            InputError: the generator cannot locate the finding in the image.
         """
         key = rows.images[row], finding
         if key in self._found:
@@ -71,7 +74,7 @@ class Regions:
                 "predicts the same with and without it); raise 'diffusion.steps', or set carriers to normal and "
                 "'sampling.strength' to 0.85"
             )
-        # Compressed: thousands of regions of large films would not fit in memory
+        # Compressed: thousands of regions of large images would not fit in memory
         self._found[key] = cv2.imencode(".png", pixels)[1].tobytes()
 
     def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
@@ -84,10 +87,10 @@ class Regions:
 def map_of(
     generator: Generator, rows: TrainingRows, images: ShardedImages, row: int, finding: str, params: SamplingParams
 ) -> np.ndarray:
-    """Where the generator sees a finding of a film: float32 [S, S], see `finding_map`.
+    """Where the generator sees a finding of an image: float32 [S, S], see `finding_map`.
 
     Args:
-        row: the film's position in `rows`; its other findings are in both prompts.
+        row: the image's position in `rows`. Its other findings are named in both prompts.
     """
     card, view, patient = generator.card, rows.projections[row], rows.patient_words[row]
     shown = rows.findings[row], tuple(name for name in rows.findings[row] if name != finding)
@@ -102,7 +105,7 @@ def map_of(
 def regions_seen(
     generator: Generator, rows: TrainingRows, images: ShardedImages, params: SamplingParams, folder: Path | None = None
 ) -> Regions:
-    """Regions where the generator sees the findings: `params.region_threshold` of the most that it sees in the film."""
+    """Regions from the generator's finding maps, thresholded at `params.region_threshold`; see `region_of`."""
 
     def find(row: int, finding: str) -> np.ndarray:
         with naming_the_knob("'sampling.micro_batch'"):
@@ -115,10 +118,10 @@ def regions_seen(
 def find_share(
     regions: Regions, rows: TrainingRows, params: SamplingParams, *, process: int = 0, processes: int = 1
 ) -> None:
-    """Find one process's share of the regions that the plan takes, where it takes any: the long part of it."""
+    """Find one process's share of the regions that the plan needs, if it needs any. This is its slowest part."""
     if params.carriers == "grafted":
         films = list(dict.fromkeys(_sources(rows, params).values()))[process::processes]
-        # One bar is enough: the shares are equal
+        # One progress bar is enough, because all processes have equal shares
         for film, target in progress(films, what="finding regions") if process == 0 else films:
             regions.add(rows, film, target)
 
@@ -133,7 +136,7 @@ def plan_images(
 
 
 def _sources(rows: TrainingRows, params: SamplingParams) -> dict[tuple[str, int], tuple[int, str]]:
-    """(target, number of the image) -> the film whose region it takes, and the target, in plan order."""
+    """(target, number of the sample) -> (row of the image that provides the region, target), in plan order."""
     sources = {}
     for target, having in sorted(rows.carriers.items()):
         for number in range(images_of(len(having), params)):
@@ -146,17 +149,17 @@ def _sources(rows: TrainingRows, params: SamplingParams) -> dict[tuple[str, int]
 def plan_grafts(
     rows: TrainingRows, card: GeneratorCard, params: SamplingParams, images: ShardedImages, regions: Regions
 ) -> list[Sample]:
-    """The images to make, finding by finding; more images of a finding only append to it.
+    """The images to make, finding by finding. Asking for more images of a finding only adds samples of that finding.
 
-    A sample is labelled with its target alone: the region holds what else the film shows there, so the film's other
-    findings are unknown.
+    Only the target is labelled as present. The source's other findings are labelled as unknown, because the pasted
+    region may show them, too.
 
     Args:
         images: hold the real images of `rows`.
-        regions: get those of the plan.
+        regions: this function adds the regions that the plan needs.
 
     Raises:
-        InputError: no training image of another patient is without any finding, or a region is nowhere.
+        InputError: no image without findings belongs to another patient, or a finding cannot be located.
     """
     check_normal(rows, "grafted")
     plan = []
@@ -200,7 +203,7 @@ def plan_grafts(
 
 
 def _most_alike(candidates: np.ndarray, film: int, share: np.ndarray, rows: TrainingRows, images: ShardedImages) -> int:
-    """The candidate that differs least from the film around the region."""
+    """The candidate (row) that differs least from the image `film` around the region."""
     pictures = images.read([rows.images[row] for row in (film, *candidates)])
     if len(share) > COMPARED:
         pictures = resized(pictures, COMPARED)
@@ -210,7 +213,7 @@ def _most_alike(candidates: np.ndarray, film: int, share: np.ndarray, rows: Trai
 
 
 def grafted(sample: Sample, images: ShardedImages, regions: Regions) -> np.ndarray:
-    """The sample's carrier, not moved, with its source's region: uint8 [S, S]."""
+    """The sample's carrier, not shifted, with the region of its source pasted in: uint8 [S, S]."""
     assert sample.source is not None
     carrier, film = images.read([sample.carrier.image, sample.source])
     return graft(carrier, film, regions[sample.source, sample.target])

@@ -1,6 +1,6 @@
-"""What a run has made so far, each part a file: the next run, and other processes, find it.
+"""Intermediate results of a run, one file per part, so that the next run and other processes can reuse them.
 
-The files are .npz, whose checksum shows when a crash of the machine has damaged one: it is made again.
+The files are .npz. Their checksum shows when a crash of the machine has damaged a file; such a part is made again.
 """
 
 import zipfile
@@ -15,13 +15,13 @@ log = get_logger("diffusion")
 
 
 def keep(file: Path, pixels: np.ndarray) -> None:
-    """Write them whole or not at all."""
+    """Write the pixels to `file`, whole or not at all."""
     with written_beside(file) as beside:
         np.savez_compressed(beside, pixels=pixels)
 
 
 def kept(file: Path) -> np.ndarray | None:
-    """What was kept; None if it is not there, damaged or cut short."""
+    """Read what `keep` wrote; None if the file is missing, damaged or cut short."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return arrays["pixels"]

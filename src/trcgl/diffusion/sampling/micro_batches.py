@@ -1,7 +1,7 @@
-"""The plan in micro-batches: shared out between processes, each kept as a file until all of them are there.
+"""The plan is split into micro-batches, which the processes share. Each is kept as a file until all are finished.
 
-Which images are in a micro-batch depends on the plan alone, so neither the number of processes nor when a run was
-killed changes a bit of them.
+The images of a micro-batch depend on the plan alone. So they are bit-identical for any number of processes, and also
+after a run that was killed and started again.
 """
 
 import time
@@ -28,12 +28,12 @@ log = get_logger("diffusion")
 
 
 def batch_files(plan: Sequence[Sample], params: SamplingParams, folder: Path) -> list[Path]:
-    """Where each micro-batch of the plan waits, in plan order."""
+    """The file of each micro-batch of the plan, in plan order."""
     return [folder / f"from-{start:06d}.npz" for start in range(0, len(plan), params.micro_batch)]
 
 
 def check_room(rows: TrainingRows, size: int, params: SamplingParams, folder: Path) -> None:
-    """Raise InputError unless the disk has room for all images, each twice: in a micro-batch and in a shard."""
+    """Raise InputError unless the disk has room for all images twice: once in micro-batches and once in shards."""
     count = sum(images_of(len(films), params) for films in rows.carriers.values())
     there = sum(file.stat().st_size for file in folder.glob("from-*.npz"))
     check_space(folder, 2 * count * size**2 - there, f"{count} drawn images")
@@ -50,17 +50,17 @@ def draw_share(
     process: int = 0,
     processes: int = 1,
 ) -> None:
-    """Draw the micro-batches of one process that are not kept yet: number k belongs to process k mod `processes`.
+    """Generate the missing micro-batches of one process. Micro-batch k belongs to process k mod `processes`.
 
     Args:
         images: hold the samples' carriers and sources.
-        folder: of the finished micro-batches, the same one for all processes.
-        regions: have those of the samples with a source; None: no sample has one.
+        folder: stores the finished micro-batches; the same one for all processes.
+        regions: contain the regions of all samples with a source; None: no sample has a source.
     """
     share = list(enumerate(batch_files(plan, params, folder)))[process::processes]
     missing = [(number, file) for number, file in share if kept(file) is None]
     began, drawn = time.perf_counter(), 0
-    # One bar is enough: the shares are equal
+    # One progress bar is enough, because all processes have equal shares
     for number, file in progress(missing, what="sampling") if process == 0 else missing:
         with naming_the_knob("'sampling.micro_batch'"):
             pixels = draw(generator, plan[number * params.micro_batch :][: params.micro_batch], params, images, regions)
@@ -74,10 +74,10 @@ def draw_share(
 
 
 def kept_images(plan: Sequence[Sample], params: SamplingParams, folder: Path) -> Iterator[np.ndarray]:
-    """The drawn images in plan order, uint8 [size, size] each, one micro-batch in memory.
+    """The generated images in plan order, uint8 [size, size] each. Only one micro-batch is in memory at a time.
 
     Raises:
-        InputError: a micro-batch is missing, as when the processes' machines do not share the folder.
+        InputError: a micro-batch is missing, for example because the processes' machines do not share the folder.
     """
     for file in batch_files(plan, params, folder):
         pixels = kept(file)

@@ -1,4 +1,4 @@
-"""What to draw: how many images of each tail finding, and what each of them shows besides."""
+"""The plan: how many images of each tail finding to generate, and what else each of them shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,18 @@ from trcgl.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to draw.
+    """One image to generate.
 
     Attributes:
         sample: unique name, such as synth-azygos_lobe-00003.
-        target: the tail finding it is drawn for.
-        carrier: the real training image whose view it shares, moved by a few pixels; below `strength` 1 its start.
-        source: the real training image whose region with the target is laid into the carrier; None: none is.
-        findings: everything its prompt names, the target among them.
-        unknown: what its labels leave unknown, or what its carrier or source has besides `findings`.
-        prompt: what the text encoder reads.
-        seed: of its initial noise, 0 to 2**63 - 1.
+        target: the tail finding that the image is generated for.
+        carrier: a real training image, shifted by a few pixels. The sample has the same view; below `strength` 1,
+            denoising also starts from this image.
+        source: the real training image whose region with the target is pasted into the carrier; None: no region is.
+        findings: all findings that the prompt names, including the target.
+        unknown: findings that are labelled as unknown, or that the carrier or source has in addition to `findings`.
+        prompt: the text for the text encoder.
+        seed: seed of the initial noise, 0 to 2**63 - 1.
     """
 
     sample: str
@@ -41,11 +42,12 @@ class Sample:
 
 
 def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams) -> list[Sample]:
-    """The images to draw, finding by finding; more images of a finding only append to it.
+    """The images to generate, finding by finding. Asking for more images of a finding only adds samples of it.
 
-    Each follows a random real training image that has the target: its view, and with `label_sets: real` also its label
-    set, so that findings co-occur as they do in patients. With `carriers: normal` its carrier is a film of that view
-    without any finding, so that each sample adds a patient's anatomy to those that have the target.
+    Each sample takes its view from a random real training image with the target. With `label_sets: real` it also takes
+    that image's label set, so that findings co-occur as they do in patients. With `carriers: normal` the carrier is an
+    image of that view (where there is one) without any finding: the target then also appears with the anatomy of
+    patients who do not have it.
 
     Raises:
         InputError: `carriers: normal`, and every training image has a finding.
@@ -61,7 +63,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
             findings = rows.findings[row] if params.label_sets == "real" else (target,)
             unknown = rows.unknown[row] if params.label_sets == "real" else ()
             if params.strength < 1:
-                # An image from pure noise shows what was asked for; one that starts from another may keep what is there
+                # From pure noise, an image shows what the prompt names; from a carrier, it may keep its findings, too
                 unknown += (*rows.findings[carrier], *rows.unknown[carrier])
             plan.append(
                 Sample(
@@ -81,7 +83,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
 
 
 def check_normal(rows: TrainingRows, carriers: str) -> None:
-    """Raise an InputError where no training image is without any finding."""
+    """Raise an InputError if every training image has a finding."""
     if not len(rows.normal):
         raise InputError(
             f"'sampling.carriers' is {carriers}, but every training image has a finding; set it to own and "
@@ -90,7 +92,7 @@ def check_normal(rows: TrainingRows, carriers: str) -> None:
 
 
 def moved(image: str, card: GeneratorCard, params: SamplingParams, target: str, number: int) -> Shown:
-    """The image, by up to `params.shift` of its side."""
+    """The image with a random shift of up to `params.shift` of its side in each direction."""
     reach = round(params.shift * card.size)
     right, down = rng(params.seed, "shift", target, number).integers(-reach, reach + 1, size=2)
     return Shown(image, int(right), int(down))
@@ -108,7 +110,7 @@ def parts_of_names(targets: Sequence[str]) -> dict[str, str]:
 
 
 def _normal_like(row: int, rows: TrainingRows, *parts: str | int) -> int:
-    """A random image without any finding; in the view of `row`, if there are such."""
+    """A random image without any finding, with the view of `row` if there are such images."""
     views = np.array([rows.projections[normal] == rows.projections[row] for normal in rows.normal])
     choice = rows.normal[views] if views.any() else rows.normal
     return choice[rng("normal", *parts).integers(len(choice))]

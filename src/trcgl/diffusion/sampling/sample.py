@@ -1,7 +1,8 @@
-"""Draw images: latent diffusion with classifier-free guidance, solved by DPM-Solver++ (Lu et al., arXiv 2211.01095).
+"""Generate images: latent diffusion with classifier-free guidance and DPM-Solver++ (Lu et al., arXiv 2211.01095).
 
-A denoising loop of its own around the stock scheduler, U-Net and autoencoder: the stock pipeline decides once whether
-it guides, and computes both branches in every step. Over the whole range the loop draws what the pipeline draws.
+This module has its own denoising loop around the stock scheduler, U-Net and autoencoder. The stock pipeline uses
+guidance either in all steps or in none, so it cannot save the second U-Net branch in a part of the steps. If all steps
+are guided, this loop generates the same images as the pipeline.
 """
 
 from collections.abc import Sequence
@@ -25,16 +26,16 @@ from trcgl.runtime.errors import InputError
 
 
 def is_guided(step: int, params: SamplingParams) -> bool:
-    """Whether step 0 .. `params.steps` - 1 is guided: those that begin within [guidance_start, guidance_end).
+    """Whether a step (0 .. `params.steps` - 1) is guided: it must begin within [guidance_start, guidance_end).
 
-    Guidance in an interval only: Kynkäänniemi et al., arXiv 2404.07724. They bound noise levels; shares of the steps
-    mean the same for every base and number of steps.
+    Guidance in a limited interval is from Kynkäänniemi et al., arXiv 2404.07724. They limit noise levels. Here the
+    limits are fractions of the steps, because these mean the same for every base and number of steps.
     """
     return params.guidance_scale > 1 and params.guidance_start <= step / params.steps < params.guidance_end
 
 
 def first_step(params: SamplingParams) -> int:
-    """The step, counted from 0, that a start at `params.strength` begins with; the last one is always taken."""
+    """First denoising step, counted from 0, for a start at `params.strength`; at least the last step is always done."""
     return params.steps - max(1, int(params.steps * params.strength))
 
 
@@ -47,14 +48,14 @@ def denoise(
     params: SamplingParams,
     carriers: Tensor | None = None,
 ) -> Tensor:
-    """Solve from noise to images with the pipeline's scheduler.
+    """Denoise with the pipeline's scheduler, and decode to images.
 
     Args:
         positive: embeddings of the prompts, [B, tokens, width] in the U-Net's dtype.
-        negative: embeddings that guidance leads away from, likewise.
+        negative: embeddings that guidance moves away from; same shape and dtype.
         noise: standard normal, [B, C, h, w].
-        carriers: scaled latents of real images, likewise: below `strength` 1 the start is not pure noise but these,
-            noised as far as the first step expects (SDEdit, Meng et al., arXiv 2108.01073).
+        carriers: scaled latents of real images, [B, C, h, w]. Below `strength` 1, denoising starts from these latents
+            at the noise level of the first step (SDEdit, Meng et al., arXiv 2108.01073); None: from pure noise.
 
     Returns:
         Grey float32 [B, size, size] in 0..1 on the pipeline's device.
@@ -62,7 +63,7 @@ def denoise(
     scheduler, unet, vae = pipeline.scheduler, pipeline.unet, pipeline.vae
     scheduler.set_timesteps(params.steps, device=unet.device)
     both = torch.cat([negative, positive])
-    # The solver's sums stay in float32: bfloat16 would round the latents in every step
+    # The solver works in float32, because bfloat16 would round the latents in every step
     latents = noise.to(unet.device, torch.float32) * scheduler.init_noise_sigma
     first = 0
     if carriers is not None:
@@ -101,21 +102,22 @@ def draw(
     images: ShardedImages,
     regions: Regions | None = None,
 ) -> np.ndarray:
-    """Draw at most `params.micro_batch` images, of any findings; a smaller number is filled up and cut.
+    """Generate at most `params.micro_batch` images, of any findings.
 
-    A batch of another size computes in another order, which changes the last bits: at a fixed size an image does not
-    depend on its company.
+    A smaller batch is padded to `params.micro_batch` samples, and the extra images are dropped. The reason: another
+    batch size changes the order of the floating-point operations, and so the last bits of the result. With a fixed
+    size, an image does not depend on the other images of its batch.
 
     Args:
-        generator: as load_generator gives it.
+        generator: from `load_generator`.
         images: hold the samples' carriers and sources.
-        regions: have those of the samples with a source; None: no sample has one.
+        regions: contain the regions of all samples with a source; None: no sample has a source.
 
     Returns:
-        Grey uint8 [len(samples), size, size]; at `strength` 0 what they would start from.
+        Grey uint8 [len(samples), size, size]; at `strength` 0 the starting pictures, without any denoising.
 
     Raises:
-        InputError: a drawn image is not finite.
+        InputError: a generated image is not finite.
     """
     if params.strength == 0:
         return starting_pictures(samples, images, regions)
@@ -139,7 +141,7 @@ def draw(
 
 
 def starting_pictures(samples: Sequence[Sample], images: ShardedImages, regions: Regions | None) -> np.ndarray:
-    """What the samples start from: uint8 [n, S, S]; their carriers, with the regions of their sources."""
+    """The images that denoising starts from, uint8 [n, S, S]: carriers, with the regions of the sources pasted in."""
     pixels = shown_pixels(images, [sample.carrier for sample in samples])
     for place, sample in enumerate(samples):
         if sample.source is not None:

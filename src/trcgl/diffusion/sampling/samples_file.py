@@ -1,4 +1,4 @@
-"""data/synthetic: the drawn images in shards, and samples.parquet with the story of each."""
+"""data/synthetic: the generated images in shards, and samples.parquet, which says how each image was made."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict

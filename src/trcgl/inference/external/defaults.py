@@ -1,4 +1,4 @@
-"""What `trcgl evaluate` does where there is no params.yaml: as the shipped one says."""
+"""Default parameters of `trcgl evaluate` if there is no params.yaml; the same values as in the shipped file."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ COMPUTE = ComputeParams(threads=2, device="auto", precision="auto", compile=Fals
 
 
 def how_to_evaluate(file: Path | None) -> tuple[EvaluationParams, ComputeParams]:
-    """Of the params file that is given, else of params.yaml in the current folder, else the above.
+    """Parameters from `file` if given, else from params.yaml in the current folder if it exists, else the defaults.
 
     Raises:
-        InputError: as `load_params`.
+        InputError: as for `load_params`.
     """
     if file is None and not SHIPPED.exists():
         return EVALUATION, COMPUTE

@@ -1,4 +1,4 @@
-"""Saved classifiers on an external test set: from files to metrics; nothing is tuned on the set."""
+"""Evaluate saved classifiers on an external test set, from files to metrics. Nothing is tuned on this set."""
 
 import tempfile
 from collections.abc import Sequence
@@ -44,14 +44,16 @@ def evaluate_external(
 ) -> ExternalResult:
     """Score one saved classifier, or several as one, on an external set.
 
-    Images are decoded, windowed and resized as in the model's training, into a temporary cache. Findings are matched by
-    exact name; one that the labels do not have is unknown in every image and not scored. Thresholds are the model's.
-    ECE and Brier are at the prevalence of the set.
+    Images are decoded, windowed and resized as in the model's training, and stored in a temporary cache. Findings are
+    matched by exact name. A finding that the labels do not have is unknown in every image and is not scored. Thresholds
+    are those of the model. ECE and Brier score are computed at the prevalence of the set.
 
     Args:
-        folders: of saved classifiers.
-        compute: device, and number of processes that decode.
-        combine: what is averaged over several models: `probabilities` or `weights`.
+        folders: folders of saved classifiers.
+        external: the test set.
+        params: how to evaluate.
+        compute: device, and number of decoding processes.
+        combine: what is averaged if there are several models: `probabilities` or `weights`.
 
     Raises:
         InputError: a model, the label table or the image folder cannot be used, or nothing is left to score.
@@ -59,7 +61,7 @@ def evaluate_external(
     models = _load(folders, external.dataset, compute, combine)
     first, model = next(iter(models.items()))
     config, preparation = model.config, preparation_of(model, first)
-    # What is wrong with them is said before the work
+    # Errors in these tables are reported before the long computation
     if external.boxes is not None:
         read_boxes(external.boxes)
     if external.box_sizes is not None:
@@ -114,7 +116,7 @@ def _cached(
     compute: ComputeParams,
     temporary: str,
 ) -> tuple[LabelTable, StoredPixels]:
-    """The rows whose image can be read, and their pixels as `cache_images` makes them."""
+    """The rows whose image can be read, and their pixels, prepared as in `cache_images`."""
     cache, workers = Path(temporary) / "images", compute.workers or usable_cores()
     kept = Path(temporary) / "kept"
     write_cache(selected, source, {"images": size}, preparation, SHARD_IMAGES, cache, workers, kept=kept)
@@ -156,5 +158,5 @@ def _locate(
     weights: np.ndarray,
     preparation: Preparation,
 ) -> pd.DataFrame:
-    """Localisation against boxes."""
+    """Localisation metrics with the boxes as ground truth."""
     return localise(models, data, box_lesions(boxes), weights, preparation.resize)

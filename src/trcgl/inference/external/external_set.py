@@ -30,17 +30,18 @@ KEYS = {"projections": "--projections", "exclude_images_with": "--exclude"}
 
 @dataclass(frozen=True)
 class ExternalSet:
-    """Which test set, and which part of it.
+    """The files of a test set, and the part of it that is used.
 
     Attributes:
         dataset: format of the label table, as `dataset.name`.
         images: folder of the images.
         labels: label table.
         projections: views to use; None: all.
-        excluded: labels whose images are left out.
-        class_table: merges fine labels into classes, as `labels.class_table`; None: labels as they are.
+        excluded: images with any of these labels are left out.
+        class_table: merges fine labels into classes, as `labels.class_table`; None: labels are used as they are.
         boxes: table of boxes, NIH's or VinDr's; None: localisation is not evaluated.
-        box_sizes: table of the sizes of the originals that the boxes are in; None: boxes or DICOM headers state them.
+        box_sizes: table with the sizes of the original images that the boxes refer to; None: the sizes come with the
+            boxes or from DICOM headers.
     """
 
     dataset: str
@@ -53,7 +54,7 @@ class ExternalSet:
     box_sizes: Path | None = None
 
     def read(self) -> tuple[LabelTable, pd.DataFrame]:
-        """The rows that are used and have an image file; and columns image, path, photometric of the same rows.
+        """The rows that are used and have an image file, and a table (image, path, photometric) of the same rows.
 
         Raises:
             InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
@@ -79,7 +80,7 @@ class ExternalSet:
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
     def boxes_of(self, selected: pd.DataFrame, names: list[str], findings: Sequence[str]) -> pd.DataFrame | None:
-        """The boxes of the scored images and the model's findings, or None if none are asked for; see `boxes_of`."""
+        """The boxes of the scored images and the model's findings; None if no table of boxes is given."""
         if self.boxes is None:
             return None
         files = BoxFiles(self.boxes, self.box_sizes, self.class_table, WORDS)
@@ -88,7 +89,7 @@ class ExternalSet:
         return used.boxes
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
-        """Raise an InputError unless the labels have one of the model's findings; say so where none can be scored."""
+        """Raise an InputError if the labels have none of the model's findings; warn if no finding can be scored."""
         findings, labels = config.class_names, table.vocabulary
         known = [name for name in findings if name in labels]
         if known and not any({0, 1} <= set(column.tolist()) for column in table.matrix(known).T):
@@ -104,9 +105,9 @@ class ExternalSet:
 
 
 def evaluation_set(table: LabelTable, images: Pixels, config: ModelConfig) -> EvaluationSet:
-    """The images of a table with its labels for the model's findings.
+    """The images of a table, with the labels for the model's findings.
 
-    A finding that the table lacks is unknown in every image. The prevalence is that of the set.
+    A finding that is not in the table is unknown in every image. The prevalence is that of this set.
 
     Args:
         images: pixels of the table's rows.

@@ -20,9 +20,9 @@ class ExternalResult:
 
     Attributes:
         metrics: counts, means and intervals; for metrics.json.
-        per_class: as metrics/per_class.csv, without `model`.
-        rejected: row, image, reason of every row that was not scored.
-        localisation: as metrics/localisation.csv, with the models named by their folders; None without boxes.
+        per_class: as metrics/per_class.csv, without the column `model`.
+        rejected: row, image and reason of every row that was not scored.
+        localisation: as metrics/localisation.csv, but the models are named by their folders; None without boxes.
     """
 
     metrics: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What every head shares: where it starts from, and what a linear classifier says about every place of a map."""
+"""What all heads share: the initial logits, and the scores of a linear classifier at every position of a map."""
 
 from abc import ABC, abstractmethod
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class Head(nn.Module, ABC):
-    """`[B, F, h, w] -> (logits [B, C], class maps [B, C, h, w])`; see the package's docstring for what a map says."""
+    """`[B, F, h, w] -> (logits [B, C], class maps [B, C, h, w])`; the package's docstring explains the class maps."""
 
     @property
     @abstractmethod
@@ -21,7 +21,7 @@ class Head(nn.Module, ABC):
 
     @torch.no_grad()
     def start_from(self, log_odds: Tensor) -> None:
-        """Begin with the logits `log_odds` [C], whatever the picture."""
+        """Set the bias to `log_odds` [C], so that training starts near these logits for every image."""
         self.offset.copy_(log_odds)
 
 

@@ -1,4 +1,4 @@
-"""A head by the name a params file gives it."""
+"""Builds a head from its name in a params file."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def build_head(
         features: channels of the backbone's map.
         classes: number of logits.
         options: the head's keyword arguments.
-        adjacency: float32 [C, C]; the heads WITH_GRAPH need it.
+        adjacency: float32 [C, C]; the heads in WITH_GRAPH need it.
         label_vectors: float32 [C, d]; `mlgcn` needs them, `trcgl` can start from them.
     """
     if name == "linear":

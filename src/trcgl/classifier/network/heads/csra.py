@@ -1,8 +1,8 @@
-"""Class-specific residual attention: every class adds what it sees where it looks to what it sees on average.
+"""Class-specific residual attention: each class adds its attention-weighted score to its average score.
 
 Residual Attention: A Simple but Effective Method for Multi-Label Recognition, https://arxiv.org/abs/2108.02456,
-section 3, as its authors' code computes it (https://github.com/Kevinz-code/CSRA, pipeline/csra.py): with rows of unit
-length, which the paper's formulas do not show.
+section 3. It follows the authors' code (https://github.com/Kevinz-code/CSRA, pipeline/csra.py), where the rows of the
+classifier have unit length; the paper's formulas do not show this.
 """
 
 import torch
@@ -25,23 +25,23 @@ TEMPERATURES: dict[int, tuple[int, ...]] = {
 class CsraHead(Head):
     """logit_c = sum over heads of mean_p s_cp + strength * sum_p softmax_p(T s_cp) s_cp, plus b_c; s_cp = r_c x_p.
 
-    r_c is the direction of w_c: a class's weights, divided by their length. Every head has weights w of its own and a
-    temperature T that is fixed. The bias is ours (0: the authors' formula): without one, no head could start from the
-    findings' prevalence.
+    r_c is the direction of w_c: the weights of the class, divided by their length. Every head has its own weights w and
+    a fixed temperature T. The bias is our addition (with 0 it is the authors' formula): without a bias, the head could
+    not start from the prevalence of the findings.
 
     Args:
         features: channels F of the map.
         classes: C.
-        heads: 1, 2, 4, 6 or 8: the numbers of heads for which the authors give temperatures.
-        strength: the paper's lambda, one for all heads and not learned; the authors' README has 0.1 (VOC 2007), 0.3
-            (WIDER-Attribute), 0.4 and 0.5 (COCO).
+        heads: 1, 2, 4, 6 or 8; for these numbers of heads the authors give temperatures.
+        strength: the paper's lambda, the same for all heads and not learned. The authors' README uses 0.1 (VOC 2007),
+            0.3 (WIDER-Attribute), 0.4 and 0.5 (COCO).
     """
 
     def __init__(self, features: int, classes: int, *, heads: int, strength: float):
         super().__init__()
         self.temperatures = TEMPERATURES[heads]
         self.strength = strength
-        # The heads' weights one below the other, of which only the directions count
+        # The weights of all heads, stacked along the rows; only the directions of the rows matter
         self.directions = nn.Linear(features, heads * classes, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
 
@@ -50,7 +50,7 @@ class CsraHead(Head):
         return self.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""
+        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits minus the bias."""
         positions = maps.shape[2] * maps.shape[3]
         parts = []
         rows = F.normalize(self.directions.weight, dim=1)

@@ -1,4 +1,4 @@
-"""The plain head: global average and one linear layer; its class maps are class activation maps.
+"""The plain head: global average pooling and one linear layer; its class maps are class activation maps.
 
 Learning Deep Features for Discriminative Localization, https://arxiv.org/abs/1512.04150, section 2.
 """
@@ -25,6 +25,6 @@ class LinearHead(Head):
         return self.classifier.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias."""
+        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits minus the bias."""
         positions = maps.shape[2] * maps.shape[3]
         return self.classifier(maps.mean((2, 3))), position_scores(self.classifier.weight, maps) / positions

@@ -1,10 +1,10 @@
-"""ML-Decoder: every class asks the map with a query of its own.
+"""ML-Decoder: each class has its own query, which attends to the feature map.
 
-ML-Decoder: Scalable and Versatile Classification Head, https://arxiv.org/abs/2111.12933, section 3, with one query a
-class ("full decoding", the default of its authors' code up to 100 classes,
-https://github.com/Alibaba-MIIL/ML_Decoder, src_files/ml_decoder/ml_decoder.py; groups of classes are for thousands of
-them). timm's own copy keeps its attention to itself,
-and with this torch it does not run: its layer does not take the arguments that nn.TransformerDecoder passes.
+ML-Decoder: Scalable and Versatile Classification Head, https://arxiv.org/abs/2111.12933, section 3, with one query per
+class. This is "full decoding", the default of the authors' code up to 100 classes
+(https://github.com/Alibaba-MIIL/ML_Decoder, src_files/ml_decoder/ml_decoder.py); groups of classes are meant for
+thousands of them. timm's own copy does not return its attention, and it does not run with this torch: its layer does
+not accept the arguments that nn.TransformerDecoder passes.
 """
 
 import torch
@@ -18,7 +18,7 @@ EXPANSION = 8 / 3  # Of the feed-forward layer: 2048 for a width of 768 in the a
 
 
 class MlDecoderHead(Head):
-    """logit_c = w_c h_c + b_c, h the queries after one decoder layer without self-attention.
+    """logit_c = w_c h_c + b_c, where h are the queries after one decoder layer without self-attention.
 
     x = relu(E map + e); h1 = norm(2 q); h2 = norm(h1 + attention(h1 to x)); h = norm(h2 + FF(h2)). The queries q are
     random and fixed, as in the paper, which finds that learning them adds nothing.
@@ -51,11 +51,12 @@ class MlDecoderHead(Head):
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w].
 
-        A class map is the attention of the class's query, a mean over the attention's heads, times the class's
-        probability: where it looked, and how sure it is. It is not negative and sums to the probability.
+        A class map is the attention of the class's query (averaged over the attention heads), times the probability of
+        the class: it shows where the class attends and how probable it is. It is not negative and sums to the
+        probability.
         """
         places = self.embed(maps.flatten(2).transpose(1, 2)).relu()
-        # Not len(maps), which is a constant to an exporter
+        # Not len(maps): an exporter would take it as a constant
         queries = self.queries.expand(maps.shape[0], -1, -1)
         hidden = self.norms[0](queries + self.dropout(queries))
         seen, attention = self.attention(hidden, places, places)

@@ -14,10 +14,10 @@ LEAK = 0.2  # Slope of the leaky ReLU between the layers, as in the paper's expe
 
 
 class MlgcnHead(Head):
-    """logit_c = W_c max(x) + b_c with W = A leaky_relu(A V W1) W2, the maximum over the places of each channel.
+    """logit_c = W_c max(x) + b_c with W = A leaky_relu(A V W1) W2; max is the maximum of each channel over positions.
 
-    The word vectors V are given and stay as they are. The bias is ours (0: the paper's formula): without one, no head
-    could start from the findings' prevalence.
+    The word vectors V are given and stay fixed. The bias is our addition (with 0 it is the paper's formula): without a
+    bias, the head could not start from the prevalence of the findings.
 
     Args:
         features: channels F of the map.
@@ -36,9 +36,9 @@ class MlgcnHead(Head):
         return self.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits less the bias.
+        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the logits minus the bias.
 
-        A channel counts only at the place where it is largest, so a class map shows which places were used.
+        A channel contributes only at the position of its maximum, so a class map shows which positions were used.
         """
         weight = self.graph()
         places = maps.flatten(2)

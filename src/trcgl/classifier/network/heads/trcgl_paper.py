@@ -1,7 +1,7 @@
-"""The head of TRCGL-Net by its paper's formulas: global average, channel-class attention, label relations, summed.
+"""The head of TRCGL-Net by its paper's formulas: global average, channel-class attention and label relations, summed.
 
-https://arxiv.org/abs/2607.00975; strengths 0.05 (gate), 0.1 (attention) and 0.05 (graph) in the authors' repository.
-A strength of 0 removes its part, so every part can be ablated alone.
+https://arxiv.org/abs/2607.00975. The authors' repository uses the strengths 0.05 (gate), 0.1 (attention) and 0.05
+(graph). A strength of 0 removes its part, so each part can be ablated alone.
 """
 
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from trcgl.classifier.network.label_graph import LabelGraph
 class TrcglPaperHead(Head):
     """logits = linear(mean(x)) + attention_strength * attended(x') + graph_strength * graph(mean(x')), x' = gated x.
 
-    x is the backbone's map after a BatchNorm, which the authors' code has before all branches.
+    x is the backbone's map after a BatchNorm, which the authors' code applies before all branches.
 
     Args:
         features: channels F of the map.
@@ -42,7 +42,7 @@ class TrcglPaperHead(Head):
         classes = len(adjacency)
         self.attention_strength = attention_strength
         self.graph_strength = graph_strength
-        # First, so that it starts from the same numbers as the plain head with the same seed
+        # Created first, so that its initial weights equal those of the plain head with the same seed
         self.classifier = nn.Linear(features, classes)
         self.norm = nn.BatchNorm2d(features)
         self.reweighting = ChannelReweighting(features, gate_reduction, gate_strength)
@@ -54,10 +54,10 @@ class TrcglPaperHead(Head):
         return self.classifier.bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the first two terms less their biases."""
+        """[B, F, h, w] -> logits [B, C], class maps [B, C, h, w] that sum to the first two terms minus their biases."""
         maps = self.norm(maps)
         gated = self.reweighting(maps)
-        # The score of an attention-weighted mean of features is the attention-weighted mean of the places' scores
+        # The score of an attention-weighted mean of features is the attention-weighted mean of the positions' scores
         attended = self.attention(gated) * position_scores(self.classifier.weight, gated)
         attention_logits = attended.sum((2, 3)) + self.classifier.bias
         logits = self.classifier(maps.mean((2, 3))) + self.attention_strength * attention_logits

@@ -1,4 +1,4 @@
-"""Losses for incomplete, imbalanced multi-label targets; base.py has what they share, build.py names them.
+"""Losses for incomplete, imbalanced multi-label targets; base.py has what they share, build.py lists their names.
 
-A loss only shapes training: the model that it leaves is read as sigmoid(logit), whichever loss trained it.
+A loss only affects training. At inference the probability is sigmoid(logit), whichever loss trained the model.
 """

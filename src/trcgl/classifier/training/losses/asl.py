@@ -1,4 +1,4 @@
-"""Asymmetric Loss: easy negatives fade, positives keep their pull. https://arxiv.org/abs/2009.14119, section 2."""
+"""Asymmetric Loss: easy negatives are weighted down, positives hardly. https://arxiv.org/abs/2009.14119, section 2."""
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ from trcgl.classifier.training.losses.base import MultiLabelLoss
 class AsymmetricLoss(MultiLabelLoss):
     """-(1 - p)^gamma_positive log p for positives, -m^gamma_negative log(1 - m) for negatives, m = max(p - clip, 0).
 
-    The focusing factors are differentiated like the rest, as in the paper's gradient analysis and in timm by
-    default. The authors' code and timm can also treat them as constants: equal values, other gradients.
+    Gradients flow through the focusing factors too, as in the paper's gradient analysis and in timm by default. The
+    authors' code and timm can also treat the factors as constants: the loss values are equal, the gradients differ.
 
     Args:
         counts: see ClassCounts.
-        gamma_negative, gamma_positive, clip: the defaults of the authors' code.
-        constant_focus: the focusing factors are constants to the gradient.
+        gamma_negative, gamma_positive, clip: see the formula; the defaults are those of the authors' code.
+        constant_focus: whether the focusing factors are treated as constants in the gradient.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Asymmetric Loss as ML-Decoder is trained with it: positives in full, focusing factors that are constants.
+"""Asymmetric Loss in the form that ML-Decoder uses: positives at full weight, focusing factors as constants.
 
 https://github.com/Alibaba-MIIL/ML_Decoder, train.py: gamma_neg 4, gamma_pos 0, clip 0.05, and
-disable_torch_grad_focal_loss, so that no gradient goes through the focusing factors.
+disable_torch_grad_focal_loss, so no gradient flows through the focusing factors.
 """
 
 from trcgl.classifier.training.counts import ClassCounts
@@ -9,7 +9,7 @@ from trcgl.classifier.training.losses.asl import AsymmetricLoss
 
 
 class MlDecoderAsymmetricLoss(AsymmetricLoss):
-    """-log p for positives, -[m^4] log(1 - m) for negatives, m = max(p - 0.05, 0), [.] a constant to the gradient.
+    """-log p for positives, -[m^4] log(1 - m) for negatives, m = max(p - 0.05, 0); [.] is constant in the gradient.
 
     Args:
         counts: see ClassCounts.

@@ -1,4 +1,4 @@
-"""What every loss shares: unknown targets masked, terms summed the same way, and where training starts."""
+"""What all losses share: the masking of unknown targets, the reduction of the terms, and the initial logits."""
 
 from abc import ABC, abstractmethod
 
@@ -10,15 +10,16 @@ from trcgl.classifier.training.counts import ClassCounts
 class MultiLabelLoss(nn.Module, ABC):
     """`loss(logits [B, C], targets [B, C] of 1, 0 and NaN, sample_weight [B]) -> scalar`.
 
-    Unknown targets count nothing; the terms are summed over classes (a class's pull does not depend on how many others
-    there are) and averaged over the batch, a sample of weight 0.5 counting half as much as one of weight 1.
+    Unknown targets are ignored. The terms are summed over classes, so the gradient of one class does not depend on the
+    number of classes. They are then averaged over the batch; a sample of weight 0.5 counts half as much as one of
+    weight 1.
 
     Args:
         counts: see ClassCounts.
 
     Attributes:
-        log_odds: float32 [C], log of positives to negatives. Half an image is added to both, so that a class without
-            either has odds.
+        log_odds: float32 [C], log(positives / negatives). Half an image is added to both counts, so that the value is
+            finite for a class without positives or without negatives.
     """
 
     log_odds: Tensor
@@ -30,7 +31,7 @@ class MultiLabelLoss(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """[B, C] logits and targets of 1 and 0 -> [B, C]; finite. An unknown target comes as 0, its term is dropped."""
+        """[B, C] logits and targets of 1 and 0 -> finite [B, C]. Unknown targets come as 0; their terms are dropped."""
 
     def forward(self, logits: Tensor, targets: Tensor, sample_weight: Tensor) -> Tensor:
         known = (~targets.isnan()).to(logits.dtype)
@@ -38,17 +39,17 @@ class MultiLabelLoss(nn.Module, ABC):
         return ((terms * known).sum(dim=1) * sample_weight).mean()
 
     def initial_logits(self) -> Tensor:
-        """[C]: the logits to start training from, so that the loss begins with each class's share as its probability.
+        """[C]: the initial logits, with which the loss starts at each class's share of positives as its probability.
 
-        Focal Loss, https://arxiv.org/abs/1708.02002, section 3.3: a start that short runs cannot reach by steps, and
-        at which the many negatives pull no more than they should.
+        Focal Loss, https://arxiv.org/abs/1708.02002, section 3.3. Short runs could not reach these values by gradient
+        steps, and with them the many negatives do not dominate the first gradients.
         """
         return self.log_odds
 
     def start_epoch(self, share: float) -> None:
-        """Called before every epoch, for a loss that changes on the way.
+        """Called before every epoch, for a loss that changes during training.
 
         Args:
-            share: epochs done of all epochs, in [0, 1). It is all that a loss may depend on: a run continued after an
-                interruption then trains with the loss of an uninterrupted one.
+            share: finished epochs divided by all epochs, in [0, 1). A loss may depend on nothing else: then a run that
+                is continued after an interruption trains with the same loss as an uninterrupted one.
         """

@@ -1,4 +1,4 @@
-"""A loss by the name a params file gives it."""
+"""Builds a loss from its name in a params file."""
 
 from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.losses.asl import AsymmetricLoss

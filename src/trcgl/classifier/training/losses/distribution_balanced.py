@@ -1,7 +1,7 @@
-"""Distribution-Balanced Loss: weights that know of co-occurrence, negatives that are not pressed without end.
+"""Distribution-Balanced Loss: weights that consider co-occurrence, and negatives whose gradient fades out early.
 
 https://arxiv.org/abs/2007.09654, section 3, with the focal factor of the authors' released configurations
-(wutong16/DistributionBalancedLoss, the loss called DB there and in the paper's tables; DB-0FL is without).
+(wutong16/DistributionBalancedLoss; the loss is called DB there and in the paper's tables, DB-0FL has no focal factor).
 """
 
 import torch
@@ -15,22 +15,24 @@ from trcgl.classifier.training.losses.base import MultiLabelLoss
 class DistributionBalancedLoss(MultiLabelLoss):
     """Re-balanced weighting and negative-tolerant regularisation of the focal loss.
 
-    Weights: r_c = (1 / n_c) / (sum of 1 / n_k over the image's positives k), n the positives of a class, is how often
-    class-aware sampling should have drawn an image for class c, over how often it draws it for any of its classes. A
-    term is weighted by alpha + sigmoid(beta (r_c - mu)), positive and negative terms alike: in an image with a rare
-    finding, the common ones hardly count.
+    Weights: r_c = (1 / n_c) / (sum of 1 / n_k over the image's positives k), where n is the number of positives of a
+    class. It is the intended rate at which class-aware sampling samples an image for class c, divided by the rate at
+    which it samples the image for any of its classes. Positive and negative terms are both weighted by
+    alpha + sigmoid(beta (r_c - mu)): in an image with a rare finding, the common findings hardly count.
 
-    Tolerance: z = logit - v_c, v_c = -kappa * log odds of class c. A positive costs softplus(-z), a negative
-    softplus(tolerance * z) / tolerance: its pull is gone soon after the decision. kappa = bias / tolerance, as in the
-    authors' code. The focal factor is the probability of the wrong answer, sigmoid(-z) or sigmoid(tolerance * z), to
-    the power gamma; it is differentiated, and the whole multiplied by balance.
+    Tolerance: z = logit - v_c, with v_c = -kappa * log odds of class c. The loss of a positive is softplus(-z). That of
+    a negative is softplus(tolerance * z) / tolerance, whose gradient vanishes soon after the decision boundary.
+    kappa = bias / tolerance, as in the authors' code. The focal factor is the probability of the wrong answer,
+    sigmoid(-z) or sigmoid(tolerance * z), to the power gamma. Gradients flow through it. The result is multiplied by
+    balance.
 
-    What the paper leaves open. An image without positives, which class-aware sampling never draws: r grows without
-    bound as the sum goes to 0, so every term has the largest weight, alpha + 1 (the authors' code divides by 0 and
-    arrives there too). Unknown targets do not count as positives in that sum: they make an image heavier, never
-    lighter. A class without positives is counted as if it had one. Shares are those of known targets. And we repeat
-    images by factors capped at a few times, not by class-aware sampling, so that r corrects for more repetition than
-    there is.
+    Choices that the paper leaves open:
+    - An image without positives, which class-aware sampling never samples: r goes to infinity as the sum goes to 0, so
+      every term has the largest weight, alpha + 1. The authors' code divides by 0 and gets the same weight.
+    - Unknown targets do not count as positives in that sum, so they can only increase the weights of an image.
+    - A class without positives is treated as if it had one. Shares are computed from known targets.
+    - We repeat images by capped repeat factors instead of class-aware sampling, so r corrects for more repetition than
+      there is.
 
     Args:
         counts: see ClassCounts.
@@ -71,5 +73,5 @@ class DistributionBalancedLoss(MultiLabelLoss):
         return self.balance * weight * wrong.sigmoid() ** self.gamma * F.softplus(wrong)
 
     def initial_logits(self) -> Tensor:
-        """Where the stretched logit of a negative is the log odds: there nearly all terms of a rare class start."""
+        """The logits at which tolerance * z equals the log odds: nearly all terms of a rare class are negatives."""
         return self.class_bias + self.log_odds / self.tolerance

@@ -1,7 +1,7 @@
-"""Class-balanced cross-entropy with a logit margin: what TRCGL-Net's repository trains with.
+"""Class-balanced cross-entropy with a logit margin: the training loss of TRCGL-Net's repository.
 
-The repository (https://arxiv.org/abs/2607.00975) calls it Distribution-Balanced; it is not the loss of that name
-(distribution_balanced.py), so here it says what it does.
+The repository (https://arxiv.org/abs/2607.00975) calls it Distribution-Balanced. It is not the published loss of that
+name (distribution_balanced.py), so here its name describes what it does.
 """
 
 import torch
@@ -16,9 +16,9 @@ from trcgl.classifier.training.losses.effective_number import effective_number
 class EffectiveNumberMargin(MultiLabelLoss):
     """w_c^power * BCE(logit - m_c * target) on positive and negative terms alike.
 
-    e_c is the effective number of class c's positives. w_c = 1 / e_c, scaled to mean 1. m_c grows linearly with e_c
-    from 0 for the rarest class to `margin` for the most common: head classes must be surer of their positives. A class
-    without positives is weighted as if it had one.
+    e_c is the effective number of class c's positives. w_c is 1 / e_c, scaled to mean 1. m_c grows linearly with e_c,
+    from 0 for the rarest class to `margin` for the most common one, so positives of head classes need higher logits. A
+    class without positives is treated as if it had one.
 
     Args:
         counts: see ClassCounts.

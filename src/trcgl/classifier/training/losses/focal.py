@@ -1,4 +1,4 @@
-"""Focal loss: what is already right fades. https://arxiv.org/abs/1708.02002, equation 5."""
+"""Focal loss: well-classified terms are down-weighted. https://arxiv.org/abs/1708.02002, equation 5."""
 
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
@@ -12,8 +12,8 @@ class FocalLoss(MultiLabelLoss):
 
     Args:
         counts: see ClassCounts.
-        alpha, gamma: the paper's best (section 5.1) and torchvision's defaults. A positive counts less than a negative,
-            because with gamma = 2 the easy negatives hardly count at all.
+        alpha, gamma: the paper's best values (section 5.1) and torchvision's defaults. With alpha = 0.25 a positive
+            weighs less than a negative, because with gamma = 2 easy negatives hardly count.
     """
 
     def __init__(

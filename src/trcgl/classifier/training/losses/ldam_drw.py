@@ -11,23 +11,24 @@ from trcgl.classifier.training.losses.effective_number import effective_number
 class LdamDrw(MultiLabelLoss):
     """BCE(logit - scale * m_c * target), m_c = max_margin * (n_min / n_c)^(1/4), re-weighted late in training.
 
-    The paper's loss is a softmax over classes that exclude each other. Here every class is a problem of its own, with
-    its positives and its negatives as the paper's two classes, whose softmax is a sigmoid.
+    The paper's loss is a softmax over mutually exclusive classes. Here every class is a separate binary problem: its
+    positives and negatives are the paper's two classes, and their softmax is a sigmoid.
 
-    Margins (equations 12, 13): the rarer a class, the farther its positives must be on their side. Negatives have none,
-    as is usual for this loss on multi-label X-rays (https://arxiv.org/abs/2603.02294): one of theirs, small because
-    they are many, would be the same loss as that much more margin for the positives and another bias (the paper's
-    step to equation 7).
+    Margins (equations 12, 13): the rarer a class, the larger the margin of its positives. Negatives have no margin, as
+    is usual for this loss on multi-label X-rays (https://arxiv.org/abs/2603.02294). A margin for negatives would be
+    small, because they are many, and would only be equivalent to a larger margin for the positives by the same amount
+    and another bias (the paper's step to equation 7).
 
-    Scale: the paper's logits are cosines, stretched by `scale` after the margin is taken off. The heads here have no
-    cosines; their logits stand for the stretched ones, and the margin is stretched instead. It is the same loss, and
-    the probability that is trained is the one that is read: sigmoid(logit). The rarest class's margin is
-    scale * max_margin = 15 logits, so its positives hardly tire of pulling.
+    Scale: the paper's logits are cosines, multiplied by `scale` after the margin is subtracted. The heads here have no
+    cosines. Their logits correspond to the scaled ones, so the margin is scaled instead. The loss is the same, and the
+    trained probability is the one used at inference: sigmoid(logit). The rarest class's margin is
+    scale * max_margin = 15 logits, so the gradient of its positives hardly fades.
 
-    Weights (Algorithm 1): from `deferred_until` on a term is weighted by 1 over the effective number of its side,
-    positive or negative, of its class. Their mean over all known training labels is 1, as the paper keeps the mean in
-    a batch: by the mean over classes, as in its code, the loss would shrink by more than ten in mid-training, because
-    most labels are negative. A side without images is counted as if it had one.
+    Weights (Algorithm 1): from `deferred_until` on, a term is weighted by 1 / effective number of the positives of its
+    class (for a positive term) or of the negatives (for a negative one). The mean of the weights over all known
+    training labels is 1, as the paper keeps the mean in a batch. With a mean of 1 over classes, as in its code, the
+    loss would shrink by more than ten times in mid-training, because most labels are negative. A class without
+    positives (or negatives) is treated as if it had one.
 
     Args:
         counts: see ClassCounts.
