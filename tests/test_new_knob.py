@@ -1,5 +1,6 @@
 """A new knob is a line in params.yaml and a field in config.py: presets, studies and tests follow by themselves."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -65,15 +66,20 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_params_yaml_and_config_are_all_that_a_new_knob_touches(project: Path):
-    for name, before, added in (
-        ("params.yaml", "classifier:  ", "  example: 0.5  # of a new knob\n"),
-        ("src/trcgl/config.py", "class ClassifierParams(TrainingParams):", "    example: float = knob(low=0.0)\n"),
-    ):
-        lines = (project / name).read_text().splitlines(keepends=True)
-        (place,) = (number for number, line in enumerate(lines) if line.startswith(before))
-        # Below the docstring of the class
-        place += 3 if name.endswith(".py") else 1
-        (project / name).write_text("".join([*lines[:place], added, *lines[place:]]))
+    params, config = project / "params.yaml", project / "src/trcgl/config.py"
+    lines = params.read_text().splitlines(keepends=True)
+    (place,) = (number for number, line in enumerate(lines) if line.startswith("classifier:  "))
+    lines.insert(place + 1, "  example: 0.5  # of a new knob\n")
+    params.write_text("".join(lines))
+    lines = config.read_text().splitlines(keepends=True)
+    (section,) = (
+        node
+        for node in ast.parse("".join(lines)).body
+        if isinstance(node, ast.ClassDef) and node.name == "ClassifierParams"
+    )
+    first = next(node for node in section.body if isinstance(node, ast.AnnAssign))
+    lines.insert(first.lineno - 1, "    example: float = knob(low=0.0)\n")
+    config.write_text("".join(lines))
     shutil.copy(project / "params.yaml", project / "shipped.yaml")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
     environment = kept | {"PYTHONPATH": os.pathsep.join([f"{project}/src", f"{project}/studies", f"{project}"])}
