@@ -20,7 +20,7 @@ from trcgl.labels.boxes import read_boxes
 from trcgl.labels.file_names import SUFFIX
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
-from trcgl.runtime.errors import InputError
+from trcgl.runtime.errors import InputError, some_of
 from trcgl.runtime.logging import progress
 from trcgl.tables import read_header
 
@@ -168,15 +168,11 @@ def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> Us
     others = ", ".join(f"'{name}'" for name in boxes["merged"].fillna(boxes["finding"])[~known].unique())
     if not known.any():
         raise InputError(
-            f"{files.boxes}: no box of {words.image} shows {words.finding} ({_first(findings)}), only {others}; write "
+            f"{files.boxes}: no box of {words.image} shows {words.finding} ({some_of(findings)}), only {others}; write "
             f"the names alike, or merge them by {words.class_table}"
         )
     named = boxes.assign(finding=boxes["merged"]).drop(columns="merged")
     return UsedBoxes(named, used.left_out, used.rows).only(known, f"not of {words.finding}, but of {others}")
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: Path) -> UsedBoxes:
