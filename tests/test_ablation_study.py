@@ -35,7 +35,7 @@ DOCUMENT = YAML(typ="safe").load(FOLDER / "dvc.yaml")
 DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
-EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
+EXTRA = ["duplicates", "synthetic", "pretrain_finetune"]
 ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default"}
 TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 

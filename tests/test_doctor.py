@@ -103,6 +103,13 @@ def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
     assert "13 stages, 12 never run" in text
 
 
+def test_a_precision_that_the_device_lacks_stops_no_other_check(project: Path, capsys: pytest.CaptureFixture[str]):
+    set_params(Path("params.yaml"), {"compute.precision": "fp16"})
+    text = "\n".join(examined(capsys, problems=1))
+    assert "problem  device: 'compute.precision' is fp16, which is for CUDA only" in text
+    assert "13 stages, 12 never run" in text
+
+
 def boxes(*rows: str) -> None:
     """A table of boxes for the params file; it lies beside the project."""
     header = "image_id,class_name,rad_id,x_min,y_min,x_max,y_max,width,height\n"

@@ -66,15 +66,15 @@ def check_compute(compute: ComputeParams) -> Iterator[Said]:
     """Device, precision and threads that a run will have."""
     import torch
 
-    from trcgl.numerics.device import pick_device, pick_dtype
+    from trcgl.numerics.device import name_of, pick_device, pick_dtype
 
     try:
         device = pick_device(compute.device)
+        dtype = name_of(pick_dtype(device, compute.precision))
     except InputError as error:
         yield problem("device", error)
     else:
         name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-        dtype = str(pick_dtype(device, compute.precision)).removeprefix("torch.")
         yield Said("device", f"{compute.device}: {device}{name}; precision {compute.precision}: {dtype}")
     cores = usable_cores()
     if compute.threads > cores:
