@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score
 
 from comparison.intervals import t_interval
-from comparison.numbers import Runs, arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from comparison.numbers import Runs, arm_metrics, best_on_validation, comparisons, finished, results_block
 from study.arms import Arm, Chosen, LearningRates, Study, load_study
 from study.bracketing import bracketed
 from study.runs import real_files, steps_like, steps_on_real_images
@@ -35,7 +35,7 @@ DOCUMENT = YAML(typ="safe").load(FOLDER / "dvc.yaml")
 DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
-EXTRA = ["duplicates", "synthetic", "pretrain_finetune"]
+EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
 ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default"}
 TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 
@@ -153,8 +153,8 @@ def test_a_wrong_name_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match="has no place for results"):
         replace_between(tmp_path / "results.md", "ablation", "text")
     empty = replace(load_study(FOLDER), folder=tmp_path)
-    with pytest.raises(InputError, match="run arm 'bce_linear' with seed 0 first"):
-        load_runs(empty, pd.DataFrame({"name": [], "group": []}))
+    with pytest.raises(InputError, match=r"bce_linear-0/predictions\.parquet: missing; no arm has run with every seed"):
+        finished(empty)
     with pytest.raises(InputError, match="choose the learning rate of arm 'trcgl' first"):
         empty.chosen("synthetic")
 
@@ -215,6 +215,24 @@ def test_differences_and_intervals_equal_a_plain_loop():
     assert row["seeds"] == 3
 
 
+def test_arms_count_once_they_have_run_with_every_seed(tmp_path: Path):
+    planned = replace(load_study(FOLDER), folder=tmp_path)
+    for arm, seeds in (("bce_linear", planned.seeds), ("trcgl", planned.seeds), ("csra", planned.seeds[1:])):
+        for seed in seeds:
+            folder = planned.run_of(arm, seed)
+            folder.mkdir(parents=True)
+            (folder / "predictions.parquet").touch()
+    study = finished(planned)
+    # real_only shares the runs of trcgl
+    assert list(study.arms) == ["bce_linear", "trcgl", "real_only"]
+    assert study.arms["trcgl"].references == ("bce_linear",)
+    runs, made_up = made_up_runs()
+    more = replace(made_up, arms={**made_up.arms, "late": Arm("heads", (), {})})
+    block = results_block(arm_metrics(runs), comparisons(runs, made_up, None), made_up, None,
+                          dict.fromkeys(made_up.arms, Chosen()), more)  # fmt: skip
+    assert "Not run yet: `late`." in block
+
+
 def test_the_best_arm_is_chosen_on_validation_images():
     runs, study = made_up_runs()
     metrics = arm_metrics(runs)
@@ -224,13 +242,13 @@ def test_the_best_arm_is_chosen_on_validation_images():
     both = pd.concat([metrics, worse])
     assert best_on_validation(both, made_up_study(more)) == "b"
     chosen = {"a": Chosen(), "b": Chosen(0.002, {"classifier.csra_lambda": 0.3})}
-    block = results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen)
+    block = results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen, study)
     assert "| a | as shipped | 7 |" in block
     assert "| b | 0.002, csra_lambda 0.3 | 7 |" in block
     assert "`b` is best on validation images" in block
     assert "| b | a | +" in block
     metrics.loc[metrics["metric"] == "medium_mAP", "value"] = math.nan
-    assert "nan" not in results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen)
+    assert "nan" not in results_block(metrics, comparisons(runs, study, "b"), study, "b", chosen, study)
 
 
 def test_a_generator_is_what_the_root_pipeline_would_make():

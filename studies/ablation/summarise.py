@@ -1,11 +1,11 @@
-"""All arms and seeds of a study: metrics/<name>.csv, <name>_summary.csv, the figure, the table in docs/results.md."""
+"""The arms of a study that have run with every seed: metrics/<name>.csv, <name>_summary.csv, figure, docs/results.md."""
 
 import sys
 
 import pandas as pd
 
 from comparison.figure import difference_forest
-from comparison.numbers import arm_metrics, best_on_validation, comparisons, load_runs, results_block
+from comparison.numbers import arm_metrics, best_on_validation, comparisons, finished, load_runs, results_block
 from study.arms import load_study
 from study.places import ROOT
 from trcgl.artifacts.class_list import read_classes
@@ -15,7 +15,8 @@ from trcgl.runtime.stage import run_stage
 
 
 def main() -> None:
-    study = load_study(".")
+    planned = load_study(".")
+    study = finished(planned)
     classes = pd.DataFrame(read_classes(study.data / "labels/classes.json")["classes"])
     runs = load_runs(study, classes)
     metrics = arm_metrics(runs)
@@ -26,7 +27,8 @@ def main() -> None:
     write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
     panels = {name: arm.panel for name, arm in study.arms.items()}
     save_figure(difference_forest(summary, "tail_mAP", panels), ROOT / f"docs/figures/{study.name}.png")
-    replace_between(ROOT / "docs/results.md", study.name, results_block(metrics, summary, study, best, chosen))
+    block = results_block(metrics, summary, study, best, chosen, planned)
+    replace_between(ROOT / "docs/results.md", study.name, block)
 
 
 if __name__ == "__main__":

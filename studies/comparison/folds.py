@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from comparison.intervals import t_interval
-from comparison.numbers import TEST, Runs, comparisons
+from comparison.numbers import PREDICTIONS, TEST, Runs, comparisons
 from study.arms import Study
 from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.resampled import resample
@@ -16,7 +16,6 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 
 KEY = ["image", "finding"]
-PREDICTIONS = "predictions.parquet"
 MAPS = ("class_map", "grad_cam")
 NO_MODEL = "none"
 """The arm of methods that need no model; its seeds and folds are the same for every arm."""
@@ -37,12 +36,7 @@ def finished(study: Study, folds: int) -> Study:
     if not seeds:
         first = next(paths[0] for (arm, _), paths in missing.items() if paths and arm in (arms or study.arms))
         raise InputError(f"{first}: missing; arms count once a seed has run in all folds, and they must share a seed")
-    chosen = {
-        name: replace(arm, references=tuple(other for other in arm.references if other in arms))
-        for name, arm in study.arms.items()
-        if name in arms
-    }
-    return replace(study, arms=chosen, seeds=seeds)
+    return replace(study.part(arms), seeds=seeds)
 
 
 def _folder(study: Study, arm: str, fold: int, seed: int) -> Path:

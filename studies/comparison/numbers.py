@@ -13,6 +13,7 @@ from trcgl.evaluation.resampled import resample
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
 
+PREDICTIONS = "predictions.parquet"
 CHOSEN_BY = "val_tail_mAP"
 EXTRA = "extra_images"
 VALIDATION = ("val_tail_mAP", "val_mAP")
@@ -40,22 +41,38 @@ class Runs:
     seeds: tuple[int, ...]
 
 
+def finished(study: Study) -> Study:
+    """The part of a study that has run: the arms that have run with every seed.
+
+    Raises:
+        InputError: no arm has.
+    """
+    missing = {arm: [path for seed in study.seeds if not (path := study.run_of(arm, seed) / PREDICTIONS).exists()]
+               for arm in study.arms}  # fmt: skip
+    arms = [arm for arm, paths in missing.items() if not paths]
+    if not arms:
+        first = next((paths[0] for paths in missing.values() if paths), study.file)
+        raise InputError(f"{first}: missing; no arm has run with every seed, so there is nothing to compare")
+    return study.part(arms)
+
+
 def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
     """Read `predictions.parquet` and `extra.json` of every arm and seed; an arm with `same_as` shares another's files.
 
+    Args:
+        study: the part that has run (`finished`).
+
     Raises:
-        InputError: a run is missing, or two runs do not predict the same images and findings.
+        InputError: two runs do not predict the same images and findings.
     """
     names = classes["name"].tolist()
     first: pd.DataFrame | None = None
     scores: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     extra: dict[tuple[str, int], int] = {}
     fixed = ["split", "image", "patient", "finding", "label"]
-    for arm, entry in study.arms.items():
+    for arm in study.arms:
         for seed in study.seeds:
-            path = study.run_of(arm, seed) / "predictions.parquet"
-            if not path.exists():
-                raise InputError(f"{path}: missing; run arm '{entry.same_as or arm}' with seed {seed} first")
+            path = study.run_of(arm, seed) / PREDICTIONS
             table = read_parquet(path, [*fixed, "probability"])
             first = table if first is None else first
             if not table[fixed].equals(first[fixed]) or table["finding"].tolist()[: len(names)] != names:
@@ -135,19 +152,27 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
 
 
 def results_block(
-    metrics: pd.DataFrame, summary: pd.DataFrame, study: Study, best: str | None, chosen: Mapping[str, Chosen]
+    metrics: pd.DataFrame,
+    summary: pd.DataFrame,
+    study: Study,
+    best: str | None,
+    chosen: Mapping[str, Chosen],
+    planned: Study,
 ) -> str:
     """Markdown: every arm, mean and standard deviation over seeds; every comparison of tail mAP and mAP.
 
     Args:
+        study: the part that has run.
         chosen: arm -> the values chosen for it on validation images.
+        planned: the whole study.
     """
+    waiting = ", ".join(f"`{arm}`" for arm in planned.arms if arm not in study.arms)
     columns = (CHOSEN_BY, *TEST)
     lines = [
         f"Mean and standard deviation over {len(study.seeds)} seeds; each seed refits the classifier and, where drawn "
         "images are used, their generator and its judge. `val_` is on validation images, the rest on test images. "
         "Learning rates (of the backbone, and what is named beside them) were chosen by mAP on validation images, with "
-        "other seeds.",
+        "other seeds." + (f" Not run yet: {waiting}." if waiting else ""),
         "",
         f"| arm | learning rate | extra images | {' | '.join(columns)} |",
         "|---|---|---|" + "---|" * len(columns),

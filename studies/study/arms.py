@@ -1,6 +1,6 @@
 """The arms of a study: what each is compared with, and what it changes in the pipeline's parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,12 @@ class Study(Pipeline):
     learning_rates: LearningRates
     base: Path | None = None
 
+    def part(self, arms: Collection[str]) -> "Study":
+        """The study with some of its arms alone; references to the others are left out."""
+        kept = {name: replace(arm, references=tuple(other for other in arm.references if other in arms))
+                for name, arm in self.arms.items() if name in arms}  # fmt: skip
+        return replace(self, arms=kept)
+
     def arm_params(self, arm: str, seed: int, chosen: Chosen = AS_SHIPPED) -> Params:
         """The parameters of an arm's classifier.
 
@@ -188,15 +194,8 @@ def load_study(folder: str | Path, data_set: str | None = None) -> Study:
     file = pipeline.folder / settings["arms"]
     arms = {name: _arm(entry) for name, entry in read_yaml(file).items()}
     _check_names(arms, file)
-    if (only := settings.get("only")) is not None:
-        arms = {name: replace(arm, references=tuple(other for other in arm.references if other in only))
-                for name, arm in arms.items() if name in only}  # fmt: skip
-        _check_names(arms, pipeline.file)
-        if len(arms) < len(only):
-            unknown = min(set(only) - set(arms))
-            raise InputError(f"{pipeline.file}: 'only' names '{unknown}', which is no arm of {file}")
     base = settings.get("base")
-    return Study(
+    study = Study(
         **vars(pipeline),
         arms=arms,
         seeds=tuple(settings["replicates" if "replicates" in settings else "seeds"]),
@@ -207,6 +206,14 @@ def load_study(folder: str | Path, data_set: str | None = None) -> Study:
         ),
         base=None if base is None else pipeline.folder / base,
     )
+    if (only := settings.get("only")) is None:
+        return study
+    study = study.part(only)
+    _check_names(study.arms, pipeline.file)
+    if len(study.arms) < len(only):
+        unknown = min(set(only) - set(study.arms))
+        raise InputError(f"{pipeline.file}: 'only' names '{unknown}', which is no arm of {file}")
+    return study
 
 
 def _arm(entry: dict[str, Any]) -> Arm:
