@@ -1,4 +1,4 @@
-"""The arms of a study that have run with every seed: metrics/<name>.csv, <name>_summary.csv, figure, docs/results.md."""
+"""The arms of a study that have run with every seed: tables in metrics/, the figure, the table in docs/results.md."""
 
 import sys
 
