@@ -109,11 +109,11 @@ def rounds_row(
     )
 
 
-def memory_row(question: str, peaks: Sequence[float], command: str) -> Row:
+def memory_row(question: str, peaks: Sequence[float], command: str, floor: float | None = None) -> Row:
     """Peak memory in MB of a small and of a ten times larger task: it may grow by a tenth."""
     few, many = peaks
     return speed_row(
-        question, ours=many, peer=few, floor=None, unit="MB", ratios=[many / few], most=1.1, command=command
+        question, ours=many, peer=few, floor=floor, unit="MB", ratios=[many / few], most=1.1, command=command
     )  # fmt: skip
 
 
