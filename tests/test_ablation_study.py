@@ -36,7 +36,7 @@ DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
 EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
-ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default"}
+ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default", "csra_grafts"}
 TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 
 
@@ -48,6 +48,7 @@ def test_the_arms_are_these():
     assert DOCUMENT["vars"] == [{"heads": HEADS}]
     assert listed == {
         "learning_rate": "${heads}", "head_arm": "${heads}", "extra_arm": EXTRA, "default_arm": ["default"],
+        "rival_arm": ["csra_grafts"],
         "base_backbone": ["base_images"], "base_arm": ["base_images"],
     }  # fmt: skip
     for arm in EXTRA:
@@ -61,7 +62,10 @@ def test_the_arms_are_these():
     assert [arm for arm, entry in study.arms.items() if entry.same_as] == ["real_only"]
     assert study.arms["real_only"].same_as == "trcgl"
     rates = {arm: entry.learning_rate_of for arm, entry in study.arms.items()}
-    assert rates == {arm: arm if arm in HEADS else "trcgl" for arm in study.arms} | {"default": None}
+    assert rates == {arm: arm if arm in HEADS else "trcgl" for arm in study.arms} | {
+        "default": None,
+        "csra_grafts": "csra",
+    }
 
 
 def test_what_is_compared_with_what():
@@ -310,7 +314,7 @@ def fewer_stages(dag: Any) -> None:
     dag["vars"][0]["heads"] = ["bce_linear", "trcgl"]
     stages = dag["stages"]
     stages["extra_arm"]["matrix"]["arm"] = ["synthetic"]
-    del stages["base_backbone"], stages["base_arm"]
+    del stages["base_backbone"], stages["base_arm"], stages["rival_arm"]
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:
