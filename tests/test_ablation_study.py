@@ -57,7 +57,8 @@ def test_the_arms_are_these():
         assert study.arm_params(arm, 0).classifier.extra_source == "none"
     assert [arm for arm, entry in study.arms.items() if entry.pretrained] == ["base_images"]
     assert {arm: dict(entry.chosen_from) for arm, entry in study.arms.items() if entry.chosen_from} == {
-        "csra": {"classifier.csra_lambda": (0.1, 0.3, 0.5)}
+        "csra": {"classifier.csra_lambda": (0.1, 0.3, 0.5)},
+        "trcgl": {"classifier.gate_strength": (0.1, 0.0, 1.0)},
     }
     assert [arm for arm, entry in study.arms.items() if entry.same_as] == ["real_only"]
     assert study.arms["real_only"].same_as == "trcgl"
