@@ -26,7 +26,7 @@ SWITCHED: dict[str, tuple[dict[str, Any], str | None, float]] = {
         {"gate_strength": 0.05, "attention_strength": 0.1, "graph_strength": 0.05} | GATE_AND_GRAPH, "paper", 0.02,
     ),
     "trcgl": (
-        {"gate_strength": 1.0, "attention_strength": 0.5, "graph_strength": 0.1, "attention_temperature": 1.0}
+        {"gate_strength": 0.1, "attention_strength": 0.5, "graph_strength": 0.1, "attention_temperature": 1.0}
         | GATE_AND_GRAPH,
         "lift",
         0.0,
@@ -72,7 +72,7 @@ def test_the_scales_change_of_their_head_what_they_say(scale: str):
     """No preset repeats a strength."""
     params = load_params(ROOT / "params.yaml", overlays=overlay_files("padchest", scale, Path(ROOT / "presets")))
     head, changed = {
-        "cpu": ("trcgl", {"gate_strength": 0.1, "attention_strength": 0.1, "row_length": "learned"}),
+        "cpu": ("trcgl", {"attention_strength": 0.1, "row_length": "learned"}),
         "gpu": ("trcgl_paper", {}),
     }[scale]
     assert head_options(params.classifier) == SWITCHED[head][0] | changed

@@ -35,13 +35,14 @@ def test_the_arms_are_those_of_the_plan():
     assert STUDY.seeds == tuple(range(101, 121))
 
 
-def test_an_arm_is_the_default_classifier_but_for_its_extra_images():
+def test_an_arm_is_the_default_classifier_but_for_its_gate_and_its_extra_images():
     shipped = load_params(ROOT / "params.yaml").classifier
     for arm, entry in STUDY.arms.items():
         knobs = STUDY.arm_params(arm, 5).classifier
         dose = (knobs.extra_source, knobs.extra_exposure, knobs.extra_weight, knobs.extra_until)
         same = {name: getattr(shipped, name) for name in vars(shipped) if name.startswith("extra_")}
-        assert replace(knobs, seed=shipped.seed, **same) == shipped
+        assert knobs.gate_strength == 1.0
+        assert replace(knobs, seed=shipped.seed, gate_strength=shipped.gate_strength, **same) == shipped
         if arm in ("real_only", "transfer", "pretrain_drawn", "base_films"):
             assert (dose[0], entry.extra) == ("none", None)
         else:
