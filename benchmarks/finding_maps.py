@@ -17,7 +17,7 @@ import torch
 from benchmarks.report import Row, ratio_row, write_results
 from sklearn.metrics import roc_auc_score
 
-from study.cam_maps import cam_map
+from study.cam_maps import cam_map, cam_shift
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
 from trcgl.config import load_params
@@ -57,6 +57,7 @@ def main() -> None:
     images = ShardedImages("data/images/diffusion")
     generator = load_generator("data/models/diffusion", CPU)
     baseline = Classifier.load("data/models/baseline").eval()
+    shift = cam_shift(baseline, images)
     masks, labels = lesions(images.size), pd.read_parquet("data/labels/labels.parquet")
     classes, rows = read_json("data/labels/classes.json"), list[Row]()
     for split in ("train", "test"):
@@ -69,7 +70,7 @@ def main() -> None:
                     continue
                 film = images.read([real.images[row]])[0]
                 ours = map_of(generator, real, images, row, finding, params.sampling)
-                cam, threshold = cam_map(baseline, film, finding), params.sampling.region_threshold
+                cam, threshold = cam_map(baseline, film, finding, shift), params.sampling.region_threshold
                 measured.append((*agreement(ours, lesion, threshold), *agreement(cam, lesion, threshold)))
         auc, overlap, cam_auc, cam_overlap = np.mean(measured, axis=0)
         films = f"{len(measured)} lesions of {split} films"

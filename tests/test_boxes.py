@@ -18,8 +18,9 @@ from trcgl.artifacts.places import FRAME, decode_mask
 from trcgl.cli import main
 from trcgl.images.upright import why_not_as_stored
 from trcgl.inference.external.external_set import WORDS
-from trcgl.places.boxes import BoxFiles, boxes_of
+from trcgl.places.boxes import BoxFiles, boxes_of, table_names
 from trcgl.places.masks import box_lesions, in_frame
+from trcgl.runtime.errors import InputError
 
 ORIGINALS = {"a": (2000, 2500), "b": (2500, 2000), "c": (1800, 1800), "d": (3001, 1999)}
 """Width and height by name."""
@@ -181,3 +182,43 @@ def test_sizes_without_boxes_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         "error: --box-sizes: is given without --boxes, and nothing would read it; give both, or neither\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("listed", "image"),
+    [
+        ("p.png", "p.png"), ("p.jpg", "p.jpg"),  # the whole name goes before the stem
+        ("q", "q.png"), ("q.jpg", ""), ("q.dcm", "q.png"), ("q.DICOM", "q.png"),
+        ("r.png", "r"), ("r", "r"), ("s.jpg", "s.jpeg"), ("1.2.3", "1.2.3.dcm"), ("t", ""),
+    ],
+)  # fmt: skip
+def test_the_image_of_a_box_is_the_one_of_its_name(listed: str, image: str):
+    names = ["p.png", "p.jpg", "q.png", "r", "s.jpeg", "1.2.3.dcm"]
+    assert table_names(Path("boxes.csv"), [listed], names).tolist() == [image]
+
+
+@pytest.mark.parametrize("listed", ["p", "p.dcm"])
+def test_a_box_of_several_images_is_refused(listed: str):
+    with pytest.raises(InputError, match=rf"boxes.csv: '{listed}' fits several images, p.png, p.jpg; write the suffix"):
+        table_names(Path("boxes.csv"), ["p.png", listed], ["p.png", "p.jpg"])
+
+
+@pytest.mark.parametrize("form", ["nih", "vindr"])
+def test_two_images_that_differ_in_the_suffix_keep_their_own_boxes(form: str, tmp_path: Path):
+    """And their own sizes."""
+    table = {
+        "nih": "Image Index,Finding Label,Bbox [x,y,w,h]\np.png,Mass,20,20,180,180\np.jpg,Mass,400,400,200,200\n",
+        "vindr": "image_id,class_name,x_min,y_min,x_max,y_max\np.png,Mass,2,2,20,20\np.jpg,Mass,40,40,60,60\n",
+    }[form]
+    (tmp_path / "boxes.csv").write_text(table)
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\np.jpg,128,128\np.png,64,64\n")
+    names, sides = ["p.jpg", "p.png"], {"p.jpg": 128, "p.png": 64}
+    for name, side in sides.items():
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(tmp_path / name)
+    sizes = tmp_path / "sizes.csv" if form == "vindr" else None
+    selected = pd.DataFrame({"image": names, "path": names})
+    files = BoxFiles(tmp_path / "boxes.csv", sizes, None, WORDS)
+    found = boxes_of(files, selected, tmp_path, names, ["Mass"]).boxes.set_index("image")
+    left = {"nih": {"p.png": 20, "p.jpg": 400}, "vindr": {"p.png": 2, "p.jpg": 40}}[form]
+    assert found["x"].to_dict() == left
+    assert found["width"].to_dict() == (sides if form == "vindr" else dict.fromkeys(sides, 1024))

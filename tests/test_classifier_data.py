@@ -159,3 +159,17 @@ def test_a_generated_image_among_the_labelled_ones_stops(folder: Path):
     write_shards(folder / "images", labels["image"].tolist(), 8)
     with pytest.raises(InputError, match=r"labels\.parquet: 's0' is a generated image; remove it from the label table"):
         load(folder, synthetic=folder / "synthetic", audit=folder / "audit.parquet")
+
+
+def test_a_finding_none_of_whose_training_images_can_be_read_stops(folder: Path):
+    """One in another split does not help, and one that is left does."""
+    labels = pd.read_parquet(folder / "labels.parquet")
+    rare = labels.assign(rare=pd.array([0, 1, 0, 0, 0, 0, 0, 1], dtype="Int8"))
+    rare.to_parquet(folder / "labels.parquet")
+    classes = [{"name": name, "group": "head"} for name in (*FINDINGS, "rare")]
+    (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+    with pytest.raises(InputError, match=r"none of the 1 training images with 'rare' could be read .*unreadable\.parq"):
+        load(folder)
+    rare.loc[0, "rare"] = 1
+    rare.to_parquet(folder / "labels.parquet")
+    assert load(folder).counts().positives.tolist() == [1, 1, 1]

@@ -152,3 +152,24 @@ def test_the_weight_scales_the_loss_of_an_image():
 
 def test_counts_and_factors_are_those_of_real_images():
     assert DATA.counts().positives.sum() == int((WHOLE.targets[DATA.train] == 1).sum())
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_with_a_given_number_of_steps_extra_images_still_come_on_top(factor: float, monkeypatch: pytest.MonkeyPatch):
+    """The real images shown are those of a run without extra images, and the share is that asked for."""
+    shown: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    usual = len(epochs_of(classifier_params(extra_source="none"), DATA, monkeypatch)[0][0])
+    for source in ("none", "synthetic"):
+        params = classifier_params(extra_source=source, extra_exposure=0.5, extra_until=1.0, frozen_epochs=0, epochs=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer, "steps_of_epoch", lambda *_: round(factor * usual))
+            rows = epochs_of(params, DATA, patch)[0][0].ravel()
+        real = np.isin(rows, DATA.train)
+        shown[source] = rows[real], rows[~real]
+    alone, beside = (np.bincount(shown[source][0], minlength=len(DATA.targets)) for source in ("none", "synthetic"))
+    batch = classifier_params().batch_size
+    assert np.abs(alone - beside).sum() < 2 * batch
+    for target in TARGETS.tolist():
+        real = (DATA.targets[shown["synthetic"][0], target] == 1).sum()
+        extra = (DATA.synthetic_target[np.searchsorted(DATA.synthetic, shown["synthetic"][1])] == target).sum()
+        assert abs(extra - real) <= batch

@@ -45,6 +45,19 @@ def test_biases_and_norms_do_not_decay(layer_decay: float):
     assert all(decays[id(p)] == (0.05 if p.ndim >= 2 else 0.0) for p in model.parameters())
 
 
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_what_a_vision_transformer_exempts_does_not_decay(layer_decay: float):
+    params = baseline_params(backbone="test_vit", backbone_options={"img_size": 32})
+    model = build_model(params, DATA, None)
+    decays = {
+        id(p): group["weight_decay"] for group in parameter_groups(model, 0.05, layer_decay) for p in group["params"]
+    }
+    found = {name: decays[id(p)] for name, p in model.backbone.named_parameters() if p.ndim >= 2}
+    exempt = {name for name, decay in found.items() if decay == 0}
+    assert "pos_embed" in exempt
+    assert exempt == model.backbone.no_weight_decay() & set(found)
+
+
 def test_lower_layers_learn_more_slowly():
     """ResNet: a stem and four stages of one block; the topmost stage and the head keep their rates."""
     params = baseline_params(layer_decay=0.5, frozen_epochs=0, lr=0.1, head_lr=0.2, warmup_epochs=0.0)

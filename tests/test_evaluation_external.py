@@ -17,6 +17,7 @@ from tests.test_classifier_model import CONFIG, build
 from tests.tiny_project import set_params
 from trcgl.artifacts.preparation import Preparation
 from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.backbone import warn_if_seen
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
 from trcgl.cli import main
@@ -256,6 +257,25 @@ def test_a_model_that_has_seen_the_data_set_is_said_aloud(folder: Path, monkeypa
     save_model(folder / "model", weights_have_seen=("mimic", "padchest"))
     assert evaluate(folder) == 0
     assert "has seen 'padchest'" in said[0]
+
+
+def test_a_format_of_tables_is_no_data_set_that_could_have_been_seen(caplog: pytest.LogCaptureFixture):
+    warn_if_seen(("folder", "nih"), "folder")
+    assert not caplog.records
+    warn_if_seen(("folder", "nih"), "nih")
+    assert "have seen 'nih'" in caplog.text
+
+
+def test_a_params_file_of_another_project_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder)
+    (folder / "params.yaml").write_text("train: {lr: 1}\n")
+    arguments = ["--model", "model", "--dataset", "padchest", "--images", "images", "--labels", "labels.csv"]
+    assert main(["evaluate", *arguments]) == 1
+    assert "it is read because it lies in the current folder: --params names another one" in capsys.readouterr().err
+    assert main(["evaluate", *arguments, "--params", "params.yaml"]) == 1
+    assert "because it lies" not in capsys.readouterr().err
 
 
 def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -89,7 +89,7 @@ def test_rows_with_dirt_are_rejected_with_their_reason_and_none_is_lost(tmp_path
         padchest_row(11, "['mass']"),
         padchest_row(12, "['mass']"),
         padchest_row(12, "['nodule']"),
-        padchest_row(13, "nan", ImageID="im0011.png"),
+        padchest_row(13, "nan", ImageID="im0011.png", PatientID="p11"),
         padchest_row(14, "['normal', 'nodules']"),
     ]
     table = read_padchest(write_padchest(tmp_path / "labels.csv", rows))

@@ -33,7 +33,7 @@ from trcgl.images.listing import HIDDEN, OTHER, SPECIAL, TWICE, counted, list_im
 from trcgl.inference import pretrained
 from trcgl.inference.files import find_images
 from trcgl.labels.file_match import match_files
-from trcgl.runtime.errors import exit_code
+from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.picture_suffixes import SUFFIXES
 
 LATIN = os.fsdecode(b"ni\xf1o.png")
@@ -240,6 +240,26 @@ def test_files_come_once_through_whatever_links(tmp_path: Path, monkeypatch: pyt
     found = find_images(["scans/*"])
     assert Path("scans/film.img") in found.images
     assert ("scans/labels.csv", OTHER) in found.skipped
+
+
+@pytest.mark.parametrize("beside", ["overview.png", "notes.txt", ""])
+def test_a_pattern_reads_folders_beside_files_as_the_shell_does(
+    beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pat/A/x.png", "pat/B/deep/x.png", "pat/empty/notes.txt", *([f"pat/{beside}"] if beside else [])):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".png"):
+            Image.fromarray(noise(1, top=256)).save(name)
+        else:
+            Path(name).write_text("notes")
+    found, shell = find_images(["pat/*"]), find_images(sorted(map(str, Path("pat").glob("[AB]*"))))
+    own = [Path("pat/overview.png")] if beside == "overview.png" else []
+    assert found.images == [*own, *shell.images]
+    notes = {"pat/empty/notes.txt", *(["pat/notes.txt"] if beside == "notes.txt" else [])}
+    assert {path for path, _ in found.skipped} == notes
+    with pytest.raises(InputError, match=r"pat/\*/no\*: no (image|file) matches this pattern"):
+        find_images(["pat/*/no*"])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trcgl.runtime.errors import InputError
 from trcgl.tables import _values_of_several_lines, read_columns
 
 cell = st.text(st.sampled_from('ab",\n é'), max_size=6)
@@ -65,3 +67,40 @@ def test_a_report_of_several_lines_swallows_nothing(end: str, packed: bool, tmp_
     table = read_columns(tmp_path / "t.csv", ["image", "age"], what="a table")
     assert table["image"].tolist() == ["0.png", "1.png", "2.png", "3.png"]
     assert table["age"].tolist() == ["0", "1", "2", "3"]
+
+
+NAMES = {
+    "digests": [f"{hashlib.sha256(str(k).encode()).hexdigest()[:8]}.png" for k in range(12)],
+    "of more digits": [f"{k}.png" for k in range(95, 107)],
+    "people": ["Adler", "Bauer", "Christ", "Dorn", "Engel", "Fuchs", "Graf", "Huber", "Igel", "Jung", "Klein", "Lang"],
+    "numbers": [str(k) for k in range(995, 1007)],
+    "uids": [f"1.2.{k}.{7 * k}" for k in range(95, 107)],
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("place", [1, 3])
+@pytest.mark.parametrize("closing", ['known"', '"known"', '"known, old"'])
+@pytest.mark.parametrize("closed", [5, 6, 11, None])
+def test_a_quote_that_swallows_rows_stops_whatever_the_names(
+    names: list[str], place: int, closed: int | None, closing: str, tmp_path: Path
+):
+    """Opened in row 5; closed in that column rows later, by a quote of its own or of another value, or never."""
+    header = ["image", "patient", "split"]
+    header.insert(place, "comment")
+    rows = [[name, f"p{k}", "train"] for k, name in enumerate(names)]
+    for k, row in enumerate(rows):
+        row.insert(place, {4: '"stable', closed: closing}.get(k, "ok"))
+    (tmp_path / "t.csv").write_text("\n".join(",".join(row) for row in [header, *rows]) + "\n")
+    with pytest.raises(InputError, match=r"t.csv: row 5(: column 'comment' holds a line break and what| has \d col)"):
+        read_columns(tmp_path / "t.csv", ["image", "patient", "split"], what="a table")
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_prose_of_several_lines_swallows_nothing_whatever_the_names(names: list[str], tmp_path: Path):
+    prose = "Heart normal, lungs clear, no effusion, bones intact\nImpression, normal, no change, stable\nDr. A, MD"
+    text = io.StringIO()
+    rows = [[name, prose, f"p{k}", "train"] for k, name in enumerate(names)]
+    csv.writer(text, lineterminator="\n").writerows([["image", "report", "patient", "split"], *rows])
+    (tmp_path / "t.csv").write_text(text.getvalue())
+    assert read_columns(tmp_path / "t.csv", ["image", "split"], what="a table")["image"].tolist() == names

@@ -218,16 +218,36 @@ def check_header(path: Path, header: Sequence[str], required: Sequence[str], wha
             )
 
 
-def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
-    check_header(path, header, required, what)
-    wanted = [*required, *(name for name in optional if name in header)]
-    spelled = {letters_of(column): column for column in header if column not in wanted}
-    for name in optional:
-        near = None if name in wanted else spelled.get(letters_of(name))
-        if near is not None:
+def check_spelling(path: Path, others: Sequence[str], names: Sequence[str]) -> None:
+    """Raise an InputError if one of the other columns of a table is one of `names`, spelled in another way."""
+    spelled = {letters_of(column): column for column in others}
+    for name in names:
+        near = spelled.get(letters_of(name))
+        if near is not None and near != name:
             raise InputError(
                 f"{path}: column '{near}'{seen_as(near)} seems to be '{name}'; rename it to '{name}', or remove it"
             )
+
+
+def nameless_columns(path: Path) -> dict[int, pd.Series]:
+    """The columns without a name of their own, by position from 1: stripped text. pandas calls them `Unnamed: 4`.
+
+    Raises:
+        InputError: see `read_columns`.
+    """
+    form = _form(path)
+    places = [place for place, name in enumerate(form.header) if INDEX_NAME.fullmatch(clean_text(name))]
+    if not places:
+        return {}
+    table = _parse(path, form, places, _content(path, form))
+    return {int(name) + 1: table[name].to_pandas().str.strip() for name in table.column_names}
+
+
+def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
+    check_header(path, header, required, what)
+    wanted = [*required, *(name for name in optional if name in header)]
+    missing = [name for name in optional if name not in wanted]
+    check_spelling(path, [column for column in header if column not in wanted], missing)
     for name in wanted:
         if header.count(name) > 1:
             raise InputError(f"{path}: column '{name}' appears {header.count(name)} times; it must appear once")
@@ -348,23 +368,42 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
 def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes) -> None:
     """Stop if a value of a column that is not read contains whole rows, between two quotes that were not meant as such.
 
-    A report may have several lines as well, but hardly one that begins like the rows of the table.
+    A report may have several lines as well, but hardly one that begins like the rows of the table, and has as many
+    cells without a space before the second.
     """
     values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
     if values is not None and all(value.count(b",") < len(header) - 1 for value in values):
         return
     every = _parse(path, form, list(range(len(header))), content)
-    shapes = {re.sub(r"\d", "0", text or "") for text in every.column(0).to_pylist()} - {""}
+    firsts = [text.strip() for text in every.column(0).to_pylist() if text.strip()]
+    letters = any(character.isalpha() for text in firsts for character in text)
+    shapes = {_shape(text, letters=letters) for text in firsts}
     # The nameless columns at the end are left out if rows have more or fewer of them
-    for name, column in zip(header[: every.num_columns], every.columns, strict=True):
+    for place, (name, column) in enumerate(zip(header[: every.num_columns], every.columns, strict=True)):
         for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
             lines = re.split(r"\r\n|\r|\n", text)
-            starts = (re.sub(r"\d", "0", line.split(",")[0]).strip() for line in lines[1:])
-            if len(lines) > 1 and text.count(",") >= len(header) - 1 and any(start in shapes for start in starts):
+            # The last line ends where the quote is closed: within the row that opens another quote in this column
+            needed = [*[every.num_columns] * (len(lines) - 2), place + 1][: len(lines) - 1]
+            if text.count(",") >= every.num_columns - 1 and any(
+                _like_a_row(line, cells, shapes, letters=letters) for line, cells in zip(lines[1:], needed, strict=True)
+            ):
                 raise InputError(
                     f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; close "
                     "the quote there"
                 )
+
+
+def _shape(text: str, *, letters: bool) -> str:
+    """What the first cells of rows have in common: their punctuation, and whether they are of digits alone."""
+    return re.sub(r"[^\W_]+", "a", text) if letters else re.sub(r"\d+", "0", text)
+
+
+def _like_a_row(line: str, needed: int, shapes: set[str], *, letters: bool) -> bool:
+    """Whether a line within a value looks like a row of the table: its first cell, and its number of cells."""
+    cells = line.split(",")
+    # In prose a space follows a comma
+    apart = len(cells) < 2 or not cells[1].startswith(" ")
+    return len(cells) >= needed and apart and _shape(cells[0].strip(), letters=letters) in shapes
 
 
 def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | None:

@@ -3,7 +3,7 @@
 The class maps of a plain head are class activation maps (Zhou et al., arXiv 1512.04150): at each position of the
 feature map, the dot product of the backbone's channels and the finding's row of classifier weights. A position covers
 several pixels. So the image is shifted by fractions of that width, and the maps are shifted back and averaged, as
-`finding_map` does.
+`finding_map` does. The average is moved to where the positions look (`receptive_shift`), as for the pointing game.
 """
 
 from itertools import product
@@ -11,18 +11,22 @@ from itertools import product
 import numpy as np
 import torch
 
+from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.sampling.finding_map import MOVES
+from trcgl.evaluation.pointing import SHIFT_IMAGES
 
 
 @torch.no_grad()
-def cam_map(model: Classifier, film: np.ndarray, finding: str) -> np.ndarray:
+def cam_map(model: Classifier, film: np.ndarray, finding: str, shift: tuple[float, float]) -> np.ndarray:
     """The mean map over shifted copies of the image: float32 [S, S]; values may have either sign.
 
     Args:
         model: with the head `linear`.
         film: uint8 [S, S].
+        shift: the model's `receptive_shift`.
     """
     model.eval()
     size, column = len(film), list(model.config.class_names).index(finding)
@@ -35,4 +39,10 @@ def cam_map(model: Classifier, film: np.ndarray, finding: str) -> np.ndarray:
         :, 0
     ]
     back = [shifted(one, -right, -down) for one, (right, down) in zip(wide.numpy(), moves, strict=True)]
-    return np.mean(back, axis=0).astype(np.float32)
+    down, right = (round(part * size) for part in shift)
+    return shifted(np.mean(back, axis=0).astype(np.float32), right, down)
+
+
+def cam_shift(model: Classifier, images: ShardedImages) -> tuple[float, float]:
+    """The model's `receptive_shift`, measured on the first images."""
+    return receptive_shift(model, images.read(images.index["image"].tolist()[:SHIFT_IMAGES]))

@@ -157,7 +157,7 @@ def _places(films: list[Films], boxes: Path | None, resize: str) -> pd.DataFrame
         return no_places()
     files, listed = BoxFiles(boxes, None, None, WORDS), read_boxes(boxes).boxes["image"]
     # If the table names no image of any source, reading it for the first source reports that
-    known = [part for part in films if (table_names(listed, part.selected["image"].tolist()) != "").any()] or films[:1]
+    known = [part for part in films if any(table_names(boxes, listed, part.selected["image"].tolist()))] or films[:1]
     found = []
     for part in known:
         used = boxes_of(files, part.selected, part.source.images, part.selected["image"].tolist(), part.findings)

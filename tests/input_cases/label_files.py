@@ -263,7 +263,8 @@ LABEL_FILES = (
             put("labels.csv", "image,patient,split,labels\n" + _stated("train", "train", "test")),
             params(dataset__name="folder", dataset__split_file=None, labels__tail_findings=["Mass"]),
         ),
-        "labels.csv: the val split has no image; put more patients into it, or give 'dataset.split_file'",
+        "labels.csv: the val split has no image; leave the split of other patients blank, so that some are drawn into it by "
+        "seed, or give 'dataset.split_file'",
     ),
     Case(
         "Label file",

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import Params
-from trcgl.doctor.said import Said, problem
+from trcgl.doctor.said import Said, problem, warning
 from trcgl.images.decode import UnreadableImage, decode
 from trcgl.images.listing import Listing, counted
 from trcgl.images.manifest import check_inside, named_images, no_image
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.labels.file_match import likely_file
+from trcgl.labels.report import left_out
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.settings import read_yaml
@@ -26,6 +27,10 @@ SIZES = 2000
 """Files whose size is asked for: on network disks that takes a good part of a millisecond each."""
 MISSING_SHARE = 0.01
 """PadChest itself lacks some of its files; a download that broke off lacks more."""
+UNUSABLE_SHARE = 0.1
+"""Of the rows of a label table; of PadChest's and NIH's, less than a hundredth cannot be used."""
+SELECTED_BY = r"projection not|labelling method not|labelled |image file"
+"""Starts of the reasons for which rows are left out by the params file or for their files, see labels/selection.py."""
 MANIFEST = Path("data/manifest.parquet")
 
 
@@ -68,6 +73,7 @@ def check_labels(labels: Labels, names: Sequence[str] = ()) -> Iterator[Said]:
     groups = pd.Series([entry["group"] for entry in labels.classes["classes"]]).value_counts()
     counted = ", ".join(f"{groups.get(name, 0)} {name}" for name in ("head", "medium", "tail"))
     yield Said("labels", f"{len(labels.selected)} images, {len(labels.classes['classes'])} findings ({counted})")
+    yield from _check_left_out(labels)
     missing = int(labels.rejected["reason"].isin(["image file missing", "image file is ambiguous"]).sum())
     wanted = len(labels.selected) + missing
     text = f"{missing} of {wanted} images of the label table are not in the image folder, or not uniquely"
@@ -77,6 +83,17 @@ def check_labels(labels: Labels, names: Sequence[str] = ()) -> Iterator[Said]:
         yield problem("images", f"{text}; the first: {images.iloc[0]}; {remedy}")
     else:
         yield Said("images", text)
+
+
+def _check_left_out(labels: Labels) -> Iterator[Said]:
+    """Rows that are not used, whatever the reason; a warning if many cannot be read, so that the user looks at them."""
+    rejected, rows = labels.rejected, len(labels.labels) + len(labels.rejected)
+    if not len(rejected):
+        return
+    text = f"{len(rejected)} of {rows} rows of the label table are left out: {left_out(rejected)}"
+    unusable = int((~rejected["reason"].str.match(SELECTED_BY)).sum())
+    many = unusable > UNUSABLE_SHARE * rows
+    yield warning("rows", f"{text}; correct them if they should be used") if many else Said("rows", text)
 
 
 def check_sample(folder: Path, paths: Sequence[str]) -> Said:

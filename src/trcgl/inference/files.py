@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from trcgl.images.kinds import is_image
-from trcgl.images.listing import OTHER, list_images
+from trcgl.images.listing import OTHER, Listing, list_images
 from trcgl.images.manifest import no_image
 from trcgl.runtime.errors import InputError
 
@@ -36,8 +36,9 @@ def find_images(arguments: Iterable[str | Path]) -> Found:
 
     A file is always listed, whatever its name, even if it is missing. A missing file is later reported as unreadable,
     and the other files are still processed. A folder gives its images at all depths, sorted by path, see `list_images`.
-    A pattern (`*`, `?`, `[...]`, `**` for any depth) gives the images among its matches, sorted. A file that is named
-    twice is listed once, even if its path is written in two ways or leads through a linked folder.
+    A pattern (`*`, `?`, `[...]`, `**` for any depth) gives the images among its matches, sorted, then those in matching
+    folders, as if the shell had expanded it. A file that is named twice is listed once, even if its path is written in
+    two ways or leads through a linked folder.
 
     Raises:
         InputError: no argument is given, or one that is not a file name; or a folder or pattern gives no image.
@@ -75,14 +76,13 @@ def _files(argument: str, found: Found) -> list[Path]:
         return [path]
     if "**" in path.parts:
         return _at_any_depth(path, found)
-    matches = sorted(glob.glob(argument))  # noqa: PTH207 (takes absolute ones)
-    files = [Path(match) for match in matches if not Path(match).is_dir()]
-    images = [file for file in files if _looks_like_an_image(file, found)]
-    # The pattern matches folders only
-    if not files:
-        images = [file for match in matches for file in _in_folder(Path(match), found)]
+    matches = [Path(match) for match in sorted(glob.glob(argument))]  # noqa: PTH207 (takes absolute ones)
+    folders = [match for match in matches if match.is_dir()]
+    images = [file for file in matches if file not in folders and _looks_like_an_image(file, found)]
+    for folder in folders:
+        images += _listed(folder, list_images(folder), found)
     if not images:
-        raise InputError(f"{argument}: no {'image' if files else 'file'} matches this pattern")
+        raise InputError(f"{argument}: no {'image' if matches else 'file'} matches this pattern")
     return images
 
 
@@ -124,6 +124,10 @@ def _in_folder(folder: Path, found: Found) -> list[Path]:
     listing = list_images(folder)
     if not listing.images:
         raise InputError(f"{folder}: no image inside; {no_image(listing)}")
+    return _listed(folder, listing, found)
+
+
+def _listed(folder: Path, listing: Listing, found: Found) -> list[Path]:
     found.skipped.extend((str(folder / path), reason) for path, reason in listing.skipped)
     found.closed.extend((str(folder / path), reason) for path, reason in listing.closed)
     return [folder / path for path in listing.images]

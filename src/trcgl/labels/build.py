@@ -164,6 +164,8 @@ def _more_patients(name: str, rows: pd.DataFrame) -> str:
     stated = rows["split"] != ""
     by_seed = not rows["patient"].isin(rows.loc[stated, "patient"]).all()
     given = "give 'dataset.split_file'"
+    if not by_seed and name not in set(rows["split"]):
+        return f"leave the split of other patients blank, so that some are drawn into it by seed, or {given}"
     if not by_seed or name in set(rows["split"]):
         # The fractions have no influence on this split
         return f"put more patients into it, or {given}"

@@ -21,9 +21,9 @@ Value = TypeVar("Value")
 def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """The file of each image.
 
-    If a row states its `file` (patient1/study1/view1.jpg), the file is the one whose path ends in this way. Otherwise
-    it is the file whose base name is `image`. If several files have that name, the one in the row's folder
-    (`.../folder/image`) is taken, if there is one.
+    If a row states its `file` (patient1/study1/view1.jpg), the file is the one with this path or, if there is none, the
+    one whose path ends in this way. Otherwise it is the file whose base name is `image`. If several files have that
+    name, the one in the row's folder (`.../folder/image`) is taken, if there is one.
 
     If an image has no such file, a similar name is accepted: it may differ in capitals, in the Unicode form of its
     letters or in the spelling of its format (`.jpeg`), or have a suffix where the table states none. The match must be
@@ -110,7 +110,11 @@ def _exactly(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.ndarr
         single = endings.notna() & ~repeated
         found[own] = _look_up(rows["file"], endings[single], paths[single])[own]
         ambiguous[own] = rows["file"].isin(endings[repeated]).to_numpy(bool)[own]
-    return found, ambiguous
+    # The whole path below the image folder goes before a longer one that ends like it. In a table with paths, a name
+    # alone is the path of a file at the top
+    whole = _look_up(rows["file"].where(rows["file"] != "", rows["image"]), paths, paths)
+    found = np.where(whole != "", whole, found)
+    return found, ambiguous & (whole == "")
 
 
 def _by_name(images: pd.Series, folders: pd.Series, paths: pd.Series) -> tuple[np.ndarray, np.ndarray]:

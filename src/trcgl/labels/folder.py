@@ -7,11 +7,13 @@ A row is an image: `image` (file name, or path under the image folder) and `pati
 - or a column per finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.cells import name_key, say
 from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes, rows_of
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.ids import read_ids
@@ -25,6 +27,12 @@ REQUIRED = ("image", "patient")
 OPTIONAL = ("study", "projection", "sex", "split")
 LIST = "labels"
 NORMAL = ("normal", "Normal", "No Finding", "No finding")
+SEEM_NORMAL = frozenset(map(name_key, (
+    "normal", "no finding", "no findings", "no abnormality", "no abnormalities", "no abnormality detected",
+    "no acute abnormality", "healthy", "unremarkable", "clear", "nothing found", "negative", "sin hallazgos",
+    "ohne Befund", "kein Befund", "unauff\u00e4llig", "sans particularit\u00e9", "RAS", "NAD",
+)))  # fmt: skip
+"""How else reports say that nothing was found, by `name_key`."""
 WHAT = "a label table of one's own"
 LEADS_OUT = r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 
@@ -54,17 +62,32 @@ def read_folder(path: str | Path) -> LabelTable:
     source = read_columns(path, REQUIRED, (*wanted, *OPTIONAL), what=WHAT)
     rows = _rows(path, source)
     if not findings:
-        return assemble_listed(path, rows, source[LIST], normal=NORMAL)
+        table = assemble_listed(path, rows, source[LIST], normal=NORMAL)
+        _say_normal(path, table.vocabulary)
+        return table
     codes = read_codes(source[findings])
     _check_codes(path, source[findings], codes)
     normal = next((name for name in NORMAL if name in findings), NORMAL[0])
+    _say_normal(path, findings)
     return assemble_coded(rows, codes, findings, source=path, normal=normal)
+
+
+def _say_normal(path: Path, names: Sequence[str]) -> None:
+    """Log a line for a name that seems to say "nothing found", but is not known to."""
+    for name in names:
+        if name not in NORMAL and name_key(name) in SEEM_NORMAL:
+            say(
+                f"{path}: '{name}' is read as a finding; if it says that nothing was found, write '{NORMAL[0]}', or "
+                "name it in 'labels.not_findings'"
+            )
 
 
 def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
     splits = read_splits(path, source["split"], may_be_blank=True)
-    files = source["image"].str.replace("\\", "/", regex=False).str.removeprefix("./")
-    inside = files.str.contains("/", regex=False) & ~files.str.contains(LEADS_OUT, regex=True)
+    stated = source["image"].str.replace("\\", "/", regex=False)
+    files = stated.str.removeprefix("./")
+    # `./0001.png` says that the file is at the top
+    inside = stated.str.contains("/", regex=False) & ~files.str.contains(LEADS_OUT, regex=True)
     images = files.where(~inside, files.str.replace("/", "_", regex=False))
     check_apart(path, "image", files, images)
     return pd.DataFrame(

@@ -75,5 +75,6 @@ def assemble_listed(
             ("a label of the list is missing", nameless[codes]),
             (empty, np.array([labels == [] for labels in lists])[codes]),
         ),
-        content=texts,
+        # Lists with the same labels in another order are the same
+        content=pd.Series(np.array(["|".join(sorted(labels)) for labels in usable], object)[codes], rows.index),
     )

@@ -14,6 +14,7 @@ ROW_COLUMNS = (
     "row", "image", "folder", "file", "patient", "study", "projection", "sex", "age", "photometric", "method", "split"
 )  # fmt: skip
 UNKNOWN = -1
+CONTRADICTING = "image listed with contradicting rows"
 # A separator, a drive letter, '.' or '..': such a name could lead out of the image folder
 NAME_IS_A_PATH = r"[/\\\x00]|^[A-Za-z]:|^\.{1,2}$"
 
@@ -94,12 +95,14 @@ class LabelTable:
     def with_silent_rows(self) -> "LabelTable":
         """The table in which rows that state no label are kept, for users who read a blank as negative.
 
-        Such a row stays rejected if its image has another row as well.
+        Such a row stays rejected if its image has another row as well; of equal rows the first is kept.
         """
         if self.silent is None:
             return self
-        images = self.silent["image"]
-        taken = self.silent[~images.duplicated(keep=False) & ~images.isin(self.rows["image"])]
+        others = self.rejected.loc[~self.rejected["row"].isin(self.silent["row"]), "image"]
+        free = self.silent[~self.silent["image"].isin(self.rows["image"]) & ~self.silent["image"].isin(others)]
+        about = free.groupby("image")[["patient", "split", "projection", "sex"]].transform("nunique").max(axis=1)
+        taken = free[(about == 1) & ~free["image"].duplicated()]
         return replace(
             self,
             rows=pd.concat([self.rows, taken]).sort_values("row", ignore_index=True),
@@ -190,26 +193,32 @@ def assemble(
         rows: every data row of the source, with those of ROW_COLUMNS that it states; completed in place.
         source: the label table, for messages.
         label_reasons: for each row, why its labels cannot be used; "" if they can.
-        content: for each row, a value that identifies its labels. Rows of one image that differ in it, in the patient
-            or in the split contradict each other, and all of them are rejected. Of equal rows the first is kept.
+        content: for each row, a value that identifies its labels. Rows of one image that differ in it, in the patient,
+            split, stated projection or sex contradict each other, and all of them are rejected. Of equal rows the first
+            is kept. A row whose labels cannot be used contradicts the others if it names another patient.
     """
+    for name in ("projection", "sex"):
+        if name in rows:
+            rows[name] = in_one_way(source, name, rows[name])
     reasons = first_reason(
         ("image name missing", is_missing(rows["image"], NOT_A_FILE)),
         ("image name is a path", rows["image"].str.contains(NAME_IS_A_PATH, regex=True)),
         ("patient id missing", is_missing(rows["patient"])),
     )
+    named = rows[reasons == ""]
     reasons = np.where(reasons == "", label_reasons, reasons)
-    stated = {"image": rows["image"], "patient": rows["patient"], "content": content, "split": rows.get("split", "")}
-    live = pd.DataFrame(stated)[reasons == ""]
-    twice = live[live["image"].duplicated(keep=False)]
+    twice = named[named["image"].duplicated(keep=False)]
     if len(twice):
-        per_image = twice.groupby("image")[["patient", "content", "split"]].transform("nunique").max(axis=1)
-        reasons[per_image.index[per_image > 1]] = "image listed with contradicting rows"
-        again = twice["image"].duplicated() & (per_image == 1)
-        reasons[again.index[again]] = "duplicate image name"
-    for name in ("projection", "sex"):
-        if name in rows:
-            rows[name] = in_one_way(source, name, rows[name])
+        live = twice.assign(content=content)[reasons[twice.index] == ""]
+        stated = {name: live[name].where(live[name] != "") for name in ("projection", "sex") if name in rows}
+        compared = ["content", *(name for name in ("split", *stated) if name in rows)]
+        # Without the rows that do not state a projection or sex
+        different = live.assign(**stated).groupby("image")[compared].nunique().max(axis=1)
+        patients = twice.groupby("image")["patient"].nunique()
+        contradicting = {*different.index[different > 1], *patients.index[patients > 1]}
+        places, wrong = live.index.to_numpy(), live["image"].isin(contradicting).to_numpy(bool)
+        reasons[places[wrong]] = CONTRADICTING
+        reasons[places[live["image"].duplicated().to_numpy(bool) & ~wrong]] = "duplicate image name"
     none = pd.DataFrame({"row": [], "image": [], "reason": []}).astype(
         {"row": "int64", "image": "str", "reason": "str"}
     )

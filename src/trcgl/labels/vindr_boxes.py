@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.box_table import BoxTable
-from trcgl.labels.file_names import SUFFIX
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
@@ -22,7 +21,7 @@ DIMENSIONS = {"dim1": "width", "dim0": "height"}
 
 
 def read_vindr_boxes(path: Path) -> BoxTable:
-    """The boxes of the table, with image names without suffix; rows with `No finding` have no box.
+    """The boxes of the table; rows with `No finding` have no box.
 
     Raises:
         InputError: the file is not such a table, or a box is not given by valid corners.
@@ -42,7 +41,7 @@ def read_vindr_boxes(path: Path) -> BoxTable:
     boxes = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
-            "image": source["image_id"].str.replace(SUFFIX, "", regex=True),
+            "image": source["image_id"],
             "finding": source["class_name"],
             "reader": source["rad_id"],
             "x": corners[:, 0],
@@ -57,7 +56,7 @@ def read_vindr_boxes(path: Path) -> BoxTable:
 
 
 def read_box_sizes(path: Path) -> pd.DataFrame:
-    """Sizes of the originals: width and height by image (no suffix), from columns width and height, or dim0 and dim1.
+    """Sizes of the originals: width and height by image, from columns width and height, or dim0 and dim1.
 
     Raises:
         InputError: the file is not such a table, an image is listed twice, or a size is not two whole numbers above 0.
@@ -71,7 +70,7 @@ def read_box_sizes(path: Path) -> pd.DataFrame:
         )
     found = numbers(source, by_name[0])
     wrong = ~(np.isfinite(found) & (found > 0) & (found == np.rint(found))).all(axis=1)
-    images = source["image_id"].str.replace(SUFFIX, "", regex=True)
+    images = source["image_id"]
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(f"{path}: row {row + 1}: the size of '{images[row]}' is not two whole numbers above 0")

@@ -5,7 +5,7 @@ the original's size and then resized in the same way as the image. So only the o
 is 1024 px; for VinDr it is in the DICOM header, or in a table if the files are copies in another format.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from trcgl.images.kinds import START, format_of
 from trcgl.images.upright import why_not_as_stored
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.file_names import SUFFIX
+from trcgl.labels.file_names import format_of as format_of_name
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
 from trcgl.runtime.errors import InputError, some_of
@@ -27,6 +28,8 @@ from trcgl.tables import read_header
 CLEARLY_SMALLER = 0.8
 """Ratio of the copy's width to the original's. Only at this ratio or below do the boxes show whether they are in pixels
 of the copy: if they are, all of them fit into it."""
+ORIGINAL = "dcm"
+"""The format of originals, as `format_of_name` calls it."""
 CHANCE = 1e-3
 """Limit for the probability that correct boxes all fit by chance into the top left corner of a copy's size. For one
 image this probability is at most (copy's width / original's width) ** 3. Measured on NIH's 984 boxes: 0.09 for half the
@@ -137,7 +140,7 @@ def matched_boxes(files: BoxFiles, names: Sequence[str]) -> UsedBoxes:
         raise InputError(f"{path}: has no box, only rows that state that nothing was found; give a table with boxes")
     normal = listed.rows - len(listed.boxes)
     all_boxes = UsedBoxes(listed.boxes, {"states that nothing was found": normal} if normal else {}, listed.rows)
-    known = table_names(listed.boxes["image"], names)
+    known = table_names(path, listed.boxes["image"], names)
     used = all_boxes.only(known != "", f"not of {files.words.image}")
     if used.boxes.empty:
         raise InputError(
@@ -147,11 +150,30 @@ def matched_boxes(files: BoxFiles, names: Sequence[str]) -> UsedBoxes:
     return UsedBoxes(used.boxes.assign(image=known[known != ""]), used.left_out, used.rows)
 
 
-def table_names(listed: pd.Series, names: Sequence[str]) -> np.ndarray:
-    """For each listed name, the label table's name of that image, or "". A name without suffix matches any format."""
-    exact = set(names)
-    by_stem = {SUFFIX.sub("", name): name for name in names}
-    return np.array([name if name in exact else by_stem.get(name, "") for name in listed], dtype=object)
+def table_names(path: Path, listed: Iterable[str], names: Sequence[str]) -> np.ndarray:
+    """For each name that a table lists, the label table's name of that image, or "".
+
+    A whole name goes first. Otherwise names match that differ in the suffix: one of them has none, both state the same
+    format, or the listed one is the DICOM original of a copy in another format.
+
+    Raises:
+        InputError: a listed name fits several images.
+    """
+    exact, by_stem = set(names), dict[str, list[str]]()
+    for name in names:
+        by_stem.setdefault(SUFFIX.sub("", name), []).append(name)
+    codes, different = pd.factorize(pd.Series(list(listed), dtype="str"))
+    found = []
+    for name in different:
+        stated = format_of_name(name)
+        fits = [name] if name in exact else [
+            other for other in by_stem.get(SUFFIX.sub("", name), ())
+            if stated in ("", ORIGINAL) or format_of_name(other) in ("", stated)
+        ]  # fmt: skip
+        if len(fits) > 1:
+            raise InputError(f"{path}: '{name}' fits several images, {some_of(fits)}; write the suffix")
+        found.append(fits[0] if fits else "")
+    return np.array([*found, ""], dtype=object)[codes]
 
 
 def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> UsedBoxes:
@@ -182,7 +204,7 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
         InputError: see `boxes_of`.
     """
     path, boxes = files.boxes, used.boxes
-    stated = None if files.sizes is None else read_box_sizes(files.sizes)
+    stated = None if files.sizes is None else _sizes(files.sizes, selected["image"].tolist())
     place = dict(zip(selected["image"], selected["path"], strict=True))
     sized = path if set(SIZE) <= set(read_header(path)) else None
     frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
@@ -209,6 +231,22 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     return UsedBoxes(boxes.assign(width=frames[:, 0], height=frames[:, 1]), used.left_out, used.rows)
 
 
+def _sizes(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """The originals' sizes by the label table's names of the images, see `read_box_sizes`.
+
+    Raises:
+        InputError: the file is not such a table, or states the size of an image twice.
+    """
+    sizes = read_box_sizes(path)
+    known = table_names(path, sizes.index, names)
+    sizes = sizes[known != ""].set_axis(known[known != ""])
+    if sizes.index.has_duplicates:
+        raise InputError(
+            f"{path}: the image '{sizes.index[sizes.index.duplicated()][0]}' is listed twice; keep one row"
+        )
+    return sizes
+
+
 def _original(
     files: BoxFiles,
     stated: pd.DataFrame | None,
@@ -221,12 +259,12 @@ def _original(
     """The original's size for the boxes of one image.
 
     Args:
-        stated: as from `read_box_sizes`; it has priority.
+        stated: as from `_sizes`; it has priority.
         sized: the table of boxes, if it states sizes itself.
         width, height: of the available file.
     """
     first = boxes.iloc[0]
-    if stated is not None and (name := SUFFIX.sub("", first["image"])) in stated.index:
+    if stated is not None and (name := first["image"]) in stated.index:
         return _Original(float(stated["width"][name]), float(stated["height"][name]), files.sizes)
     if np.isfinite(first[SIZE].to_numpy(np.float64)).all():
         return _Original(float(first["width"]), float(first["height"]), sized)

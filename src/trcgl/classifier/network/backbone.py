@@ -158,9 +158,14 @@ def _architecture(backbone: nn.Module) -> str:
     return configuration["architecture"]
 
 
+def have_seen(weights_have_seen: Sequence[str], dataset: str) -> bool:
+    """Whether weights were trained on a data set; `folder` is any hospital's images, so nothing is known about it."""
+    return dataset != "folder" and dataset in weights_have_seen
+
+
 def warn_if_seen(weights_have_seen: Sequence[str], dataset: str) -> None:
     """Log a warning if the initial weights were trained on the data set that the results are measured on."""
-    if dataset in weights_have_seen:
+    if have_seen(weights_have_seen, dataset):
         log.warning(
             "the initial weights have seen '%s', the data set of this run: its test results are not those of unseen "
             "patients",

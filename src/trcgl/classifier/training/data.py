@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.labelled_images import labelled_images
@@ -98,6 +99,7 @@ def load_training_data(
     if not len(train):
         reasons = Path(images).parent / "unreadable.parquet"
         raise InputError(f"no training image is in {images}; the reasons are in {reasons}")
+    _check_left(table, class_names, targets[train], Path(labels), Path(images))
     pixels = np.empty((0, shards.size, shards.size), np.uint8)
     accepted = Accepted([], pixels, targets[:0], np.empty(0, np.int64))
     if synthetic is not None and audit is not None:
@@ -118,6 +120,25 @@ def load_training_data(
     )
     log.info("%r", data)
     return data
+
+
+def _check_left(
+    table: pd.DataFrame, class_names: Sequence[str], targets: np.ndarray, labels: Path, images: Path
+) -> None:
+    """Stop if no training image of a finding could be read: nothing could be learned about it.
+
+    Args:
+        table: all labelled images.
+        targets: float32 [n, C] of the training images that have pixels.
+    """
+    listed = (table.loc[table["split"] == "train", list(class_names)] == 1).sum()
+    for name, left in zip(class_names, (targets == 1).sum(axis=0).tolist(), strict=True):
+        if listed[name] and not left:
+            raise InputError(
+                f"{labels}: none of the {listed[name]} training images with '{name}' could be read (the reasons are in "
+                f"{images.parent / 'unreadable.parquet'}); mend these files, or leave the finding out of "
+                "'labels.findings'"
+            )
 
 
 @dataclass(frozen=True)

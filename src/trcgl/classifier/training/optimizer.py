@@ -19,15 +19,18 @@ def build_optimizer(model: Classifier, params: TrainingParams) -> torch.optim.Ad
 def parameter_groups(model: Classifier, weight_decay: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
     """Parameter groups of backbone and head, with weight decay on weights but not on biases, norms and other vectors.
 
+    Nor does it act on what timm's model exempts, such as the position embedding of a vision transformer.
+
     Args:
         layer_decay: below 1, each layer of the backbone has its own groups, and its `lr_scale` is `layer_decay` times
             that of the next layer towards the output; the last layer has 1 (BEiT, https://arxiv.org/abs/2106.08254,
             appendix; timm knows the layers of its models). The head's scale is always 1.
     """
+    exempt = getattr(model.backbone, "no_weight_decay", set)()
     if layer_decay < 1:
-        backbone = param_groups_layer_decay(model.backbone, weight_decay, layer_decay=layer_decay)
+        backbone = param_groups_layer_decay(model.backbone, weight_decay, exempt, layer_decay=layer_decay)
     else:
-        backbone = param_groups_weight_decay(model.backbone, weight_decay)
+        backbone = param_groups_weight_decay(model.backbone, weight_decay, no_weight_decay_list=exempt)
     head = param_groups_weight_decay(model.head, weight_decay)
     parts = [("backbone", group) for group in backbone] + [("head", group) for group in head]
     return [{"part": part, "lr_scale": 1.0, **group} for part, group in parts]

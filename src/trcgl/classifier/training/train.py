@@ -321,11 +321,13 @@ def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.nd
 
 
 def real_order(params: TrainingParams, data: TrainingData, factors: np.ndarray, steps: int, epoch: int) -> np.ndarray:
-    """The rows of the real images of an epoch, in random order."""
+    """The rows of the real images of an epoch, in random order: enough for `steps` batches, but for the last batch."""
+    count = steps * params.batch_size
     if phase_of(params, epoch) == "retrain" or params.sampler == "class_aware":
-        count = steps * params.batch_size
         return class_aware_order(data.train, data.targets[data.train], count, params.seed, epoch)
-    return epoch_order(data.train, factors, params.seed, epoch)
+    order = epoch_order(data.train, factors, params.seed, epoch)
+    # With a given number of steps an epoch is not one pass; extra images come on top of what it shows of the real ones
+    return order if abs(len(order) - count) < params.batch_size else np.resize(order, count)
 
 
 def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:

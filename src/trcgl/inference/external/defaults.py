@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from trcgl.config import ComputeParams, EvaluationParams, load_params
+from trcgl.runtime.errors import InputError
 
 SHIPPED = Path("params.yaml")
 EVALUATION = EvaluationParams(
@@ -19,5 +20,9 @@ def how_to_evaluate(file: Path | None) -> tuple[EvaluationParams, ComputeParams]
     """
     if file is None and not SHIPPED.exists():
         return EVALUATION, COMPUTE
-    params = load_params(file or SHIPPED)
+    try:
+        params = load_params(file or SHIPPED)
+    except InputError as error:
+        found = "" if file else "; it is read because it lies in the current folder: --params names another one"
+        raise InputError(f"{error}{found}") from None
     return params.evaluation, params.compute

@@ -11,6 +11,7 @@ import pandas as pd
 from trcgl.artifacts.pixels import StoredPixels
 from trcgl.artifacts.preparation import Preparation
 from trcgl.artifacts.shards import ShardedImages
+from trcgl.classifier.network.backbone import have_seen
 from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.config import ComputeParams, EvaluationParams
 from trcgl.evaluation.bootstrap import image_weights, percentile_interval
@@ -95,7 +96,7 @@ def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine
     names = list(models)
     check_alike(list(models.values()), names)
     for name, model in models.items():
-        if dataset in model.config.weights_have_seen:
+        if have_seen(model.config.weights_have_seen, dataset):
             log.warning(
                 "%s has seen '%s' in training (or its initial weights have): results on images seen in training do not "
                 "hold for new patients",
