@@ -45,6 +45,21 @@ QUOTES = tuple(
             SWALLOWED.replace("row 5", "row 2"),
         ),
         (
+            "the same in a table of images that are named by letters",
+            "image,comment,patient,labels\nknee.png,ok,1,Mass\nlung.png,\"ok,2,Mass\nhand.png,ok,3,Mass\nfoot.png,ok\",4,Mass\n",
+            SWALLOWED.replace("row 5", "row 2"),
+        ),
+        (
+            "a finding's column that may be the split's",
+            "image,patient,Split,Mass\na.png,1,0,1\nb.png,2,1,1\n",
+            "column 'Split' seems to be 'split'; rename it to 'split', or remove it",
+        ),
+        (
+            "a finding's column without a name",
+            "image,patient,Mass,\na.png,1,0,1\nb.png,2,1,1\n",
+            "column 4 has no name, but holds values (the first: '1'); name it if it is a finding's, or remove it",
+        ),
+        (
             "a column that a table need not have under nearly its name",
             "image,patient,labels,Split\na.png,1,Mass,train\nb.png,2,Mass,test\n",
             "column 'Split' seems to be 'split'; rename it to 'split', or remove it",
