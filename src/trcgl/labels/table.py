@@ -205,9 +205,9 @@ def assemble(
         ("image name is a path", rows["image"].str.contains(NAME_IS_A_PATH, regex=True)),
         ("patient id missing", is_missing(rows["patient"])),
     )
-    named = rows[reasons == ""]
+    named = rows["image"][reasons == ""]
     reasons = np.where(reasons == "", label_reasons, reasons)
-    twice = named[named["image"].duplicated(keep=False)]
+    twice = rows.loc[named.index[named.duplicated(keep=False)]]
     if len(twice):
         live = twice.assign(content=content)[reasons[twice.index] == ""]
         stated = {name: live[name].where(live[name] != "") for name in ("projection", "sex") if name in rows}
