@@ -188,12 +188,13 @@ def test_sizes_without_boxes_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     ("listed", "image"),
     [
         ("p.png", "p.png"), ("p.jpg", "p.jpg"),  # the whole name goes before the stem
-        ("q", "q.png"), ("q.jpg", ""), ("q.dcm", "q.png"), ("q.DICOM", "q.png"),
+        ("q", "q.png"), ("q.jpg", ""), ("q.dcm", "q.png"), ("q.DICOM", "q.png"), ("q.dcm.gz", "q.png"),
+        ("u.png", "u.dicom"), ("u.jpg.gz", "u.dicom"), ("v.png", "v.png.gz"),
         ("r.png", "r"), ("r", "r"), ("s.jpg", "s.jpeg"), ("1.2.3", "1.2.3.dcm"), ("t", ""),
     ],
 )  # fmt: skip
 def test_the_image_of_a_box_is_the_one_of_its_name(listed: str, image: str):
-    names = ["p.png", "p.jpg", "q.png", "r", "s.jpeg", "1.2.3.dcm"]
+    names = ["p.png", "p.jpg", "q.png", "r", "s.jpeg", "1.2.3.dcm", "u.dicom", "v.png.gz"]
     assert table_names(Path("boxes.csv"), [listed], names).tolist() == [image]
 
 

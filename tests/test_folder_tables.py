@@ -37,13 +37,26 @@ def test_a_column_that_may_be_a_finding_or_not_is_refused(header: str, seen: str
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
-@pytest.mark.parametrize("numbers", [range(6), [0, 1, 2, 0, 1, 2][::-1], [7, 3, 9, 1, 0, 5], [""] * 6])
-def test_row_numbers_without_a_name_are_left_out(name: str, numbers: list[int], tmp_path: Path):
-    """Of one table or of several joined ones; and a blank column."""
-    if list(numbers) == [2, 1, 0, 2, 1, 0]:
-        numbers = [*range(5), 0]
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        range(6), range(1, 7), [0, 1, 2, 3, 0, 1], [7, 3, 9, 1, 0, 5], [0] * 6, ["0.0", "1.0", "2.0", "", "", ""],
+        ["A.1", "A.2", "B.1", "B.2", "B.3", "C"], [""] * 6,
+    ],
+)  # fmt: skip
+def test_row_names_are_left_out(name: str, numbers: list[object], tmp_path: Path):
+    """Of one table, of joined, sampled and one-row ones, of R; and a blank column."""
     rows = [f"{number},{k}.png,p{k},{k % 2}" for k, number in enumerate(numbers)]
     assert read_folder(table_of(tmp_path, f"{name},image,patient,mass", *rows)).vocabulary == ["mass"]
+
+
+@pytest.mark.parametrize("header", ["image,patient,mass,,", "image,patient,mass,", ",image,patient,mass,,"])
+@pytest.mark.parametrize("commas", [0, 1, 2])
+def test_commas_at_the_end_of_the_header_or_of_rows_are_no_columns(header: str, commas: int, tmp_path: Path):
+    start = "7," if header.startswith(",") else ""
+    rows = [f"{start}{k}.png,p{k},{k % 2}{',' * commas}" for k in range(6)]
+    table = read_folder(table_of(tmp_path, header, *(row.replace("7", str(k), 1) for k, row in enumerate(rows))))
+    assert (len(table.rows), table.vocabulary) == (6, ["mass"])
 
 
 @pytest.mark.parametrize(
@@ -76,6 +89,7 @@ def test_two_rows_of_one_image(first: str, second: str, reasons: object, tmp_pat
     [
         (["x.png,p,,", "x.png,p,,"], ["x.png"]),
         (["x.png,p,,", "x.png,q,,"], []),
+        (["x.png,p,,", "x.png,p,nan,"], ["x.png"]),
         (["x.png,p,,", "x.png,p,1,0"], ["x.png"]),
         (["x.png,p,,", "x.png,p,1,0", "x.png,p,0,0"], []),
         (["x.png,p,,", "x.png,q,1,0"], []),
@@ -118,12 +132,15 @@ def test_a_backup_below_the_image_folder_is_not_the_image(images: list[str], fou
 
 
 def test_what_seems_to_say_that_nothing_was_found_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    rows = [f"{k}.png,p{k},{label}" for k, label in enumerate(["No findings", "healthy", "mass", "normal"])]
+    rows = [
+        f"{k}.png,p{k},{label}" for k, label in enumerate(["No findings", "healthy", "mass", "normal", "No Finding"])
+    ]
     assert read_folder(table_of(tmp_path, "image,patient,labels", *rows)).normal == "normal"
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
+    assert len(said) == 3
     assert "'No findings' is read as a finding; if it says that nothing was found, write 'normal'" in said[0]
     assert "'healthy' is read as a finding" in said[1]
+    assert "'No Finding' is read as a finding" in said[2]
 
 
 def test_blank_splits_fill_the_split_that_no_row_states(tmp_path: Path):

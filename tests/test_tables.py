@@ -96,6 +96,55 @@ def test_a_quote_that_swallows_rows_stops_whatever_the_names(
         read_columns(tmp_path / "t.csv", ["image", "patient", "split"], what="a table")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # Spaces in front; a blank first column; commas at the end of the header; a quote in the first column
+        ["image,patient,comment,split", "1.png,  1,ok,train", '2.png,  2,"stable,train', "3.png,  3,ok,val",
+         '4.png,  4,known",test', "5.png,  5,ok,val"],
+        ["exclude,image,patient,comment,split", ",1.png,1,ok,train", ',2.png,2,"stable,train', ",3.png,3,ok,val",
+         ',4.png,4,known",test', "yes,5.png,5,ok,val"],
+        ["image,patient,comment,split,,", "1.png,1,ok,train", '2.png,2,"stable,train', '3.png,3,known",test',
+         "5.png,5,ok,val"],
+        ["note,patient,split", ",P1,train", '"x,P2,test', 'y",P3,train', ",P4,val"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quote_that_swallows_rows_of_other_forms_stops(lines: list[str], end: str, tmp_path: Path):
+    (tmp_path / "t.csv").write_bytes(end.join([*lines, ""]).encode())
+    with pytest.raises(
+        InputError, match=r"t.csv: row 2: column '(comment|note)' holds a line break and what looks like"
+    ):
+        read_columns(tmp_path / "t.csv", ["patient", "split"], what="a table")
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "report"),
+    [
+        (
+            "image,report,patient",
+            "0001.png",
+            "1.\u53cc\u80ba\u7eb9\u7406,\u589e\u7c97\n2.\u4e3b\u52a8\u8109,\u5fc3\u5f71",
+        ),
+        ("image,report,patient", "CR001", "\u53cc\u80ba,\u5fc3\u5f71\n\u53f3\u4fa7,\u8bf7\u590d\u67e5"),
+        ("image,report,patient", "1001", "Herz normal, Lunge frei\n1,5 cm Herd rechts"),
+        ("patient,image,report", "P1", "Herz normal, Lunge frei\n1,5 cm Herd rechts, unver\u00e4ndert"),
+        ("image,report,patient,split", "1001", "Heart normal, lungs clear, small effusion\n1,200 mL drained"),
+        ("image,report,patient,split", "CXR001", "C5,6 fusion unchanged, no effusion\nPA,lateral views: heart, lungs"),
+    ],
+)
+def test_reports_in_other_languages_swallow_nothing(header: str, name: str, report: str, tmp_path: Path):
+    columns, rows = header.split(","), list[list[str]]()
+    for k in range(3):
+        row = {"image": f"{k}.png", "patient": f"P{k}", "split": "train", "report": "ok" if k else report}
+        rows.append([(name[:-1] + str(k) if not name.endswith(".png") else f"000{k}.png") if column == columns[0]
+                     else row[column] for column in columns])  # fmt: skip
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    (tmp_path / "t.csv").write_text(text.getvalue(), encoding="utf-8")
+    assert len(read_columns(tmp_path / "t.csv", ["image", "patient"], what="a table")) == 3
+
+
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
 def test_prose_of_several_lines_swallows_nothing_whatever_the_names(names: list[str], tmp_path: Path):
     prose = "Heart normal, lungs clear, no effusion, bones intact\nImpression, normal, no change, stable\nDr. A, MD"

@@ -34,6 +34,11 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 """Names of a column that pandas wrote for its row numbers."""
 NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
+LINE_END = re.compile(r"\r\n|\r|\n")
+LETTER = re.compile("[A-Za-z]")
+WORD = re.compile(r"[^\W_]+")
+FREE_TEXT = 30
+"""With more kinds of cells a column is free text."""
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -239,8 +244,9 @@ def nameless_columns(path: Path) -> dict[int, pd.Series]:
     places = [place for place, name in enumerate(form.header) if INDEX_NAME.fullmatch(clean_text(name))]
     if not places:
         return {}
-    table = _parse(path, form, places, _content(path, form))
-    return {int(name) + 1: table[name].to_pandas().str.strip() for name in table.column_names}
+    # Also of names: without any column, Arrow would read all
+    table = _parse(path, form, list(range(len(form.header))), _content(path, form))
+    return {place + 1: table.column(place).to_pandas().str.strip() for place in places if place < table.num_columns}
 
 
 def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
@@ -368,42 +374,66 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
 def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes) -> None:
     """Stop if a value of a column that is not read contains whole rows, between two quotes that were not meant as such.
 
-    A report may have several lines as well, but hardly one that begins like the rows of the table, and has as many
-    cells without a space before the second.
+    A report may have several lines as well, but hardly any whose cells look like those of the columns around it.
     """
     values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
-    if values is not None and all(value.count(b",") < len(header) - 1 for value in values):
+    if values is not None and all(value.count(b",") < _named_columns(form) - 1 for value in values):
         return
     every = _parse(path, form, list(range(len(header))), content)
-    firsts = [text.strip() for text in every.column(0).to_pylist() if text.strip()]
-    letters = any(character.isalpha() for text in firsts for character in text)
-    shapes = {_shape(text, letters=letters) for text in firsts}
+    kinds = _Kinds(every)
     # The nameless columns at the end are left out if rows have more or fewer of them
     for place, (name, column) in enumerate(zip(header[: every.num_columns], every.columns, strict=True)):
         for row, text in enumerate(column.to_pylist(), start=1) if _has_line_end(column) else ():
-            lines = re.split(r"\r\n|\r|\n", text)
-            # The last line ends where the quote is closed: within the row that opens another quote in this column
-            needed = [*[every.num_columns] * (len(lines) - 2), place + 1][: len(lines) - 1]
-            if text.count(",") >= every.num_columns - 1 and any(
-                _like_a_row(line, cells, shapes, letters=letters) for line, cells in zip(lines[1:], needed, strict=True)
-            ):
+            if _holds_rows(text, place, kinds):
                 raise InputError(
                     f"{path}: row {row}: column '{name}' holds a line break and what looks like the next row; close "
                     "the quote there"
                 )
 
 
-def _shape(text: str, *, letters: bool) -> str:
-    """What the first cells of rows have in common: their punctuation, and whether they are of digits alone."""
-    return re.sub(r"[^\W_]+", "a", text) if letters else re.sub(r"\d+", "0", text)
+class _Kinds:
+    """What the cells of each column have in common: their marks and spaces, and whether they are of digits alone."""
+
+    def __init__(self, table: pa.Table):
+        self.columns = table.num_columns
+        self._table = table
+        self._known: dict[int, tuple[bool, frozenset[str]]] = {}
+
+    def fits(self, place: int, cell: str) -> bool | None:
+        """Whether a cell looks like those of the column at `place`; None if that is free text."""
+        if place not in self._known:
+            texts = [text for text in pc.unique(self._table.column(place)).to_pylist() if not LINE_END.search(text)]
+            letters = any(LETTER.search(text) for text in texts)
+            self._known[place] = letters, frozenset(_kind(text, letters=letters) for text in texts)
+        letters, kinds = self._known[place]
+        return None if len(kinds) > FREE_TEXT else _kind(cell, letters=letters) in kinds
 
 
-def _like_a_row(line: str, needed: int, shapes: set[str], *, letters: bool) -> bool:
-    """Whether a line within a value looks like a row of the table: its first cell, and its number of cells."""
-    cells = line.split(",")
-    # In prose a space follows a comma
-    apart = len(cells) < 2 or not cells[1].startswith(" ")
-    return len(cells) >= needed and apart and _shape(cells[0].strip(), letters=letters) in shapes
+def _kind(cell: str, *, letters: bool) -> str:
+    def sign(word: re.Match[str]) -> str:
+        return "w" if not word[0].isascii() else "a" if letters or not word[0].isdigit() else "0"
+
+    return WORD.sub(sign, cell)
+
+
+def _holds_rows(text: str, place: int, kinds: _Kinds) -> bool:
+    """Whether a value of the column at `place` holds the rest of its row, whole rows, and the start of another one."""
+    first, *middle = LINE_END.split(re.sub(r"(?:\r\n|\r|\n)$", "", text))
+    if not middle:
+        return False
+    *middle, last = middle
+    behind, width = kinds.columns - 1 - place, kinds.columns
+    rest, start = first.split(","), last.split(",")
+    rows = [cells for cells in (line.split(",") for line in middle if line.strip()) if cells]
+    if len(rest) <= behind or len(start) <= place or any(len(cells) < width for cells in rows):
+        return False
+    around = [(width - 1 - k, cell) for k, cell in enumerate(reversed(rest[len(rest) - behind :]))]
+    for cells in (*rows, start):
+        around += list(enumerate(cells[:place]))
+    for cells in rows:
+        around += [(width - 1 - k, cell) for k, cell in enumerate(reversed(cells[len(cells) - behind :]))]
+    fitting = [kinds.fits(at, cell) for at, cell in around]
+    return True in fitting and False not in fitting
 
 
 def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | None:

@@ -183,7 +183,7 @@ BOX_TABLES = (
     ),
     _box(
         "an image with two sizes", sizes(f"{FIRST},40,40", f"{FIRST}.png,40,50"),
-        f"sizes.csv: the image '{FIRST}.png' is listed twice; keep one row",
+        f"sizes.csv: '{FIRST}' and '{FIRST}.png' state sizes of one image, '{FIRST}.png'; keep one row",
     ),
     _box(
         "a size of another shape than the image's", sizes(f"{FIRST},40,80"),

@@ -77,7 +77,7 @@ def _files(argument: str, found: Found) -> list[Path]:
     if "**" in path.parts:
         return _at_any_depth(path, found)
     matches = [Path(match) for match in sorted(glob.glob(argument))]  # noqa: PTH207 (takes absolute ones)
-    folders = [match for match in matches if match.is_dir()]
+    folders = dict.fromkeys(match for match in matches if match.is_dir())
     images = [file for file in matches if file not in folders and _looks_like_an_image(file, found)]
     for folder in folders:
         images += _listed(folder, list_images(folder), found)

@@ -38,7 +38,7 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
             name has look-alike letters, was decoded wrongly, or says that a finding is absent or in doubt.
     """
     for place, texts in nameless_columns(path).items():
-        if not _row_numbers(texts):
+        if not _row_names(texts, first=place == 1):
             raise InputError(
                 f"{path}: column {place} has no name, but holds values (the first: '{texts[texts != ''].iloc[0][:80]}')"
                 "; name it if it is a finding's, or remove it"
@@ -66,11 +66,19 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
     return classes
 
 
-def _row_numbers(texts: pd.Series) -> bool:
-    """Whether a column is blank or holds what pandas writes as row numbers; those of joined tables may repeat."""
+def _row_names(texts: pd.Series, *, first: bool) -> bool:
+    """Whether a column is blank or holds what pandas and R write as names of rows; those of joined tables may repeat.
+
+    Args:
+        first: whether it is the first column, where programs write them; elsewhere only numbers in every row count.
+    """
     stated = texts[texts != ""]
-    numbers = stated.str.fullmatch(r"\d+").all()
-    return bool(numbers) and (stated.is_unique or stated.nunique() > len(CODES))
+    if stated.empty:
+        return True
+    numbers, several = bool(stated.str.fullmatch(r"\d+(\.0)?").all()), stated.nunique() > len(CODES)
+    if not first:
+        return numbers and len(stated) == len(texts) and (several or (stated.is_unique and len(texts) > len(CODES)))
+    return stated.is_unique or (numbers and (several or set(stated) == {"0"}))
 
 
 def read_codes(columns: pd.DataFrame) -> np.ndarray:

@@ -30,7 +30,7 @@ NORMAL = ("normal", "Normal", "No Finding", "No finding")
 SEEM_NORMAL = frozenset(map(name_key, (
     "normal", "no finding", "no findings", "no abnormality", "no abnormalities", "no abnormality detected",
     "no acute abnormality", "healthy", "unremarkable", "clear", "nothing found", "negative", "sin hallazgos",
-    "ohne Befund", "kein Befund", "unauff\u00e4llig", "sans particularit\u00e9", "RAS", "NAD",
+    "ohne Befund", "kein Befund", "unauff\u00e4llig", "unauffaellig", "sans particularit\u00e9", "RAS", "NAD",
 )))  # fmt: skip
 """How else reports say that nothing was found, by `name_key`."""
 WHAT = "a label table of one's own"
@@ -63,21 +63,21 @@ def read_folder(path: str | Path) -> LabelTable:
     rows = _rows(path, source)
     if not findings:
         table = assemble_listed(path, rows, source[LIST], normal=NORMAL)
-        _say_normal(path, table.vocabulary)
+        _say_normal(path, table.vocabulary, table.normal)
         return table
     codes = read_codes(source[findings])
     _check_codes(path, source[findings], codes)
     normal = next((name for name in NORMAL if name in findings), NORMAL[0])
-    _say_normal(path, findings)
+    _say_normal(path, findings, normal)
     return assemble_coded(rows, codes, findings, source=path, normal=normal)
 
 
-def _say_normal(path: Path, names: Sequence[str]) -> None:
-    """Log a line for a name that seems to say "nothing found", but is not known to."""
+def _say_normal(path: Path, names: Sequence[str], normal: str) -> None:
+    """Log a line for a name besides `normal` that seems to say "nothing found"."""
     for name in names:
-        if name not in NORMAL and name_key(name) in SEEM_NORMAL:
+        if name != normal and name_key(name) in SEEM_NORMAL:
             say(
-                f"{path}: '{name}' is read as a finding; if it says that nothing was found, write '{NORMAL[0]}', or "
+                f"{path}: '{name}' is read as a finding; if it says that nothing was found, write '{normal}', or "
                 "name it in 'labels.not_findings'"
             )
 

@@ -101,7 +101,8 @@ class LabelTable:
             return self
         others = self.rejected.loc[~self.rejected["row"].isin(self.silent["row"]), "image"]
         free = self.silent[~self.silent["image"].isin(self.rows["image"]) & ~self.silent["image"].isin(others)]
-        about = free.groupby("image")[["patient", "split", "projection", "sex"]].transform("nunique").max(axis=1)
+        stated = {name: free[name].where(free[name] != "") for name in ("projection", "sex")}
+        about = free.assign(**stated).groupby("image")[["patient", "split", *stated]].transform("nunique").max(axis=1)
         taken = free[(about == 1) & ~free["image"].duplicated()]
         return replace(
             self,

@@ -23,6 +23,7 @@ from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
 from trcgl.runtime.errors import InputError, some_of
 from trcgl.runtime.logging import progress
+from trcgl.runtime.picture_suffixes import PACKED
 from trcgl.tables import read_header
 
 CLEARLY_SMALLER = 0.8
@@ -154,7 +155,7 @@ def table_names(path: Path, listed: Iterable[str], names: Sequence[str]) -> np.n
     """For each name that a table lists, the label table's name of that image, or "".
 
     A whole name goes first. Otherwise names match that differ in the suffix: one of them has none, both state the same
-    format, or the listed one is the DICOM original of a copy in another format.
+    format, or one is the DICOM original of a copy in another format.
 
     Raises:
         InputError: a listed name fits several images.
@@ -165,15 +166,20 @@ def table_names(path: Path, listed: Iterable[str], names: Sequence[str]) -> np.n
     codes, different = pd.factorize(pd.Series(list(listed), dtype="str"))
     found = []
     for name in different:
-        stated = format_of_name(name)
+        stated = _format(name)
         fits = [name] if name in exact else [
             other for other in by_stem.get(SUFFIX.sub("", name), ())
-            if stated in ("", ORIGINAL) or format_of_name(other) in ("", stated)
+            if stated in ("", ORIGINAL) or _format(other) in ("", stated, ORIGINAL)
         ]  # fmt: skip
         if len(fits) > 1:
             raise InputError(f"{path}: '{name}' fits several images, {some_of(fits)}; write the suffix")
         found.append(fits[0] if fits else "")
     return np.array([*found, ""], dtype=object)[codes]
+
+
+def _format(name: str) -> str:
+    """The format that a suffix states, packed or not."""
+    return format_of_name(next((name[: -len(end)] for end in PACKED if name.lower().endswith(end)), name))
 
 
 def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> UsedBoxes:
@@ -239,12 +245,12 @@ def _sizes(path: Path, names: Sequence[str]) -> pd.DataFrame:
     """
     sizes = read_box_sizes(path)
     known = table_names(path, sizes.index, names)
-    sizes = sizes[known != ""].set_axis(known[known != ""])
-    if sizes.index.has_duplicates:
-        raise InputError(
-            f"{path}: the image '{sizes.index[sizes.index.duplicated()][0]}' is listed twice; keep one row"
-        )
-    return sizes
+    twice = pd.Series(known, sizes.index)[known != ""]
+    twice = twice[twice.duplicated(keep=False)]
+    if len(twice):
+        one, other = twice.index[twice == twice.iloc[0]][:2]
+        raise InputError(f"{path}: '{one}' and '{other}' state sizes of one image, '{twice.iloc[0]}'; keep one row")
+    return sizes[known != ""].set_axis(known[known != ""])
 
 
 def _original(
