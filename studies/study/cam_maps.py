@@ -16,7 +16,9 @@ from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.sampling.finding_map import MOVES
-from trcgl.evaluation.pointing import SHIFT_IMAGES
+
+SHIFT_IMAGES = 64
+"""Number of images on which the shift is measured, as for the pointing game."""
 
 
 @torch.no_grad()
