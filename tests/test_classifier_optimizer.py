@@ -55,7 +55,7 @@ def test_what_a_vision_transformer_exempts_does_not_decay(layer_decay: float):
     found = {name: decays[id(p)] for name, p in model.backbone.named_parameters() if p.ndim >= 2}
     exempt = {name for name, decay in found.items() if decay == 0}
     assert "pos_embed" in exempt
-    assert exempt == model.backbone.no_weight_decay() & set(found)
+    assert exempt == {"pos_embed", "cls_token", "reg_token"} & set(found)
 
 
 def test_lower_layers_learn_more_slowly():

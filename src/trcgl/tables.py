@@ -402,7 +402,7 @@ class _Kinds:
     def fits(self, place: int, cell: str) -> bool | None:
         """Whether a cell looks like those of the column at `place`; None if that is free text."""
         if place not in self._known:
-            texts = [text for text in pc.unique(self._table.column(place)).to_pylist() if not LINE_END.search(text)]
+            texts = [text for text in self._table.column(place).unique().to_pylist() if not LINE_END.search(text)]
             letters = any(LETTER.search(text) for text in texts)
             self._known[place] = letters, frozenset(_kind(text, letters=letters) for text in texts)
         letters, kinds = self._known[place]
