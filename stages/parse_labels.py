@@ -6,7 +6,7 @@ from pathlib import Path
 from trcgl.config import load_params
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
-from trcgl.labels.report import left_out
+from trcgl.labels.selection import by_reason
 from trcgl.runtime.files import read_json, read_parquet, write_json
 from trcgl.runtime.logging import get_logger
 from trcgl.runtime.stage import run_stage
@@ -23,7 +23,8 @@ def main() -> None:
     assert table.source_rows == len(labels.labels) + len(labels.rejected), "rows in = kept + rejected"
     labels.write("data/labels")
     if len(labels.rejected):
-        log.info("%d of %d rows are left out: %s", len(labels.rejected), table.source_rows, left_out(labels.rejected))
+        reasons = by_reason(labels.rejected["reason"])
+        log.info("%d of %d rows are left out (%s)", len(labels.rejected), table.source_rows, reasons)
     metrics = labels.metrics
     if params.dataset.name == "phantom" and RENDERER.exists():
         # So that metrics from two renderer versions are not compared as if they came from one data set

@@ -325,6 +325,21 @@ def test_missing_images_below_one_in_a_hundred_are_counted_only(tmp_path: Path):
     assert [one.text for one in said if "1 of 200 images of the label table" in one.text]
 
 
+@pytest.mark.parametrize(("reason", "many"), [("labels missing", True), ("projection not selected", False)])
+def test_many_rows_that_cannot_be_used_are_a_warning(reason: str, many: bool):
+    """Those that the params file leaves out are none; either way they are counted by reason."""
+    labels = images_module.Labels(
+        selected=pd.DataFrame({"image": [f"{k}" for k in range(18)]}),
+        labels=pd.DataFrame({"image": [f"{k}" for k in range(18)]}),
+        classes={"classes": []},
+        rejected=pd.DataFrame({"image": [f"r{k}" for k in range(42)], "reason": [reason] * 42}),
+        metrics={},
+    )
+    (said,) = [one for one in images_module.check_labels(labels) if one.about == "rows"]
+    assert said.warning == many
+    assert f"42 of 60 rows of the label table are left out ({reason}: 42)" in said.text
+
+
 def test_what_killed_runs_have_left_is_reported(project: Path, capsys: pytest.CaptureFixture[str]):
     assert not any("kept states" in line for line in examined(capsys, problems=0))
     (project / ".resume/train_classifier/0123").mkdir(parents=True)

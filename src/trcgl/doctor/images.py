@@ -15,7 +15,7 @@ from trcgl.images.manifest import check_inside, named_images, no_image
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.labels.file_match import likely_file
-from trcgl.labels.report import left_out
+from trcgl.labels.selection import by_reason
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.settings import read_yaml
@@ -90,7 +90,7 @@ def _check_left_out(labels: Labels) -> Iterator[Said]:
     rejected, rows = labels.rejected, len(labels.labels) + len(labels.rejected)
     if not len(rejected):
         return
-    text = f"{len(rejected)} of {rows} rows of the label table are left out: {left_out(rejected)}"
+    text = f"{len(rejected)} of {rows} rows of the label table are left out ({by_reason(rejected['reason'])})"
     unusable = int((~rejected["reason"].str.match(SELECTED_BY)).sum())
     many = unusable > UNUSABLE_SHARE * rows
     yield warning("rows", f"{text}; correct them if they should be used") if many else Said("rows", text)

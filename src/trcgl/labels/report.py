@@ -15,11 +15,6 @@ def label_counts(table: LabelTable) -> pd.DataFrame:
     return counts.melt("label", var_name="projection", value_name="count").sort_values(["label", "projection"])
 
 
-def left_out(rejected: pd.DataFrame) -> str:
-    """How many rows of a table are not used, by reason: "3 for 'labels missing', 1 for 'image file missing'"."""
-    return ", ".join(f"{count} for '{reason}'" for reason, count in rejected["reason"].value_counts().items())
-
-
 def summary(table: LabelTable) -> str:
     """A text: rows, kept rows, rejected rows by reason, labels, patients, and images and patients per projection."""
     reasons = table.rejected["reason"].value_counts()

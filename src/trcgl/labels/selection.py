@@ -66,7 +66,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     if rows.empty:
         row, image, _ = table.rejected.iloc[0]
         raise InputError(
-            f"{table.source}: no row can be used ({_counted(table.rejected['reason'])}; the first: row {row}, image "
+            f"{table.source}: no row can be used ({by_reason(table.rejected['reason'])}; the first: row {row}, image "
             f"'{image}'); correct the rows"
         )
     chosen = [
@@ -88,7 +88,7 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     near = likely_file(stated[reasons == MISSING], manifest["path"])
     if kept.rows.empty:
         raise InputError(
-            f"{table.source}: no image is left of {len(rows)} rows ({_counted(pd.Series(reasons))}); "
+            f"{table.source}: no image is left of {len(rows)} rows ({by_reason(pd.Series(reasons))}); "
             f"{near + '; ' if near else ''}check {filters.given_in}"
         )
     if near:
@@ -120,7 +120,8 @@ def _say_unknown(table: LabelTable, filters: Filters) -> None:
                 say(f"{filters.keys[key]} names '{name}', which no row has; if '{near[0]}' is meant, write '{near[0]}'")
 
 
-def _counted(reasons: pd.Series) -> str:
+def by_reason(reasons: pd.Series) -> str:
+    """How many rows are left out for each reason: "labels missing: 3, image file missing: 1"."""
     return ", ".join(f"{reason}: {count}" for reason, count in reasons.value_counts().items())
 
 
