@@ -255,13 +255,17 @@ def test_a_sheet_shows_each_map_on_its_film_with_its_box_and_its_hit(tmp_path: P
 
 
 def test_a_made_tail_is_trained_on_where_an_arm_says_so(tmp_path: Path):
-    """By as many steps as the arm with all films takes."""
-    for name, entry in read_yaml(ROOT / "studies/real_xrays/made_tail/arms.yaml").items():
-        arm = Arm(**{"overrides": {}, **entry})
-        files = fold_files(tmp_path, 3, arm)
-        place = tmp_path / "fold3" / ("" if name == "oracle" else "made_tail")
+    """By as many steps as the arm with all films takes; extra images are those of the same fold and seed."""
+    entries = read_yaml(ROOT / "studies/real_xrays/made_tail/arms.yaml")
+    arms = {name: Arm(**{"overrides": {}, **entry}) for name, entry in entries.items()}
+    study = Study("made_tail", tmp_path, tmp_path / "data", {}, {}, arms, (7,), 0, LearningRates((), ()))
+    for name, arm in arms.items():
+        files = fold_files(study, name, 3, 7)
+        place = tmp_path / "data/fold3" / ("" if name == "oracle" else "made_tail")
         assert (files.labels, files.graph) == (place / "labels.parquet", place / "cooccurrence.npz")
         assert arm.steps_like == (None if name == "oracle" else "oracle")
+        pool = tmp_path / "pools/cam_grafts-3-7/synthetic" if "extra" in name or "graft" in name else None
+        assert files.synthetic == pool
 
 
 def write_films(folder: Path, first: int, count: int) -> None:
@@ -383,7 +387,7 @@ def test_the_whole_study(tmp_path: Path):
 @pytest.mark.slow
 def test_the_whole_made_tail(tmp_path: Path):
     """Two folds, one seed: the arms differ in the films they train on, and in nothing that is scored."""
-    write_films(tmp_path / "films", 0, 90)
+    write_films(tmp_path / "films", 0, 200)
     project, study = run_whole("real_xrays/made_tail", tmp_path, made_tail=4)
     whole, few = (pd.read_parquet(study / f"data/fold0{part}/labels.parquet") for part in ("", "/made_tail"))
     all_held_out, held_out = (part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few))
@@ -394,5 +398,16 @@ def test_the_whole_made_tail(tmp_path: Path):
     assert (left["Effusion"] == 1).all()
     summary = pd.read_csv(project / "metrics/made_tail_summary.csv").set_index(["arm", "reference", "metric"])
     assert ("oracle", "duplicates", "tail_mAP") in summary.index
+    assert ("cam_grafts", "extra_duplicates", "tail_mAP") in summary.index
+    counts = pd.read_csv(study / "pools/cam_grafts-0-3/counts.csv")
+    assert counts["finding"].tolist() == ["Effusion"]
+    assert 0 < counts["seen"][0] <= counts["planned"][0]
+    samples = pd.read_parquet(study / "pools/cam_grafts-0-3/synthetic/samples.parquet")
+    assert len(samples) == counts["seen"][0]
+    # A region of one of the four films that stay, in a film without any finding that trains, too
+    sources, carriers = zip(*(carrier.split(" on ") for carrier in samples["carrier"]), strict=True)
+    training = few[few["split"] == "train"].set_index("image")
+    assert set(sources) <= set(training.index[training["Effusion"] == 1])
+    assert not training.loc[list(carriers), list(FINDINGS)].to_numpy().any()
     assert not list((project / "metrics").glob("localisation*"))
     assert "| oracle | duplicates |" in (project / "docs/results.md").read_text()

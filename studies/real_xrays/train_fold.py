@@ -18,15 +18,18 @@ def main() -> None:
     arm, fold, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     keep_state_in_studies()
     study = load_study(".")
-    params, files = study.arm_params(arm, seed), fold_files(study.data, fold, study.arms[arm])
+    params, files, entry = study.arm_params(arm, seed), fold_files(study, arm, fold, seed), study.arms[arm]
     # Paths in a params file are relative to the project's root
     os.chdir(ROOT)
     with directory_beside(study.folder / f"runs/{arm}-{fold}-{seed}") as folder:
         name = f"{study.name}-{arm}-{fold}-{seed}"
         trained = train_and_save(
-            name, params, params.classifier, files, model=None, history=folder / "history.csv",
+            name, params, params.classifier, files,
+            model=None if entry.reported else folder / "model", history=folder / "history.csv",
             steps_per_epoch=fold_steps(study, arm, fold),
         )  # fmt: skip
+        if not entry.reported:
+            return
         write_parquet(folder / "predictions.parquet", held_out_predictions(trained.model, files, ("test",)))
         films = films_with_boxes(files, study.data / PLACES, params.images.resize)
         write_parquet(folder / "places.parquet", judged_places(trained.model, films))

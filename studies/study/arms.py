@@ -175,9 +175,13 @@ class Study(Pipeline):
         """The folder of a run."""
         return self.folder / f"runs/{self.arms[arm].same_as or arm}-{seed}"
 
-    def pool_of(self, name: str, seed: int) -> Path:
-        """The folder of a pool of extra images."""
-        return self.folder / f"pools/{name}-{seed}"
+    def pool_of(self, name: str, run: int | str) -> Path:
+        """The folder of a pool of extra images.
+
+        Args:
+            run: the seed; in a study in folds, fold and seed, joined by a hyphen.
+        """
+        return self.folder / f"pools/{name}-{run}"
 
 
 def load_study(folder: str | Path, data_set: str | None = None) -> Study:

@@ -34,23 +34,25 @@ def arm_files(study: Study, arm: str, seed: int, knobs: ClassifierParams) -> Tra
     return replace(files, synthetic=generator / "synthetic", audit=generator / audit)
 
 
-def fold_files(data: Path, fold: int, arm: Arm) -> TrainingFiles:
+def fold_files(study: Study, arm: str, fold: int, seed: int) -> TrainingFiles:
     """The files that an arm trains on in one fold of a study in folds."""
-    mine = data / f"fold{fold}" / (MADE_TAIL if arm.made_tail else "")
-    return TrainingFiles(
+    data, entry = study.data, study.arms[arm]
+    mine = data / f"fold{fold}" / (MADE_TAIL if entry.made_tail else "")
+    files = TrainingFiles(
         images=data / IMAGES,
-        labels=mine / (MORE_LABELS if arm.more_films else LABELS),
+        labels=mine / (MORE_LABELS if entry.more_films else LABELS),
         classes=data / CLASSES,
         graph=mine / GRAPH,
-        places=data / PLACES if arm.boxes else None,
+        places=data / PLACES if entry.boxes else None,
     )
+    return _with_pool(files, study, entry, f"{fold}-{seed}")
 
 
 def fold_steps(study: Study, arm: str, fold: int) -> int | None:
     """As `steps_like`, for a study in folds."""
     if (other := study.arms[arm].steps_like) is None:
         return None
-    return steps_on_real_images(study.arm_params(other, 0).classifier, fold_files(study.data, fold, study.arms[other]))
+    return steps_on_real_images(study.arm_params(other, 0).classifier, fold_files(study, other, fold, 0))
 
 
 def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
@@ -59,9 +61,13 @@ def replicate_files(study: Study, arm: str, seed: int) -> TrainingFiles:
     if entry.films is not None:
         folder = study.data.parent / entry.films
         files = replace(files, images=folder / IMAGES, labels=folder / LABELS)
-    if entry.extra is None:
+    return _with_pool(files, study, entry, seed)
+
+
+def _with_pool(files: TrainingFiles, study: Study, arm: Arm, run: int | str) -> TrainingFiles:
+    if arm.extra is None:
         return files
-    pool = study.pool_of(entry.extra, seed)
+    pool = study.pool_of(arm.extra, run)
     return replace(files, synthetic=pool / POOL_IMAGES, audit=pool / AUDIT)
 
 
