@@ -64,7 +64,8 @@ def test_a_finding_that_is_made_rare_keeps_as_many_films_as_it_may():
     generator = np.random.default_rng(0)
     present = generator.random((600, 3)) < (0.3, 0.1, 0.01)
     names = [f"{number:03}.png" for number in range(600)]
-    stay = kept_films(names, present, 12)
+    nobody = np.zeros(600, dtype=bool)
+    stay = kept_films(names, present, 12, first=nobody)
     assert stay[~present.any(axis=1)].all()
     kept = present[stay].sum(axis=0)
     assert (kept <= 12).all()
@@ -72,9 +73,13 @@ def test_a_finding_that_is_made_rare_keeps_as_many_films_as_it_may():
     assert kept[1] >= 9  # Films that it shares with the first find no room
     assert kept[2] <= present[:, 2].sum()
     again = generator.permutation(600)
-    np.testing.assert_array_equal(kept_films([names[i] for i in again], present[again], 12), stay[again])
-    assert kept_films(names, present, 600).all()
-    assert not kept_films(names, present, 0)[present.any(axis=1)].any()
+    np.testing.assert_array_equal(kept_films([names[i] for i in again], present[again], 12, first=nobody), stay[again])
+    assert kept_films(names, present, 600, first=nobody).all()
+    assert not kept_films(names, present, 0, first=nobody)[present.any(axis=1)].any()
+    boxed = generator.random(600) < 0.2
+    preferred = kept_films(names, present, 12, first=boxed)
+    assert (present[preferred].sum(axis=0) <= 12).all()
+    assert (preferred & boxed & present[:, 0]).sum() == 12
 
 
 def made_up(folder: Path) -> tuple[Study, pd.DataFrame]:
@@ -358,7 +363,7 @@ def test_the_whole_study(tmp_path: Path):
                     x, y = 16 * (8 + 30 * (c % 2)), 16 * (8 + 30 * (c // 2))
                     boxes += f"{image},{finding},{x},{y},256,256,,,\n"
     (tmp_path / "boxes.csv").write_text(boxes)
-    more = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv"}
+    more = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv", "scored": False}
     project, study = run_whole("real_xrays", tmp_path, more_films=more, boxes=f"{tmp_path}/boxes.csv")
     assert len(scored_images(study / "data")) == 90
     summary = pd.read_csv(project / "metrics/ablation_nih_summary.csv")
@@ -401,9 +406,9 @@ def test_the_whole_made_tail(tmp_path: Path):
     assert ("cam_grafts", "extra_duplicates", "tail_mAP") in summary.index
     counts = pd.read_csv(study / "pools/cam_grafts-0-3/counts.csv")
     assert counts["finding"].tolist() == ["Effusion"]
-    assert 0 < counts["seen"][0] <= counts["planned"][0]
+    assert 0 < counts["kept"][0] <= counts["planned"][0]
     samples = pd.read_parquet(study / "pools/cam_grafts-0-3/synthetic/samples.parquet")
-    assert len(samples) == counts["seen"][0]
+    assert len(samples) == counts["kept"][0]
     # A region of one of the four films that stay, in a film without any finding that trains, too
     sources, carriers = zip(*(carrier.split(" on ") for carrier in samples["carrier"]), strict=True)
     training = few[few["split"] == "train"].set_index("image")

@@ -26,7 +26,8 @@ from trcgl.runtime.settings import read_yaml
 
 CORE = load_study(STUDIES / "ablation")
 NAMES = (
-    "ablation", "ablation/extended", "confirmation", "real_xrays", "real_xrays/made_tail", "stage_one", "pretrain",
+    "ablation", "ablation/extended", "confirmation", "real_xrays", "real_xrays/made_tail", "real_xrays/boxed_tail",
+    "stage_one", "pretrain",
 )  # fmt: skip
 DAGS = {study: YAML(typ="safe").load(STUDIES / study / "dvc.yaml") for study in NAMES}
 CODE = [

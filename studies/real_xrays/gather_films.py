@@ -18,7 +18,7 @@ def main() -> None:
     sources = [Source(Path(params.dataset.images), Path(params.dataset.labels), scored=True)]
     more = settings["more_films"]
     if more["images"] is not None:
-        sources.append(Source(Path(more["images"]), Path(more["labels"]), scored=False))
+        sources.append(Source(Path(more["images"]), Path(more["labels"]), scored=more["scored"]))
     boxes = None if settings["boxes"] is None else Path(settings["boxes"])
     with directory_beside(study.data) as folder:
         gather(sources, boxes, params, settings["folds"], folder, rare=settings["made_tail"])

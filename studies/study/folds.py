@@ -39,7 +39,7 @@ def splits_of(patients: np.ndarray, scored: np.ndarray, fold: int, folds: int) -
     return np.select([mine, ~scored & chooses, ~scored, chooses], ["test", "", "more", "val"], "train").astype(object)
 
 
-def kept_films(images: Sequence[str], present: np.ndarray, most: int) -> np.ndarray:
+def kept_films(images: Sequence[str], present: np.ndarray, most: int, *, first: np.ndarray) -> np.ndarray:
     """Which images stay when each finding may keep at most `most` images: bool [N].
 
     The images are visited in a random order that is the same in every run. An image stays if none of its findings has
@@ -48,8 +48,10 @@ def kept_films(images: Sequence[str], present: np.ndarray, most: int) -> np.ndar
     Args:
         present: bool [N, C], for the findings that are made rare.
         most: the limit per finding. A finding may keep fewer images, because its images may show others at the limit.
+        first: bool [N], images that are visited before all others.
     """
-    order, left = np.argsort(unit_intervals("films that stay", names=images)), np.full(present.shape[1], most)
+    order = np.lexsort((unit_intervals("films that stay", names=images), ~first))
+    left = np.full(present.shape[1], most)
     stay = np.ones(len(images), dtype=bool)
     for film in order.tolist():
         stay[film] = bool((left[present[film]] > 0).all())

@@ -26,6 +26,8 @@ from trcgl.places.build import WORDS, stated_places
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
 
+ABOUT = ["patient", "projection", "sex", "age"]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -47,21 +49,21 @@ class Films:
     Attributes:
         source: the folder and the table that they come from.
         selected: image, path, photometric.
-        patients: [N].
+        about: patient, projection, sex, age of each image.
         findings: the labels that may become classes.
         matrix: int8 [N, findings] of 1, 0 and UNKNOWN.
     """
 
     source: Source
     selected: pd.DataFrame
-    patients: np.ndarray
+    about: pd.DataFrame
     findings: list[str]
     matrix: np.ndarray
 
     def labels_of(self, names: list[str]) -> np.ndarray:
         """float [N, C] of 1, 0 and NaN (unknown); a finding that the table never names is 0 in all its images."""
         columns = {name: self.matrix[:, place] for place, name in enumerate(self.findings)}
-        absent = np.zeros(len(self.patients), self.matrix.dtype)
+        absent = np.zeros(len(self.about), self.matrix.dtype)
         stacked = np.stack([columns.get(name, absent) for name in names], axis=1).astype(float)
         stacked[stacked == UNKNOWN] = np.nan
         return stacked
@@ -73,7 +75,7 @@ def read_films(source: Source, params: Params) -> Films:
     table, selected = select_images(table, scan_images(source.images), Filters.from_params(params.labels))
     table = table.settled(params.labels.uncertain, params.labels.missing)
     findings = candidate_findings(table, params.labels)
-    return Films(source, selected, table.rows["patient"].to_numpy(), findings, table.matrix(findings))
+    return Films(source, selected, table.rows[ABOUT].reset_index(drop=True), findings, table.matrix(findings))
 
 
 def gather(
@@ -88,7 +90,8 @@ def gather(
         boxes: table of boxes on images of any source; None: no maps are judged.
         folder: receives `images` (shards), `classes.json`, `places.parquet` (as the pipeline's read_boxes writes it),
             and a folder per fold.
-        rare: training images that a tail finding keeps in a fold's folder `made_tail`; None: no such folder.
+        rare: training images that a tail finding keeps in a fold's folder `made_tail`, those with boxes before the
+            others; None: no such folder.
 
     Raises:
         InputError: an image is in two sources or cannot be read; see also `read_films`, `choose_classes` and
@@ -109,7 +112,8 @@ def gather(
     write_films(folder, table.drop(columns="scored"), _pixels(films, params), size)
     write_json(folder / CLASSES, {"classes": classes, "not_findings": list(params.labels.not_findings),
                                   "dropped": dropped}, exact=True)  # fmt: skip
-    write_parquet(folder / PLACES, _places(films, boxes, params.images.resize))
+    places = _places(films, boxes, params.images.resize)
+    write_parquet(folder / PLACES, places)
     for fold in range(folds):
         split = splits_of(table["patient"].to_numpy(), table["scored"].to_numpy(bool), fold, folds)
         all_rows = table.assign(split=split)[split != ""].drop(columns="scored")
@@ -121,7 +125,8 @@ def gather(
             tail = [entry["name"] for entry in classes if entry["group"] == "tail"]
             training = rows[rows["split"] == "train"]
             present = (training[tail] == 1).fillna(False).to_numpy(dtype=bool)
-            gone = training.index[~kept_films(training["image"].tolist(), present, rare)]
+            boxed = training["image"].isin(places.loc[places["finding"].isin(tail), "image"]).to_numpy()
+            gone = training.index[~kept_films(training["image"].tolist(), present, rare, first=boxed)]
             _write_fold(place / MADE_TAIL, rows.drop(index=gone).reset_index(drop=True), chosen, params)
 
 
@@ -132,11 +137,9 @@ def _write_fold(place: Path, rows: pd.DataFrame, names: list[str], params: Param
 
 
 def _table(part: Films, names: list[str]) -> pd.DataFrame:
-    about = pd.DataFrame(
-        {"image": part.selected["image"], "patient": part.patients, "split": "test", "scored": part.source.scored}
-    )
+    images = pd.DataFrame({"image": part.selected["image"], "split": "test", "scored": part.source.scored})
     values = pd.DataFrame(part.labels_of(names), columns=pd.Index(names)).astype("Int8")
-    return pd.concat([about, values], axis=1)
+    return pd.concat([images, part.about, values], axis=1)
 
 
 def _pixels(films: list[Films], params: Params) -> Iterator[np.ndarray]:
