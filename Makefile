@@ -34,7 +34,7 @@ dag: $(BIN)/.installed  ## the pipeline's stages on one screen: `dvc dag` withou
 	python -m trcgl.setup.stage_graph
 
 # A column per headline figure, and per knob in which the experiments differ: all 306 columns are more than a terminal has
-SHOWN := Experiment$$|trcgl\.(tail_)?mAP$$|gain\.tail_mAP$$
+SHOWN := Experiment$$|trcgl\.(tail_)?mAP$$|(gain|val)\.tail_mAP$$
 KNOBS := (dataset|labels|images|graph|diffusion|sampling|audit|baseline|classifier|evaluation|compute)\.
 FIGURES := baseline\.(\w*m(AP|AUC|F1)|ECE)$$|images\.(train|val|test)$$
 

@@ -18,11 +18,14 @@ FILES = TrainingFiles(
 )
 MODEL = Path("data/models/classifier")
 HISTORY = Path("metrics/classifier_history.csv")
+VALIDATION = Path("metrics/validation.json")
 
 
 def main() -> None:
     params = load_params()
-    train_and_save("train_classifier", params, params.classifier, FILES, model=MODEL, history=HISTORY)
+    train_and_save(
+        "train_classifier", params, params.classifier, FILES, model=MODEL, history=HISTORY, validation=VALIDATION
+    )
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ import pydicom
 import pytest
 from PIL import Image
 
-from tests.pixel_cells.cell import exif
+from tests.pixel_cells.cell import exif, film
 from tests.pixel_cells.dicom_files import dicom
-from trcgl.artifacts.places import FRAME, decode_mask
+from tests.pixel_cells.tiff_files import SHORT, Tiff, tiff
+from trcgl.artifacts.places import FRAME
 from trcgl.cli import main
 from trcgl.images.upright import why_not_as_stored
 from trcgl.inference.external.external_set import WORDS
 from trcgl.places.boxes import BoxFiles, boxes_of, table_names
-from trcgl.places.masks import box_lesions, in_frame
+from trcgl.places.masks import agreed_mask, in_frame
 from trcgl.runtime.errors import InputError
 
 ORIGINALS = {"a": (2000, 2500), "b": (2500, 2000), "c": (1800, 1800), "d": (3001, 1999)}
@@ -120,7 +121,7 @@ def test_the_size_of_the_originals_of_copies_is_that_of_the_table(form: str, tmp
 def test_three_readers_of_one_small_lesion_do_not_look_like_another_scale(tmp_path: Path):
     """Two films, each with a lesion in the upper left that all readers marked, in copies of half the side."""
     header = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
-    rows = [f"{name},Cardiomegaly,3,R{k},{90 + k},80,200,190" for name in ("a", "b") for k in range(3)]
+    rows = [f"{name},Cardiomegaly,3,R{k},{300 + k},350,450,470" for name in ("a", "b") for k in range(3)]
     (tmp_path / "boxes.csv").write_text("\n".join([header, *rows, ""]))
     (tmp_path / "sizes.csv").write_text("image_id,width,height\na,1000,1000\nb,1000,1000\n")
     for name in ("a", "b"):
@@ -130,14 +131,41 @@ def test_three_readers_of_one_small_lesion_do_not_look_like_another_scale(tmp_pa
     assert len(boxes_of(files, selected, tmp_path, ["a.png", "b.png"], ["Cardiomegaly"]).boxes) == 6
 
 
+@pytest.mark.parametrize("factor", [1 / 1000, 100 / 1000, 128 / 1000], ids=["fractions", "percent", "small copies"])
+def test_boxes_in_another_unit_are_refused_with_originals_too(factor: float, tmp_path: Path):
+    """No box reaches out of its image then, and the image is no copy of which the size would tell."""
+    header = "image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n"
+    corners = np.random.default_rng(0).integers(0, 700, (5, 2))
+    rows = [(f"f{k}", "R1", "Mass", *(factor * np.array([x, y, x + 250, y + 250]))) for k, (x, y) in enumerate(corners)]
+    for name, *_ in rows:
+        Image.fromarray(np.zeros((1000, 1000), np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "boxes.csv").write_text(header + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\n" + "".join(f"{row[0]},1000,1000\n" for row in rows))
+    names = [f"{row[0]}.png" for row in rows]
+    selected = pd.DataFrame({"image": names, "path": names})
+    files = BoxFiles(tmp_path / "boxes.csv", tmp_path / "sizes.csv", None, WORDS)
+    with pytest.raises(InputError, match=r"all boxes lie within the upper left \S+ % of their images, so they seem to"):
+        boxes_of(files, selected, tmp_path, names, ["Mass"])
+    right = [(*row[:3], *(np.array(row[3:]) / factor)) for row in rows]
+    (tmp_path / "boxes.csv").write_text(header + "".join(",".join(map(str, row)) + "\n" for row in right))
+    assert len(boxes_of(files, selected, tmp_path, names, ["Mass"]).boxes) == 5
+
+
+@pytest.mark.parametrize("bits", [10, 14])
+def test_a_turned_tiff_is_known_that_pillow_cannot_open(bits: int, tmp_path: Path):
+    content = tiff(film(2**bits - 1), Tiff(bits=bits, tags={274: (SHORT, [6])}))
+    (tmp_path / "a.tif").write_bytes(content)
+    assert why_not_as_stored(tmp_path / "a.tif") == "is turned or mirrored by its orientation tag"
+
+
 def test_a_place_in_the_network_square_is_where_plain_arithmetic_puts_it(tmp_path: Path):
     """The centre of a single box: its share of the longer side, from the middle."""
     vindr_table(tmp_path / "boxes.csv")
     for name in ORIGINALS:
         as_dicom(tmp_path / name, name)
     found = used(tmp_path, None, ".dicom")
-    for image, finding, mask in box_lesions(found.iloc[::5])[["image", "finding", "mask"]].itertuples(index=False):
-        rows, columns = np.nonzero(in_frame(decode_mask(mask), "pad"))
+    for (image, finding), one in found.iloc[::5].groupby(["image", "finding"]):
+        rows, columns = np.nonzero(in_frame(agreed_mask(one), "pad"))
         name = image.removesuffix(".dicom")
         (box,) = [one for one in by_hand(tmp_path / "boxes.csv")[::5] if one[:2] == (name, finding)]
         width, height = ORIGINALS[name]

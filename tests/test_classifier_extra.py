@@ -1,5 +1,6 @@
 """Extra images: on top of the real ones, matched in count and finding, and counted nowhere."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,18 @@ def test_all_images_come_before_one_comes_again():
     assert [(epoch == 5).sum() for epoch in epochs] == [2] * 7
     assert (extra.of_epoch(1, 3) == epochs[3]).all()
     assert Extra({}, {}).of_epoch(0, 0).tolist() == []
-    assert len(extra) == 8
+
+
+def test_images_count_that_an_epoch_shows():
+    """Not those of epochs at weight 0, and an image with two findings once."""
+    extra = Extra({0: np.arange(100, 107), 3: np.array([5, 100])}, {0: 4, 3: 1})
+    params = classifier_params(frozen_epochs=1, epochs=3, extra_weight=1.0, extra_until=1.0)
+    shown = [set(extra.of_epoch(params.seed, epoch).tolist()) for epoch in range(4)]
+    assert extra.shown(params, range(4)) == len(shown[1] | shown[2] | shown[3])
+    assert extra.shown(params, range(2)) == len(shown[1])
+    assert extra.shown(params, range(1)) == 0
+    assert extra.shown(replace(params, extra_weight=0.0), range(4)) == 0
+    assert Extra({0: np.array([5])}, {0: 0}).shown(params, range(4)) == 0
 
 
 def test_duplicates_need_a_real_image():
@@ -117,7 +129,7 @@ def test_duplicates_need_a_real_image():
 def test_duplicates_of_no_accepted_image_are_none_and_a_line_says_so(caplog: pytest.LogCaptureFixture):
     nothing = {"synthetic": DATA.synthetic[:0], "synthetic_target": DATA.synthetic_target[:0]}
     without = TrainingData(**{**vars(DATA), **nothing})
-    assert len(extra_images(classifier_params(extra_source="duplicates"), without, DATA.train)) == 0
+    assert not extra_images(classifier_params(extra_source="duplicates"), without, DATA.train).rows
     assert "this run is on real images alone" in caplog.text
 
 

@@ -307,6 +307,14 @@ def test_without_strengths_the_head_is_the_linear_one(name: str):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
+def test_the_label_graph_of_a_single_finding_learns():
+    torch.manual_seed(0)
+    head = build_head("trcgl", FEATURES, 1, OPTIONS["trcgl"], torch.ones(1, 1), torch.randn(1, WIDTH))
+    head(random_maps())[0].sum().backward()
+    gradients = {name: parameter.grad for name, parameter in head.named_parameters() if "graph" in name}
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients.values()), gradients
+
+
 @pytest.mark.parametrize("part", ["gate_strength", "attention_strength", "graph_strength"])
 @pytest.mark.parametrize("name", ["trcgl_paper", "trcgl"])
 def test_every_part_counts(name: str, part: str):

@@ -83,6 +83,13 @@ def test_a_class_without_images_is_never_drawn():
     assert np.bincount(class_aware_order(np.arange(2), targets, 10, 0, 0)).tolist() == [5, 5]
 
 
+def test_an_image_of_which_nothing_is_known_is_no_normal_one():
+    targets = np.array([[1.0, 0.0], [np.nan, np.nan], [np.nan, 0.0]])
+    times = np.bincount(class_aware_order(np.arange(3), targets, 1000, 0, 0), minlength=3)
+    assert times[1] == 0
+    assert times[0] == pytest.approx(500, abs=80)
+
+
 def test_the_length_of_an_epoch():
     assert (sampling_factors(baseline_params(sampler="class_aware"), TARGETS) == 1).all()
     repeated = sampling_factors(baseline_params(repeat_threshold=0.16, repeat_max=3.0), TARGETS)

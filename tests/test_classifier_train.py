@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 from tests.classifier_cases import (
     CONVNEXT,
@@ -25,6 +26,7 @@ from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.training.losses.ldam_drw import LdamDrw
 from trcgl.classifier.training.optimizer import parameter_groups, set_learning_rates
+from trcgl.classifier.training.run import validation_figures
 from trcgl.classifier.training.thresholds import tune_thresholds
 from trcgl.classifier.training.train import Trained, fixed_batches, train
 from trcgl.config import LOSSES, TrainingParams
@@ -59,6 +61,23 @@ def test_a_separable_set_is_learned(loss: str):
     losses = trained.history["loss"]
     assert losses.iloc[6] < losses.iloc[0]  # in the eighth and last epoch a loss with deferred weights is another one
     assert trained.history["epoch"].tolist() == list(range(1, 9))
+
+
+def test_figures_to_choose_by_are_means_over_findings_that_have_a_score():
+    labels = np.array([[1, 0, 0, np.nan], [0, 1, 0, 1], [1, np.nan, 0, 0], [0, 1, 0, 0], [1, 0, 0, 1]], np.float32)
+    groups = ("head", "tail", "tail", "tail")
+    data = replace(
+        DATA, targets=np.concatenate([np.ones_like(labels), labels]), val=np.arange(5, 10),
+        class_names=tuple("abcd"), class_groups=groups,
+    )  # fmt: skip
+    scores = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+    known = ~np.isnan(labels)
+    found = [average_precision_score(labels[known[:, c], c], scores[known[:, c], c]) for c in (0, 1, 3)]
+    figures = validation_figures(data, scores)
+    assert figures["mAP"] == pytest.approx(np.mean(found))
+    assert figures["head_mAP"] == pytest.approx(found[0])
+    assert figures["tail_mAP"] == pytest.approx(np.mean(found[1:]))
+    assert math.isnan(figures["medium_mAP"])
 
 
 def test_the_model_is_that_of_the_best_epoch(tmp_path: Path):

@@ -11,10 +11,12 @@ from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.uid import UID
 
 from tests.inference_cases import noise, write_dicom
-from tests.pixel_cells.cell import film
+from tests.pixel_cells.cell import colours, film
 from tests.pixel_cells.dicom_files import dicom
+from tests.pixel_cells.syntaxes import EXPLICIT, JPEG, JPEG_2000, RLE
 from trcgl.images.decode import UnreadableImage, decode
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -173,3 +175,66 @@ def test_values_that_no_float_holds_are_refused_without_a_warning(
     with pytest.raises(UnreadableImage, match=r"^pixel values that are not finite$"):
         decode(tmp_path / "a")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"), [(np.uint16, 65535), (np.int16, -32768), (np.uint16, 4096)], ids=["all bits", "signed", "one bit"]
+)
+@pytest.mark.parametrize("photometric", GREY)
+def test_padding_in_bits_beside_the_value_is_dark(photometric: str, kind: type, mark: int, tmp_path: Path):
+    """Whatever is left of the mark without those bits."""
+    values = film(2000).astype(kind) + (50 if kind is np.uint16 else -1000)
+    cells = values.copy()
+    cells[:9] = mark
+    content = dicom(cells, BitsStored=12, PixelPaddingValue=mark, PhotometricInterpretation=photometric)
+    (tmp_path / "a").write_bytes(content)
+    decoded = decode(tmp_path / "a")
+    picture = values[9:].astype(np.float64)
+    inside = picture.max() - picture if photometric == "MONOCHROME1" else picture
+    assert decoded[9:] - decoded[9:].min() == pytest.approx(inside - inside.min())
+    assert (decoded[:9] == decoded[9:].min()).all()
+
+
+def test_a_jpeg_of_eight_bits_has_no_sign(tmp_path: Path):
+    for sign in (0, 1):
+        for stored in ({}, {"BitsAllocated": 16, "BitsStored": 12}):
+            (tmp_path / "a").write_bytes(dicom(film(255), JPEG, PixelRepresentation=sign, **stored))
+            assert np.abs(decode(tmp_path / "a") - film(255)).max() <= 8
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, RLE, JPEG_2000], ids=["native", "RLE", "JPEG 2000"])
+@pytest.mark.parametrize("bits", [8, 10, 11])
+def test_a_picture_of_more_bits_than_its_tags_say_is_refused(bits: int, syntax: UID, tmp_path: Path):
+    """Its greys would start again from black where the bits end."""
+    (tmp_path / "a").write_bytes(dicom(film(4095), syntax, BitsStored=bits))
+    with pytest.raises(UnreadableImage, match=f"^DICOM of {bits} bits per value by its tags, of more by its picture"):
+        decode(tmp_path / "a")
+
+
+def test_an_unsigned_picture_under_signed_tags_is_refused(tmp_path: Path):
+    tags = {"BitsAllocated": 16, "BitsStored": 16, "PixelRepresentation": 1}
+    (tmp_path / "a").write_bytes(dicom(film(65535), JPEG_2000, **tags))
+    with pytest.raises(UnreadableImage, match=r"^DICOM of signed values by its tags, of unsigned ones by its"):
+        decode(tmp_path / "a")
+    (tmp_path / "a").write_bytes(dicom(film(30000), JPEG_2000, **tags))
+    np.testing.assert_array_equal(decode(tmp_path / "a"), film(30000))
+
+
+@pytest.mark.parametrize("photometric", ["YBR_ICT", "YBR_RCT"])
+def test_a_jpeg_has_no_colours_of_jpeg_2000(photometric: str, tmp_path: Path):
+    (tmp_path / "a").write_bytes(dicom(colours(255), JPEG, PhotometricInterpretation=photometric))
+    with pytest.raises(UnreadableImage, match=f"photometric interpretation {photometric}, which is of JPEG 2000"):
+        decode(tmp_path / "a")
+
+
+def test_an_empty_window_does_not_hide_a_shared_one(tmp_path: Path):
+    shared = Dataset()
+    shared.FrameVOILUTSequence = [Dataset()]
+    shared.FrameVOILUTSequence[0].WindowCenter, shared.FrameVOILUTSequence[0].WindowWidth = "1000", "500"
+    pictures = []
+    for own in ({}, {"WindowCenter": "", "WindowWidth": ""}):
+        content = dicom(film(4095), BitsStored=12, SharedFunctionalGroupsSequence=[shared], **own)
+        (tmp_path / "a").write_bytes(content)
+        pictures.append(decode(tmp_path / "a"))
+    np.testing.assert_array_equal(*pictures)
+    assert (pictures[0] == 4095).mean() > 0.3

@@ -242,6 +242,28 @@ def test_params_are_not_needed(folder: Path, monkeypatch: pytest.MonkeyPatch, ca
     assert "none.yaml: cannot be read" in capsys.readouterr().err
 
 
+def test_a_split_of_the_table_is_scored_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    numbers = range(6, 30)
+    rows = [(f"im{k:04d}.png", f"p{k}", "train" if k < 12 else "test", k % 2, k % 3 == 0) for k in numbers]
+    table = pd.DataFrame(rows, columns=["image", "patient", "split", "effusion", "nodule"])
+    table.astype({"nodule": int}).to_csv(folder / "labels.csv", index=False)
+    assert evaluate(folder, "--out", str(folder / "all"), dataset="folder") == 0
+    assert "assigns 6 images to train, and these are scored, too; --split test scores the test" in caplog.text
+    caplog.clear()
+    assert evaluate(folder, "--split", "test", "--out", str(folder / "test"), dataset="folder") == 0
+    assert "--split" not in caplog.text
+    whole, part = (json.loads((folder / name / "metrics.json").read_text()) for name in ("all", "test"))
+    assert (whole["images"], part["images"]) == (24, 18)
+    assert part["rejected"] == {"another split": 6}
+    assert part["result"] != whole["result"]
+    capsys.readouterr()
+    line = fails(folder, capsys, "--split", "val", dataset="folder")
+    assert "--split: " in line
+    assert "assigns no image to 'val'; splits that it states: 'test', 'train'" in line
+
+
 def test_images_labelled_so_are_left_out(folder: Path):
     assert evaluate(folder, "--exclude", "scar", "--out", str(folder / "out")) == 0
     found = json.loads((folder / "out" / "metrics.json").read_text())
@@ -289,7 +311,10 @@ def test_bad_input_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "no image inside; it has no file" in fails(folder, capsys, "--images", str(folder / "empty"))
     Image.new("L", (40, 40)).save(folder / "empty" / "other.png")
     line = fails(folder, capsys, "--images", str(folder / "empty"))
-    assert "no image is left of 30 rows (image file missing: 30); check --images, --projections and --exclude" in line
+    assert (
+        "no image is left of 30 rows (image file missing: 30); check --images, --split, --projections and --exclude"
+        in line
+    )
     save_model(folder / "other", class_names=("x", "y"))
     assert "has none of the findings of" in fails(folder, capsys, model="other")
     assert "knows other findings than" in fails(folder, capsys, "--model", str(folder / "other"))

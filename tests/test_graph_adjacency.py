@@ -25,7 +25,7 @@ CONDITIONAL = np.array(
 def conditionals(conditional: np.ndarray) -> Cooccurrence:
     """For the modes that read nothing else."""
     nothing = np.zeros(conditional.shape, dtype=np.int64)
-    return Cooccurrence(tuple("abcdefgh"[: len(conditional)]), nothing, nothing, conditional)
+    return Cooccurrence(tuple("abcdefgh"[: len(conditional)]), nothing, nothing, nothing, conditional)
 
 
 def adjacency(mode: str, conditional: np.ndarray, *, threshold: float = 0.0, reweight: float = 0.2) -> np.ndarray:
@@ -69,9 +69,18 @@ def test_unknown_mode():
         adjacency("dense", CONDITIONAL)
 
 
-def lift(counts: list[list[int]], images: list[list[int]], *, confidence: float, reweight: float = 0.5) -> np.ndarray:
+def lift(
+    counts: list[list[int]],
+    images: list[list[int]],
+    *,
+    given: list[list[int]] | None = None,
+    confidence: float,
+    reweight: float = 0.5,
+) -> np.ndarray:
+    """Without `given`, every label is known."""
     counted, known = np.array(counts), np.array(images)
-    found = Cooccurrence(tuple("abcdefgh"[: len(counts)]), counted, known, np.zeros(counted.shape))
+    among = np.repeat(counted.diagonal()[:, None], len(counted), axis=1) if given is None else np.array(given)
+    found = Cooccurrence(tuple("abcdefgh"[: len(counts)]), counted, known, among, np.zeros(counted.shape))
     return build_adjacency("lift", found, threshold=0.9, reweight=reweight, confidence=confidence)
 
 
@@ -91,10 +100,21 @@ def test_lift_by_hand():
 
 
 def test_lift_compares_where_both_are_known():
-    # b is known in 40 images only, a in all 100: chance gives 40 * 0.5 * 0.5 = 10
-    found = lift([[50, 18], [18, 20]], [[100, 40], [40, 40]], confidence=0.9)
-    weight = vouched(18, 10.0, 0.9)
+    # b is known in 40 images only, of which 25 show a (known in all 100): chance gives 40 * 25/40 * 20/40 = 12.5
+    found = lift([[50, 18], [18, 20]], [[100, 40], [40, 40]], given=[[50, 25], [20, 20]], confidence=0.9)
+    weight = vouched(18, 12.5, 0.9)
     assert found[0, 1] == pytest.approx(0.5 * weight / (1 + weight))
+
+
+def test_findings_that_are_commoner_where_both_are_stated_are_no_pair_by_that():
+    """Some films state both, independently; the others state one of the two, and hardly ever as present."""
+    rng = np.random.default_rng(0)
+    both = (rng.random((1500, 2)) < 0.5).astype(float)
+    alone = (rng.random((8500, 2)) < 0.05).astype(float)
+    alone[np.arange(8500), rng.integers(2, size=8500)] = np.nan
+    counted = count_cooccurrence(np.concatenate([both, alone]), ("a", "b"), 1.0)
+    found = build_adjacency("lift", counted, threshold=0.0, reweight=0.2, confidence=0.95)
+    assert found == pytest.approx(np.eye(2), abs=0.02)
 
 
 def test_lift_is_directed_and_rows_sum_to_one():

@@ -76,6 +76,7 @@ def test_order_is_by_name():
     assert turned.conditional[0, 1] == found.conditional[2, 0]
     assert turned.counts.tolist() == [[1, 1], [1, 3]]
     assert turned.images.tolist() == [[3, 2], [2, 4]]
+    assert (turned.given == found.given[np.ix_([2, 0], [2, 0])]).all()
     with pytest.raises(InputError, match="lack 'azygos lobe'; run dvc repro build_cooccurrence"):
         found.for_names(("azygos lobe",))
 
@@ -85,7 +86,7 @@ def test_unreadable_file_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match=r"x\.npz: damaged or cut short \(not a whole \.npz"):
         Cooccurrence.load(tmp_path / "x.npz")
     found = count_cooccurrence(TARGETS, NAMES, 1.0)
-    Cooccurrence(NAMES[:2], found.counts, found.images, found.conditional).save(tmp_path / "x.npz")
+    Cooccurrence(NAMES[:2], found.counts, found.images, found.given, found.conditional).save(tmp_path / "x.npz")
     with pytest.raises(InputError, match=r"x\.npz: damaged .*do not match the 2 findings"):
         Cooccurrence.load(tmp_path / "x.npz")
 

@@ -2,6 +2,7 @@
 
 import json
 import operator
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import trcgl
-from tests.inference_cases import PREPARATION, mixed_folder, noise
+from tests.inference_cases import PREPARATION, mixed_folder, noise, write_dicom
 from tests.test_classifier_model import ROOT
 from tests.test_evaluation_external import save_model
 from trcgl.classifier.network.predict import predict_with_maps
@@ -112,6 +113,48 @@ def test_thresholds_decide(folder: Path):
     model.save(folder / "model")
     table = trcgl.TRCGLNet.from_pretrained("model", device="cpu").predict("a.png")
     assert table["positive"].tolist() == [True, False]
+
+
+def test_images_in_which_air_is_bright_are_inverted_where_it_is_said(folder: Path):
+    """As the pipeline inverts those that a label table calls MONOCHROME1; a DICOM file states it itself."""
+    film = noise(0)
+    film[20:40] //= 4
+    Image.fromarray(film).save(folder / "a.png")
+    Image.fromarray(4095 - film).save(folder / "b.png")
+    write_dicom(folder / "c.dcm", film, "MONOCHROME1")
+    write_dicom(folder / "d.dcm", film, "MONOCHROME2")
+    assert predict("--out", "a.csv", "a.png", "c.dcm", "d.dcm") == 0
+    assert predict("--out", "b.csv", "--inverted", "b.png", "c.dcm", "d.dcm") == 0
+    said, stated = (pd.read_csv(folder / name)["probability"].to_numpy() for name in ("a.csv", "b.csv"))
+    assert stated == pytest.approx(said, abs=1e-6)
+    assert abs(said[2:4] - said[4:6]).max() > 1e-6
+    model = trcgl.TRCGLNet.from_pretrained("model", device="cpu")
+    assert model.predict("b.png", inverted=True)["probability"].to_numpy() == pytest.approx(said[:2], abs=1e-6)
+    assert abs(model.predict("b.png")["probability"].to_numpy() - said[:2]).max() > 1e-6
+
+
+def test_outputs_that_are_not_numbers_are_an_error(folder: Path, capsys: pytest.CaptureFixture[str]):
+    Image.fromarray(noise(0)).save(folder / "a.png")
+    model = save_model(folder / "model", preparation=PREPARATION)
+    next(iter(model.parameters())).data.fill_(float("nan"))
+    model.save(folder / "model")
+    line = fails(capsys, "--out", "t.csv", "a.png")
+    assert line.startswith("model: gives probabilities that are not numbers, so a weight is damaged")
+    assert not (folder / "t.csv").exists()
+
+
+@pytest.mark.parametrize("value", ["30", "-0.1", "NaN", "true", '"0.5"'])
+def test_a_threshold_that_is_no_probability_is_named(folder: Path, capsys: pytest.CaptureFixture[str], value: str):
+    Image.fromarray(noise(0)).save(folder / "a.png")
+    (folder / "model/thresholds.json").write_text(f'{{"effusion": 0.5, "nodule": {value}}}')
+    assert re.search(r"thresholds\.json: 'nodule' is \S+, not (a number|in 0\.\.1)", fails(capsys, "a.png"))
+
+
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(folder: Path, capsys: pytest.CaptureFixture[str]):
+    Image.fromarray(noise(0)).save(folder / "a.png")
+    long = "b" * 300 + ".png"
+    assert fails(capsys, "--out", "t.csv", long, "a.png") == "1 of 2 images could not be read; the others are done"
+    assert set(pd.read_csv("t.csv")["image"]) == {"a.png"}
 
 
 def test_nothing_readable_keeps_the_old_table(folder: Path, capsys: pytest.CaptureFixture[str], said: list[str]):

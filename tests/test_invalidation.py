@@ -145,7 +145,7 @@ def test_the_table_of_experiments_fits_into_120_columns(project: Path):
         run(project, "dvc", "checkout", "--quiet")
     assert "…" not in shown
     rows = [row.split() for row in shown.splitlines()]
-    figures = ["trcgl.mAP", "trcgl.tail_mAP", "gain.tail_mAP"]
+    figures = ["trcgl.mAP", "trcgl.tail_mAP", "gain.tail_mAP", "val.tail_mAP"]
     assert ["Experiment", *figures, "classifier.epochs", "classifier.lr"] in rows
     assert any("[longer]" in row and row[-2:] == ["2", "0.004"] for row in rows)
     # The second starts from what the first left in the workspace

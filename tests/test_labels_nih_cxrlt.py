@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from tests.labels_files import NIH_2017_COLUMNS, NIH_2020_COLUMNS, write_rows
-from trcgl.artifacts.places import decode_mask
 from trcgl.labels.boxes import read_boxes
 from trcgl.labels.cxrlt import read_cxrlt
 from trcgl.labels.nih import read_nih
 from trcgl.labels.table import LabelTable
-from trcgl.places.masks import box_lesions
+from trcgl.places.masks import agreed_mask
 from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
@@ -151,8 +150,7 @@ def test_boxes_of_vindr(tmp_path: Path):
     boxes = table.boxes
     assert table.rows == 4
     assert boxes[["row", "x", "w"]].to_numpy().tolist() == [[1, 0, 40], [2, 20, 40], [3, 30, 50]]
-    (mask,) = box_lesions(boxes.assign(width=1024.0, height=512.0))["mask"]
-    place = decode_mask(mask)
+    place = agreed_mask(boxes.assign(width=1024.0, height=512.0))
     assert place.shape == (512, 1024)
     assert np.flatnonzero(place.any(axis=0)).tolist() == list(range(20, 60))
     file.write_text("image_id,rad_id,class_name,x_min,y_min,x_max,y_max\na,R1,Mass,9,0,4,1\n")

@@ -84,6 +84,7 @@ def test_every_out_of_the_contract_is_there(project: Path):
         "metrics/labels.json",
         "metrics/synthetic.json",
         "metrics/synthetic_card.md",
+        "metrics/validation.json",
         "metrics/model_card.md",
         "metrics/per_class.csv",
         "metrics/differences.csv",
@@ -107,6 +108,13 @@ def test_metrics_have_the_contract_keys(project: Path):
     assert list(per_class.columns[:8]) == ["model", "class", "group", "positives", "AP", "AUC", "F1", "threshold"]
     predictions = pd.read_parquet(project / "data/predictions.parquet")
     assert list(predictions.columns) == ["model", "image", "finding", "label", "probability"]
+
+
+def test_figures_to_choose_by_are_the_best_epochs_on_validation_images(project: Path):
+    figures = json.loads((project / "metrics/validation.json").read_text())["val"]
+    assert list(figures) == ["mAP", "head_mAP", "medium_mAP", "tail_mAP"]
+    history = pd.read_csv(project / "metrics/classifier_history.csv")
+    assert figures["mAP"] == pytest.approx(history["val_mAP"].max(), abs=1e-6)
 
 
 def test_metrics_follow_from_the_predictions(project: Path):

@@ -116,7 +116,8 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path, said: list[str]):
         f"{tmp_path}/boxes.csv: 3 of 10 rows of boxes are used; 1 left out: states that nothing was found; 1 left out: "
         "not of a readable image of the data set; 2 left out: not of a finding of the data set's classes, but of "
         "'Scar', 'Line'; 1 left out: the label table says that the finding is absent; 1 left out: the label table "
-        "leaves open whether it is there; 1 left out: outside of the square that the network reads",
+        "leaves open whether it is there; 1 left out: smaller than a pixel, or outside of the square that the "
+        "network reads",
         "2 places in 2 images (1 train, 0 val, 1 test)",
     ]
 

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from tests.import_graph import ROOT
 from tests.labels_files import NIH_2020_COLUMNS, labels_params
 from tests.tiny_project import copy_project, copy_studies, run
 from trcgl.artifacts.places import encode_mask
-from trcgl.artifacts.shards import ShardWriter
+from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import Params, load_params
 from trcgl.evaluation.bootstrap import patient_weights
 from trcgl.runtime.errors import InputError
@@ -329,8 +330,13 @@ def test_boxes_that_name_films_without_a_suffix_are_of_every_source(tmp_path: Pa
     assert len(pd.read_parquet(tmp_path / "data/places.parquet")) == films
 
 
-def run_whole(name: str, folder: Path, **settings: object) -> tuple[Path, Path]:
-    """A study on `folder`/films with two folds, one seed and a tiny network; the project, and the study's folder."""
+def run_whole(name: str, folder: Path, changes: dict[str, Any] | None = None, **settings: object) -> tuple[Path, Path]:
+    """A study on `folder`/films with two folds, one seed and a tiny network; the project, and the study's folder.
+
+    Args:
+        changes: to its `root`.
+        settings: of its params.yaml.
+    """
     project = copy_project(folder / "project")
     study = copy_studies(project) / name
     (project / "metrics").mkdir(exist_ok=True)
@@ -342,6 +348,7 @@ def run_whole(name: str, folder: Path, **settings: object) -> tuple[Path, Path]:
     root["dataset"] |= {"images": f"{folder}/films/images", "labels": f"{folder}/films/labels.csv"}
     root["labels"], root["images"] = {"tail_findings": ["Effusion"]}, {"classifier_size": 32}
     root["classifier"] |= TINY
+    root |= changes or {}
     yaml.dump(whole, study / "params.yaml")
     dag = (study / "dvc.yaml").read_text().replace("fold: [0, 1, 2, 3, 4]", "fold: [0, 1]")
     (study / "dvc.yaml").write_text(dag)
@@ -349,20 +356,26 @@ def run_whole(name: str, folder: Path, **settings: object) -> tuple[Path, Path]:
     return project, study
 
 
-@pytest.mark.slow
-def test_the_whole_study(tmp_path: Path):
-    """Two folders, boxes of both, two folds, one seed: every file, and class maps that find a square."""
-    write_films(tmp_path / "films", 0, 90)
-    write_films(tmp_path / "more", 90, 30)
+def write_boxed_films(folder: Path, count: int, more: int) -> str:
+    """Two folders of films, and a table of boxes of both: the table's text."""
+    write_films(folder / "films", 0, count)
+    write_films(folder / "more", count, more)
     boxes = BOX_HEADER
-    for folder in ("films", "more"):
-        table = pd.read_csv(tmp_path / folder / "labels.csv")
+    for part in ("films", "more"):
+        table = pd.read_csv(folder / part / "labels.csv")
         for image, found in zip(table["Image Index"], table["Finding Labels"], strict=True):
             for c, finding in enumerate(FINDINGS):
                 if finding in found.split("|"):
                     x, y = 16 * (8 + 30 * (c % 2)), 16 * (8 + 30 * (c // 2))
                     boxes += f"{image},{finding},{x},{y},256,256,,,\n"
-    (tmp_path / "boxes.csv").write_text(boxes)
+    (folder / "boxes.csv").write_text(boxes)
+    return boxes
+
+
+@pytest.mark.slow
+def test_the_whole_study(tmp_path: Path):
+    """Two folders, boxes of both, two folds, one seed: every file, and class maps that find a square."""
+    boxes = write_boxed_films(tmp_path, 90, 30)
     more = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv", "scored": False}
     project, study = run_whole("real_xrays", tmp_path, more_films=more, boxes=f"{tmp_path}/boxes.csv")
     assert len(scored_images(study / "data")) == 90
@@ -392,8 +405,8 @@ def test_the_whole_study(tmp_path: Path):
 @pytest.mark.slow
 def test_the_whole_made_tail(tmp_path: Path):
     """Two folds, one seed: the arms differ in the films they train on, and in nothing that is scored."""
-    write_films(tmp_path / "films", 0, 200)
-    project, study = run_whole("real_xrays/made_tail", tmp_path, made_tail=4)
+    write_films(tmp_path / "films", 0, 320)
+    project, study = run_whole("real_xrays/made_tail", tmp_path, {"audit": {"seen_percentile": 0.0}}, made_tail=4)
     whole, few = (pd.read_parquet(study / f"data/fold0{part}/labels.parquet") for part in ("", "/made_tail"))
     all_held_out, held_out = (part[part["split"] != "train"].reset_index(drop=True) for part in (whole, few))
     pd.testing.assert_frame_equal(all_held_out, held_out)
@@ -416,3 +429,27 @@ def test_the_whole_made_tail(tmp_path: Path):
     assert not training.loc[list(carriers), list(FINDINGS)].to_numpy().any()
     assert not list((project / "metrics").glob("localisation*"))
     assert "| oracle | duplicates |" in (project / "docs/results.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_whole_boxed_tail(tmp_path: Path):
+    """Films of both folders are scored, and a graft has the square of its source at the same place."""
+    write_boxed_films(tmp_path, 60, 40)
+    more = {"images": f"{tmp_path}/more/images", "labels": f"{tmp_path}/more/labels.csv", "scored": True}
+    settings = {"more_films": more, "boxes": f"{tmp_path}/boxes.csv", "made_tail": 4}
+    project, study = run_whole("real_xrays/boxed_tail", tmp_path, **settings)
+    assert len(scored_images(study / "data")) == 100
+    summary = pd.read_csv(project / "metrics/boxed_tail_summary.csv").set_index(["arm", "reference", "metric"])
+    assert ("box_grafts", "extra_duplicates", "tail_mAP") in summary.index
+    pool, films = study / "pools/box_grafts-1-3/synthetic", ShardedImages(study / "data/images")
+    samples, drawn = pd.read_parquet(pool / "samples.parquet"), ShardedImages(pool)
+    assert len(samples) == 160
+    labels = pd.read_parquet(study / "data/fold1/made_tail/labels.parquet").set_index("image")
+    for sample, made in zip(samples["sample"], samples["carrier"], strict=True):
+        source, carrier = made.split(" on ")
+        assert labels.loc[source, ["split", "Effusion"]].tolist() == ["train", 1]
+        assert labels.loc[carrier, ["split", *FINDINGS]].tolist() == ["train", 0, 0, 0]
+        film, drawing = (images.read([name])[0].astype(int) for images, name in ((films, carrier), (drawn, sample)))
+        inside = (slice(20, 26), slice(5, 11))  # Effusion's square, a little smaller, at half the size
+        assert drawing[inside].mean() > film[inside].mean() + 60
+        assert abs(drawing[2:10, 20:30].mean() - film[2:10, 20:30].mean()) < 12  # shifted by a pixel at most

@@ -37,7 +37,7 @@ CSV = {
 BLOCK = dict.fromkeys(("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"), 0.123456)
 JSON = {
     "metrics/metrics.json": {
-        "trcgl": BLOCK | {"mAP": 0.75, "head_mAP": float("nan")},
+        "trcgl": BLOCK | {"mAP": 0.75, "head_mAP": None},  # as write_json writes what has no value
         "baseline": BLOCK,
         "gain": {"mAP": 0.25, "tail_mAP": -0.0321, "tail_mAP_low": -0.1, "tail_mAP_high": 0.2},
         "scored_classes": 1,
@@ -112,8 +112,8 @@ def check_page(folder: Path) -> None:
     assert "not for diagnosis" in text.lower()
 
 
-def _printed(key: str, value: float) -> str:
-    if value != value:
+def _printed(key: str, value: float | None) -> str:
+    if value is None:
         return "–"
     return str(value) if isinstance(value, int) else format(value, "+.3f" if key.startswith("gain") else ".3f")
 
@@ -149,6 +149,22 @@ def test_the_page_holds_what_the_run_left(finished: Path):
     assert f"{NOT_DRAWN}: nothing to draw in this run." in text
     for shown in (NAME, UNKNOWN, "0.712 to 0.788", "-0.012 to +0.450", "labels missing", "empty file", "model_card"):
         assert shown in text, shown
+
+
+def test_the_page_says_what_the_parameters_say(finished: Path):
+    params = load_params(finished / "params.yaml")
+    page = report_page(finished, params)
+    assert "had already been trained on" not in page
+    assert "trained a classifier on real and accepted images" in page
+    assert "higher than 25 % of the real validation images" in page
+    classifier = dataclasses.replace(params.classifier, weights_have_seen=("imagenet", "nih"), extra_weight=0.0)
+    changed = dataclasses.replace(
+        params, classifier=classifier, audit=dataclasses.replace(params.audit, seen_percentile=62.5)
+    )
+    page = report_page(finished, changed)
+    assert "The initial weights of trcgl had already been trained on imagenet, nih." in page
+    assert "trained a classifier on real images only (“trcgl”)" in page
+    assert "higher than 62.5 % of the real validation images" in page
 
 
 def test_the_same_run_gives_the_same_page(finished: Path):

@@ -155,6 +155,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         dataset=options.dataset,
         images=options.images,
         labels=options.labels,
+        split=options.split,
         projections=None if options.projections is None else tuple(options.projections),
         excluded=tuple(options.exclude),
         class_table=options.class_table,
@@ -180,7 +181,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     if options.likeliest is not None and options.overlays is None:
         raise InputError("--likeliest: is given without --overlays, and nothing would be drawn; give both, or neither")
-    names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size")
+    names = ("model", "images", "out", "overlays", "likeliest", "device", "batch_size", "inverted")
     predict_files(Request(**{name: getattr(options, name) for name in names}))
 
 
@@ -332,6 +333,11 @@ COMMANDS = {
                 help="what is averaged of several models (weights: only of models fine-tuned from the same initial "
                 "ones)",
             ),
+            _argument(
+                "--split",
+                choices=("train", "val", "test"),
+                help="use the images of this split only, where the label table states splits",
+            ),
             _argument("--projections", nargs="+", metavar="VIEW", help="use these views only, such as PA AP"),
             _argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so"),
             _argument(
@@ -372,6 +378,12 @@ COMMANDS = {
             ),
             _argument("--device", default="auto", help="auto (CUDA where there is one), cpu, cuda, cuda:1"),
             _argument("--batch-size", default=64, type=_positive, metavar="N", help="images at once (64)"),
+            _argument(
+                "--inverted",
+                action="store_true",
+                help="air is bright in all of these images, as in those that a label table calls MONOCHROME1 (a DICOM "
+                "file states it itself)",
+            ),
             _argument("images", nargs="+", metavar="IMAGE", help="file, folder (with its subfolders) or pattern"),
         ),
     ),

@@ -116,10 +116,17 @@ def per_class_table(
 
 def summary(table: pd.DataFrame) -> dict[str, float]:
     """Means over the findings that have a value; this is the block of one model in metrics/metrics.json."""
-    block = {"mAP": nan_mean(table["AP"])}
-    for group in GROUPS:
-        block[f"{group}_mAP"] = nan_mean(table.loc[table["group"] == group, "AP"])
-    return block | {"mAUC": nan_mean(table["AUC"]), "mF1": nan_mean(table["F1"]), "ECE": nan_mean(table["ECE"])}
+    return group_means(table) | {
+        "mAUC": nan_mean(table["AUC"]),
+        "mF1": nan_mean(table["F1"]),
+        "ECE": nan_mean(table["ECE"]),
+    }
+
+
+def group_means(table: pd.DataFrame) -> dict[str, float]:
+    """mAP, head_mAP, medium_mAP and tail_mAP of a table with the columns group and AP."""
+    means = {f"{group}_mAP": nan_mean(table.loc[table["group"] == group, "AP"]) for group in GROUPS}
+    return {"mAP": nan_mean(table["AP"])} | means
 
 
 def nan_mean(values: "pd.Series[float]") -> float:

@@ -91,10 +91,11 @@ def _labels(audit: Audit, params: AuditParams) -> list[str]:
     return [
         "## Labels",
         "",
-        f"{int((opened.map(len) > 0).sum())} accepted samples have labels that training leaves open, "
+        f"In {int((opened.map(len) > 0).sum())} accepted samples the audit sets labels to unknown, "
         f"{int(opened.map(len).sum())} in all: findings beside the target that the prompt names and the judge does not "
         "see by the same rule, and findings that nobody asked for and the judge sees by that rule and above "
-        f"{params.invented_percentile:g} % of the validation images without them.",
+        f"{params.invented_percentile:g} % of the validation images without them. Other findings of the real images "
+        "that a sample is made of are unknown, too; they are not counted here.",
         "",
     ]
 

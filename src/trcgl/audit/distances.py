@@ -32,7 +32,8 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
         space: the frozen feature space.
 
     Returns:
-        One row per sample: copy (bool), pixel_nearest (name of the closest image), pixel_distance, feature_distance
+        One row per sample: copy (bool), pixel_nearest (name of the closest image; "" if
+        there is none to compare with), pixel_distance, feature_distance
         (see `Closest`), and neighbour_distance: the distance in the judge's features to the NEIGHBOURS-th nearest
         training image; inf if there are fewer.
     """
@@ -46,7 +47,9 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
     return pd.DataFrame(
         {
             "copy": np.array([one.duplicate for one in found], dtype=bool),
-            "pixel_nearest": pd.Series([train.names[one.reference] for one in found], dtype="str"),
+            "pixel_nearest": pd.Series(
+                [train.names[one.reference] if one.reference >= 0 else "" for one in found], dtype="str"
+            ),
             "pixel_distance": np.array([one.pixels for one in found], dtype=np.float64),
             "feature_distance": np.array([one.features for one in found], dtype=np.float64),
             "neighbour_distance": far[:, -1],

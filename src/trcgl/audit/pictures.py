@@ -49,7 +49,8 @@ def finding_tests_picture(audit: Audit, findings: list[str]) -> Figure:
         axes.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="finding not there, seen", ylabel="finding there, seen")
         if np.isnan([auc, threshold]).any():
-            axes.set_title(f"{finding}\nnot judged: too few validation images", fontsize=8)
+            why = "not judged: too few validation images" if np.isnan(threshold) else "no validation image without it"
+            axes.set_title(f"{finding}\n{why}", fontsize=8)
             continue
         score, known = audit.validation_scores[finding].to_numpy(), ~np.isnan(labels)
         wrong, right, _ = roc_curve(labels[known], score[known])
@@ -77,8 +78,8 @@ def nearest_picture(verdicts: pd.DataFrame, synthetic: Path, images: Path) -> Fi
                                   squeeze=False, layout="constrained")  # fmt: skip
     for axes, (name, row) in zip(panels.ravel(), chosen, strict=True):
         sample = resized(drawn.read([row["sample"]]), real.size)
-        axes.imshow(np.hstack([*sample, *real.read([row["pixel_nearest"]])]), cmap="gray",
-                    vmin=0, vmax=255)  # fmt: skip
+        nearest = real.read([row["pixel_nearest"]]) if row["pixel_nearest"] else np.zeros_like(sample)
+        axes.imshow(np.hstack([*sample, *nearest]), cmap="gray", vmin=0, vmax=255)
         axes.axis("off")
         features = "not compared" if np.isnan(row["feature_distance"]) else f"{row['feature_distance']:.3f}"
         axes.set_title(

@@ -10,7 +10,7 @@ from trcgl.metrics import nan_mean
 def audit_metrics(audit: Audit) -> dict[str, float | int | str]:
     """Counts over all samples, and means over the tail findings that have a value; NaN if none has.
 
-    unverified is the number of labels of accepted samples that are unknown in training. kid_features names the frozen
+    unverified is the number of labels of accepted samples that the audit sets to unknown. kid_features names the frozen
     feature space of KID. detector_auc_ratio is the independent detector's AUC for all generated samples (against images
     without the finding), divided by its AUC for real images. It is 1 if samples show the finding as clearly as real
     images do.

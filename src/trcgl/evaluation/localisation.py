@@ -67,8 +67,9 @@ def localisation_table(
         findings, groups: [C].
 
     Returns:
-        COLUMNS: images with a mask, pointing-game accuracy with its interval, mean overlap with its interval, and
-        the accuracy of always pointing at the centre.
+        COLUMNS: number of different images with a mask, pointing-game accuracy with its interval, mean overlap with its
+        interval, and the accuracy of always pointing at the centre. A finding for which a method has no value is left
+        out of all of that method's means.
     """
     middle = (FRAME - 1) / 2
     centre = np.array([is_hit((middle, middle), mask) for mask in places.masks], dtype=np.float64)
@@ -82,15 +83,20 @@ def localisation_table(
             with np.errstate(invalid="ignore"):
                 sums = np.stack([times @ value[chosen] for value in (hits, overlaps, centre)])
                 means[c] = sums / times.sum(axis=1)
-            rows.append(_row(model, method, findings[c], groups[c], int(chosen.sum()), means[c]))
+            rows.append(_row(model, method, findings[c], groups[c], _images(places, chosen), means[c]))
         for group in (*GROUPS, ALL):
-            members = [c for c in present if group in (groups[c], ALL)]
+            # Without a mask in a training image, a finding has no usual position
+            members = [c for c in present if group in (groups[c], ALL) and not np.isnan(means[c][0, 0])]
             if members:
-                count = int(np.isin(places.columns, members).sum())
+                count = _images(places, np.isin(places.columns, members))
                 stacked = np.stack([means[c] for c in members])
                 value = np.stack([mean_of_defined(stacked[:, i]) for i in range(stacked.shape[1])])
                 rows.append(_row(model, method, MEAN, group, count, value))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _images(places: Places, chosen: np.ndarray) -> int:
+    return len(np.unique(places.rows[chosen]))
 
 
 def _row(model: str, method: str, finding: str, group: str, images: int, values: np.ndarray) -> tuple[object, ...]:

@@ -41,9 +41,9 @@ def model_card(
             "",
             "## Data",
             "",
-            "Train, validation and test are disjoint by patient. Thresholds and the epoch were chosen on validation "
-            f"images; the numbers below are from {test_images} test images of {test_patients} patients, on which "
-            "nothing was chosen.",
+            "Train, validation and test are disjoint by patient (where the label table names no patient, each image "
+            "counts as one). Thresholds and the epoch were chosen on validation images; the numbers below are from "
+            f"{test_images} test images of {test_patients} patients, on which nothing was chosen.",
             "",
             "## Results on the test split",
             "",
@@ -54,6 +54,8 @@ def model_card(
             "## Limits",
             "",
             "- Probabilities hold for the prevalence and devices of the training data; check them elsewhere.",
+            "- Thresholds give the best F1 at the prevalence of the validation images. Where a finding is rarer than "
+            "there, fewer of the images above its threshold show it.",
             "- Labels may come from reports by text mining; errors in them are learned.",
             "- Synthetic images are in the training part only; their audit is in metrics/synthetic_card.md.",
             "",

@@ -37,7 +37,7 @@ def build_adjacency(
     if mode == "mlgcn":
         return mlgcn_adjacency(cooccurrence.conditional, threshold, reweight)
     if mode == "lift":
-        return lift_adjacency(cooccurrence.counts, cooccurrence.images, reweight, confidence)
+        return lift_adjacency(cooccurrence, reweight, confidence)
     if mode == "identity":
         return np.eye(len(cooccurrence.names))
     raise ValueError(f"adjacency '{mode}' is not known; known: paper, mlgcn, lift, identity")
@@ -66,31 +66,30 @@ def mlgcn_adjacency(conditional: np.ndarray, threshold: float, reweight: float) 
     return weights
 
 
-def lift_adjacency(counts: np.ndarray, images: np.ndarray, reweight: float, confidence: float) -> np.ndarray:
+def lift_adjacency(cooccurrence: Cooccurrence, reweight: float, confidence: float) -> np.ndarray:
     """Row i: neighbours j weighted by w_ij, a lower bound of their log-lift; the rest of 1 for i itself.
 
-    n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is the count expected by chance. The lift
-    n_ij / e_ij has the posterior Gamma(n_ij + 1/2, e_ij + 1/2), which is shrunk towards 1 where the counts are small
-    (the information component of pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013). The
-    weight w_ij is the log of the value that the lift exceeds with probability `confidence`, or 0 if this log is
-    negative. At 0.95, a pair seen once has no edge. A pair that is only as frequent as by chance has none either,
-    however common its findings are.
+    n_ij counts images with both findings, and e_ij = images_ij P(i) P(j) is the count expected by chance, with both
+    shares among the images whose labels of i and j are both known. The lift n_ij / e_ij has the posterior Gamma(n_ij +
+    1/2, e_ij + 1/2), which is shrunk towards 1 where the counts are small (the information component of
+    pharmacovigilance: Norén, Hopstadius and Bate, Stat. Methods Med. Res. 22, 2013). The weight w_ij is the log of the
+    value that the lift exceeds with probability `confidence`, or 0 if this log is negative. At 0.95, a pair seen once
+    has no edge. A pair that is only as frequent as by chance has none either, however common its findings are.
 
     The neighbours' share of row i is `reweight` s / (1 + s), with s = sum_j w_ij in nats. A finding with weak
     neighbours therefore keeps mostly its own features, whereas a fixed share would inflate even the weakest edge.
     Findings that occur together less often than by chance have no edge.
 
     Args:
-        counts, images: int [C, C], see Cooccurrence.
         reweight: in 0..1.
         confidence: in 0..1, below 1.
 
     Returns:
         float64 [C, C], directed, rows sum to 1.
     """
-    known = images.diagonal()
-    share = np.divide(counts.diagonal(), known, out=np.zeros(len(counts)), where=known > 0)
-    expected = images * np.outer(share, share)
+    counts, images = cooccurrence.counts, cooccurrence.images
+    share = np.divide(cooccurrence.given, images, out=np.zeros(counts.shape), where=images > 0)
+    expected = images * (share * share.T)
     weights = np.log(gammaincinv(counts + 0.5, 1.0 - confidence) / (expected + 0.5)).clip(min=0.0)
     np.fill_diagonal(weights, 0.0)
     total = weights.sum(axis=1, keepdims=True)

@@ -23,13 +23,14 @@ class Cooccurrence:
         counts: int64 [C, C]; counts[i, j] is the number of images with i and j, counts[i, i] of images with i.
         images: int64 [C, C]; number of images whose labels of i and j are both known; `counts` are among these. Without
             unknown labels all entries are equal.
-        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (n + smoothing), where n is the
-            number of images with i whose label of j is known.
+        given: int64 [C, C]; given[i, j] is the number of images with i whose label of j is known.
+        conditional: float64 [C, C]; conditional[i, j] = P(j given i) = counts[i, j] / (given[i, j] + smoothing).
     """
 
     names: tuple[str, ...]
     counts: np.ndarray
     images: np.ndarray
+    given: np.ndarray
     conditional: np.ndarray
 
     def for_names(self, names: tuple[str, ...]) -> "Cooccurrence":
@@ -43,16 +44,18 @@ class Cooccurrence:
             raise InputError(f"the co-occurrence counts lack '{missing[0]}'; run dvc repro build_cooccurrence")
         order = [self.names.index(name) for name in names]
         chosen = np.ix_(order, order)
-        return Cooccurrence(tuple(names), self.counts[chosen], self.images[chosen], self.conditional[chosen])
+        matrices = (self.counts, self.images, self.given, self.conditional)
+        return Cooccurrence(tuple(names), *(matrix[chosen] for matrix in matrices))
 
     def save(self, path: str | Path) -> None:
-        """Write the four arrays as .npz. Equal content gives equal bytes: NumPy gives all members a constant date."""
+        """Write the arrays as .npz. Equal content gives equal bytes: NumPy gives all members a constant date."""
         with written_beside(path) as beside:
             np.savez(
                 beside,
                 names=np.array(self.names),
                 counts=self.counts,
                 images=self.images,
+                given=self.given,
                 conditional=self.conditional,
             )
 
@@ -63,7 +66,7 @@ class Cooccurrence:
         Raises:
             InputError: the file is damaged or of another kind.
         """
-        arrays = read_arrays(path, ["names", "counts", "images", "conditional"])
+        arrays = read_arrays(path, ["names", "counts", "images", "given", "conditional"])
         names = tuple(arrays.pop("names").tolist())
         if any(matrix.shape != (len(names), len(names)) for matrix in arrays.values()):
             raise damaged(path, f"the matrices do not match the {len(names)} findings")
@@ -80,10 +83,10 @@ def count_cooccurrence(targets: np.ndarray, names: tuple[str, ...], smoothing: f
             probability of 1. With 0, the probabilities given a finding that was never seen are 0.
     """
     present, known = targets == 1, ~np.isnan(targets)
-    counts = _pairs(present, present)
-    divisor = _pairs(present, known) + float(smoothing)
+    counts, given = _pairs(present, present), _pairs(present, known)
+    divisor = given + float(smoothing)
     conditional = np.divide(counts, divisor, out=np.zeros(counts.shape), where=divisor > 0)
-    return Cooccurrence(tuple(names), counts, _pairs(known, known), conditional)
+    return Cooccurrence(tuple(names), counts, _pairs(known, known), given, conditional)
 
 
 def _pairs(left: np.ndarray, right: np.ndarray, rows: int = 2**16) -> np.ndarray:

@@ -12,8 +12,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from trcgl.images.dicom_compressed import check_compressed, signed_bits, unpack_uncompressed
-from trcgl.images.dicom_streams import RLE
+from trcgl.images.dicom_compressed import check_compressed, own_stream, roughness, unpack_uncompressed, with_sign
+from trcgl.images.dicom_streams import RLE, Stream
 from trcgl.images.dicom_syntax import contradiction, is_encapsulated
 from trcgl.images.dicom_tags import lift_shared_tags, pixel_ratio, required
 from trcgl.images.dicom_values import palette_grey, shown_grey
@@ -154,7 +154,7 @@ def _grey(dataset: Dataset) -> np.ndarray:
         )
     if samples != (3 if photometric in COLOUR else 1):
         raise UnreadableImage(f"DICOM of {samples} samples per pixel, which contradicts {photometric}")
-    stored = _stored(dataset)
+    stored, cells = _stored(dataset)
     if photometric == "PALETTE COLOR":
         return palette_grey(stored, dataset)
     if photometric in COLOUR:
@@ -162,13 +162,16 @@ def _grey(dataset: Dataset) -> np.ndarray:
             stored = stored.astype(np.float32)
         # pydicom has already converted YBR to RGB
         return cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return shown_grey(stored, dataset)
+    return shown_grey(stored, cells, dataset)
 
 
-def _stored(dataset: Dataset) -> np.ndarray:
-    """The stored values, without the unused bits of their cells (older files kept overlays in these bits)."""
+def _stored(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The stored values, without the unused bits of their cells (older files kept overlays in these bits); the cells.
+
+    Both are the same where no bit of a cell is unused.
+    """
     if "PixelData" not in dataset:
-        return dataset.pixel_array
+        return dataset.pixel_array, dataset.pixel_array
     allocated, bits = required(dataset, "BitsAllocated"), required(dataset, "BitsStored")
     if allocated not in CELLS:
         raise UnreadableImage(
@@ -185,23 +188,45 @@ def _stored(dataset: Dataset) -> np.ndarray:
     whole_cells = not syntax.is_compressed or syntax.is_deflated or syntax == RLE
     if shift and not whole_cells:
         raise UnreadableImage(f"compressed DICOM with HighBit {high} beside BitsStored {bits}; export it uncompressed")
-    if shift:
-        # pydicom would use the lowest bits, so it has to return whole cells
+    if whole_cells and allocated > 1:
+        # pydicom would drop the unused bits, and it would use the lowest bits whatever HighBit says
         dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
     values = dataset.pixel_array
     dataset.BitsStored, dataset.HighBit = bits, bits - 1
-    if signed := signed_bits(dataset):
-        # The decoder has added half the range to signed values, and relies on the tags for subtracting it again
-        if values.min() < 2 ** (signed - 1):
-            raise UnreadableImage("DICOM of unsigned values by its tags, of negative ones by its compressed picture")
-        values = values - 2 ** (signed - 1)
+    if not whole_cells:
+        values = with_sign(values, dataset)
     if allocated == 1 or values.dtype.kind not in "iu":
-        return values
+        return values, values
     size = 8 * values.dtype.itemsize
     if bits >= size and not shift:
-        return values
+        return values, values
     # The shift to the left drops the bits above the value; the shift to the right keeps the sign
-    return np.right_shift(np.left_shift(values, size - bits - shift), size - bits)
+    masked = np.right_shift(np.left_shift(values, size - bits - shift), size - bits)
+    if not shift:
+        _check_beside(values, masked, dataset, compressed=not whole_cells)
+    return masked, values
+
+
+def _check_beside(values: np.ndarray, masked: np.ndarray, dataset: Dataset, *, compressed: bool) -> None:
+    """Raise UnreadableImage if the values have more bits than the tags state.
+
+    The bits beside a value may hold an old overlay or another mark. Its outline makes the picture rougher. Bits that
+    belong to the value make it smoother.
+
+    Args:
+        values, masked: [H, W, ...], with and without the bits beside those that the tags state.
+    """
+    bits, own = int(dataset.BitsStored), own_stream(dataset) if compressed else Stream("")
+    between = bits < own.bits < int(dataset.BitsAllocated)
+    # gdcm drops the other bits of lossless JPEG itself, so that their loss cannot be seen in the values
+    wrong = own.kind == "JPEG" and between
+    if (masked != values).any():
+        signed = compressed and bool(dataset.get("PixelRepresentation"))
+        wrong = wrong or between or signed or roughness(masked) >= roughness(values)
+    if wrong:
+        raise UnreadableImage(
+            f"DICOM of {bits} bits per value by its tags, of more by its picture; export it with the right BitsStored"
+        )
 
 
 def _square(pixels: np.ndarray, ratio: float) -> np.ndarray:

@@ -3,12 +3,13 @@
 Pixels in a form that pydicom cannot handle are converted to a form that it can.
 """
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from trcgl.images.dicom_streams import RLE, check_stream, is_rle, stated
+from trcgl.images.dicom_streams import RLE, Stream, check_stream, is_rle, stated
 from trcgl.images.dicom_syntax import is_encapsulated
 from trcgl.images.jpeg import checked_pixels, read_header
 from trcgl.images.unreadable import UnreadableImage, check_frames
@@ -18,6 +19,7 @@ WRAPPED = "1.2.840.10008.1.2.1.98"
 JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
 """First bytes of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
+OF_JPEG_2000 = ("YBR_ICT", "YBR_RCT")
 RGB_NAMES = tuple(b"RGB")
 ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 """The marker of a JPEG whose components are red, green and blue."""
@@ -45,7 +47,7 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
     if not set(decoder.available_plugins) - ({"pillow"} if twelve else set()):
         raise UnreadableImage(
             f"pixels compressed as {_name(syntax)}{' of 12 bits' if twelve else ''}, for which no decoder is "
-            f"installed; `pip install {_package(decoder)}` brings one"
+            f"installed; `pip install {'pylibjpeg pylibjpeg-libjpeg' if twelve else _package(decoder)}` brings one"
         )
     fragments = _fragments(dataset)
     check_frames(sum(_starts_frame(part, syntax) for part in fragments))
@@ -55,16 +57,44 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
         # pydicom's decoder does not reject damaged data, so they are checked here
         checked_pixels(frame)
         _name_colours(dataset, frame)
-        # In some archives, the tags still state the 16 bits from before the lossy compression
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+        # In some archives, the tags still state the 16 bits from before the lossy compression, or their sign; a JPEG
+        # of 8 bits has no negative values
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
 
 
-def signed_bits(dataset: Dataset) -> int:
-    """Bits per value if the compressed frame is signed although the tags say unsigned; 0 without contradiction."""
-    if dataset.get("PixelRepresentation") or "JPEG 2000" not in dataset.file_meta.TransferSyntaxUID.name:
-        return 0
-    stream = stated(b"".join(_fragments(dataset)))
-    return stream.bits if stream.signed else 0
+def with_sign(values: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Decoded values with the sign that the compressed frame states.
+
+    Raises:
+        UnreadableImage: the tags state another sign, and the values have no meaning that fits both.
+    """
+    stream = own_stream(dataset)
+    if stream.kind != "JPEG 2000":
+        return values
+    by_tags = bool(dataset.get("PixelRepresentation"))
+    if stream.signed and not by_tags:
+        # The decoder has added half the range to signed values, and relies on the tags for subtracting it again
+        if values.min() < 2 ** (stream.bits - 1):
+            raise UnreadableImage("DICOM of unsigned values by its tags, of negative ones by its compressed picture")
+        return values - 2 ** (stream.bits - 1)
+    # The decoder reads the upper half of the range as negative. Some frames are meant so
+    if by_tags and not stream.signed and values.min() < 0:
+        unsigned = values.astype(np.int64) % 2**stream.bits
+        if roughness(unsigned) >= roughness(values):
+            return values
+        raise UnreadableImage("DICOM of signed values by its tags, of unsigned ones by its compressed picture")
+    return values
+
+
+def roughness(values: np.ndarray) -> float:
+    """Sum of the absolute differences between neighbours; a wrong reading of a picture has more edges."""
+    wide = values.astype(np.float64)
+    return float(np.abs(np.diff(wide, axis=0)).sum() + np.abs(np.diff(wide, axis=1)).sum())
+
+
+def own_stream(dataset: Dataset) -> Stream:
+    """What the compressed frame itself states."""
+    return stated(b"".join(_fragments(dataset)))
 
 
 def _fragments(dataset: Dataset) -> list[bytes]:
@@ -104,6 +134,8 @@ def _name_colours(dataset: Dataset, frame: bytes) -> None:
     Without such a marker pydicom relies on the tag, which often still names the colour space before compression. Here
     the colour space is derived from the components.
     """
+    if (photometric := str(dataset.get("PhotometricInterpretation") or "").strip().upper()) in OF_JPEG_2000:
+        raise UnreadableImage(f"DICOM in JPEG with the photometric interpretation {photometric}, which is of JPEG 2000")
     header = read_header(frame)
     if len(header.components) != 3 or header.names_colours:
         return

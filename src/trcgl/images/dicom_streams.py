@@ -25,7 +25,7 @@ class Stream:
         kind: its format; "" if unknown.
         size: width and height; None if not found.
         samples: samples per pixel; 0 if unknown.
-        bits: bits per value, in JPEG 2000; 0 if unknown.
+        bits: bits per value; 0 if unknown.
         signed: whether values of JPEG 2000 may be negative.
     """
 
@@ -61,7 +61,7 @@ def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: in
         raise UnreadableImage(
             f"DICOM of {samples} samples per pixel by its tags, {stream.samples} by its compressed picture"
         )
-    if samples > 1 and stream.bits > 8:
+    if stream.kind == "JPEG 2000" and samples > 1 and stream.bits > 8:
         raise UnreadableImage(
             f"DICOM in JPEG 2000 of {stream.bits} bits per colour; 8 are read: export it uncompressed"
         )
@@ -89,4 +89,5 @@ def stated(frame: bytes) -> Stream:
         return Stream("")
     # A height of 0 means that the height is stated only after the picture
     size = (header.width, header.height) if header.height else None
-    return Stream("JPEG-LS" if header.kind == JPEG_LS else "JPEG", size, len(header.components))
+    kind = "JPEG-LS" if header.kind == JPEG_LS else "JPEG"
+    return Stream(kind, size, len(header.components), header.precision)

@@ -82,13 +82,13 @@ def _number(value: Any, name: str) -> float:
 def lift_shared_tags(dataset: Dataset) -> None:
     """Copy rescale, window, spacing and shutter from the functional groups of an enhanced object to its top level.
 
-    This is correct because there is only one frame. Existing tags are not replaced.
+    This is correct because there is only one frame. Existing tags are not replaced, unless they are empty.
     """
     for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in (dataset.get(groups) or [])[:1]:
             for item in (inner for name in SHARED for inner in (group.get(name) or [])[:1]):
                 for element in item:
-                    if element.tag not in dataset:
+                    if element.tag not in dataset or dataset[element.tag].is_empty:
                         dataset.add(element)
 
 

@@ -19,8 +19,12 @@ PADDING = {
 """Tags with the first and last value that mean "outside the picture", by the kind of pixels."""
 
 
-def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Convert a grey picture's stored values [H, W] to displayed greys, float32 [H, W]."""
+def shown_grey(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Convert a grey picture's stored values [H, W] to displayed greys, float32 [H, W].
+
+    Args:
+        cells: the same with the bits beside the values: in them, some devices mark pixels as padding.
+    """
     photometric = str(dataset.PhotometricInterpretation)
     shape = str(dataset.get("PresentationLUTShape") or SHAPES[photometric])
     if shape != SHAPES[photometric]:
@@ -29,7 +33,7 @@ def shown_grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
         )
     if dataset.get("PresentationLUTSequence"):
         raise UnreadableImage("DICOM with a PresentationLUTSequence, which is not read; export it as shown")
-    padding = _padding(stored, dataset)
+    padding = _padding(stored, cells, dataset)
     # Values that overflow a float are refused by the caller, which can name the file
     with np.errstate(over="ignore", invalid="ignore"):
         rescaled = _rescaled(stored, dataset)
@@ -64,14 +68,19 @@ def _check_contrast(stored: np.ndarray, rescaled: np.ndarray, shown: np.ndarray,
     )
 
 
-def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
-    """Mask of the stored values that are padding; None if no value is reserved for it."""
+def _padding(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Mask of the values that are padding; None if no value is reserved for it.
+
+    A padding value that needs more bits than values have is compared with whole cells.
+    """
     names = next(names for pixels, names in PADDING.items() if pixels in dataset)
     first, last = (number(dataset, name) for name in names)
     if first is None:
         return None
     bounds = sorted(_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
-    return (stored >= bounds[0]) & (stored <= bounds[1])
+    low, high = _value_range(dataset)
+    among = stored if stored.dtype.kind not in "iu" or (low <= bounds[0] and bounds[1] <= high) else cells
+    return (among >= bounds[0]) & (among <= bounds[1])
 
 
 def _as_stored(value: float, kind: np.dtype) -> float:
@@ -133,12 +142,17 @@ def _output_range(dataset: Dataset) -> tuple[float, float]:
     """Output range (low, high) of a window: the possible range of the values that it is applied to."""
     if dataset.get("ModalityLUTSequence"):
         return 0, 2 ** numbers(dataset.ModalityLUTSequence[0], "LUTDescriptor")[2] - 1
-    bits = int(dataset.get("BitsStored") or 16)
-    signed = int(dataset.get("PixelRepresentation") or 0)
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    low, high = _value_range(dataset)
     slope, intercept = _rescale(dataset) or (1, 0)
     ends = [end * slope + intercept for end in (low, high)]
     return min(ends), max(ends)
+
+
+def _value_range(dataset: Dataset) -> tuple[int, int]:
+    """The possible range (low, high) of stored values."""
+    bits = int(dataset.get("BitsStored") or 16)
+    signed = int(dataset.get("PixelRepresentation") or 0)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
 
 def _looked_up(values: np.ndarray, dataset: Dataset, sequence: str) -> np.ndarray:

@@ -20,6 +20,7 @@ class Page:
     Attributes:
         reduced: whether the page is a thumbnail of another page.
         inner: whether the page contains further pages, as in raw files of cameras.
+        orientation: 1: upright; 2 to 8: turned or mirrored; other values are ignored.
         bits: bits per sample.
         samples: samples per pixel.
         photometric: None if the tag is missing.
@@ -33,6 +34,7 @@ class Page:
     inner: bool
     width: int
     height: int
+    orientation: int
     bits: int
     samples: int
     sample_format: int
@@ -160,6 +162,7 @@ def _page(tags: dict[int, tuple[int, ...]]) -> Page:
         inner=INNER in tags,
         width=width,
         height=height,
+        orientation=one(ORIENTATION, 1),
         bits=bits.pop(),
         samples=samples,
         # 4 means undefined; readers treat it as unsigned

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from trcgl.images.kinds import START, format_of
+from trcgl.images.tiff_tags import read_pages
 from trcgl.images.unreadable import UnreadableImage
 
 
@@ -19,6 +20,10 @@ def why_not_as_stored(path: Path) -> str:
     from trcgl.images.by_pillow import orientation
 
     try:
-        return "" if orientation(data, (kind,)) == 1 else "is turned or mirrored by its orientation tag"
+        stated = orientation(data, (kind,))
+        if stated == 1 and kind == "TIFF":
+            # Pillow does not open every kind of TIFF that is read
+            stated = read_pages(data)[0].orientation
+        return "is turned or mirrored by its orientation tag" if stated in range(2, 9) else ""
     except UnreadableImage as error:
         return f"has a {error}"

@@ -69,7 +69,11 @@ def _files(argument: str, found: Found) -> list[Path]:
     if not argument:
         raise InputError("an empty name ('') is given for an image; give files, folders or patterns")
     path = Path(argument)
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError:  # a folder that may not be entered, a name that is too long; the decoder reports the reason later
+        return [path]
+    if folder:
         return _in_folder(path, found)
     # A file's own name may contain brackets, so an existing file is not treated as a pattern
     if os.path.lexists(path) or not glob.has_magic(argument):

@@ -29,6 +29,7 @@ class Request:
         likeliest: number of findings per image with an overlay; None: the positive ones.
         device: as `compute.device`.
         batch_size: images per forward pass.
+        inverted: whether air is bright in the images.
     """
 
     model: Path
@@ -38,6 +39,7 @@ class Request:
     likeliest: int | None
     device: str
     batch_size: int
+    inverted: bool
 
 
 def predict_files(request: Request) -> None:
@@ -68,7 +70,7 @@ def predict_files(request: Request) -> None:
     unreadable = positives = 0
     with _table(request.out, model) as write:
         sizes = () if overlays is None else (SIDE,)
-        for batch in model.score(paths, batch_size=request.batch_size, also=sizes):
+        for batch in model.score(paths, batch_size=request.batch_size, also=sizes, inverted=request.inverted):
             unreadable += len(batch.read.unreadable)
             rows = model.rows(batch)
             positives += int(rows["positive"].sum())

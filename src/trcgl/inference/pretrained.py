@@ -42,6 +42,7 @@ class TRCGLNet:
 
     Attributes:
         classifier: the network, in evaluation mode.
+        name: what messages call it.
         findings: C names, in the order of its outputs.
         thresholds: float64 [C]; a finding counts as present if its probability reaches the threshold.
         preparation: how a file becomes an input image.
@@ -49,7 +50,7 @@ class TRCGLNet:
     """
 
     def __init__(self, classifier: Classifier, name: str = "the model"):
-        self.classifier = classifier.eval()
+        self.classifier, self.name = classifier.eval(), name
         self.preparation = preparation_of(classifier, name)
         self.findings = classifier.config.class_names
         self.size = classifier.config.image_size
@@ -77,12 +78,16 @@ class TRCGLNet:
             f"images of {self.size} px, on {self.classifier.pixel_mean.device})"
         )
 
-    def predict(self, images: str | Path | Iterable[str | Path], *, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
+    def predict(
+        self, images: str | Path | Iterable[str | Path], *, batch_size: int = BATCH_SIZE, inverted: bool = False
+    ) -> pd.DataFrame:
         """Predict the findings in image files.
 
         Args:
             images: a file, folder or pattern, or several; see `find_images`.
             batch_size: images per forward pass.
+            inverted: whether air is bright in all of these images, as in those that a label table calls MONOCHROME1. A
+                DICOM file states it itself.
 
         Returns:
             One row per image and finding: image, finding, probability (0..1), positive (whether it reaches the
@@ -90,7 +95,7 @@ class TRCGLNet:
             `table.attrs["unreadable"]` maps them to the reason.
 
         Raises:
-            InputError: no image is given, or none can be read.
+            InputError: no image is given, or none can be read; or the model's outputs are not finite.
         """
         found = find_images(
             images if isinstance(images, Iterable) and not isinstance(images, str | bytes) else [images]
@@ -99,7 +104,7 @@ class TRCGLNet:
         paths = found.images
         parts: list[pd.DataFrame] = []
         unreadable: dict[str, str] = {printable(path): reason for path, reason in found.closed}
-        for batch in self.score(paths, batch_size=batch_size):
+        for batch in self.score(paths, batch_size=batch_size, inverted=inverted):
             parts.append(self.rows(batch))
             unreadable |= {printable(path): reason for path, reason in batch.read.unreadable}
         table = pd.concat(parts, ignore_index=True)
@@ -108,18 +113,24 @@ class TRCGLNet:
         return table
 
     def score(
-        self, paths: Sequence[Path], *, batch_size: int = BATCH_SIZE, also: Sequence[int] = ()
+        self,
+        paths: Sequence[Path],
+        *,
+        batch_size: int = BATCH_SIZE,
+        also: Sequence[int] = (),
+        inverted: bool = False,
     ) -> Iterator[ScoredBatch]:
         """Score any number of images batch by batch. Every unreadable image is logged.
 
         Args:
             also: further image sizes that `ScoredBatch.read` contains, after the model's own size.
+            inverted: see `predict`.
 
         Raises:
-            InputError: a batch does not fit into the device's memory.
+            InputError: a batch does not fit into the device's memory, or the model's outputs are not finite.
         """
         with progress((), total=len(paths), what="predict") as bar:
-            for read in read_batches(paths, self.preparation, (self.size, *also), batch_size):
+            for read in read_batches(paths, self.preparation, (self.size, *also), batch_size, inverted=inverted):
                 for path, reason in read.unreadable:
                     log.warning("unreadable: %s: %s", printable(path), reason)
                 yield self._scored(read, batch_size)
@@ -150,7 +161,12 @@ class TRCGLNet:
             none = np.empty((0, len(self.findings)), np.float32)
             return ScoredBatch(read, none, none[:, :, None, None])
         with naming_the_knob(f"the batch size (--batch-size, now {batch_size})"):
-            return ScoredBatch(read, *predict_with_maps(self.classifier, pictures, batch_size=batch_size))
+            probabilities, maps = predict_with_maps(self.classifier, pictures, batch_size=batch_size)
+        if not np.isfinite(probabilities).all():
+            raise InputError(
+                f"{self.name}: gives probabilities that are not numbers, so a weight is damaged; copy or train it again"
+            )
+        return ScoredBatch(read, probabilities, maps)
 
 
 def log_left_out(found: Found) -> None:

@@ -32,22 +32,32 @@ class ReadBatch:
 
 
 def read_batches(
-    paths: Sequence[Path], preparation: Preparation, sizes: Sequence[int], batch_size: int
+    paths: Sequence[Path],
+    preparation: Preparation,
+    sizes: Sequence[int],
+    batch_size: int,
+    *,
+    inverted: bool = False,
 ) -> Iterator[ReadBatch]:
     """Decode every image once, in batches of `batch_size` files; at most two batches are decoded in advance.
 
     It uses threads, not processes: the libraries release the interpreter lock while they decode, and a user's script
     then needs no `if __name__ == "__main__"`.
+
+    Args:
+        inverted: see `decode`.
     """
 
     def read(path: Path) -> list[np.ndarray] | str:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            # Reading a device may never end, and reading a pipe may block
-            return f"{SPECIAL}; save the picture to a file first"
         try:
-            return read_squares(path, preparation, sizes)
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                # Reading a device may never end, and reading a pipe may block
+                return f"{SPECIAL}; save the picture to a file first"
+            return read_squares(path, preparation, sizes, inverted=inverted)
         except UnreadableImage as error:
             return str(error)
+        except OSError as error:  # a folder that may not be entered, a name that is too long
+            return f"cannot be read: {error.strerror}"
 
     waiting = iter(paths)
     pending: deque[tuple[Path, Future[list[np.ndarray] | str]]] = deque()

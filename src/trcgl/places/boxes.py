@@ -29,12 +29,15 @@ from trcgl.tables import read_header
 CLEARLY_SMALLER = 0.8
 """Ratio of the copy's width to the original's. Only at this ratio or below do the boxes show whether they are in pixels
 of the copy: if they are, all of them fit into it."""
+FAR_SMALLER = 0.5
+"""Share of the originals' sides. If all boxes lie within it, in the upper left, they are in another unit (fractions,
+percent, pixels of small copies), unless there are too few images to tell."""
 ORIGINAL = "dcm"
 """The format of originals, as `format_of_name` calls it."""
 CHANCE = 1e-3
-"""Limit for the probability that correct boxes all fit by chance into the top left corner of a copy's size. For one
-image this probability is at most (copy's width / original's width) ** 3. Measured on NIH's 984 boxes: 0.09 for half the
-side, 0.39 for three quarters."""
+"""Limit for the probability that correct boxes all fit by chance into the upper left corner. For one image this
+probability is at most (corner's width / original's width) ** 3. Measured on NIH's 984 boxes: 0.09 for half the side,
+0.39 for three quarters."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     stated = None if files.sizes is None else _sizes(files.sizes, selected["image"].tolist())
     place = dict(zip(selected["image"], selected["path"], strict=True))
     sized = path if set(SIZE) <= set(read_header(path)) else None
-    frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
+    frames, chance, most, reach = np.empty((len(boxes), 2)), 1.0, (0, 0), 0.0
     groups = boxes.groupby("image", sort=False)
     for image, part in progress(groups, total=groups.ngroups, what="look at images with boxes"):
         file = images / place[str(image)]
@@ -221,6 +224,8 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
         original = _original(files, stated, sized, part, file, width, height)
         frames[part.index] = original.width, original.height
         _check_within(path, part, original)
+        across, down = (part["x"] + part["w"]) / original.width, (part["y"] + part["h"]) / original.height
+        reach = max(reach, float(across.max()), float(down.max()))
         if width is not None and height is not None:
             _check_shape(path, file, (width, height), original)
             _check_upright(path, file)
@@ -233,6 +238,11 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
         raise InputError(
             f"{path}: all boxes lie within the {most[0]} x {most[1]} px that the copies of the images have, so they "
             "seem to be in pixels of the copies; boxes must be in pixels of the originals"
+        )
+    if reach <= FAR_SMALLER and reach ** (3 * groups.ngroups) < CHANCE:
+        raise InputError(
+            f"{path}: all boxes lie within the upper left {100 * reach:.2g} % of their images, so they seem to be in "
+            "another unit, or in pixels of smaller copies; boxes must be in pixels of the originals"
         )
     return UsedBoxes(boxes.assign(width=frames[:, 0], height=frames[:, 1]), used.left_out, used.rows)
 

@@ -27,7 +27,7 @@ WORDS = Words(
     class_table="'labels.class_table'",
 )
 ABSENT, OPEN = "the label table says that the finding is absent", "the label table leaves open whether it is there"
-CROPPED = "outside of the square that the network reads"
+CROPPED = "smaller than a pixel, or outside of the square that the network reads"
 
 
 def box_files(params: Params) -> BoxFiles | None:

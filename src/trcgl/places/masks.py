@@ -9,7 +9,7 @@ the same fraction of an image everywhere. A mask that is already in the square i
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.places import COLUMNS, FRAME, encode_mask
+from trcgl.artifacts.places import FRAME
 from trcgl.images.resize import resize_square
 
 BOX_FRAME = 1024
@@ -33,22 +33,15 @@ def box_mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.any(inside_rows[:, :, None] & inside_columns[:, None, :], axis=0)
 
 
-def box_lesions(boxes: pd.DataFrame) -> pd.DataFrame:
-    """Convert boxes to a table of masks in the originals' coordinates: image, finding, mask (PNG).
+def agreed_mask(boxes: pd.DataFrame) -> np.ndarray:
+    """Mask of one finding in one image: bool [H, W], with the original's aspect ratio and BOX_FRAME as longer side.
 
-    For each finding in an image, the mask of a reader is the union of this reader's boxes. A pixel belongs to the final
-    mask if at least half of the readers who marked the finding have marked it. If there is no such pixel, the final
-    mask is the union of all readers' masks.
+    The mask of a reader is the union of this reader's boxes. A pixel belongs to the final mask if at least half of the
+    readers who marked the finding have marked it. If there is no such pixel, it is the union of all readers' masks.
 
     Args:
-        boxes: image, finding, reader, and x, y, w, h in pixels of the original image of size width, height.
+        boxes: reader, and x, y, w, h in pixels of the original image of size width, height.
     """
-    rows = [(*pair, encode_mask(agreed_mask(part))) for pair, part in boxes.groupby(["image", "finding"])]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def agreed_mask(boxes: pd.DataFrame) -> np.ndarray:
-    """Mask of one finding in one image: bool [H, W], with the original's aspect ratio and BOX_FRAME as longer side."""
     width, height = boxes[["width", "height"]].iloc[0]
     scale = BOX_FRAME / max(width, height)
     shape = max(1, round(height * scale)), max(1, round(width * scale))

@@ -68,8 +68,8 @@ TRAINING = {
     "duplicates": "real images, some of the tail ones once more",
     "none": "real images only",
 }
-"""`classifier.extra_source` -> training images of our classifier. Without accepted images `none` is used, because
-duplicates are only shown for the findings of accepted images."""
+"""`classifier.extra_source` -> training images of our classifier. `none` is used if no extra image is shown: without
+accepted images no duplicate is, either."""
 FOLDERS = ("build_cooccurrence", "sample_tail", "audit_synthetic", "evaluate", "report")
 LIBRARIES = ("torch", "torchvision", "timm", "diffusers", "peft", "torch-geometric", "scikit-learn", "numpy", "pandas")
 HEADLINE_DECIMALS = 3
@@ -105,9 +105,18 @@ def report_page(root: Path, params: Params) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval}
+    extra = params.classifier
+    shown = synthetic["accepted"] and min(extra.extra_exposure, extra.extra_weight, extra.extra_until) > 0
     return environment.get_template("page.html.j2").render(
         dataset=params.dataset.name,
-        training=TRAINING[params.classifier.extra_source if synthetic["accepted"] else "none"],
+        training=TRAINING[extra.extra_source if shown else "none"],
+        seen={
+            model: part.weights_have_seen
+            for model, part in ((REFERENCE, params.baseline), (OURS, extra))
+            if part.weights_have_seen
+        },
+        difference=difference,
+        seen_percentile=f"{params.audit.seen_percentile:g}",
         generated=generated,
         ours=OURS,
         reference=REFERENCE,
@@ -149,6 +158,11 @@ def number(value: Any, *, signed: bool = False) -> str:
     if isinstance(value, float):
         return f"{value:+.{HEADLINE_DECIMALS}f}" if signed else f"{value:.{HEADLINE_DECIMALS}f}"
     return str(value)
+
+
+def difference(ours: float | None, reference: float | None) -> float:
+    """`ours` minus `reference`; NaN if either has no value."""
+    return float("nan") if ours is None or reference is None else ours - reference
 
 
 def interval(row: Mapping[str, Any], *, signed: bool = False) -> str:

@@ -172,7 +172,7 @@ class Classifier(nn.Module):
             ) from None
         except OSError as error:
             raise not_saved(folder, _why_no_folder(folder, error)) from None
-        thresholds = {name: number(folder, f"{THRESHOLDS}: '{name}'", value) for name, value in cuts.items()}
+        thresholds = {name: number(folder, f"{THRESHOLDS}: '{name}'", value, high=1) for name, value in cuts.items()}
         scalings = {name: _scaling(folder, name, values) for name, values in calibrated.items()}
         for file, named in ((THRESHOLDS, thresholds), (CALIBRATION, scalings)):
             if set(named) != set(config.class_names):

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,19 +59,21 @@ def made(
         raise not_saved(folder, f"{where}: {error}") from None
 
 
-def number(folder: Path, where: str, value: Any) -> float:
-    """A value as a number.
+def number(folder: Path, where: str, value: Any, high: float = math.inf) -> float:
+    """A value as a finite number.
 
     Args:
         where: file and key of the value, for the message.
+        high: if given, the number must be in 0..high.
 
     Raises:
-        InputError: the value is not a number.
+        InputError: the value is not a finite number, or outside of the range.
     """
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise not_saved(folder, f"{where} is {_shown(value)}, not a number") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise not_saved(folder, f"{where} is {_shown(value)}, not a number")
+    if high < math.inf and not 0 <= value <= high:
+        raise not_saved(folder, f"{where} is {_shown(value)}, not in 0..{high:g}")
+    return float(value)
 
 
 def _shown(value: Any) -> str:

@@ -148,8 +148,9 @@ class Accepted:
     Attributes:
         names: M sample names.
         pixels: uint8 [M, size, size].
-        targets: float32 [M, C]: 1 for the findings that a sample was generated to show, NaN for those that are unknown
-            in its carrier's labels or that the audit could not verify, 0 for the rest.
+        targets: float32 [M, C]: 1 for the findings that a sample was generated to show, NaN for those that its plan
+            leaves unknown (those of the real images that it is made of) or that the audit could not verify, 0 for the
+            rest.
         target: int [M], the column of the finding that each was generated for.
     """
 

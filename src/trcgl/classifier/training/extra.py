@@ -6,6 +6,7 @@ a run without. The control for "more tail images" are duplicates: real images of
 ones, equally often and with the same weight.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,10 @@ class Extra:
     rows: dict[int, np.ndarray]
     times: dict[int, int]
 
-    def __len__(self) -> int:
-        """The number of different images to sample from."""
-        return sum(len(rows) for rows in self.rows.values())
+    def shown(self, params: TrainingParams, epochs: Iterable[int]) -> int:
+        """The number of different extra images that some epochs (counted from 0) show."""
+        used = [self.of_epoch(params.seed, epoch) for epoch in epochs if extra_weight(params, epoch)]
+        return len(np.unique(np.concatenate(used))) if used else 0
 
     def of_epoch(self, seed: int, epoch: int) -> np.ndarray:
         """The extra rows of an epoch (counted from 0). For each finding, all images come once before one comes again.

@@ -4,7 +4,7 @@ Thumbnails are hashed by the signs of random projections (Charikar, 2002, https:
 two thumbnails of correlation c, a sign differs with probability arccos(c) / pi, whatever the images. Two images are
 compared if all BITS signs agree in at least one of TABLES tables. For a pair at ALIKE, the lowest correlation that
 counts, this happens in one table with probability 0.26, so all tables miss the pair once in a million times. Closer
-pairs are missed less often (0.99: 1e-9). Most of the work is the hashing, which is linear in the number of images; of
+pairs are missed less often (0.99: 6e-9). Most of the work is the hashing, which is linear in the number of images; of
 100,000 images, fewer than one pair in 250 agrees in a table.
 """
 

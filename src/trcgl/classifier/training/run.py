@@ -3,19 +3,23 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.backbone import warn_if_seen
-from trcgl.classifier.training.data import load_training_data
+from trcgl.classifier.training.data import TrainingData, load_training_data
 from trcgl.classifier.training.sections import section_of
 from trcgl.classifier.training.train import Trained, train
 from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
+from trcgl.metrics import average_precision, group_means
 from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.compiling import naming_the_compiler
 from trcgl.runtime.cores import warn_if_crowded
-from trcgl.runtime.files import write_csv
+from trcgl.runtime.files import write_csv, write_json
 from trcgl.runtime.memory import naming_the_knob
 
 
@@ -54,6 +58,7 @@ def train_and_save(
     *,
     model: Path | None,
     history: Path,
+    validation: Path | None = None,
     steps_per_epoch: int | None = None,
     start: Path | None = None,
 ) -> Trained:
@@ -68,6 +73,8 @@ def train_and_save(
         training: `params.baseline`, `params.classifier`, or one like them.
         model: folder to save the classifier to; None: it is only returned.
         history: CSV file, rewritten after every epoch, so that the curve can be viewed during training.
+        validation: JSON file for the saved model's mean average precisions on validation images, see
+            `validation_figures`; None: they are not written.
         steps_per_epoch, start: see `train`.
     """
     with training_together(pick_device(params.compute.device)) as processes:
@@ -120,5 +127,21 @@ def train_and_save(
                 )
                 trained.model.save(model)
             write_csv(history, trained.history)
+            if validation is not None:
+                write_json(validation, {"val": validation_figures(data, trained.val_probabilities)})
             resume.clear()
         return trained
+
+
+def validation_figures(data: TrainingData, probabilities: np.ndarray) -> dict[str, float]:
+    """mAP over all findings and per group, on the validation images: what configurations may be chosen by.
+
+    The epoch, calibration and thresholds were fitted to the same images, so the figures are too high to be reported as
+    results.
+
+    Args:
+        probabilities: float32 [len(data.val), C].
+    """
+    labels = data.targets[data.val]
+    found = [average_precision(labels[:, c], probabilities[:, c]) for c in range(len(data.class_names))]
+    return group_means(pd.DataFrame({"group": data.class_groups, "AP": found}))

@@ -49,7 +49,8 @@ def epoch_order(rows: np.ndarray, factors: np.ndarray, seed: int, epoch: int) ->
 def class_aware_order(rows: np.ndarray, targets: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
     """The rows of one epoch: for each row a class is sampled uniformly, then an image of this class.
 
-    Images without any finding are one more class. Within a class, all images come once before one comes again.
+    Images without any finding are one more class; an image whose labels are all unknown is in none. Within a class, all
+    images come once before one comes again.
 
     Args:
         rows: int [N].
@@ -61,7 +62,8 @@ def class_aware_order(rows: np.ndarray, targets: np.ndarray, count: int, seed: i
     """
     generator = rng("class-aware order", seed, epoch)
     positive = targets == 1
-    classes = [np.flatnonzero(column) for column in (*positive.T, ~positive.any(axis=1)) if column.any()]
+    without = ~positive.any(axis=1) & ~np.isnan(targets).all(axis=1)
+    classes = [np.flatnonzero(column) for column in (*positive.T, without) if column.any()]
     drawn = generator.integers(len(classes), size=count)
     order = np.empty(count, dtype=np.int64)
     for number, members in enumerate(classes):

@@ -72,7 +72,7 @@ class Trained:
             early stopping have no row.
         best_epoch: counted from 1, as in the history.
         val_probabilities: float32 [len(data.val), C] of that model.
-        extra_images: number of different extra images that epochs were sampled from.
+        extra_images: number of different extra images that epochs have shown.
     """
 
     model: Classifier
@@ -307,7 +307,9 @@ def finish(run: Run, state: TrainingState) -> Trained:
     probabilities = probabilities_of(model)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     model.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
-    return Trained(model, pd.DataFrame(state.history), state.best["epoch"], probabilities, len(run.extra))
+    history = pd.DataFrame(state.history)
+    shown = run.extra.shown(params, (history["epoch"] - 1).tolist())
+    return Trained(model, history, state.best["epoch"], probabilities, shown)
 
 
 def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

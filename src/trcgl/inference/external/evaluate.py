@@ -29,7 +29,6 @@ from trcgl.labels.table import LabelTable
 from trcgl.labels.vindr_boxes import read_box_sizes
 from trcgl.metrics import summary
 from trcgl.numerics.device import pick_device
-from trcgl.places.masks import box_lesions
 from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
@@ -72,10 +71,10 @@ def evaluate_external(
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
-        boxes = external.boxes_of(selected, data.names, config.class_names)
+        places = external.places_of(selected, data, preparation.resize)
         weights = image_weights(data.patients, params.bootstrap_samples)
         numbers, per_class = _score(list(models.values()), data, weights, params)
-        located = None if boxes is None else _locate(models, data, boxes, weights, preparation)
+        located = None if places is None else localise(models, data, places, weights, preparation.resize)
     counts = {
         "models": [str(folder) for folder in folders],
         "combine": combine if len(folders) > 1 else None,
@@ -150,14 +149,3 @@ def _score(
         "intervals": {key: [interval.low, interval.high] for key, interval in intervals.items()},
     }
     return numbers, per_class
-
-
-def _locate(
-    models: dict[str, Classifier],
-    data: EvaluationSet,
-    boxes: pd.DataFrame,
-    weights: np.ndarray,
-    preparation: Preparation,
-) -> pd.DataFrame:
-    """Localisation metrics with the boxes as ground truth."""
-    return localise(models, data, box_lesions(boxes), weights, preparation.resize)

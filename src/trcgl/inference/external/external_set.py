@@ -1,6 +1,5 @@
 """An external test set: a label table and an image folder, mapped to the findings of a saved classifier."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from trcgl.labels.merging import merge_labels
 from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import UNKNOWN, LabelTable
 from trcgl.places.boxes import BoxFiles, Words, boxes_of
+from trcgl.places.build import stated_places
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import seen_as
 from trcgl.runtime.logging import get_logger
@@ -36,6 +36,7 @@ class ExternalSet:
         dataset: format of the label table, as `dataset.name`.
         images: folder of the images.
         labels: label table.
+        split: train, val or test: images that the label table assigns to this split; None: all.
         projections: views to use; None: all.
         excluded: images with any of these labels are left out.
         class_table: merges fine labels into classes, as `labels.class_table`; None: labels are used as they are.
@@ -47,6 +48,7 @@ class ExternalSet:
     dataset: str
     images: Path
     labels: Path
+    split: str | None = None
     projections: tuple[str, ...] | None = None
     excluded: tuple[str, ...] = ()
     class_table: Path | None = None
@@ -57,11 +59,12 @@ class ExternalSet:
         """The rows that are used and have an image file, and a table (image, path, photometric) of the same rows.
 
         Raises:
-            InputError: the table or folder cannot be read, the table lacks the value of a filter, or no row is left.
+            InputError: the table or folder cannot be read, the table lacks the value of a filter or states no split, or
+                no row is left.
         """
         if not self.images.is_dir():
             raise InputError(f"{self.images}: {no_folder(self.images)}; give the folder of the images with --images")
-        table = read_table(self.dataset, self.labels)
+        table = self._of_split(read_table(self.dataset, self.labels))
         present = sorted(table.rows["projection"].unique())
         for name in self.projections or ():
             if name not in present:
@@ -74,19 +77,51 @@ class ExternalSet:
                 raise InputError(
                     f"--exclude: {self.labels} has no label '{name}'{seen_as(name)}; names must match exactly"
                 )
-        given_in = "--images, --projections and --exclude"
+        given_in = "--images, --split, --projections and --exclude"
         filters = Filters(self.projections, None, self.excluded, given_in, KEYS)
         table, selected = select_images(table, scan_images(self.images), filters)
         return table if self.class_table is None else merge_labels(table, self.class_table), selected
 
-    def boxes_of(self, selected: pd.DataFrame, names: list[str], findings: Sequence[str]) -> pd.DataFrame | None:
-        """The boxes of the scored images and the model's findings; None if no table of boxes is given."""
+    def _of_split(self, table: LabelTable) -> LabelTable:
+        """The rows of `split`; a warning if none was asked for and the table states splits other than test."""
+        counts = table.rows["split"][table.rows["split"] != ""].value_counts()
+        if self.split is None:
+            if others := [f"{count} images to {name}" for name, count in counts.items() if name != "test"]:
+                log.warning(
+                    "%s: assigns %s, and these are scored, too; --split test scores the test images alone",
+                    self.labels, " and ".join(others),
+                )  # fmt: skip
+            return table
+        if self.split not in counts:
+            stated = ", ".join(f"'{name}'" for name in counts.index) or "none"
+            raise InputError(
+                f"--split: {self.labels} assigns no image to '{self.split}'; splits that it states: {stated}"
+            )
+        return table.reject(np.where(table.rows["split"] == self.split, "", "another split").astype(object))
+
+    def places_of(self, selected: pd.DataFrame, data: EvaluationSet, resize: str) -> pd.DataFrame | None:
+        """Places of the model's findings in the scored images, from the boxes: image, finding, mask (PNG).
+
+        None if no table of boxes is given. The log counts the boxes that are left out.
+
+        Args:
+            data: the scored images with their labels; only findings that are present in an image have a place in it.
+            resize: the mode in which images are resized.
+
+        Raises:
+            InputError: see `boxes_of`; or no place is left.
+        """
         if self.boxes is None:
             return None
         files = BoxFiles(self.boxes, self.box_sizes, self.class_table, WORDS)
-        used = boxes_of(files, selected, self.images, names, findings)
+        findings = data.classes["name"].tolist()
+        used = boxes_of(files, selected, self.images, data.names, findings)
+        labels = pd.DataFrame(data.labels, columns=pd.Index(findings)).assign(image=data.names)
+        places, used = stated_places(used, labels, resize)
         log.info("%s: %s", self.boxes, used)
-        return used.boxes
+        if places.empty:
+            raise InputError(f"{self.boxes}: no box is left: {used}; give the boxes that this label table goes with")
+        return places
 
     def check_findings(self, config: ModelConfig, table: LabelTable, model: str) -> None:
         """Raise an InputError if the labels have none of the model's findings; warn if no finding can be scored."""

@@ -112,6 +112,6 @@ def apart(vectors: Tensor) -> Tensor:
     """Vectors [C, d] minus their mean, then scaled to unit length.
 
     A text encoder gives similar vectors to phrases of one field. Their common part would add the same row to every
-    class.
+    class. A single vector is its own mean, so nothing is subtracted from it.
     """
-    return F.normalize(vectors - vectors.mean(0), dim=1)
+    return F.normalize(vectors - vectors.mean(0) if len(vectors) > 1 else vectors, dim=1)
