@@ -424,7 +424,7 @@ def _holds_rows(text: str, place: int, kinds: _Kinds) -> bool:
     *middle, last = middle
     behind, width = kinds.columns - 1 - place, kinds.columns
     rest, start = first.split(","), last.split(",")
-    rows = [cells for cells in (line.split(",") for line in middle if line.strip()) if cells]
+    rows = [line.split(",") for line in middle if line.strip()]
     if len(rest) <= behind or len(start) <= place or any(len(cells) < width for cells in rows):
         return False
     around = [(width - 1 - k, cell) for k, cell in enumerate(reversed(rest[len(rest) - behind :]))]
