@@ -17,7 +17,8 @@ def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFram
         study: the part of the study that has run.
         planned: the whole study.
     """
-    seeds, waiting = len(study.seeds), [arm for arm in planned.arms if arm not in study.arms]
+    seeds = len(study.seeds)
+    waiting = [arm for arm, entry in planned.arms.items() if entry.reported and arm not in study.arms]
     over = f"{seeds} seed{'s' if seeds != 1 else ''}"
     lines = [
         f"Out of fold, mean{' and standard deviation' if seeds > 1 else ''} over {over}."
