@@ -166,7 +166,7 @@ def test_a_place_in_the_network_square_is_where_plain_arithmetic_puts_it(tmp_pat
     found = used(tmp_path, None, ".dicom")
     for (image, finding), one in found.iloc[::5].groupby(["image", "finding"]):
         rows, columns = np.nonzero(in_frame(agreed_mask(one), "pad"))
-        name = image.removesuffix(".dicom")
+        name = str(image).removesuffix(".dicom")
         (box,) = [one for one in by_hand(tmp_path / "boxes.csv")[::5] if one[:2] == (name, finding)]
         width, height = ORIGINALS[name]
         side = max(width, height)

@@ -232,7 +232,8 @@ def test_an_empty_window_does_not_hide_a_shared_one(tmp_path: Path):
     shared.FrameVOILUTSequence = [Dataset()]
     shared.FrameVOILUTSequence[0].WindowCenter, shared.FrameVOILUTSequence[0].WindowWidth = "1000", "500"
     pictures = []
-    for own in ({}, {"WindowCenter": "", "WindowWidth": ""}):
+    empty: dict[str, Any] = {"WindowCenter": "", "WindowWidth": ""}
+    for own in ({}, empty):
         content = dicom(film(4095), BitsStored=12, SharedFunctionalGroupsSequence=[shared], **own)
         (tmp_path / "a").write_bytes(content)
         pictures.append(decode(tmp_path / "a"))
