@@ -56,6 +56,12 @@ def fold_images(files: TrainingFiles) -> FoldImages:
     return FoldImages(images, names, rows, labelled_images(labels, names, available, ["val"]))
 
 
+def without_tail(rows: TrainingRows) -> np.ndarray:
+    """Positions of the rows without a tail finding, whatever else they show."""
+    having = np.concatenate([np.empty(0, np.int64), *rows.carriers.values()])
+    return np.setdiff1d(np.arange(len(rows)), having)
+
+
 def cam_regions(judge: Classifier, images: ShardedImages, threshold: float) -> RegionOf:
     """Regions from the class activation maps of a judge with the head `linear`; see `region_of`."""
     shift = cam_shift(judge, images)
@@ -79,14 +85,20 @@ def box_regions(places: pd.DataFrame, side: int) -> RegionOf:
     return region
 
 
-def grafts_of_fold(fold: FoldImages, sampling: SamplingParams, regions: RegionOf) -> MadeGrafts:
-    """`sampling.images_per_finding` grafts for each tail finding that a training image gives a region of."""
+def grafts_of_fold(
+    fold: FoldImages, sampling: SamplingParams, regions: RegionOf, carriers: np.ndarray | None = None
+) -> MadeGrafts:
+    """`sampling.images_per_finding` grafts for each tail finding that a training image gives a region of.
+
+    Args:
+        carriers: see `planned_grafts`.
+    """
     giving = [
         target for target, films in fold.rows.carriers.items()
         if any(regions(fold.rows.images[film], target) is not None for film in films.tolist())
     ]  # fmt: skip
     wanted = dict.fromkeys(giving, sampling.images_per_finding or 0)
-    grafts = planned_grafts(fold.rows, fold.images, sampling, wanted, regions, fold.names)
+    grafts = planned_grafts(fold.rows, fold.images, sampling, wanted, regions, fold.names, carriers)
     side = fold.images.size
     return MadeGrafts(grafts.entries, np.array(list(grafts.pictures), np.uint8).reshape(-1, side, side))
 

@@ -41,8 +41,11 @@ def planned_grafts(
     wanted: Mapping[str, int],
     region_of: RegionOf,
     names: Sequence[str],
+    carriers: np.ndarray | None = None,
 ) -> Grafts:
     """The grafts that the pipeline would plan, with regions from `region_of`.
+
+    A graft shows its target and what its carrier shows.
 
     Args:
         rows: the real images; those with a tail finding give regions.
@@ -50,6 +53,7 @@ def planned_grafts(
         sampling: how they are made; how many is said by `wanted`.
         wanted: number of grafts per target finding; findings that are not named get none.
         names: all findings.
+        carriers: positions of the rows that regions may be laid into; None: those without any finding.
     """
     shares = {
         (film, target): soft_edged(region, images.size)
@@ -57,14 +61,19 @@ def planned_grafts(
         for film in films.tolist()
         if target in wanted and (region := region_of(rows.images[film], target)) is not None
     }
-    rows = replace(rows, carriers=_giving(rows, set(shares)))
+    rows = replace(rows, carriers=_giving(rows, set(shares)), normal=rows.normal if carriers is None else carriers)
+    shown = dict(zip(rows.images, rows.findings, strict=True))
     most = replace(sampling, images_per_finding=max(wanted.values(), default=0), images_per_real_image=None)
     regions = Regions(lambda film, target: shares[film, target])
     # The prompts are not used
     card = GeneratorCard("", None, False, "{findings}", "", 0, 0, 0, images.size, {name: name for name in names})
     plan = plan_grafts(rows, card, most, images, regions)
     plan = [sample for sample in plan if int(sample.sample.rpartition("-")[2]) < wanted[sample.target]]
-    made = [PoolImage(s.target, s.findings, f"{s.source} on {s.carrier.image}", s.unknown) for s in plan]
+    made = []
+    for sample in plan:
+        findings = tuple(dict.fromkeys((*sample.findings, *shown[sample.carrier.image])))
+        unknown = tuple(name for name in sample.unknown if name not in findings)
+        made.append(PoolImage(sample.target, findings, f"{sample.source} on {sample.carrier.image}", unknown))
     return Grafts(made, (starting_pictures([sample], images, regions)[0] for sample in plan))
 
 
