@@ -211,6 +211,12 @@ def test_a_picture_of_more_bits_than_its_tags_say_is_refused(bits: int, syntax: 
         decode(tmp_path / "a")
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, RLE, JPEG_2000], ids=["native", "RLE", "JPEG 2000"])
+def test_a_mark_in_every_pixel_is_masked(syntax: UID, tmp_path: Path):
+    (tmp_path / "a").write_bytes(dicom(film(4095) | 0x8000, syntax, BitsStored=12))
+    np.testing.assert_array_equal(decode(tmp_path / "a"), film(4095))
+
+
 def test_an_unsigned_picture_under_signed_tags_is_refused(tmp_path: Path):
     tags = {"BitsAllocated": 16, "BitsStored": 16, "PixelRepresentation": 1}
     (tmp_path / "a").write_bytes(dicom(film(65535), JPEG_2000, **tags))

@@ -222,7 +222,7 @@ def _check_beside(values: np.ndarray, masked: np.ndarray, dataset: Dataset, *, c
     wrong = own.kind == "JPEG" and between
     if (masked != values).any():
         signed = compressed and bool(dataset.get("PixelRepresentation"))
-        wrong = wrong or between or signed or roughness(masked) >= roughness(values)
+        wrong = wrong or between or signed or roughness(masked) > roughness(values)
     if wrong:
         raise UnreadableImage(
             f"DICOM of {bits} bits per value by its tags, of more by its picture; export it with the right BitsStored"
