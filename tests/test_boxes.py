@@ -131,24 +131,41 @@ def test_three_readers_of_one_small_lesion_do_not_look_like_another_scale(tmp_pa
     assert len(boxes_of(files, selected, tmp_path, ["a.png", "b.png"], ["Cardiomegaly"]).boxes) == 6
 
 
-@pytest.mark.parametrize("factor", [1 / 1000, 100 / 1000, 128 / 1000], ids=["fractions", "percent", "small copies"])
-def test_boxes_in_another_unit_are_refused_with_originals_too(factor: float, tmp_path: Path):
-    """No box reaches out of its image then, and the image is no copy of which the size would tell."""
-    header = "image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n"
-    corners = np.random.default_rng(0).integers(0, 700, (5, 2))
-    rows = [(f"f{k}", "R1", "Mass", *(factor * np.array([x, y, x + 250, y + 250]))) for k, (x, y) in enumerate(corners)]
-    for name, *_ in rows:
-        Image.fromarray(np.zeros((1000, 1000), np.uint8)).save(tmp_path / f"{name}.png")
-    (tmp_path / "boxes.csv").write_text(header + "".join(",".join(map(str, row)) + "\n" for row in rows))
-    (tmp_path / "sizes.csv").write_text("image_id,width,height\n" + "".join(f"{row[0]},1000,1000\n" for row in rows))
-    names = [f"{row[0]}.png" for row in rows]
+def boxes_at(folder: Path, factor: float, corners: np.ndarray, wide: int = 1000) -> pd.DataFrame:
+    """Boxes of a quarter of the side in originals of `wide` pixels, all numbers times a factor, as they are used."""
+    header = "image_id,class_name,x_min,y_min,x_max,y_max,width,height\n"
+    rows = [
+        f"f{k},Mass,{factor * x},{factor * y},{factor * (x + wide / 4)},{factor * (y + wide / 4)},{wide},{wide}\n"
+        for k, (x, y) in enumerate(corners.tolist())
+    ]
+    for k in range(len(rows)):
+        Image.fromarray(np.zeros((wide, wide), np.uint8)).save(folder / f"f{k}.png")
+    (folder / "boxes.csv").write_text(header + "".join(rows))
+    names = [f"f{k}.png" for k in range(len(rows))]
     selected = pd.DataFrame({"image": names, "path": names})
-    files = BoxFiles(tmp_path / "boxes.csv", tmp_path / "sizes.csv", None, WORDS)
-    with pytest.raises(InputError, match=r"all boxes lie within the upper left \S+ % of their images, so they seem to"):
-        boxes_of(files, selected, tmp_path, names, ["Mass"])
-    right = [(*row[:3], *(np.array(row[3:]) / factor)) for row in rows]
-    (tmp_path / "boxes.csv").write_text(header + "".join(",".join(map(str, row)) + "\n" for row in right))
-    assert len(boxes_of(files, selected, tmp_path, names, ["Mass"]).boxes) == 5
+    files = BoxFiles(folder / "boxes.csv", None, None, WORDS)
+    return boxes_of(files, selected, folder, names, ["Mass"]).boxes
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1 / 1000, "fractions"), (100 / 1000, "percent")])
+@pytest.mark.parametrize("images", [1, 5])
+def test_boxes_in_another_unit_are_refused(factor: float, unit: str, images: int, tmp_path: Path):
+    """Also in originals, of which the size does not tell."""
+    with pytest.raises(InputError, match=rf"no coordinate is above \S+, so the boxes seem to be in {unit}; boxes must"):
+        boxes_at(tmp_path, factor, np.random.default_rng(0).integers(200, 700, (images, 2)))
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.5, 0.65])
+def test_boxes_that_may_be_of_smaller_copies_are_said(factor: float, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Even if a box lies elsewhere; the boxes of a finding may lie so, and are used."""
+    corners = np.random.default_rng(0).integers(0, 750, (120, 2))
+    corners[7] = 700 / factor
+    assert len(boxes_at(tmp_path, factor, corners)) == 120
+    assert "nearly all boxes lie within the upper left" in caplog.text
+    caplog.clear()
+    boxes_at(tmp_path, 1, np.random.default_rng(0).integers(0, 750, (120, 2)))
+    boxes_at(tmp_path, 1, np.array([[20, 30], [60, 10], [90, 40]]))
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("bits", [10, 14])

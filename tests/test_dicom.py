@@ -1,5 +1,6 @@
 """DICOM against pydicom's own pipeline: every file it ships, and look-up tables that none of those has."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,41 @@ def test_a_picture_of_more_bits_than_its_tags_say_is_refused(bits: int, syntax: 
 def test_a_mark_in_every_pixel_is_masked(syntax: UID, tmp_path: Path):
     (tmp_path / "a").write_bytes(dicom(film(4095) | 0x8000, syntax, BitsStored=12))
     np.testing.assert_array_equal(decode(tmp_path / "a"), film(4095))
+
+
+@pytest.mark.parametrize("high", [9, 12])
+def test_where_the_value_lies_in_its_cell_its_bits_may_be_too_few(high: int, tmp_path: Path):
+    (tmp_path / "a").write_bytes(dicom(film(16383), BitsStored=10, HighBit=high))
+    with pytest.raises(UnreadableImage, match=r"^DICOM of 10 bits per value by its tags, of more by its picture"):
+        decode(tmp_path / "a")
+
+
+def test_an_overlay_that_the_tags_name_is_masked(tmp_path: Path):
+    """Also where it makes the picture smoother: over the dark border of a bright film."""
+    bright = film(2000) + np.uint16(2000)
+    bright[:, :8] = 0
+    marked = bright.copy()
+    marked[:, :8] |= 0x1000
+    dataset = pydicom.dcmread(io.BytesIO(dicom(marked, BitsStored=12)))
+    dataset.add_new(0x60000102, "US", 12)
+    dataset.save_as(tmp_path / "a", enforce_file_format=True)
+    np.testing.assert_array_equal(decode(tmp_path / "a"), bright)
+
+
+def test_what_lossy_compression_adds_at_edges_is_cut(tmp_path: Path):
+    values = film(4095)
+    values[10:12, 10:12] = 4140
+    (tmp_path / "a").write_bytes(dicom(values, JPEG_2000, BitsStored=12))
+    np.testing.assert_array_equal(decode(tmp_path / "a"), np.minimum(values, 4095))
+
+
+def test_signed_cells_without_their_sign_above(tmp_path: Path):
+    """As an archive compresses whole cells: in 12 of 16 bits, -1 is 4095."""
+    values = film(4000).astype(np.int64) - 2000
+    (tmp_path / "a").write_bytes(
+        dicom((values % 4096).astype(np.uint16), JPEG_2000, BitsStored=12, PixelRepresentation=1)
+    )
+    np.testing.assert_array_equal(decode(tmp_path / "a"), values)
 
 
 def test_an_unsigned_picture_under_signed_tags_is_refused(tmp_path: Path):

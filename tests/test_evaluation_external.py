@@ -213,6 +213,21 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert "row 1: the box of 'im0010.png' is not four numbers" in fails(folder, capsys, *arguments, dataset="nih")
 
 
+def test_a_run_without_boxes_leaves_no_table_of_an_earlier_one(folder: Path):
+    (folder / "out").mkdir()
+    (folder / "out/localisation.csv").write_text("of another run")
+    (folder / "out/mine.csv").write_text("kept")
+    assert evaluate(folder, "--out", str(folder / "out")) == 0
+    assert not (folder / "out/localisation.csv").exists()
+    assert (folder / "out/mine.csv").read_text() == "kept"
+
+
+def test_boxes_are_refused_before_any_image_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(external_module, "write_cache", None)
+    (folder / "boxes.csv").write_text("Image Index,Finding Label,Bbox [x,y,w,h],,,\nother.png,nodule,0,0,9,9,,,\n")
+    assert evaluate(folder, "--boxes", str(folder / "boxes.csv")) == 1
+
+
 def test_one_patient_has_no_interval(folder: Path, capsys: pytest.CaptureFixture[str]):
     """Every resample of one patient is the same: an interval of no width would claim certainty."""
     table = pd.read_csv(folder / "labels.csv")
@@ -255,6 +270,7 @@ def test_a_split_of_the_table_is_scored_alone(
     assert evaluate(folder, "--split", "test", "--out", str(folder / "test"), dataset="folder") == 0
     assert "--split" not in caplog.text
     whole, part = (json.loads((folder / name / "metrics.json").read_text()) for name in ("all", "test"))
+    assert (whole["split"], part["split"]) == (None, "test")
     assert (whole["images"], part["images"]) == (24, 18)
     assert part["rejected"] == {"another split": 6}
     assert part["result"] != whole["result"]

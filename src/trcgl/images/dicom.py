@@ -15,14 +15,16 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from trcgl.images.dicom_compressed import check_compressed, own_stream, roughness, unpack_uncompressed, with_sign
 from trcgl.images.dicom_streams import RLE, Stream
 from trcgl.images.dicom_syntax import contradiction, is_encapsulated
-from trcgl.images.dicom_tags import lift_shared_tags, pixel_ratio, required
-from trcgl.images.dicom_values import palette_grey, shown_grey
+from trcgl.images.dicom_tags import lift_shared_tags, overlay_bits, pixel_ratio, required
+from trcgl.images.dicom_values import padding_mask, palette_grey, shown_grey, value_range
 from trcgl.images.unreadable import UnreadableImage, check_frames, check_size, one_line
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 CELLS = (1, 8, 16, 32, 64)
 """Allowed values of BitsAllocated: the bits of a pixel cell, including unused bits."""
+OVERSHOOT = 0.05
+"""Share of the range by which compressed values may exceed it."""
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
@@ -188,9 +190,13 @@ def _stored(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     whole_cells = not syntax.is_compressed or syntax.is_deflated or syntax == RLE
     if shift and not whole_cells:
         raise UnreadableImage(f"compressed DICOM with HighBit {high} beside BitsStored {bits}; export it uncompressed")
+    own = Stream("") if whole_cells else own_stream(dataset)
     if whole_cells and allocated > 1:
         # pydicom would drop the unused bits, and it would use the lowest bits whatever HighBit says
         dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
+    elif own.kind == "JPEG" and bits < own.bits <= allocated:
+        # gdcm would drop the bits that the tags do not state
+        dataset.BitsStored, dataset.HighBit = own.bits, own.bits - 1
     values = dataset.pixel_array
     dataset.BitsStored, dataset.HighBit = bits, bits - 1
     if not whole_cells:
@@ -202,28 +208,33 @@ def _stored(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         return values, values
     # The shift to the left drops the bits above the value; the shift to the right keeps the sign
     masked = np.right_shift(np.left_shift(values, size - bits - shift), size - bits)
-    if not shift:
-        _check_beside(values, masked, dataset, compressed=not whole_cells)
+    whole = np.right_shift(values, shift)
+    low, high = value_range(dataset)
+    if not whole_cells and whole.max() <= high + OVERSHOOT * (high - low) and whole.min() >= low:
+        # Lossy compression overshoots at edges
+        return np.minimum(whole, high), values
+    _check_beside(whole, masked, values, dataset)
     return masked, values
 
 
-def _check_beside(values: np.ndarray, masked: np.ndarray, dataset: Dataset, *, compressed: bool) -> None:
+def _check_beside(whole: np.ndarray, masked: np.ndarray, cells: np.ndarray, dataset: Dataset) -> None:
     """Raise UnreadableImage if the values have more bits than the tags state.
 
     The bits beside a value may hold an old overlay or another mark. Its outline makes the picture rougher. Bits that
-    belong to the value make it smoother.
+    belong to the value make it smoother. Padding and overlays that the tags name say nothing.
 
     Args:
-        values, masked: [H, W, ...], with and without the bits beside those that the tags state.
+        whole, masked: [H, W, ...], with and without the bits above those that the tags state.
+        cells: as they are stored.
     """
-    bits, own = int(dataset.BitsStored), own_stream(dataset) if compressed else Stream("")
-    between = bits < own.bits < int(dataset.BitsAllocated)
-    # gdcm drops the other bits of lossless JPEG itself, so that their loss cannot be seen in the values
-    wrong = own.kind == "JPEG" and between
-    if (masked != values).any():
-        signed = compressed and bool(dataset.get("PixelRepresentation"))
-        wrong = wrong or between or signed or roughness(masked) > roughness(values)
-    if wrong:
+    if (whole == masked).all():
+        return
+    bits, wide, padding = int(dataset.BitsStored), whole.astype(np.int64), padding_mask(masked, cells, dataset)
+    for place in overlay_bits(dataset):
+        wide &= ~(1 << place) if place >= bits else -1
+    if padding is not None:
+        wide, masked = np.where(padding, 0, wide), np.where(padding, 0, masked)
+    if roughness(masked) > roughness(wide):
         raise UnreadableImage(
             f"DICOM of {bits} bits per value by its tags, of more by its picture; export it with the right BitsStored"
         )

@@ -79,6 +79,13 @@ def _number(value: Any, name: str) -> float:
     return found
 
 
+def overlay_bits(dataset: Dataset) -> list[int]:
+    """The bits of a cell that hold an overlay, by the tags of overlays (60xx) that have no data of their own."""
+    groups = range(0x6000, 0x6020, 2)
+    named = [dataset.get((group, 0x0102)) for group in groups if (group, 0x3000) not in dataset]
+    return [int(element.value) for element in named if element is not None and isinstance(element.value, int)]
+
+
 def lift_shared_tags(dataset: Dataset) -> None:
     """Copy rescale, window, spacing and shutter from the functional groups of an enhanced object to its top level.
 

@@ -33,7 +33,7 @@ def shown_grey(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.nd
         )
     if dataset.get("PresentationLUTSequence"):
         raise UnreadableImage("DICOM with a PresentationLUTSequence, which is not read; export it as shown")
-    padding = _padding(stored, cells, dataset)
+    padding = padding_mask(stored, cells, dataset)
     # Values that overflow a float are refused by the caller, which can name the file
     with np.errstate(over="ignore", invalid="ignore"):
         rescaled = _rescaled(stored, dataset)
@@ -68,7 +68,7 @@ def _check_contrast(stored: np.ndarray, rescaled: np.ndarray, shown: np.ndarray,
     )
 
 
-def _padding(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+def padding_mask(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     """Mask of the values that are padding; None if no value is reserved for it.
 
     A padding value that needs more bits than values have is compared with whole cells.
@@ -78,7 +78,7 @@ def _padding(stored: np.ndarray, cells: np.ndarray, dataset: Dataset) -> np.ndar
     if first is None:
         return None
     bounds = sorted(_as_stored(value, stored.dtype) for value in (first, first if last is None else last))
-    low, high = _value_range(dataset)
+    low, high = value_range(dataset)
     among = stored if stored.dtype.kind not in "iu" or (low <= bounds[0] and bounds[1] <= high) else cells
     return (among >= bounds[0]) & (among <= bounds[1])
 
@@ -142,13 +142,13 @@ def _output_range(dataset: Dataset) -> tuple[float, float]:
     """Output range (low, high) of a window: the possible range of the values that it is applied to."""
     if dataset.get("ModalityLUTSequence"):
         return 0, 2 ** numbers(dataset.ModalityLUTSequence[0], "LUTDescriptor")[2] - 1
-    low, high = _value_range(dataset)
+    low, high = value_range(dataset)
     slope, intercept = _rescale(dataset) or (1, 0)
     ends = [end * slope + intercept for end in (low, high)]
     return min(ends), max(ends)
 
 
-def _value_range(dataset: Dataset) -> tuple[int, int]:
+def value_range(dataset: Dataset) -> tuple[int, int]:
     """The possible range (low, high) of stored values."""
     bits = int(dataset.get("BitsStored") or 16)
     signed = int(dataset.get("PixelRepresentation") or 0)

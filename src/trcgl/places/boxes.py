@@ -22,16 +22,23 @@ from trcgl.labels.file_names import format_of as format_of_name
 from trcgl.labels.merging import read_class_table
 from trcgl.labels.vindr_boxes import SIZE, read_box_sizes
 from trcgl.runtime.errors import InputError, some_of
-from trcgl.runtime.logging import progress
+from trcgl.runtime.logging import get_logger, progress
 from trcgl.runtime.picture_suffixes import PACKED
 from trcgl.tables import read_header
+
+log = get_logger("boxes")
 
 CLEARLY_SMALLER = 0.8
 """Ratio of the copy's width to the original's. Only at this ratio or below do the boxes show whether they are in pixels
 of the copy: if they are, all of them fit into it."""
-FAR_SMALLER = 0.5
-"""Share of the originals' sides. If all boxes lie within it, in the upper left, they are in another unit (fractions,
-percent, pixels of small copies), unless there are too few images to tell."""
+SMALL = 0.8
+"""Share of the originals' sides. If nearly all boxes of many images lie within it, in the upper left, they may be in
+pixels of smaller copies."""
+OUTLIERS = 0.02
+"""Share of the images that may be exceptions from that."""
+UNITS = ((1.0, "fractions"), (100.0, "percent"))
+"""Largest coordinates in other units. No box is that near to the corner of an image of LARGE pixels a side."""
+LARGE = 400
 ORIGINAL = "dcm"
 """The format of originals, as `format_of_name` calls it."""
 CHANCE = 1e-3
@@ -216,7 +223,7 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     stated = None if files.sizes is None else _sizes(files.sizes, selected["image"].tolist())
     place = dict(zip(selected["image"], selected["path"], strict=True))
     sized = path if set(SIZE) <= set(read_header(path)) else None
-    frames, chance, most, reach = np.empty((len(boxes), 2)), 1.0, (0, 0), 0.0
+    frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
     groups = boxes.groupby("image", sort=False)
     for image, part in progress(groups, total=groups.ngroups, what="look at images with boxes"):
         file = images / place[str(image)]
@@ -224,12 +231,11 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
         original = _original(files, stated, sized, part, file, width, height)
         frames[part.index] = original.width, original.height
         _check_within(path, part, original)
-        across, down = (part["x"] + part["w"]) / original.width, (part["y"] + part["h"]) / original.height
-        reach = max(reach, float(across.max()), float(down.max()))
         if width is not None and height is not None:
             _check_shape(path, file, (width, height), original)
             _check_upright(path, file)
-            inside = (part["x"] + part["w"] <= width) & (part["y"] + part["h"] <= height)
+            # A pixel more, by rounding
+            inside = (part["x"] + part["w"] <= width + 1) & (part["y"] + part["h"] <= height + 1)
             if width <= CLEARLY_SMALLER * original[0]:
                 # Once per image, because its boxes are not independent: several readers may mark the same lesion
                 chance *= (width / original[0]) ** 3 if inside.all() else np.inf
@@ -239,12 +245,33 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
             f"{path}: all boxes lie within the {most[0]} x {most[1]} px that the copies of the images have, so they "
             "seem to be in pixels of the copies; boxes must be in pixels of the originals"
         )
-    if reach <= FAR_SMALLER and reach ** (3 * groups.ngroups) < CHANCE:
-        raise InputError(
-            f"{path}: all boxes lie within the upper left {100 * reach:.2g} % of their images, so they seem to be in "
-            "another unit, or in pixels of smaller copies; boxes must be in pixels of the originals"
-        )
+    corners = boxes[["x", "y"]].to_numpy() + boxes[["w", "h"]].to_numpy()
+    for most_of_all, unit in UNITS:
+        if corners.max() <= most_of_all and frames.min() >= LARGE:
+            raise InputError(
+                f"{path}: no coordinate is above {most_of_all:g}, so the boxes seem to be in {unit}; boxes must be in "
+                "pixels of the originals"
+            )
+    _warn_if_small(path, boxes["image"].to_numpy(), (corners / frames).max(axis=1))
     return UsedBoxes(boxes.assign(width=frames[:, 0], height=frames[:, 1]), used.left_out, used.rows)
+
+
+def _warn_if_small(path: Path, images: np.ndarray, reach: np.ndarray) -> None:
+    """Warn if the boxes may be in pixels of smaller copies: nearly all lie in the upper left of their images.
+
+    Boxes of a single finding may do so rightly; then the warning does not matter.
+
+    Args:
+        images: [n], the image of each box.
+        reach: [n], the larger of the box's right end by the image's width and its lower end by the height.
+    """
+    farthest = pd.Series(reach).groupby(images).max()
+    share = float(farthest.quantile(1 - OUTLIERS))
+    if share <= SMALL and share ** len(farthest) < CHANCE:
+        log.warning(
+            "%s: nearly all boxes lie within the upper left %.0f %% of their images (%d): if they are in pixels of "
+            "smaller copies, scale them to the originals", path, 100 * share, len(farthest),
+        )  # fmt: skip
 
 
 def _sizes(path: Path, names: Sequence[str]) -> pd.DataFrame:

@@ -24,9 +24,7 @@ from trcgl.images.cache import write_cache
 from trcgl.inference.ensemble import average_weights, check_alike, ensemble_predict, ensemble_thresholds
 from trcgl.inference.external.external_set import ExternalSet, evaluation_set
 from trcgl.inference.external.result import ExternalResult
-from trcgl.labels.boxes import read_boxes
 from trcgl.labels.table import LabelTable
-from trcgl.labels.vindr_boxes import read_box_sizes
 from trcgl.metrics import summary
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.cores import usable_cores
@@ -61,17 +59,13 @@ def evaluate_external(
     models = _load(folders, external.dataset, compute, combine)
     first, model = next(iter(models.items()))
     config, preparation = model.config, preparation_of(model, first)
-    # Errors in these tables are reported before the long computation
-    if external.boxes is not None:
-        read_boxes(external.boxes)
-    if external.box_sizes is not None:
-        read_box_sizes(external.box_sizes)
     table, selected = external.read()
     external.check_findings(config, table, first)
+    # Before the long computation, so that errors in the boxes are
+    places = external.places_of(selected, table, config, preparation.resize)
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
-        places = external.places_of(selected, data, preparation.resize)
         weights = image_weights(data.patients, params.bootstrap_samples)
         numbers, per_class = _score(list(models.values()), data, weights, params)
         located = None if places is None else localise(models, data, places, weights, preparation.resize)
@@ -79,6 +73,9 @@ def evaluate_external(
         "models": [str(folder) for folder in folders],
         "combine": combine if len(folders) > 1 else None,
         "dataset": external.dataset,
+        "split": external.split,
+        "projections": external.projections,
+        "excluded": external.excluded,
         "rows": table.source_rows,
         "images": len(table.rows),
         "patients": int(table.rows["patient"].nunique()),

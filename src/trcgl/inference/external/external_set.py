@@ -99,13 +99,16 @@ class ExternalSet:
             )
         return table.reject(np.where(table.rows["split"] == self.split, "", "another split").astype(object))
 
-    def places_of(self, selected: pd.DataFrame, data: EvaluationSet, resize: str) -> pd.DataFrame | None:
-        """Places of the model's findings in the scored images, from the boxes: image, finding, mask (PNG).
+    def places_of(
+        self, selected: pd.DataFrame, table: LabelTable, config: ModelConfig, resize: str
+    ) -> pd.DataFrame | None:
+        """Places of the model's findings in the images, from the boxes: image, finding, mask (PNG).
 
         None if no table of boxes is given. The log counts the boxes that are left out.
 
         Args:
-            data: the scored images with their labels; only findings that are present in an image have a place in it.
+            selected: image, path of the table's rows.
+            table: only findings that are present in an image have a place in it.
             resize: the mode in which images are resized.
 
         Raises:
@@ -114,9 +117,9 @@ class ExternalSet:
         if self.boxes is None:
             return None
         files = BoxFiles(self.boxes, self.box_sizes, self.class_table, WORDS)
-        findings = data.classes["name"].tolist()
-        used = boxes_of(files, selected, self.images, data.names, findings)
-        labels = pd.DataFrame(data.labels, columns=pd.Index(findings)).assign(image=data.names)
+        names, findings = table.rows["image"].tolist(), list(config.class_names)
+        used = boxes_of(files, selected, self.images, names, findings)
+        labels = pd.DataFrame(_labels_of(table, findings), columns=pd.Index(findings)).assign(image=names)
         places, used = stated_places(used, labels, resize)
         log.info("%s: %s", self.boxes, used)
         if places.empty:
@@ -148,10 +151,7 @@ def evaluation_set(table: LabelTable, images: Pixels, config: ModelConfig) -> Ev
         images: pixels of the table's rows.
     """
     findings = list(config.class_names)
-    known = [name for name in findings if name in table.vocabulary]
-    labels = np.full((len(table.rows), len(findings)), np.nan)
-    stated = table.matrix(known).astype(np.float64)
-    labels[:, [findings.index(name) for name in known]] = np.where(stated == UNKNOWN, np.nan, stated)
+    labels = _labels_of(table, findings)
     prevalence = np.nansum(labels, axis=0) / np.maximum((~np.isnan(labels)).sum(axis=0), 1)
     return EvaluationSet(
         names=table.rows["image"].tolist(),
@@ -161,3 +161,12 @@ def evaluation_set(table: LabelTable, images: Pixels, config: ModelConfig) -> Ev
         classes=pd.DataFrame({"name": findings, "group": config.class_groups, "prevalence": prevalence}),
         about=table.rows[list(SUBGROUPS)],
     )
+
+
+def _labels_of(table: LabelTable, findings: list[str]) -> np.ndarray:
+    """float [N, C] of 1, 0 and NaN (unknown)."""
+    known = [name for name in findings if name in table.vocabulary]
+    labels = np.full((len(table.rows), len(findings)), np.nan)
+    stated = table.matrix(known).astype(np.float64)
+    labels[:, [findings.index(name) for name in known]] = np.where(stated == UNKNOWN, np.nan, stated)
+    return labels

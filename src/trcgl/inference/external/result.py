@@ -31,13 +31,18 @@ class ExternalResult:
     localisation: pd.DataFrame | None
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json and one CSV per table into `folder`; other files in it stay."""
+        """Write metrics.json and one CSV per table into `folder`; other files in it stay.
+
+        If there is no localisation now, a table of it that an earlier run left there is removed.
+        """
         metrics, per_class, rejected, localisation = FILES
         write_json(folder / metrics, self.metrics)
         write_csv(folder / per_class, self.per_class)
         write_csv(folder / rejected, self.rejected)
         if self.localisation is not None:
             write_csv(folder / localisation, self.localisation)
+        else:
+            (folder / localisation).unlink(missing_ok=True)
 
     def __str__(self) -> str:
         """Counts, means with intervals, a line per finding."""
