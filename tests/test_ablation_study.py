@@ -73,7 +73,7 @@ def test_what_is_compared_with_what():
     references = {name: set(arm.references) for name, arm in load_study(FOLDER).arms.items()}
     assert all("bce_linear" in references[head] for head in HEADS[1:])
     assert "trcgl_paper" in references["trcgl"]
-    assert references["default"] == {*HEADS[:-1], "real_only", "duplicates"}
+    assert references["default"] == {*HEADS[:-1], "real_only", "duplicates", "base_images"}
 
 
 def test_arms_differ_in_what_they_are_about_alone():
