@@ -275,15 +275,6 @@ def test_vindr_majority(reader: str, tmp_path: Path):
     assert set(table.rows["projection"]) == {"PA"}
 
 
-def test_vindr_images_have_the_suffix_that_the_table_states(tmp_path: Path):
-    """Copies in another format; without one, they are the originals."""
-    rows = ["a.png,R1,1", "a.png,R2,1", "b,R1,0", "c.JPG,R1,0"]
-    (tmp_path / "labels.csv").write_text("image_id,rad_id,Mass\n" + "\n".join(rows) + "\n")
-    table = read_vindr(tmp_path / "labels.csv")
-    assert table.rows["image"].tolist() == ["a.png", "b.dicom", "c.JPG"]
-    assert table.rows["patient"].tolist() == ["a", "b", "c"]
-
-
 @with_xrv
 def test_vindr_reads_as_torchxrayvision_does_where_readers_agree(tmp_path: Path):
     """Its classes are marked by any reader, ours by most: with readers of one mind these are the same."""

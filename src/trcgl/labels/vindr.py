@@ -71,11 +71,10 @@ def read_vindr(path: str | Path) -> LabelTable:
     images, names = pd.factorize(source[IMAGE])
     twice = np.zeros(len(names), bool)
     twice[images[source.duplicated([IMAGE, READER])]] = True
-    suffixes = source["suffix"].groupby(images).first()
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(names) + 1),
-            "image": [name + suffix if name else "" for name, suffix in zip(names, suffixes, strict=True)],
+            "image": pd.Series(names, dtype="str").map(lambda name: f"{name}.dicom" if name else ""),
             "patient": pd.Series(names, dtype="str"),
             "study": pd.Series(names, dtype="str"),
             "projection": "PA",
@@ -95,8 +94,7 @@ def _read(file: Path, findings: list[str]) -> pd.DataFrame:
     files = without_missing(cleaned(source[IMAGE], f"{file}: {IMAGE}"))
     names = files.str.replace(SUFFIX, "", regex=True)
     check_apart(file, IMAGE, files, names)
-    suffixes = [stated[len(name) :] or ".dicom" for stated, name in zip(files, names, strict=True)]
-    return source.assign(**{IMAGE: names, "suffix": suffixes, "split": "test" if file.name == TEST else ""})
+    return source.assign(**{IMAGE: names, "split": "test" if file.name == TEST else ""})
 
 
 def _check_apart(files: list[Path], parts: list[pd.DataFrame]) -> None:
