@@ -61,7 +61,7 @@ def evaluate_external(
     config, preparation = model.config, preparation_of(model, first)
     table, selected = external.read()
     external.check_findings(config, table, first)
-    # Before the long computation, so that errors in the boxes are
+    # Before the long computation, so that an error in the boxes is reported first
     places = external.places_of(selected, table, config, preparation.resize)
     with tempfile.TemporaryDirectory(prefix="trcgl-evaluate-") as temporary:
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
