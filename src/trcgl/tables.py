@@ -454,8 +454,9 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
     apart = first[1:] != last[:-1] + 1
     first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
     # A quote in the middle of an unquoted value is an ordinary sign
-    around = {content[i - 1 : i] for i in first.tolist()} | {content[i + 1 : i + 2] for i in last.tolist()}
-    if around - {b"", b",", b"\n", b"\r"}:
+    text = np.frombuffer(content, np.uint8)
+    around = {*np.unique(text[first[first > 0] - 1]).tolist(), *np.unique(text[last[last + 1 < len(text)] + 1]).tolist()}
+    if around - set(b",\n\r"):
         return None
     which = np.unique(np.searchsorted(first, ends[inside]) - 1)
     return [content[first[i] : last[i]] for i in which.tolist()]

@@ -99,7 +99,7 @@ def build_labels(
     _check_splits(table, split, split_file, classes)
     return Labels(
         selected=selected,
-        labels=_frame(table, split, names),
+        labels=_frame(table, split, names, matrix[:, [findings.index(name) for name in names]]),
         classes={"classes": classes, "not_findings": list(params.not_findings), "dropped": dropped},
         rejected=table.rejected,
         metrics=_metrics(table, split, classes, len(dropped), int(contradicting.sum()), uncertain),
@@ -174,13 +174,12 @@ def _more_patients(name: str, rows: pd.DataFrame) -> str:
     return f"raise 'labels.{'validation' if name == 'val' else name}_fraction', or {given}"
 
 
-def _frame(table: LabelTable, split: np.ndarray, names: list[str]) -> pd.DataFrame:
+def _frame(table: LabelTable, split: np.ndarray, names: list[str], matrix: np.ndarray) -> pd.DataFrame:
     for name in names:
         if name in ABOUT_COLUMNS:
             raise InputError(
                 f"{table.source}: a finding is called '{name}', as a column of labels.parquet is; rename the finding"
             )
-    matrix = np.asfortranarray(table.matrix(names))
     unknown = matrix == UNKNOWN
     about = table.rows.assign(split=pd.Series(split, dtype="str"))[ABOUT_COLUMNS]
     columns = {name: pd.arrays.IntegerArray(matrix[:, i], unknown[:, i]) for i, name in enumerate(names)}

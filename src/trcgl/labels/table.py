@@ -136,12 +136,12 @@ class LabelTable:
         return found[self.rows["row"]]
 
     def matrix(self, labels: Sequence[str]) -> np.ndarray:
-        """int8, kept rows x `labels`: 1 present, 0 absent, -1 unknown or uncertain."""
+        """int8, kept rows x `labels`, column by column in memory: 1 present, 0 absent, -1 unknown or uncertain."""
         place = np.zeros(self.source_rows + 1, np.int64)
         place[self.rows["row"]] = np.arange(len(self.rows))
         # The extra last column receives labels that were not asked for
         column = pd.Index(labels).get_indexer(pd.Index(self.vocabulary))
-        matrix = np.zeros((len(self.rows), len(labels) + 1), np.int8)
+        matrix = np.zeros((len(self.rows), len(labels) + 1), np.int8, order="F")
         for pairs, value in ((self.unknowns, UNKNOWN), (self.uncertain, UNKNOWN), (self.positives, 1)):
             matrix[place[pairs["row"]], column[pairs["label"].cat.codes]] = value
         return matrix[:, :-1]
