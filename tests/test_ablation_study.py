@@ -36,7 +36,8 @@ DAG = DOCUMENT["stages"]
 GENERATOR = runpy.run_path(str(FOLDER / "generate.py"))
 HEADS = ["bce_linear", "csra", "mlgcn", "mldecoder_asl", "trcgl_paper", "trcgl"]
 EXTRA = ["duplicates", "synthetic", "synthetic_025", "synthetic_050", "pretrain_finetune"]
-ARMS = {*HEADS, *EXTRA, "real_only", "base_images", "default", "csra_grafts"}
+FROM_BASE = ["base_images_grafts", "base_images_duplicates"]
+ARMS = {*HEADS, *EXTRA, *FROM_BASE, "real_only", "base_images", "default", "csra_grafts"}
 TINY_ARMS = ["bce_linear", "trcgl", "real_only", "synthetic", "default"]
 
 
@@ -48,14 +49,15 @@ def test_the_arms_are_these():
     assert DOCUMENT["vars"] == [{"heads": HEADS}]
     assert listed == {
         "learning_rate": "${heads}", "head_arm": "${heads}", "extra_arm": EXTRA, "default_arm": ["default"],
-        "rival_arm": ["csra_grafts"],
+        "rival_arm": ["csra_grafts"], "base_extra_arm": FROM_BASE,
         "base_backbone": ["base_images"], "base_arm": ["base_images"],
     }  # fmt: skip
-    for arm in EXTRA:
+    for arm in EXTRA + FROM_BASE:
         assert study.arm_params(arm, 0).classifier.extra_source != "none"
     for arm in [*HEADS, "base_images"]:
         assert study.arm_params(arm, 0).classifier.extra_source == "none"
-    assert [arm for arm, entry in study.arms.items() if entry.pretrained] == ["base_images"]
+    backbones = {arm: entry.backbone for arm, entry in study.arms.items() if entry.backbone}
+    assert backbones == dict.fromkeys(["base_images", *FROM_BASE], "base_images")
     assert {arm: dict(entry.chosen_from) for arm, entry in study.arms.items() if entry.chosen_from} == {
         "csra": {"classifier.csra_lambda": (0.1, 0.3, 0.5)},
         "trcgl": {"classifier.gate_strength": (0.1, 0.0, 1.0)},
@@ -64,7 +66,7 @@ def test_the_arms_are_these():
     assert study.arms["real_only"].same_as == "trcgl"
     rates = {arm: entry.learning_rate_of for arm, entry in study.arms.items()}
     assert rates == {arm: arm if arm in HEADS else "trcgl" for arm in study.arms} | {
-        "default": None,
+        **dict.fromkeys(["default", *FROM_BASE]),
         "csra_grafts": "csra",
     }
 

@@ -21,8 +21,8 @@ def main() -> None:
     # Paths in a params file are relative to the project's root
     os.chdir(ROOT)
     knobs = params.classifier
-    if study.arms[arm].pretrained:
-        weights = study.folder / f"runs/backbone-{arm}-{seed}/model/model.safetensors"
+    if (trained_for := study.arms[arm].backbone) is not None:
+        weights = study.folder / f"runs/backbone-{trained_for}-{seed}/model/model.safetensors"
         knobs = dataclasses.replace(knobs, initial_weights=str(weights))
     with directory_beside(study.run_of(arm, seed)) as folder:
         files = arm_files(study, arm, seed, knobs)

@@ -30,9 +30,9 @@ class Arm:
             of the params file.
         chosen_from: a dotted key and its candidate values; one is chosen on validation images before the learning
             rate. At most one key.
-        pretrained: whether the backbone is first trained on the images that the base generator saw. This takes as many
-            epochs and steps as the training of the whole network on real images that follows. False: training starts
-            from the initial weights of the params file.
+        backbone: the arm whose backbone, of the same seed, is the starting point. It was trained on the images that the
+            base generator saw, for as many epochs and steps as that arm's own training on real images takes afterwards.
+            None: training starts from the initial weights of the params file.
         steps_like: the arm whose number of optimiser steps per epoch this one takes, where its own sampler would give
             another number; None: the number that its own sampler gives.
         shipped_samples: whether only as many generated images per finding are used as the params file itself asks for.
@@ -54,7 +54,7 @@ class Arm:
     overrides: dict[str, Any]
     learning_rate_of: str | None = None
     chosen_from: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    pretrained: bool = False
+    backbone: str | None = None
     steps_like: str | None = None
     shipped_samples: bool = False
     same_as: str | None = None
@@ -230,7 +230,7 @@ def _arm(entry: dict[str, Any]) -> Arm:
 
 def _check_names(arms: dict[str, Arm], file: Path) -> None:
     for name, arm in arms.items():
-        named = (arm.same_as, arm.learning_rate_of, arm.steps_like, arm.starts_from)
+        named = (arm.same_as, arm.learning_rate_of, arm.backbone, arm.steps_like, arm.starts_from)
         for other in (*arm.references, *filter(None, named)):
             if other not in arms:
                 raise InputError(f"{file}: arm '{name}' needs '{other}', which is no arm there")
