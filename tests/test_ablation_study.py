@@ -185,9 +185,7 @@ def made_up_runs() -> tuple[Runs, Study]:
         for seed in (0, 1, 2)
     }
     patients = {name: np.array([f"p{i // 2}" for i in range(len(part))]) for name, part in split.items()}
-    runs = Runs(
-        np.array(["head", "medium", "tail", "tail"]), patients, split, scores, dict.fromkeys(scores, 7), (0, 1, 2)
-    )
+    runs = Runs(np.array(["head", "medium", "tail", "tail"]), patients, split, scores, dict.fromkeys(scores, 7))
     return runs, made_up_study({"a": Arm("control", (), {}), "b": Arm("synthetic", (), {})})
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from sklearn.metrics import average_precision_score
 
 from comparison.figure import difference_forest
-from comparison.folds import Pointing, differences, finished, fold_metrics, load_folds, localisation
+from comparison.folds import Pointing, differences, finished, finished_seeds, fold_metrics, load_folds, localisation
 from comparison.folds_text import folds_block
 from comparison.intervals import t_interval
 from comparison.maps_sheet import maps_sheet
@@ -126,7 +126,7 @@ def test_scores_are_those_of_all_folds_together(tmp_path: Path):
     study = finished(study, 2)
     assert study.seeds == (0, 1)
     scored = {f"{film:03}.png" for film in range(80)} - {"039.png", "079.png"}
-    runs, _ = load_folds(study, range(2), scored, classes)
+    runs, _ = load_folds(study, 2, scored, classes)
     metrics = fold_metrics(runs).set_index(["arm", "seed", "metric"])["value"]
     tables = [pd.read_parquet(tmp_path / f"runs/b-{fold}-1/predictions.parquet") for fold in (0, 1)]
     table = pd.concat(tables)
@@ -141,7 +141,7 @@ def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
     planned, classes = made_up(tmp_path)
     study = finished(planned, 2)
     scored = {f"{film:03}.png" for film in range(80)}
-    runs, places = load_folds(study, range(2), scored, classes)
+    runs, places = load_folds(study, 2, scored, classes)
     pointing = Pointing(places, study.resamples)
     pairs = places.drop_duplicates(["image", "finding"]).sort_values(["image", "finding"])
     patients = pairs["patient"].to_numpy()
@@ -173,7 +173,7 @@ def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
     assert mean["centre"] == pytest.approx(accuracy("a", 0, "centre", weights[0]))
     assert mean["images"] == len(pairs)
     block = folds_block(fold_metrics(runs), summary.reset_index(), table.reset_index(), study, planned)
-    assert "| b | a | +" in block
+    assert "| b | a | 2 | +" in block
     assert "| - | mean_box |" in block
     assert "nan" not in block.replace("medium", "")
 
@@ -181,17 +181,45 @@ def test_pointing_and_its_interval_equal_a_plain_loop(tmp_path: Path):
 def test_a_study_that_has_not_run_names_the_first_missing_run(tmp_path: Path):
     study, _ = made_up(tmp_path)
     shutil.rmtree(tmp_path / "runs/b-1-1")
-    assert finished(study, 2).seeds == (0,)
+    assert finished(study, 2).seeds == (0, 1)
     assert list(finished(study, 2).arms) == ["a", "b"]
+    assert [finished_seeds(study, arm, 2) for arm in "ab"] == [(0, 1), (0,)]
     shutil.rmtree(tmp_path / "runs/a-0-0")
-    with pytest.raises(InputError, match=r"runs/a-0-0: missing; arms count once a seed has run"):
-        finished(study, 2)
     shutil.rmtree(tmp_path / "runs/b-1-0")
     part = finished(study, 2)
     assert (list(part.arms), part.seeds) == (["a"], (1,))
     shutil.rmtree(tmp_path / "runs/a-0-1")
-    with pytest.raises(InputError, match=r"runs/a-0-0: missing"):
+    with pytest.raises(InputError, match=r"runs/a-0-0: missing; an arm counts once it has run in all folds"):
         finished(study, 2)
+
+
+def test_arms_with_other_seeds_are_compared_over_those_that_both_have(tmp_path: Path):
+    planned, classes = made_up(tmp_path)
+    shutil.rmtree(tmp_path / "runs/b-1-1")
+    study, scored = finished(planned, 2), {f"{film:03}.png" for film in range(80)}
+    runs, places = load_folds(study, 2, scored, classes)
+    pointing = Pointing(places, study.resamples)
+    summary = differences(runs, pointing, study)
+    alone = replace(study, seeds=(0,))
+    alone_runs, alone_places = load_folds(alone, 2, scored, classes)
+    expected = differences(alone_runs, Pointing(alone_places, study.resamples), alone)
+    compared = [frame[frame["reference"] == "a"].reset_index(drop=True) for frame in (summary, expected)]
+    pd.testing.assert_frame_equal(*compared)
+    assert set(compared[0]["seeds"]) == {1}
+    assert set(summary.loc[summary["arm"] == "a", "seeds"]) == {2}
+    metrics = fold_metrics(runs)
+    assert metrics.groupby("arm")["seed"].nunique().to_dict() == {"a": 2, "b": 1}
+    block = folds_block(metrics, summary, localisation(pointing), study, planned)
+    assert "over 1 to 2 seeds. A report of 1 to 2 seeds of 3, no decision." in block
+    assert "with one seed over patients alone" in block
+    assert "| b | a | 1 |" in block
+    figure = difference_forest(summary, "pointing", {"a": "heads", "b": "heads"})
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [
+        "a - centre",
+        "a - mean_box",
+        *(f"b - {other} (1 of 2 seeds)" for other in ("a", "centre", "mean_box")),
+    ]
 
 
 def test_arms_that_have_not_run_are_named_and_are_nobodys_reference(tmp_path: Path):
@@ -200,11 +228,11 @@ def test_arms_that_have_not_run_are_named_and_are_nobodys_reference(tmp_path: Pa
     shutil.rmtree(tmp_path / "runs/a-0-1")
     study = finished(planned, 2)
     assert study.arms["b"].references == ()
-    runs, places = load_folds(study, range(2), {f"{film:03}.png" for film in range(80)}, classes)
+    runs, places = load_folds(study, 2, {f"{film:03}.png" for film in range(80)}, classes)
     summary = differences(runs, pointing := Pointing(places, study.resamples), study)
     assert set(summary["reference"]) == {"centre", "mean_box"}
     block = folds_block(fold_metrics(runs), summary, localisation(pointing), study, planned)
-    assert "over 2 seeds. A report of 2 of 3 seeds, no decision. Not run yet: `a`." in block
+    assert "over 2 seeds. A report of 2 seeds of 3, no decision. Not run yet: `a`." in block
 
 
 def test_a_first_arm_alone_is_a_report_without_differences(tmp_path: Path):
@@ -212,7 +240,7 @@ def test_a_first_arm_alone_is_a_report_without_differences(tmp_path: Path):
     for seed in (0, 1):
         shutil.rmtree(tmp_path / f"runs/b-0-{seed}")
     study = finished(planned, 2)
-    runs, places = load_folds(study, range(2), {f"{film:03}.png" for film in range(80)}, classes)
+    runs, places = load_folds(study, 2, {f"{film:03}.png" for film in range(80)}, classes)
     without_boxes = differences(runs, None, study)
     assert without_boxes.empty
     assert "have run yet" in difference_forest(without_boxes, "mAP", {}).get_suptitle()

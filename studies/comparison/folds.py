@@ -1,6 +1,6 @@
 """The numbers of a study in folds: the scores of all folds of a seed together, and how often their maps hit a box."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,34 +19,42 @@ KEY = ["image", "finding"]
 MAPS = ("class_map", "grad_cam")
 NO_MODEL = "none"
 """The arm of methods that need no model; its seeds and folds are the same for every arm."""
+GUESSES = ("centre", "mean_box")
+"""Methods that need no model and are a reference of every arm."""
 POINTING = "pointing"
 
 
 def finished(study: Study, folds: int) -> Study:
-    """The part of a study that has run: the arms with a seed finished in every fold, and the seeds common to them all.
+    """The part of a study that has run: arms with a seed finished in every fold, and the seeds that any of these has.
 
     Raises:
-        InputError: no arm has a seed in every fold, or those that have share none; the message names a missing run.
+        InputError: no arm has a seed in every fold; the message names a missing run.
     """
-    runs = {(arm, seed): [_folder(study, arm, fold, seed) for fold in range(folds)]
-            for arm in study.arms for seed in study.seeds}  # fmt: skip
-    missing = {key: [path for path in paths if not (path / PREDICTIONS).exists()] for key, paths in runs.items()}
-    arms = [arm for arm in study.arms if any(not missing[arm, seed] for seed in study.seeds)]
-    seeds = tuple(seed for seed in study.seeds if arms and not any(missing[arm, seed] for arm in arms))
-    if not seeds:
-        first = next(paths[0] for (arm, _), paths in missing.items() if paths and arm in (arms or study.arms))
-        raise InputError(f"{first}: missing; arms count once a seed has run in all folds, and they must share a seed")
-    return replace(study.part(arms), seeds=seeds)
+    seeds = {arm: finished_seeds(study, arm, folds) for arm in study.arms}
+    arms = [arm for arm, found in seeds.items() if found]
+    if not arms:
+        runs = (_folder(study, arm, fold, seed) for arm in study.arms for seed in study.seeds for fold in range(folds))
+        first = next(run for run in runs if not (run / PREDICTIONS).exists())
+        raise InputError(f"{first}: missing; an arm counts once it has run in all folds with one seed")
+    return replace(
+        study.part(arms), seeds=tuple(seed for seed in study.seeds if any(seed in seeds[arm] for arm in arms))
+    )
+
+
+def finished_seeds(study: Study, arm: str, folds: int) -> tuple[int, ...]:
+    """The seeds with which an arm has run in every fold."""
+    return tuple(
+        seed for seed in study.seeds
+        if all((_folder(study, arm, fold, seed) / PREDICTIONS).exists() for fold in range(folds))
+    )  # fmt: skip
 
 
 def _folder(study: Study, arm: str, fold: int, seed: int) -> Path:
     return study.folder / f"runs/{arm}-{fold}-{seed}"
 
 
-def load_folds(
-    study: Study, folds: Sequence[int], scored: Collection[str], classes: pd.DataFrame
-) -> tuple[Runs, pd.DataFrame]:
-    """The predictions of each arm and seed, joined over these folds, and the results of the pointing game.
+def load_folds(study: Study, folds: int, scored: Collection[str], classes: pd.DataFrame) -> tuple[Runs, pd.DataFrame]:
+    """The predictions of each arm and finished seed, joined over the folds, and the results of the pointing game.
 
     Args:
         study: the part that has run (`finished`).
@@ -60,8 +68,8 @@ def load_folds(
     first: pd.DataFrame | None = None
     scores, places = {}, []
     for arm in study.arms:
-        for seed in study.seeds:
-            parts = [_folder(study, arm, fold, seed) for fold in folds]
+        for seed in finished_seeds(study, arm, folds):
+            parts = [_folder(study, arm, fold, seed) for fold in range(folds)]
             table = pd.concat([read_parquet(part / PREDICTIONS) for part in parts], ignore_index=True)
             table = table[table["image"].isin(set(scored))].reset_index(drop=True)
             first = table if first is None else first
@@ -80,7 +88,6 @@ def load_folds(
         labels={"test": labels},
         scores=scores,
         extra={},
-        seeds=study.seeds,
     )
     return runs, pd.concat(places, ignore_index=True)
 
@@ -113,16 +120,24 @@ class Pointing:
             key: part.set_index(KEY)["hit"].reindex(index).to_numpy()
             for key, part in places.groupby(["arm", "seed", "method"])
         }
-        self.arms = places["arm"].unique().tolist()
-        self.seeds = sorted(places["seed"].unique().tolist())
+        self.seeds = {
+            str(arm): sorted(part.unique().tolist()) for arm, part in places.groupby("arm", sort=False)["seed"]
+        }
+        """The seeds of each arm."""
 
-    def accuracies(self, arm: str, method: str) -> np.ndarray:
+    def accuracies(self, arm: str, method: str, seeds: Sequence[int] | None = None) -> np.ndarray:
         """Share of boxes hit: [S seeds, 1 + findings, 1 + B resamples].
 
         Index 0 of the second axis is the mean over the findings; index 0 of the third is the unresampled data. For the
         arm NO_MODEL, S is 1: its methods do not depend on an arm or seed.
+
+        Args:
+            seeds: some of the arm's seeds; None: all of them.
         """
-        runs = [(arm, seed) for seed in self.seeds] if arm != NO_MODEL else [(self.arms[0], self.seeds[0])]
+        if arm == NO_MODEL:
+            arm = next(iter(self.seeds))
+            seeds = self.seeds[arm][:1]
+        runs = [(arm, seed) for seed in seeds or self.seeds[arm]]
         found = np.empty((len(runs), 1 + len(self.findings), len(self.weights)))
         for s, run in enumerate(runs):
             hits = self.hits[(*run, method)]
@@ -142,7 +157,7 @@ class Pointing:
 
 def localisation(pointing: Pointing) -> pd.DataFrame:
     """Table: arm, method, finding ("(mean)": over the findings), pointing, low, high, centre, images."""
-    methods = [(arm, method) for arm in pointing.arms for method in MAPS] + [(NO_MODEL, "mean_box")]
+    methods = [(arm, method) for arm in pointing.seeds for method in MAPS] + [(NO_MODEL, "mean_box")]
     centre = pointing.accuracies(NO_MODEL, "centre")[0, :, 0]
     counts = [len(pointing.columns), *np.bincount(pointing.columns, minlength=len(pointing.findings)).tolist()]
     rows = []
@@ -160,21 +175,25 @@ def differences(runs: Runs, pointing: Pointing | None, study: Study) -> pd.DataF
     """Every arm minus each of its references: first in the metrics of `comparisons`, then in pointing accuracy.
 
     The pointing rows compare class maps (metric POINTING). Besides the arm's references, they have the two baselines
-    without a model as references: `centre` and `mean_box`.
+    without a model as references: `centre` and `mean_box` (GUESSES).
     """
     rows = comparisons(runs, study, None)
     if pointing is None:
         return rows
     added = []
     for arm, entry in study.arms.items():
-        ours = pointing.accuracies(arm, "class_map")
-        others: Mapping[str, np.ndarray] = {
-            **{other: pointing.accuracies(other, "class_map") for other in entry.references},
-            **{guess: pointing.accuracies(NO_MODEL, guess) for guess in ("centre", "mean_box")},
-        }
-        for other, theirs in others.items():
+        for other in (*entry.references, *GUESSES):
+            seeds = [seed for seed in pointing.seeds[arm] if other in GUESSES or seed in pointing.seeds[other]]
+            if not seeds:
+                continue
+            ours = pointing.accuracies(arm, "class_map", seeds)
+            theirs = (
+                pointing.accuracies(NO_MODEL, other)
+                if other in GUESSES
+                else pointing.accuracies(other, "class_map", seeds)
+            )
             # Over the findings that both have: a finding with no box in another fold has no mean box
             gain = np.nanmean(ours[:, 1:] - theirs[:, 1:], axis=1)
             added.append((arm, other, POINTING, float(ours[:, 0, 0].mean()), float(gain[:, 0].mean()),
-                          *pointing.interval(gain), len(pointing.seeds)))  # fmt: skip
+                          *pointing.interval(gain), len(seeds)))  # fmt: skip
     return pd.concat([rows, pd.DataFrame(added, columns=rows.columns)], ignore_index=True)

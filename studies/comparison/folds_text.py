@@ -7,6 +7,7 @@ from comparison.numbers import TEST
 from study.arms import Study
 
 SHOWN = ("mAP", "tail_mAP", "mAUC", POINTING)
+ONE_SEED = ", with one seed over patients alone: too narrow for a decision"
 
 
 def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFrame, study: Study, planned: Study) -> str:
@@ -17,36 +18,38 @@ def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFram
         study: the part of the study that has run.
         planned: the whole study.
     """
-    seeds = len(study.seeds)
+    seeds = metrics.groupby("arm")["seed"].nunique()
+    fewest, most = int(seeds.min()), int(seeds.max())
     waiting = [arm for arm, entry in planned.arms.items() if entry.reported and arm not in study.arms]
-    over = f"{seeds} seed{'s' if seeds != 1 else ''}"
+    over = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' if most != 1 else ''}"
     lines = [
-        f"Out of fold, mean{' and standard deviation' if seeds > 1 else ''} over {over}."
-        + (f" A report of {seeds} of {len(planned.seeds)} seeds, no decision." if seeds < len(planned.seeds) else "")
+        f"Out of fold, mean{' and standard deviation' if most > 1 else ''} over {over}."
+        + (f" A report of {over} of {len(planned.seeds)}, no decision." if fewest < len(planned.seeds) else "")
         + (f" Not run yet: {', '.join(f'`{arm}`' for arm in waiting)}." if waiting else ""),
         "",
-        f"| arm | {' | '.join(TEST)} |",
-        "|---|" + "---|" * len(TEST),
+        f"| arm | seeds | {' | '.join(TEST)} |",
+        "|---|---|" + "---|" * len(TEST),
     ]
     for arm in study.arms:
         cells = []
         for metric in TEST:
             value = metrics.loc[(metrics["arm"] == arm) & (metrics["metric"] == metric), "value"]
-            spread = f" ± {value.std(ddof=1):.3f}" if seeds > 1 else ""
+            spread = f" ± {value.std(ddof=1):.3f}" if len(value) > 1 else ""
             # A group may have no finding in this data set
             cells.append("-" if value.isna().any() else f"{value.mean():.3f}{spread}")
-        lines.append(f"| {arm} | {' | '.join(cells)} |")
+        lines.append(f"| {arm} | {seeds[arm]} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Paired differences, 95 % t intervals over seeds and patients ({study.resamples} resamples of the patients); "
+        f"Paired differences over the seeds that both have, with 95 % t intervals over seeds and patients "
+        f"({study.resamples} resamples of the patients){ONE_SEED if (summary['seeds'] == 1).any() else ''}; "
         f"`{POINTING}` is the class maps' pointing game.",
         "",
-        f"| arm | reference | {' | '.join(SHOWN)} |",
-        "|---|---|" + "---|" * len(SHOWN),
+        f"| arm | reference | seeds | {' | '.join(SHOWN)} |",
+        "|---|---|---|" + "---|" * len(SHOWN),
     ]
     for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
         rows = {str(row["metric"]): row for _, row in part.iterrows()}
-        cells = [_interval(rows[metric]) if metric in rows else "-" for metric in SHOWN]
+        cells = [str(part["seeds"].iloc[0]), *(_interval(rows[metric]) if metric in rows else "-" for metric in SHOWN)]
         lines.append(f"| {arm} | {reference} | {' | '.join(cells)} |")
     if len(table):
         lines += ["", *_pointing(table)]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from comparison.folds import KEY
+from comparison.folds import KEY, finished_seeds
 from study.arms import Study
 from study.folds import MAPS, PLACES
 from trcgl.artifacts.places import read_place_table
@@ -26,12 +26,13 @@ def maps_sheet(study: Study, folds: int, count: int, resize: str) -> Figure:
     The choice never depends on how a map looks.
 
     Args:
-        study: the part that has run; the maps are those of `sheet_arm`, with the first seed.
+        study: the part that has run; the maps are those of `sheet_arm`, with its first seed.
         count: largest number of boxes.
         resize: as `images.resize`.
     """
     arm, stored = sheet_arm(study), ShardedImages(study.data / IMAGES)
-    runs = [study.folder / f"runs/{arm}-{fold}-{study.seeds[0]}" for fold in range(folds)]
+    seed = finished_seeds(study, arm, folds)[0]
+    runs = [study.folder / f"runs/{arm}-{fold}-{seed}" for fold in range(folds)]
     places = pd.concat([read_parquet(run / PLACES) for run in runs])
     if places.empty:
         figure = plt.figure(figsize=(4, 1))

@@ -30,7 +30,6 @@ class Runs:
         labels: split -> [N, C] of 1, 0 or NaN.
         scores: (arm, seed) -> split -> [N, C].
         extra: (arm, seed) -> number of extra images in training: fewer than the arm asks for if fewer were accepted.
-        seeds: seeds of the runs.
     """
 
     groups: np.ndarray
@@ -38,7 +37,6 @@ class Runs:
     labels: dict[str, np.ndarray]
     scores: dict[tuple[str, int], dict[str, np.ndarray]]
     extra: dict[tuple[str, int], int]
-    seeds: tuple[int, ...]
 
 
 def finished(study: Study) -> Study:
@@ -94,7 +92,6 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
         },
         scores=scores,
         extra=extra,
-        seeds=study.seeds,
     )
 
 
@@ -122,10 +119,10 @@ def best_on_validation(metrics: pd.DataFrame, study: Study) -> str | None:
 def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     """Paired differences on test images: every arm minus its references, and arm `best` minus every control as well.
 
-    Both arms are scored on the same resamples of the patients; see `t_interval`.
+    Both arms are scored on the same resamples of the patients (see `t_interval`), over the seeds that both have.
 
     Returns:
-        arm, reference, metric, mean (of the arm over seeds), difference, low, high, seeds.
+        arm, reference, metric, mean (of the arm over these seeds), difference, low, high, seeds (their number).
     """
     patients, labels = runs.patients["test"], runs.labels["test"]
     weights = image_weights(patients, study.resamples, seed=0)
@@ -134,19 +131,21 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
         if study.arms[arm].same_as is None:
             values[arm, seed] = resample(labels, scores["test"], weights).means(runs.groups)
 
-    def resampled(arm: str, metric: str) -> np.ndarray:
-        return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in runs.seeds])
+    def resampled(arm: str, metric: str, seeds: list[int]) -> np.ndarray:
+        return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in seeds])
 
     rows = []
     for arm, entry in study.arms.items():
         controls = [name for name, other in study.arms.items() if other.group == "control"] if arm == best else []
         for reference in dict.fromkeys([*entry.references, *controls]):
-            for metric in TEST:
-                ours = resampled(arm, metric)
-                gain = ours - resampled(reference, metric)
+            both = [study.arms[name].same_as or name for name in (arm, reference)]
+            seeds = [seed for seed in study.seeds if all((name, seed) in values for name in both)]
+            for metric in TEST if seeds else ():
+                ours = resampled(arm, metric, seeds)
+                gain = ours - resampled(reference, metric, seeds)
                 interval = t_interval(gain[:, 0], gain[:, 1:], len(np.unique(patients)))
                 point = float(ours[:, 0].mean()), float(gain[:, 0].mean())
-                rows.append((arm, reference, metric, *point, *interval, len(runs.seeds)))
+                rows.append((arm, reference, metric, *point, *interval, len(seeds)))
     columns = ["arm", "reference", "metric", "mean", "difference", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -187,7 +186,8 @@ def results_block(
             cells.append("-" if np.isnan(value).any() else f"{value.mean():.3f}{spread}")
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     if best is not None:
-        lines += ["", f"Of the arms with synthetic images, `{best}` is best on validation images (mean {CHOSEN_BY})."]
+        candidates = " and ".join(f"`{arm}`" for arm, entry in study.arms.items() if entry.group == "synthetic")
+        lines += ["", f"Of {candidates}, `{best}` is best on validation images (mean {CHOSEN_BY})."]
     lines += [
         "",
         f"Paired differences on test images with 95 % t intervals over seeds and patients ({study.resamples} resamples "

@@ -27,7 +27,7 @@ def main() -> None:
     folds, maps = settings["folds"], settings["localisation"]
     study = finished(planned, folds)
     classes = pd.DataFrame(read_classes(study.data / CLASSES)["classes"])
-    runs, places = load_folds(study, range(folds), scored_images(study.data), classes)
+    runs, places = load_folds(study, folds, scored_images(study.data), classes)
     pointing = Pointing(places, study.resamples) if len(places) else None
     metrics, summary = fold_metrics(runs), differences(runs, pointing, study)
     table = pd.DataFrame(columns=["arm", "method", "finding"]) if pointing is None else localisation(pointing)
