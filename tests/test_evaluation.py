@@ -96,10 +96,44 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     for draw in range(60):
         part = np.random.default_rng(draw).integers(0, len(labels), 400)
         weights = bootstrap.patient_weights(np.arange(400), 200, seed=draw)
-        samples = resampled_ap(labels[part], scores[part], weights)
-        interval = bootstrap.percentile_interval(samples)
+        samples = resampled_ap(labels[part], scores[part], np.vstack([np.ones((1, 400), np.int32), weights]))
+        interval = bootstrap.bootstrap_interval(samples)
         covered += interval.low <= truth <= interval.high
     assert 50 <= covered <= 60
+
+
+def test_the_interval_of_a_mean_over_rare_findings_covers_the_truth():
+    """Resamples of few positives have a higher AP than the images themselves: plain percentiles cover 0.7."""
+    generator = np.random.default_rng(0)
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        labels = (generator.random((600, 30)) < 0.012).astype(np.float32)
+        return labels, (generator.normal(size=labels.shape) + 1.5 * labels).astype(np.float32)
+
+    def means(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return bootstrap.mean_of_defined(resample(labels, scores, weights).ap)
+
+    truth = float(np.mean([means(*draw(), np.ones((1, 600), np.int32)) for _ in range(200)]))
+    covered, plain = 0, 0
+    for _ in range(50):
+        values = means(*draw(), bootstrap.image_weights(np.arange(600), 120))
+        interval = bootstrap.bootstrap_interval(values)
+        covered += interval.low <= truth <= interval.high
+        low, high = np.quantile(values[1:], (0.025, 0.975))
+        plain += low <= truth <= high
+    assert covered >= 45
+    assert plain < 42
+
+
+def test_an_interval_contains_its_value_and_stays_within_its_bounds():
+    skewed = np.array([0.5, *[0.4] * 98, 1.0, 1.0])
+    interval = bootstrap.bootstrap_interval(skewed)
+    assert interval.low <= 0.5 <= interval.high
+    best = bootstrap.bootstrap_interval(np.array([1.0, 0.2, 0.4, 0.9]))
+    assert (best.high, best.low < 1) == (1.0, True)
+    assert bootstrap.bootstrap_interval(np.array([-0.3, -0.5, -0.1]), bootstrap.DIFFERENCES).low < -0.3
+    for undefined in ([np.nan, 0.1, 0.2], [0.1, np.nan, np.nan]):
+        assert np.isnan(bootstrap.bootstrap_interval(np.array(undefined)).low)
 
 
 def test_mean_ap_leaves_out_findings_without_positives():
@@ -110,6 +144,20 @@ def test_mean_ap_leaves_out_findings_without_positives():
     assert got[0] == pytest.approx(average_precision_score(labels[:, 0], scores[:, 0]))
     assert np.isnan(bootstrap.mean_of_defined(resample(labels[:, 1:], scores[:, 1:], weights).ap)).all()
     assert np.isnan(bootstrap.mean_of_defined(np.empty((0, 1)))).all()
+
+
+def test_ap_weighted_back_to_a_prevalence_is_that_of_a_set_with_it():
+    """Ten times as many negatives of the same kind: the positives' share falls, and so does AP."""
+    labels, scores = scored()
+    common, rare = labels == 1, labels == 0
+    more = np.concatenate([labels[common], np.repeat(labels[rare], 10)])
+    scores_of_more = np.concatenate([scores[common], np.repeat(scores[rare], 10)])
+    expected = average_precision_score(more, scores_of_more)
+    assert metrics.average_precision(labels, scores, more.mean()) == pytest.approx(expected)
+    assert expected < metrics.average_precision(labels, scores)
+    table = metrics.per_class_table(labels[:, None], scores[:, None], ["a"], ["tail"], [0.5], [more.mean()])
+    assert table["AP_prevalence"].tolist() == pytest.approx([expected])
+    assert metrics.tail_map_at_prevalence(table) == pytest.approx(expected)
 
 
 def test_map_leaves_out_what_has_no_value():

@@ -152,12 +152,13 @@ def test_the_gaps_of_the_reliability_curve_are_the_calibration_error():
 # Intervals and paired differences
 
 
-def test_intervals_are_quantiles_of_the_resamples():
+def test_intervals_are_quantiles_of_the_resamples_less_their_bias():
     resampled = means(scored_models(), 60, 4)
     table = metric_intervals(resampled)
     row = table[(table["model"] == "b") & (table["metric"] == "mAP")].to_dict("records")[0]
     samples = resampled["b"]["mAP"]
-    expected = [samples[0], *np.quantile(samples[1:], [0.025, 0.975])]
+    bias = samples[1:].mean() - samples[0]
+    expected = [samples[0], *np.quantile(samples[1:], [0.025, 0.975]) - bias]
     assert [row["value"], row["low"], row["high"]] == pytest.approx(expected)
     assert len(table) == 2 * len(resampled["a"])
 
@@ -183,7 +184,8 @@ def test_differences_equal_a_plain_loop_over_the_same_resamples():
         assert row["reference"] == "a"
         assert [row["value"], row["reference_value"]] == pytest.approx([b[0], a[0]])
         assert row["difference"] == pytest.approx(b[0] - a[0])
-        low, high = np.quantile(np.array(b[1:]) - a[1:], (0.025, 0.975))
+        gains = np.array(b[1:]) - a[1:]
+        low, high = np.quantile(gains, (0.025, 0.975)) - gains.mean() + b[0] - a[0]
         assert [row["low"], row["high"]] == pytest.approx([low, high])
 
 
@@ -361,9 +363,17 @@ def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, sa
     numbers = dict.fromkeys(("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "mF1", "ECE"), 0.5)
     gain = dict.fromkeys(("mAP", "tail_mAP", "tail_mAP_low", "tail_mAP_high"), 0.1)
     found = {"baseline": numbers, "trcgl": numbers, "gain": gain, "scored_classes": 2}
-    rows = pd.DataFrame({"model": [], "class": [], "group": [], "positives": [], "AP": []})
+    columns = ["class", "group", "positives", "AP", "AUC", "F1", "threshold", "AP_prevalence"]
+    rows = pd.DataFrame(
+        [
+            (model, "mass", "tail", 4, 0.6, 0.7, 0.5, 0.1, value)
+            for model, value in (("baseline", 0.25), ("trcgl", 0.375))
+        ],
+        columns=["model", *columns],
+    )
     card = model_card(found, rows, config, dataset="phantom", test_images=9, test_patients=5)
     assert f"trained on the data set `phantom`, {said} Research use only" in card
+    assert "weighted back likewise, tail mAP is 0.375 (baseline: 0.250)." in card
     with_places = dataclasses.replace(config, known_places=80)
     card = model_card(found, rows, with_places, dataset="nih", test_images=9, test_patients=5)
     assert f"{said} Its maps also learned from where a person has marked 80 findings in training images. R" in card

@@ -25,8 +25,9 @@ CSV = {
     "diffusion_loss": "phase,step,loss\nautoencoder,3,0.4\nprompt,2,0.2\n",
     "synthetic_per_class": "finding,drawn,seen,accepted,not_judged,rejected_copy,rejected_finding,"
     f"rejected_outlier,rejected_twin,judge_auc\n{NAME},7,6,3,1,4,0,0,0,\n",
-    "per_class": "model,class,group,positives,AP,AUC,F1,threshold,F1_fixed,ECE,Brier\n"
-    f"trcgl,{NAME},tail,4,0.5,0.6,0.7,0.1,0.2,0.01,0.02\n",
+    "per_class": "model,class,group,positives,AP,AUC,F1,threshold,F1_fixed,ECE,Brier,AP_prevalence\n"
+    f"trcgl,{NAME},tail,4,0.5,0.6,0.7,0.1,0.2,0.01,0.02,0.4321\n"
+    f"baseline,{NAME},tail,4,0.4,0.6,0.7,0.1,0.2,0.01,0.02,0.3217\n",
     "intervals": "model,metric,value,low,high\ntrcgl,mAP,0.75,0.7123,0.7877\nbaseline,mAP,0.5,0.4,0.6\n",
     "differences": "model,reference,metric,value,reference_value,difference,low,high\n"
     "trcgl,baseline,mAP,0.75,0.5,0.25,-0.0123,0.45\n",

@@ -16,10 +16,19 @@ ECE_BINS = 15
 """Number of equal-width bins of the calibration error, as in Guo et al."""
 
 
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """AP of one finding; labels [N] of 1, 0 or NaN. The result is NaN without a positive or without a negative."""
+def average_precision(labels: np.ndarray, scores: np.ndarray, prevalence: float | None = None) -> float:
+    """AP of one finding; NaN without a positive or without a negative.
+
+    Args:
+        labels: [N] of 1, 0 or NaN.
+        scores: [N].
+        prevalence: AP is weighted back to this share of positives (see `prevalence_weights`); None: that of the labels.
+    """
     known, labels, scores = _known(labels, scores)
-    return float(average_precision_score(labels, scores)) if known else float("nan")
+    if not known:
+        return float("nan")
+    weights = None if prevalence is None else prevalence_weights(labels, prevalence)
+    return float(average_precision_score(labels, scores, sample_weight=weights))
 
 
 def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -92,7 +101,8 @@ def per_class_table(
             training set.
 
     Returns:
-        Columns class, group, positives, AP, AUC, F1 (at the finding's threshold), threshold, F1_fixed, ECE, Brier.
+        Columns class, group, positives, AP, AUC, F1 (at the finding's threshold), threshold, F1_fixed, and, weighted
+        back to the prevalence, ECE, Brier and AP_prevalence.
     """
     rows = []
     for c, name in enumerate(classes):
@@ -109,6 +119,7 @@ def per_class_table(
                 "F1_fixed": f1_at(y, p, FIXED_THRESHOLD),
                 "ECE": expected_calibration_error(y, p, prevalence[c]),
                 "Brier": brier_score(y, p, prevalence[c]),
+                "AP_prevalence": average_precision(y, p, prevalence[c]),
             }
         )
     return pd.DataFrame(rows)
@@ -127,6 +138,11 @@ def group_means(table: pd.DataFrame) -> dict[str, float]:
     """mAP, head_mAP, medium_mAP and tail_mAP of a table with the columns group and AP."""
     means = {f"{group}_mAP": nan_mean(table.loc[table["group"] == group, "AP"]) for group in GROUPS}
     return {"mAP": nan_mean(table["AP"])} | means
+
+
+def tail_map_at_prevalence(table: pd.DataFrame) -> float:
+    """Mean AP_prevalence of the tail findings in a table of `per_class_table`."""
+    return nan_mean(table.loc[table["group"] == "tail", "AP_prevalence"])
 
 
 def nan_mean(values: "pd.Series[float]") -> float:

@@ -455,7 +455,10 @@ def _values_of_several_lines(content: bytes, expected: int) -> list[bytes] | Non
     first, last = first[np.append(True, apart)[: len(first)]], last[np.append(apart, True)[: len(last)]]
     # A quote in the middle of an unquoted value is an ordinary sign
     text = np.frombuffer(content, np.uint8)
-    around = {*np.unique(text[first[first > 0] - 1]).tolist(), *np.unique(text[last[last + 1 < len(text)] + 1]).tolist()}
+    around = {
+        *np.unique(text[first[first > 0] - 1]).tolist(),
+        *np.unique(text[last[last + 1 < len(text)] + 1]).tolist(),
+    }
     if around - set(b",\n\r"):
         return None
     which = np.unique(np.searchsorted(first, ends[inside]) - 1)

@@ -33,8 +33,8 @@ def sample_distances(drawn: DrawnImages, train: RealImages, limits: Limits, spac
 
     Returns:
         One row per sample: copy (bool), pixel_nearest (name of the closest image; "" if there is none to compare with),
-        pixel_distance, feature_distance (see `Closest`), and neighbour_distance: the distance in the judge's features to
-        the NEIGHBOURS-th nearest training image; inf if there are fewer.
+        pixel_distance, feature_distance (see `Closest`), and neighbour_distance: the distance in the judge's features
+        to the NEIGHBOURS-th nearest training image; inf if there are fewer.
     """
     found = list(
         closest(

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from trcgl.evaluation.bootstrap import percentile_interval
+from trcgl.evaluation.bootstrap import DIFFERENCES, bootstrap_interval
 
 COMPARED = ("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "tail_mAUC")
 COLUMNS = ("model", "reference", "metric", "value", "reference_value", "difference", "low", "high")
@@ -27,7 +27,7 @@ def paired_differences(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.Data
         for metric in COMPARED:
             ours, other = means[model][metric], means[reference][metric]
             difference = ours - other
-            interval = percentile_interval(difference[1:])
+            interval = bootstrap_interval(difference, DIFFERENCES)
             point = float(ours[0]), float(other[0]), float(difference[0])
             rows.append((model, reference, metric, *point, interval.low, interval.high))
     return pd.DataFrame(rows, columns=list(COLUMNS))

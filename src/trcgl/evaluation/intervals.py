@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from trcgl.evaluation.bootstrap import percentile_interval
+from trcgl.evaluation.bootstrap import bootstrap_interval
 
 
 def metric_intervals(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
@@ -20,6 +20,6 @@ def metric_intervals(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFr
     rows = []
     for model, metrics in means.items():
         for metric, values in metrics.items():
-            interval = percentile_interval(values[1:])
+            interval = bootstrap_interval(values)
             rows.append((model, metric, float(values[0]), interval.low, interval.high))
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from trcgl.artifacts.places import FRAME
 from trcgl.classifier.network.model import Classifier
-from trcgl.evaluation.bootstrap import mean_of_defined, percentile_interval
+from trcgl.evaluation.bootstrap import bootstrap_interval, mean_of_defined
 from trcgl.evaluation.places import Places, find_places, mean_masks
 from trcgl.evaluation.pointing import is_hit, judge, judge_model
 from trcgl.evaluation.split import EvaluationSet
@@ -105,6 +105,6 @@ def _row(model: str, method: str, finding: str, group: str, images: int, values:
     Args:
         values: [3, 1 + B], pointing, overlap and centre: first without resampling, then of the resamples.
     """
-    (pointing, iou, centre), resampled = values[:, 0].tolist(), values[:, 1:]
-    hit, area = percentile_interval(resampled[0]), percentile_interval(resampled[1])
+    pointing, iou, centre = values[:, 0].tolist()
+    hit, area = bootstrap_interval(values[0]), bootstrap_interval(values[1])
     return model, method, finding, group, images, pointing, hit.low, hit.high, iou, centre, area.low, area.high

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from trcgl.evaluation.bootstrap import percentile_interval
+from trcgl.evaluation.bootstrap import bootstrap_interval
 from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.resampled import Resampled
 from trcgl.evaluation.scored import Scored
@@ -24,7 +24,7 @@ def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resample
         folder: existing; PNG files are written into it.
     """
     findings, groups = scored.classes["name"].tolist(), scored.classes["group"].tolist()
-    intervals = {model: [percentile_interval(ap[1:]) for ap in found.ap] for model, found in resampled.items()}
+    intervals = {model: [bootstrap_interval(ap) for ap in found.ap] for model, found in resampled.items()}
     with warnings.catch_warnings():
         # A finding without a known label has no chance level
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -69,7 +69,7 @@ def ap_bars(
         place = np.arange(len(part))
         for i, (model, values) in enumerate(ap.items()):
             offset = (i - (len(ap) - 1) / 2) * height
-            error = np.abs(np.nan_to_num(np.stack([values - low[model], high[model] - values])))[:, part]
+            error = np.nan_to_num(np.stack([values - low[model], high[model] - values]))[:, part]
             axes.barh(place + offset, values[part], height, xerr=error, label=model, color=MODEL_COLOURS.get(model),
                       error_kw={"lw": 0.8})  # fmt: skip
         axes.plot(chance[part], place, "|", color="black", markersize=9, label="chance")

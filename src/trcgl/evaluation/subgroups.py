@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trcgl.config import EvaluationParams
-from trcgl.evaluation.bootstrap import mean_of_defined, patient_weights, percentile_interval
+from trcgl.evaluation.bootstrap import bootstrap_interval, image_weights, mean_of_defined
 from trcgl.evaluation.resampled import resample
 from trcgl.evaluation.scored import Scored
 from trcgl.metrics import summary
@@ -38,10 +38,10 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
     rows: dict[str, list[Mapping[str, object]]] = {model: [] for model in scored.scores}
     for subgroup, value, chosen in _parts(about):
         part = scored.part(chosen)
-        weights = patient_weights(part.patients, params.bootstrap_samples)
+        weights = image_weights(part.patients, params.bootstrap_samples)
         for model, scores in part.scores.items():
             table = part.per_class(model)
-            interval = percentile_interval(mean_of_defined(resample(part.labels, scores, weights).ap))
+            interval = bootstrap_interval(mean_of_defined(resample(part.labels, scores, weights).ap))
             rows[model].append(
                 {
                     "model": model,

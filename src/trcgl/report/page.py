@@ -21,6 +21,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from trcgl.config import Params
+from trcgl.metrics import tail_map_at_prevalence
 from trcgl.runtime.damage import damaged
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
@@ -97,6 +98,7 @@ def report_page(root: Path, params: Params) -> str:
     synthetic = read_json(metrics / "synthetic.json")
     labels = read_json(metrics / "labels.json")
     localisation = read_table(metrics / "localisation.csv")
+    per_class = read_table(metrics / "per_class.csv")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -130,7 +132,8 @@ def report_page(root: Path, params: Params) -> str:
         held_out=read_json(metrics / "diffusion.json")["held_out_tail_loss"],
         synthetic=synthetic,
         verdicts=read_table(metrics / "synthetic_per_class.csv"),
-        per_class=read_table(metrics / "per_class.csv"),
+        per_class=per_class,
+        tail_at_prevalence={model: tail_map_at_prevalence(part) for model, part in per_class.groupby("model")},
         subgroups=read_table(metrics / "subgroups.csv"),
         localisation=localisation,
         localisation_means=localisation[localisation["group"] == "all"],

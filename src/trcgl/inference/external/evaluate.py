@@ -14,7 +14,7 @@ from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.network.backbone import have_seen
 from trcgl.classifier.network.model import Classifier, preparation_of
 from trcgl.config import ComputeParams, EvaluationParams
-from trcgl.evaluation.bootstrap import image_weights, percentile_interval
+from trcgl.evaluation.bootstrap import bootstrap_interval, image_weights
 from trcgl.evaluation.localisation import localise
 from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.scored import Scored
@@ -44,7 +44,7 @@ def evaluate_external(
 
     Images are decoded, windowed and resized as in the model's training, and stored in a temporary cache. Findings are
     matched by exact name. A finding that the labels do not have is unknown in every image and is not scored. Thresholds
-    are those of the model. ECE and Brier score are computed at the prevalence of the set.
+    are those of the model. ECE, Brier score and AP_prevalence are at the prevalence of the set.
 
     Args:
         folders: folders of saved classifiers.
@@ -139,7 +139,7 @@ def _score(
     )
     per_class = scored.per_class(MODEL)
     means = resample_models(scored, weights)[MODEL].means(data.classes["group"].to_numpy())
-    intervals = {key: percentile_interval(means[key][1:]) for key in ("mAP", "tail_mAP")}
+    intervals = {key: bootstrap_interval(means[key]) for key in ("mAP", "tail_mAP")}
     numbers = {
         "scored_classes": int(per_class["AP"].notna().sum()),
         "result": summary(per_class),
