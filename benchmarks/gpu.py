@@ -10,6 +10,8 @@ share of the loop's time spent waiting for the next batch. FOLDER is a checkout 
 
 import argparse
 import logging
+import math
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -75,17 +77,26 @@ class Sizes:
     matrix: int = 8192
 
 
+SPEED = re.compile(r"([0-9.]+) images/s, (?:data wait )?([0-9.]+) %")
+"""As the trainers' log lines say it."""
+
+
 class Said(logging.Handler):
-    """The values of a logger's last line about images per second."""
+    """What a trainer's last line about its speed says.
+
+    Attributes:
+        rate: images per second.
+        waited: share of the time spent waiting for data.
+    """
 
     def __init__(self, logger: logging.Logger):
         super().__init__()
-        self.values: tuple[Any, ...] = ()
+        self.rate, self.waited = math.nan, math.nan
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "images/s" in str(record.msg) and isinstance(record.args, tuple):
-            self.values = record.args
+        if found := SPEED.search(record.getMessage()):
+            self.rate, self.waited = float(found[1]), float(found[2]) / 100
 
     def __enter__(self) -> "Said":
         self._logger.addHandler(self)
@@ -173,7 +184,7 @@ class Training:
         """Images per second of the second epoch, and the share of its time spent waiting for data."""
         with Said(trainer.log) as said:
             trainer.train(params, self.data, compute, cooccurrence=self.counts, steps_per_epoch=self.sizes.steps)
-        return said.values[7], said.values[8] / 100
+        return said.rate, said.waited
 
     def network(self, params: ClassifierParams, batch: int) -> tuple[float, float]:
         """Images per second of forward and backward alone, and operations per image.
@@ -288,7 +299,7 @@ class Generating:
         with torch.no_grad():
             embedded = text_embeddings(self.pipeline.tokenizer, self.pipeline.text_encoder, texts)
             conditioning = tokens.append(embedded, self.findings).to(self.kind)
-        tuned = self.tuned(marks, said.values[5] / 100, latents, conditioning, ceiling)
+        tuned = self.tuned(marks, said.waited, latents, conditioning, ceiling)
         print_rows([tuned])
         self.pipeline.unet.fuse_lora()
         self.pipeline.unet.unload_lora()

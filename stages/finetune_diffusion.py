@@ -22,6 +22,7 @@ from trcgl.numerics.device import pick_device, use_threads
 from trcgl.numerics.processes import Processes, training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stage import run_stage
 
 IMAGES, LABELS, CLASSES = "data/images/diffusion", "data/labels/labels.parquet", "data/labels/classes.json"
@@ -44,13 +45,16 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    inputs = [IMAGES, LABELS, CLASSES, *filter(Path.is_dir, [Path(str(params.diffusion.base))])]
-    resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
+    # The pixels need no check of their own: they follow from the index and the parameters
+    inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES]
+    inputs += filter(Path.is_dir, [Path(str(params.diffusion.base))])
+    made_with = (params.diffusion, params.compute, params.images, params.dataset, named)
+    resume = ResumePoint("finetune_diffusion", params=made_with, inputs=inputs)
     first = processes.index == 0
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
     # All processes end with the same generator; only the first one saves it
     place = directory_beside(MODEL) if first else TemporaryDirectory()
-    with place as folder:
+    with place as folder, naming_the_knob(None):
         loss = finetune(
             params.diffusion, rows, held_out, images, named, Path(folder),
             journal=journal, device=device, precision=params.compute.precision, processes=processes,

@@ -21,11 +21,13 @@ from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.files import directory_beside, read_parquet
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
-INPUTS = (MODEL, IMAGES, LABELS, CLASSES)
+# The pixels need no check of their own: they follow from the index and the parameters
+INPUTS = (MODEL, f"{IMAGES}/index.parquet", LABELS, CLASSES)
 
 
 def main() -> None:
@@ -38,10 +40,12 @@ def main() -> None:
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
     resume, plan, drawn = None, list[Sample](), iter(())
     if has_generator(MODEL):
-        resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
+        made_with = (params.sampling, params.compute, params.images, params.dataset)
+        resume = ResumePoint("sample_tail", params=made_with, inputs=INPUTS)
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 distinguishes fewer values than an image has grey levels
-        generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
+        with naming_the_knob(None):
+            generator = load_generator(MODEL, device, dtype, autoencoder=pick_dtype(device, "fp32"))
         check_room(rows, images.size, params.sampling, resume.folder)
         if state.is_main_process:
             warn_if_crowded(params.compute.threads)

@@ -1,18 +1,20 @@
 """The benchmarks' own arithmetic: what a row says, and that rivals take turns."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from benchmarks.__main__ import SPEED
-from benchmarks.gpu import Said, operations, rate_row
+from benchmarks.gpu import Said, Sizes, Training, operations, rate_row
 from benchmarks.report import rounds_row, skipped_row, speed_row
 from benchmarks.table import lines_of
 from benchmarks.timing import take_turns
 
-from trcgl.runtime.logging import get_logger
+from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.meter import Meter
 
 KEYS = {"question", "ours", "peer", "floor", "unit", "ratio", "target", "better", "holds", "command"}
 
@@ -76,11 +78,21 @@ def test_operations_are_two_per_multiply_add():
     assert operations(lambda: left @ right) == 2 * 3 * 5 * 7
 
 
-def test_the_last_figures_said_are_the_ones_read():
-    log = get_logger("benchmark test")
-    with Said(log) as said:
-        log.info("%d: %.0f images/s", 1, 20.0)
-        log.info("%d: %.0f images/s", 2, 30.0)
-        log.info("something else %d", 7)
-    log.info("%d: %.0f images/s", 3, 40.0)
-    assert said.values == (2, 30.0)
+def test_the_last_speed_that_the_generators_trainer_says_is_the_one_read():
+    with Said(loop.log) as said:
+        for seconds in (1.0, 0.5):
+            meter = Meter("prompt", steps=9, batch_size=4, epoch_images=4)
+            meter.add(seconds, waited=seconds / 4)
+            meter.report(1, loss=0.5)
+        loop.log.info("something else %d", 7)
+    meter.add(2.0, waited=0.0)
+    meter.report(2, loss=0.5)
+    assert (said.rate, said.waited) == (8.0, 0.25)
+
+
+def test_the_classifiers_trainer_says_its_speed(tmp_path: Path):
+    sizes = Sizes(backbone="convnextv2_atto", pixels=32, findings=3, images=24, batches=(4,), steps=2)
+    training = Training(tmp_path, sizes, torch.device("cpu"))
+    rate, waited = training.rate(replace(training.params, batch_size=4), replace(training.compute, precision="fp32"))
+    assert rate > 0
+    assert 0 <= waited < 1

@@ -25,7 +25,7 @@ from trcgl.classifier.training.data import TrainingData
 from trcgl.classifier.training.together import gradients_and_statistics, predict_together
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.numerics import processes as launch
-from trcgl.numerics.processes import Processes, stop_unless_together
+from trcgl.numerics.processes import Processes, join_processes, stop_unless_together
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json, write_parquet
 
@@ -39,6 +39,12 @@ def test_the_mean_over_the_processes(monkeypatch: pytest.MonkeyPatch):
     Processes(0, 3).average([scalars[1], images])
     assert torch.allclose(images, expected)
     assert scalars.tolist() == pytest.approx([0, 20 / 3])
+
+
+def test_one_gpu_by_its_number_is_not_for_several_processes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"^'compute\.device' is 'cuda:1', but 2 processes were started.*to auto$"):
+        join_processes(torch.device("cuda:1"))
 
 
 def test_statistics_are_averaged_where_they_move():

@@ -6,7 +6,8 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from tests.diffusion_cases import (
 )
 from tests.tiny_base import SIZE, stock, tiny_base
 from trcgl.artifacts.shards import ShardedImages
+from trcgl.diffusion.finetuning import adapt as adapt_module
 from trcgl.diffusion.finetuning import finetune as finetune_module
 from trcgl.diffusion.finetuning import loop
 from trcgl.diffusion.finetuning.adapt import adapt
@@ -153,6 +155,24 @@ def test_text_embedding_does_not_depend_on_its_batch(base: Path) -> None:
     alone = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, ["azygos lobe"])
     among = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, ["effusion"] * 20 + ["azygos lobe"])
     assert torch.equal(alone[0], among[-1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_looked_up_embeddings_are_those_of_the_encoder(base: Path, dtype: torch.dtype) -> None:
+    pipeline = load(base)
+    pipeline.text_encoder.to(dtype)
+    texts = [f"azygos lobe {i}" for i in range(40)]
+    embed = adapt_module._looked_up(pipeline, texts)
+    asked = [texts[39], "", texts[0], texts[39]]
+    assert torch.equal(embed(asked), text_embeddings(pipeline.tokenizer, pipeline.text_encoder, asked))
+    assert embed(asked).dtype == torch.float32
+
+
+def test_fewer_large_images_are_encoded_together() -> None:
+    sides = {side: cast(ShardedImages, SimpleNamespace(size=side)) for side in (64, 256, 512, 2048)}
+    assert {side: LatentCache(None, images).batch for side, images in sides.items()} == {
+        64: 16, 256: 16, 512: 4, 2048: 1
+    }  # fmt: skip
 
 
 def test_latent_does_not_depend_on_its_batch(base: Path, images: ShardedImages) -> None:

@@ -187,6 +187,22 @@ def test_a_second_signal_does_not_wait_for_the_step():
         pytest.fail("the step went on")
 
 
+def test_a_request_that_torchrun_repeats_does_not_cut_the_step(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    ended = []
+    with pytest.raises(Stopped, match="SIGTERM"), stopping_on_signals(), whole_steps() as asked_to_stop:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert asked_to_stop()
+        ended.append("state saved")
+    assert ended
+    # A person at the keyboard is not a repetition
+    with pytest.raises(Stopped, match="SIGINT"), stopping_on_signals(), whole_steps():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the step went on")
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -202,6 +218,15 @@ def test_out_of_memory_names_the_knob(error: Exception, said: str):
         naming_the_knob("'batch'"),
     ):
         raise error
+
+
+def test_out_of_memory_where_no_knob_helps_says_what_does():
+    outer = pytest.raises(InputError, match=r"^out of memory; use a device with more memory, or end what else")
+    with outer, naming_the_knob(None):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    # The knob of the inner block stays
+    with pytest.raises(InputError, match="lower 'batch'"), naming_the_knob(None), naming_the_knob("'batch'"):
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_another_error_is_not_called_out_of_memory():
@@ -293,6 +318,12 @@ def test_devices_and_precisions():
     assert pick_device("cpu") == cpu
     with pytest.raises(InputError, match=r"'compute\.device' is 'tpu', which cannot be used here"):
         pick_device("tpu")
+    there = torch.cuda.device_count()
+    with pytest.raises(
+        InputError, match=rf"'cuda:{there}', which cannot be used here \(GPUs found: {there}\); use auto"
+    ):
+        pick_device(f"cuda:{there}")
+    assert not torch.backends.cudnn.allow_tf32
     assert pick_dtype(cpu, "fp32") == torch.float32
     assert pick_dtype(cpu, "bf16") == torch.bfloat16
     with pytest.raises(InputError, match=r"'compute\.precision' is fp16, .*; on a processor use auto, bf16 or fp32"):

@@ -9,17 +9,27 @@ from trcgl.runtime.errors import InputError
 def pick_device(name: str, key: str = "'compute.device'") -> torch.device:
     """A torch device by its name; `auto` is the first CUDA device, else the CPU.
 
+    From then on, float32 is computed as float32: a GPU's convolutions would otherwise round their inputs to TF32, so
+    that scores and thresholds would differ from those of a CPU or of ONNX.
+
     Args:
         key: the setting that has this name, for the message.
 
     Raises:
         InputError: this machine does not have the device.
     """
+    torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        if device.type == "cuda":
+            # A tensor there would leave memory of every process of a launch on the first GPU
+            there = torch.cuda.device_count()
+            if (device.index or 0) >= there:
+                raise RuntimeError(f"GPUs found: {there}")
+        else:
+            torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{key} is '{name}', which cannot be used here ({reason}); use auto, cpu or cuda") from None

@@ -1,5 +1,6 @@
 """Several processes of one script, started by `accelerate launch` or `torchrun`, or just one."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,7 +73,15 @@ def join_processes(device: torch.device) -> PartialState:
     Call this function before any tensor is put on `device`: afterwards "cuda" means the process's own GPU. Set the
     number of threads after the call. On CPUs, start with `torchrun` or `accelerate launch --multi_gpu`;
     `accelerate launch --cpu` starts several processes only through MPI.
+
+    Raises:
+        InputError: the device is one GPU by its number, which several processes cannot share.
     """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if device.index is not None and count > 1:
+        raise InputError(
+            f"'compute.device' is '{device}', but {count} processes were started, one for each GPU; set it to auto"
+        )
     return PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
 
 

@@ -12,11 +12,11 @@ SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @contextmanager
-def naming_the_knob(knob: str) -> Iterator[None]:
+def naming_the_knob(knob: str | None) -> Iterator[None]:
     """Report in one line if the block runs out of memory.
 
     Args:
-        knob: the parameter to lower, such as "'classifier.batch_size'".
+        knob: the parameter to lower, such as "'classifier.batch_size'"; None: no parameter makes the block smaller.
 
     Raises:
         InputError: the processor or the accelerator ran out of memory.
@@ -28,4 +28,5 @@ def naming_the_knob(knob: str) -> Iterator[None]:
         if not ran_out:
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise InputError(f"out of memory; lower {knob} ({reason})") from None
+        remedy = f"lower {knob}" if knob else "use a device with more memory, or end what else runs on it"
+        raise InputError(f"out of memory; {remedy} ({reason})") from None

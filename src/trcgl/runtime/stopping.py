@@ -1,5 +1,6 @@
 """SIGTERM and Ctrl-C end a run cleanly: one line, a nonzero exit code, and a checkpoint where a loop can save one."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ class _Request:
 
 def _arrived(number: int, frame: FrameType | None) -> None:
     del frame
-    if _Request.waits and _Request.number is None:
+    # torchrun passes SIGTERM on, so a worker that a batch system signals as well gets the same request twice
+    again = number == signal.SIGTERM and "TORCHELASTIC_RUN_ID" in os.environ
+    if _Request.waits and (_Request.number is None or again):
         _Request.number = number
         return
     # A second signal stops at once, even inside a step: the user is in a hurry

@@ -23,10 +23,11 @@ from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.lora import TEXT_LAYERS, UNET_LAYERS, add_lora
-from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings, token_ids
+from trcgl.diffusion.generator.prompts import BATCH, PromptTokens, text_embeddings, token_ids
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("diffusion")
 
@@ -97,7 +98,8 @@ def adapt(
         lr_keys=("diffusion.lr", "diffusion.prompt_lr") if params.prompt_tokens else ("diffusion.lr",),
         batch_key="diffusion.batch_size",
     )
-    train(phase, journal, processes)
+    with naming_the_knob("'diffusion.batch_size'"):
+        train(phase, journal, processes)
     return tokens
 
 
@@ -129,6 +131,13 @@ def _trained(pipeline: Any) -> Embedder:
 def _looked_up(pipeline: Any, texts: Sequence[str]) -> Embedder:
     """Embeddings for a frozen text encoder: those of all texts and of the empty text are computed once, in advance."""
     known = [*dict.fromkeys(texts), ""]
-    embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, known)
+    encoder = pipeline.text_encoder
+    # In the encoder's own precision, on the CPU: at PadChest's size nearly every film with a finding has its own prompt
+    embeddings = torch.empty(
+        len(known), *text_embeddings(pipeline.tokenizer, encoder, [""])[0].shape, dtype=encoder.dtype
+    )
+    for start in range(0, len(known), BATCH):
+        part = text_embeddings(pipeline.tokenizer, encoder, known[start : start + BATCH])
+        embeddings[start : start + len(part)] = part.to("cpu", encoder.dtype)
     place = {text: i for i, text in enumerate(known)}
-    return lambda asked: embeddings[[place[text] for text in asked]]
+    return lambda asked: embeddings[[place[text] for text in asked]].to(encoder.device, torch.float32)

@@ -11,7 +11,7 @@ from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import copy_base, is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base import cast, copy_base, is_small_folder, load_pipeline
 from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
@@ -25,7 +25,6 @@ from trcgl.numerics.processes import ALONE, Processes
 from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
-from trcgl.runtime.memory import naming_the_knob
 
 log = get_logger("diffusion")
 
@@ -79,6 +78,8 @@ def finetune(
     pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
     check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)
     check_answers(pipeline)
+    # As in sampling: rounding noise in the latents would be learned as texture
+    cast(pipeline.vae, torch.float32)
     cache = LatentCache(pipeline.vae, images)
     inside = is_small_folder(params.base)
     if inside:
@@ -91,8 +92,7 @@ def finetune(
             f"'diffusion.base': the denoising loss of '{params.base}' on validation images is {before} before any "
             f"training; {fp32_or(dtype, 'give another base')}"
         )
-    with naming_the_knob("'diffusion.batch_size'"):
-        tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
+    tokens = adapt(pipeline, cache, params, rows, prompts, sorted(phrases), journal, dtype, processes)
     after = asked.loss(pipeline, tokens)
     log.info("denoising loss on %d validation images of tail findings: base %.4f, now %.4f", asked.count, before, after)
     GeneratorCard(

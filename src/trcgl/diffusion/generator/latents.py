@@ -12,6 +12,9 @@ from trcgl.diffusion.generator.base import as_input
 from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
 
+BATCH, SMALL = 16, 256
+"""Images that are encoded together, and the side up to which they are as many; fewer of larger ones fit in memory."""
+
 
 class Shown(NamedTuple):
     """An image, shifted right and down by whole pixels (no interpolation, so noise and thin lines are kept)."""
@@ -28,10 +31,10 @@ class LatentCache:
     of the latents. Images are encoded in batches padded to a fixed size, so that a latent does not depend on its batch.
     """
 
-    def __init__(self, vae: Any, images: ShardedImages, *, batch: int = 16):
+    def __init__(self, vae: Any, images: ShardedImages, *, batch: int | None = None):
         self.vae = vae
         self.images = images
-        self.batch = batch
+        self.batch = batch or max(1, min(BATCH, BATCH * SMALL**2 // images.size**2))
         self._place: dict[Shown, int] = {}
         self._latents: list[Tensor] = []
 

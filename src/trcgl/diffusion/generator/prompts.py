@@ -24,6 +24,7 @@ NO_FINDING = "no finding"
 """The name of P_0 in a token file."""
 OWN = "finding: "
 BATCH = 16
+"""Texts that are encoded together."""
 
 
 def prompts_of(rows: TrainingRows, wording: Wording, phrases: Mapping[str, str]) -> list[str]:
