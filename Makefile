@@ -26,8 +26,8 @@ test-quick: $(BIN)/.installed-dev  ## run all tests but the slow ones: two to th
 	python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 plots: $(BIN)/.installed  ## the curves and pictures of `dvc plots show` as a page that needs no network: dvc_plots/index.html
-	python -m trcgl.report.plots_page .dvc/tmp/plots_page.html
-	dvc config --local plots.html_template tmp/plots_page.html
+	python -m trcgl.report.plots_page .venv/plots_page.html
+	dvc config --local plots.html_template ../.venv/plots_page.html
 	dvc plots show
 
 dag: $(BIN)/.installed  ## the pipeline's stages on one screen: `dvc dag` without the arrows that follow from others

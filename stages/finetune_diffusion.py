@@ -45,11 +45,10 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    # The pixels need no check of their own: they follow from the index and the parameters
+    # The index has checksums of the pixels
     inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES]
     inputs += filter(Path.is_dir, [Path(str(params.diffusion.base))])
-    made_with = (params.diffusion, params.compute, params.images, params.dataset, named)
-    resume = ResumePoint("finetune_diffusion", params=made_with, inputs=inputs)
+    resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))
     # All processes end with the same generator; only the first one saves it

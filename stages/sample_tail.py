@@ -26,7 +26,7 @@ from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
-# The pixels need no check of their own: they follow from the index and the parameters
+# The index has checksums of the pixels
 INPUTS = (MODEL, f"{IMAGES}/index.parquet", LABELS, CLASSES)
 
 
@@ -40,8 +40,7 @@ def main() -> None:
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
     resume, plan, drawn = None, list[Sample](), iter(())
     if has_generator(MODEL):
-        made_with = (params.sampling, params.compute, params.images, params.dataset)
-        resume = ResumePoint("sample_tail", params=made_with, inputs=INPUTS)
+        resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 distinguishes fewer values than an image has grey levels
         with naming_the_knob(None):

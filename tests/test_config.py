@@ -91,6 +91,8 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
         ({"classifier.lr": -0.1}, "'classifier.lr' is -0.1; it must be at least 0.0"),
         ({"classifier.lr": float("nan")}, "'classifier.lr' is nan; it must be a finite number"),
         ({"classifier.loss": "cross"}, "'classifier.loss' is 'cross'; it must be one of: bce, "),
+        ({"dataset.images": ""}, "'dataset.images' is ''; it must be a path"),
+        ({"dataset.boxes": " "}, "'dataset.boxes' is ' '; it must be a path or null"),
         ({"labels.projections": "PA"}, "'labels.projections' is 'PA'; it must be a list"),
         ({"labels.projections": [1]}, "'labels.projections[0]' is 1; it must be text"),
         ({"images.resize": 3}, "'images.resize' is 3; it must be one of: pad, crop"),

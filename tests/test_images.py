@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -199,6 +200,26 @@ def test_shards_round_trip_in_any_order(tmp_path: Path):
     assert sorted(p.name for p in tmp_path.glob("*.npy")) == [f"shard-{k:05d}.npy" for k in range(3)]
     names = list(images)[::-1]
     np.testing.assert_array_equal(shards.read(names), np.stack([images[n] for n in names]))
+
+
+def test_the_index_changes_with_any_pixel_and_does_not_depend_on_an_interruption(tmp_path: Path):
+    images = {f"i{k}": picture(32, 32, top=255, seed=k) for k in range(10)}
+
+    def index(folder: str, pixels: dict[str, np.ndarray], *, again_from: int = 0) -> bytes:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        writer = ShardWriter(tmp_path / folder, 32, 4, list(pixels)[:again_from])
+        for name in list(pixels)[again_from:]:
+            writer.add(name, pixels[name])
+        writer.close()
+        return (tmp_path / folder / "index.parquet").read_bytes()
+
+    whole = index("whole", images)
+    assert index("whole", images, again_from=8) == whole
+    changed = images["i9"].copy()
+    changed[3, 5] ^= 1
+    assert index("changed", images | {"i9": changed}) != whole
+    checksums = ShardedImages(tmp_path / "whole").index["crc32"]
+    assert checksums.tolist() == [zlib.crc32(pixels.tobytes()) for pixels in images.values()]
 
 
 def test_an_empty_folder_of_shards_can_be_read(tmp_path: Path):

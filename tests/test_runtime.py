@@ -99,6 +99,33 @@ def test_state_is_found_again_only_for_the_same_everything(tmp_path: Path, monke
     assert point.load() is None
 
 
+def test_a_second_run_of_the_same_has_a_state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    script = (
+        "import os, sys, time; from trcgl.runtime.checkpoint import ResumePoint\n"
+        "point = ResumePoint('train', params=1)\n"
+        # A worker that lives on when its run is killed
+        "if os.fork() == 0:\n    os.close(1); time.sleep(20); os._exit(0)\n"
+        "print(point.load(), flush=True); point.save({'step': 7}); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(resume_folder.PACKAGE.parent)},
+    )  # fmt: skip
+    assert other.stdout is not None
+    assert other.stdout.readline() == "None\n"
+    point = ResumePoint("train", params=1)
+    assert point.folder.name.endswith("-2")
+    assert point.load() is None
+    point.save({"step": 3})
+    assert ResumePoint("train", params=1).folder == point.folder
+    other.kill()
+    other.wait()
+    point.clear()
+    # What the killed run had reached is found again
+    assert ResumePoint("train", params=1).load() == {"step": 7}
+
+
 def _flipped(content: bytes) -> bytes:
     half = len(content) // 2
     return content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]

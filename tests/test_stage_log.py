@@ -67,6 +67,27 @@ def test_a_long_log_is_moved_aside_and_the_oldest_forgotten(tmp_path: Path, monk
     assert "run 29" in Path("logs/one.log").read_text()
 
 
+def test_a_users_own_style_is_not_drawn_in(tmp_path: Path):
+    (tmp_path / "matplotlibrc").write_text("figure.facecolor: black")
+    for early in ("import trcgl.runtime.figures; ", ""):
+        script = (
+            f"import sys; {early}from trcgl.runtime.stage import run_stage; sys.argv = ['stages/one.py']\n"
+            "def main():\n    import trcgl.runtime.figures, matplotlib\n"
+            "    print(matplotlib.rcParams['figure.facecolor'], matplotlib.get_backend())\n"
+            "sys.exit(run_stage(main))"
+        )
+        path = {"PYTHONPATH": str(Path(stage.__file__).parents[2])}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env=os.environ | path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.lower() == "white agg\n", early
+
+
 def test_a_place_that_cannot_be_written_stops_nothing(tmp_path: Path):
     (tmp_path / "logs").write_text("a file where the folder would be")
     done = ran(tmp_path, "right")

@@ -55,11 +55,11 @@ class PhantomParams:
 @section
 class DatasetParams:
     name: str = knob(choices=DATASETS)
-    images: str
-    labels: str
-    split_file: str | None
-    boxes: str | None
-    box_sizes: str | None
+    images: str = knob(path=True)
+    labels: str = knob(path=True)
+    split_file: str | None = knob(path=True)
+    boxes: str | None = knob(path=True)
+    box_sizes: str | None = knob(path=True)
     revision: int = knob(low=0)
     seed: int = knob(low=0)
     phantom: PhantomParams
@@ -69,8 +69,8 @@ class DatasetParams:
 class LabelsParams:
     projections: tuple[str, ...] | None
     methods: tuple[str, ...] | None
-    vocabulary: str
-    class_table: str | None
+    vocabulary: str = knob(path=True)
+    class_table: str | None = knob(path=True)
     not_findings: tuple[str, ...]
     uncertain: str = knob(choices=("unknown", "positive", "negative"))
     missing: str = knob(choices=("unknown", "negative"))
@@ -102,7 +102,7 @@ class GraphParams:
 @section
 class DiffusionParams:
     seed: int = knob(low=0)
-    base: str | None
+    base: str | None = knob(path=True)
     base_revision: str | None
     prompt_template: str
     prompt_normal: str
@@ -147,7 +147,7 @@ class AuditParams:
     outlier_percentile: float = knob(**PERCENT)
     duplicate_percentile: float = knob(**PERCENT)
     duplicate_feature_percentile: float = knob(**PERCENT)
-    detector: str | None
+    detector: str | None = knob(path=True)
 
 
 @section
@@ -157,7 +157,7 @@ class TrainingParams:
     seed: int = knob(low=0)
     backbone: str
     backbone_options: dict[str, Any]
-    initial_weights: str | None
+    initial_weights: str | None = knob(path=True)
     weights_have_seen: tuple[str, ...]
     pixel_mean: float = knob(**PROBABILITY)
     pixel_std: float = knob(low=1e-3, high=1.0)
@@ -206,7 +206,7 @@ class ClassifierParams(TrainingParams):
     adjacency_threshold: float | None = knob(**PROBABILITY)
     adjacency_reweight: float = knob(**PROBABILITY)
     adjacency_confidence: float = knob(low=0.5, high=0.9999)
-    label_vectors: str | None
+    label_vectors: str | None = knob(path=True)
     place_weight: float = knob(low=0.0)
     extra_source: str = knob(choices=("synthetic", "duplicates", "none"))
     extra_exposure: float = knob(low=0.0, high=0.95)

@@ -1,9 +1,11 @@
 """Grey images in a few large files: `shard-00000.npy` (uint8 [n, S, S], memory-mapped) and `index.parquet`.
 
 There are few large files, because a tracked folder of 160,000 small files costs minutes at every checkout. They are raw
-arrays, because a memory-mapped read is hundreds of times cheaper than decoding.
+arrays, because a memory-mapped read is hundreds of times cheaper than decoding. The index has a checksum of every
+image: its own hash stands for the pixels, so that a training that is continued need not read them all.
 """
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,6 +53,8 @@ class ShardWriter:
         self.size = size
         self.shard_images = shard_images
         self._names = list(names)
+        kept = (np.load(shard_path(self.folder, shard), mmap_mode="r") for shard in range(len(names) // shard_images))
+        self._checksums = [zlib.crc32(np.ascontiguousarray(pixels)) for shard in kept for pixels in shard]
         self._pending: list[np.ndarray] = []
 
     def add(self, image: str, pixels: np.ndarray) -> None:
@@ -58,6 +62,7 @@ class ShardWriter:
         if pixels.shape != (self.size, self.size) or pixels.dtype != np.uint8:
             raise ValueError(f"{image}: {pixels.dtype} {pixels.shape}; expected uint8 ({self.size}, {self.size})")
         self._names.append(image)
+        self._checksums.append(zlib.crc32(np.ascontiguousarray(pixels)))
         self._pending.append(pixels)
         if len(self._pending) == self.shard_images:
             self._flush()
@@ -68,7 +73,7 @@ class ShardWriter:
         self._pending = []
 
     def close(self) -> None:
-        """Write the last shard and the index [image, shard, row]."""
+        """Write the last shard and the index [image, shard, row, crc32]."""
         if self._pending:
             self._flush()
         position = np.arange(len(self._names))
@@ -77,6 +82,7 @@ class ShardWriter:
                 "image": pd.Series(self._names, dtype="str"),
                 "shard": position // self.shard_images,
                 "row": position % self.shard_images,
+                "crc32": np.array(self._checksums, np.int64),
             }
         )
         write_parquet(self.folder / "index.parquet", index)
@@ -86,7 +92,7 @@ class ShardedImages:
     """Read access to a folder of shards by image name.
 
     Attributes:
-        index: DataFrame [image, shard, row], in storage order.
+        index: DataFrame [image, shard, row, crc32 of the pixels], in storage order.
         size: side of the images in pixels; 0 for an empty folder.
 
     Raises:

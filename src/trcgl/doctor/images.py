@@ -134,7 +134,7 @@ def check_manifest(params: Params, names: Sequence[str]) -> Said:
     if added or gone or changed:
         return problem(
             "manifest", f"since scan_images {added} images came, {gone} went, {changed} of {len(tried)} tried have "
-            "another size; raise dataset.revision or run `dvc repro -f scan_images`",
+            "another size; raise dataset.revision, and run dvc repro",
         )  # fmt: skip
     return Said("manifest", f"the image folder is as scan_images saw it (names, and sizes of {len(tried)})")
 

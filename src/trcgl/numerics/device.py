@@ -1,5 +1,7 @@
 """Which device a run computes on, with how many threads, and in which precision."""
 
+import os
+
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -40,7 +42,21 @@ def use_threads(count: int) -> None:
     """Set torch and the linear algebra of NumPy to `count` threads each, regardless of environment variables.
 
     Sums are split among threads, so their number is part of the result.
+
+    Raises:
+        InputError: an environment variable lets OpenMP start fewer threads. Some libraries then wait for the others for
+            ever.
     """
+    limit = os.environ.get("OMP_THREAD_LIMIT", "")
+    for name, bad in (
+        ("OMP_DYNAMIC", os.environ.get("OMP_DYNAMIC", "").strip().lower() == "true"),
+        ("OMP_THREAD_LIMIT", limit.strip().isdecimal() and int(limit) < count),
+    ):
+        if bad:
+            raise InputError(
+                f"the environment variable {name} is {os.environ[name]}, so that OpenMP may start fewer threads than "
+                f"'compute.threads' ({count}), and others wait for ever; unset it"
+            )
     threadpool_limits(count)
     torch.set_num_threads(count)
 

@@ -1,5 +1,6 @@
 """Figures as PNG files: matplotlib without a display, and no file metadata, so that the bytes are reproducible."""
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -8,6 +9,9 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
+if os.environ.get("MATPLOTLIBRC") == os.devnull:
+    # Set by `run_stage`; a matplotlibrc in the current folder would count all the same
+    matplotlib.rcdefaults()
 import matplotlib.pyplot as plt
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure

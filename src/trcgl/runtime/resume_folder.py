@@ -2,27 +2,74 @@
 
 It lies outside the stage's outputs, because DVC deletes these before it runs a stage again. It is a git-ignored folder
 of the main working copy (`DVC_ROOT` also points there from an experiment's temporary copy). Its name is a hash of the
-stage's parameters, inputs and code: after a change to any of them the stage starts from the beginning.
+stage's parameters, inputs and code: after a change to any of them the stage starts from the beginning. A second run of
+the same, such as an experiment that DVC runs elsewhere meanwhile, gets a folder of its own.
 """
 
+import fcntl
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+_held: dict[Path, tuple[Path, int]] = {}
+"""For each state's folder, the one that this process has, and the descriptor that locks it until the process ends."""
+
+
+def _let_go() -> None:
+    """In a forked worker: a worker that outlives a killed run must not keep its state locked."""
+    for _, lock in _held.values():
+        os.close(lock)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def resume_folder(stage: str, *, params: Any, inputs: Iterable[str | Path] = ()) -> Path:
-    """The folder for a stage's state; it is not created here."""
+    """The folder for a stage's state, reserved for this process, or for the processes of one launch together."""
     key = hashlib.sha256()
     key.update(repr(params).encode())
     for path in inputs:
         key.update(_tree_hash(Path(path)))
     # The whole package is hashed, because a module that matters is easily missed
     key.update(_tree_hash(PACKAGE, "*.py"))
-    return resume_root() / stage / key.hexdigest()[:24]
+    return _reserved(resume_root() / stage / key.hexdigest()[:24])
+
+
+def _reserved(folder: Path) -> Path:
+    """The folder, or one beside it if another run holds it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return folder
+    mine, lock = _held.pop(folder.absolute(), (folder, None))
+    if lock is not None:
+        if mine.exists():
+            _held[folder.absolute()] = mine, lock
+            return mine
+        os.close(lock)
+    for number in itertools.count(1):
+        mine = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            mine.mkdir(parents=True, exist_ok=True)
+            lock = os.open(mine, os.O_RDONLY)
+        except OSError:
+            # Reported when something is saved there
+            return folder
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        except OSError:
+            # A file system without locks
+            os.close(lock)
+            return folder
+        _held[folder.absolute()] = mine, lock
+        return mine
+    raise AssertionError
 
 
 def resume_root() -> Path:

@@ -20,9 +20,11 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters
 
 
-def knob(*, low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None) -> Any:
-    """A field with bounds (both inclusive) or a closed set of choices."""
-    return dataclasses.field(metadata={"low": low, "high": high, "choices": choices})
+def knob(
+    *, low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None, path: bool = False
+) -> Any:
+    """A field with bounds (both inclusive), with a closed set of choices, or with a path, which may not be blank."""
+    return dataclasses.field(metadata={"low": low, "high": high, "choices": choices, "path": path})
 
 
 Section = TypeVar("Section")
@@ -168,6 +170,8 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: 
         raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
     if choices is not None and value not in choices:
         raise InputError(f"{file}: '{key}' is '{value}'; it must be {wanted}")
+    if bounds.get("path") and not value.strip():
+        raise InputError(f"{file}: '{key}' is '{value}'; it must be a path{' or null' if optional else ''}")
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
         raise InputError(f"{file}: '{key}' is {value}; it must be {allowed}")

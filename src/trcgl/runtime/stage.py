@@ -31,6 +31,7 @@ def run_stage(main: Callable[[], None]) -> int:
     """
     # Imported objects are excluded from garbage collection: searching them once more at exit takes a second
     gc.freeze()
+    _forget_taste()
     words = [Path(sys.argv[0]).stem, *sys.argv[1:]]
     handler = _LogFile(LOGS / (re.sub(r"[^\w.-]+", "-", "-".join(words))[:100] + ".log"))
     root = get_logger("stage").parent
@@ -52,6 +53,13 @@ def run_stage(main: Callable[[], None]) -> int:
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+def _forget_taste() -> None:
+    """Draw figures in matplotlib's own style, whatever a user's matplotlibrc says: they are outputs."""
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    if (loaded := sys.modules.get("matplotlib")) is not None:
+        loaded.rcdefaults()
 
 
 def _check_writable(stage: str) -> None:

@@ -44,7 +44,7 @@ class TrainingFiles:
     places: Path | None = None
 
     def hashed(self) -> list[Path]:
-        """The files that a resumed run depends on; pixels are left out, as their index and parameters define them."""
+        """The files that a resumed run depends on; the index has checksums of the pixels."""
         made = (self.graph, self.synthetic, self.audit, self.places)
         given = (self.images / "index.parquet", self.labels, self.classes, *made)
         return [path for path in given if path is not None]

@@ -65,7 +65,7 @@ def _pretrain_folder(
     images = JoinedImages([source.images for source in sources])
     train, held_out = (prompted(sources, split, params.labels.vocabulary) for split in ("train", "val"))
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
-    # The pixels need no check of their own: they follow from the index and the parameters
+    # The index has checksums of the pixels
     inputs = [file for source in sources for file in (source.images / "index.parquet", source.labels, source.classes)]
     inputs += [Path(params.labels.vocabulary), *([] if sizes.start is None else [Path(sizes.start)])]
     resume = ResumePoint(
