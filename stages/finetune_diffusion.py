@@ -45,9 +45,7 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    # The index has checksums of the pixels
-    inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES]
-    inputs += filter(Path.is_dir, [Path(str(params.diffusion.base))])
+    inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES, *filter(Path.is_dir, [Path(str(params.diffusion.base))])]
     resume = ResumePoint("finetune_diffusion", params=(params.diffusion, params.compute, named), inputs=inputs)
     first = processes.index == 0
     journal = Journal(resume, writes=first, tell=lambda curve: write_csv(CURVE, curve))

@@ -26,7 +26,6 @@ from trcgl.runtime.stage import run_stage
 
 IMAGES, MODEL, SYNTHETIC = "data/images/diffusion", "data/models/diffusion", Path("data/synthetic")
 LABELS, CLASSES = "data/labels/labels.parquet", "data/labels/classes.json"
-# The index has checksums of the pixels
 INPUTS = (MODEL, f"{IMAGES}/index.parquet", LABELS, CLASSES)
 
 
