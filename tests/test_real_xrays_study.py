@@ -203,9 +203,9 @@ def test_arms_with_other_seeds_are_compared_over_those_that_both_have(tmp_path: 
     alone = replace(study, seeds=(0,))
     alone_runs, alone_places = load_folds(alone, 2, scored, classes)
     expected = differences(alone_runs, Pointing(alone_places, study.resamples), alone)
-    compared = [frame[frame["reference"] == "a"].reset_index(drop=True) for frame in (summary, expected)]
-    pd.testing.assert_frame_equal(*compared)
-    assert set(compared[0]["seeds"]) == {1}
+    ours, theirs = (frame[frame["reference"] == "a"].reset_index(drop=True) for frame in (summary, expected))
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert set(ours["seeds"]) == {1}
     assert set(summary.loc[summary["arm"] == "a", "seeds"]) == {2}
     metrics = fold_metrics(runs)
     assert metrics.groupby("arm")["seed"].nunique().to_dict() == {"a": 2, "b": 1}
