@@ -34,6 +34,10 @@ def _opened(path: Path, listed: int) -> np.ndarray:
     return pixels
 
 
+def _checksum(pixels: np.ndarray) -> int:
+    return zlib.crc32(pixels.tobytes())
+
+
 SHARD_IMAGES = 4096
 """Images in a full shard: this gives few files, and limits the memory needed to write one."""
 
@@ -54,7 +58,7 @@ class ShardWriter:
         self.shard_images = shard_images
         self._names = list(names)
         kept = (np.load(shard_path(self.folder, shard), mmap_mode="r") for shard in range(len(names) // shard_images))
-        self._checksums = [zlib.crc32(np.ascontiguousarray(pixels)) for shard in kept for pixels in shard]
+        self._checksums = [_checksum(pixels) for shard in kept for pixels in shard]
         self._pending: list[np.ndarray] = []
 
     def add(self, image: str, pixels: np.ndarray) -> None:
@@ -62,7 +66,7 @@ class ShardWriter:
         if pixels.shape != (self.size, self.size) or pixels.dtype != np.uint8:
             raise ValueError(f"{image}: {pixels.dtype} {pixels.shape}; expected uint8 ({self.size}, {self.size})")
         self._names.append(image)
-        self._checksums.append(zlib.crc32(np.ascontiguousarray(pixels)))
+        self._checksums.append(_checksum(pixels))
         self._pending.append(pixels)
         if len(self._pending) == self.shard_images:
             self._flush()

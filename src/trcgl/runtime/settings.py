@@ -170,7 +170,7 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: 
         raise InputError(f"{file}: '{key}' is {value}; it must be a finite number")
     if choices is not None and value not in choices:
         raise InputError(f"{file}: '{key}' is '{value}'; it must be {wanted}")
-    if bounds.get("path") and not value.strip():
+    if bounds.get("path") and not str(value).strip():
         raise InputError(f"{file}: '{key}' is '{value}'; it must be a path{' or null' if optional else ''}")
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
