@@ -315,7 +315,7 @@ def fewer_stages(dag: Any) -> None:
     dag["vars"][0]["heads"] = ["bce_linear", "trcgl"]
     stages = dag["stages"]
     stages["extra_arm"]["matrix"]["arm"] = ["synthetic"]
-    del stages["base_backbone"], stages["base_arm"], stages["rival_arm"]
+    del stages["base_backbone"], stages["base_arm"], stages["base_extra_arm"], stages["rival_arm"]
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:

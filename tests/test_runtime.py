@@ -223,11 +223,15 @@ def test_a_request_that_torchrun_repeats_does_not_cut_the_step(monkeypatch: pyte
             assert asked_to_stop()
         ended.append("state saved")
     assert ended
-    # A person at the keyboard is not a repetition
-    with pytest.raises(Stopped, match="SIGINT"), stopping_on_signals(), whole_steps():
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-        pytest.fail("the step went on")
+    # A person at the keyboard is not a repetition. Programs that a shell runs in the background ignore SIGINT
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(Stopped, match="SIGINT"), stopping_on_signals(), whole_steps():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("the step went on")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

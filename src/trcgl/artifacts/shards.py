@@ -18,9 +18,9 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_parquet, write_parquet
 
 
-def shard_path(folder: Path, shard: int) -> Path:
+def shard_path(folder: str | Path, shard: int) -> Path:
     """The file of shard number `shard`, counted from 0."""
-    return folder / f"shard-{shard:05d}.npy"
+    return Path(folder) / f"shard-{shard:05d}.npy"
 
 
 def _opened(path: Path, listed: int) -> np.ndarray:
@@ -57,7 +57,7 @@ class ShardWriter:
         self.size = size
         self.shard_images = shard_images
         self._names = list(names)
-        kept = (np.load(shard_path(self.folder, shard), mmap_mode="r") for shard in range(len(names) // shard_images))
+        kept = (open_memmap(shard_path(folder, shard), mode="r") for shard in range(len(names) // shard_images))
         self._checksums = [_checksum(pixels) for shard in kept for pixels in shard]
         self._pending: list[np.ndarray] = []
 
