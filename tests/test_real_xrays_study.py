@@ -210,7 +210,7 @@ def test_arms_with_other_seeds_are_compared_over_those_that_both_have(tmp_path: 
     metrics = fold_metrics(runs)
     assert metrics.groupby("arm")["seed"].nunique().to_dict() == {"a": 2, "b": 1}
     block = folds_block(metrics, summary, localisation(pointing), study, planned)
-    assert "over 1 to 2 seeds. A report of 1 to 2 seeds of 3, no decision." in block
+    assert "over 1 to 2 seeds. A row with fewer than 3 seeds is a report, no decision." in block
     assert "with one seed over patients alone" in block
     assert "| b | a | 1 |" in block
     figure = difference_forest(summary, "pointing", {"a": "heads", "b": "heads"})
@@ -232,7 +232,7 @@ def test_arms_that_have_not_run_are_named_and_are_nobodys_reference(tmp_path: Pa
     summary = differences(runs, pointing := Pointing(places, study.resamples), study)
     assert set(summary["reference"]) == {"centre", "mean_box"}
     block = folds_block(fold_metrics(runs), summary, localisation(pointing), study, planned)
-    assert "over 2 seeds. A report of 2 seeds of 3, no decision. Not run yet: `a`." in block
+    assert "over 2 seeds. A row with fewer than 3 seeds is a report, no decision. Not run yet: `a`." in block
 
 
 def test_a_first_arm_alone_is_a_report_without_differences(tmp_path: Path):

@@ -24,7 +24,11 @@ def folds_block(metrics: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFram
     over = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' if most != 1 else ''}"
     lines = [
         f"Out of fold, mean{' and standard deviation' if most > 1 else ''} over {over}."
-        + (f" A report of {over} of {len(planned.seeds)}, no decision." if fewest < len(planned.seeds) else "")
+        + (
+            f" A row with fewer than {len(planned.seeds)} seeds is a report, no decision."
+            if fewest < len(planned.seeds)
+            else ""
+        )
         + (f" Not run yet: {', '.join(f'`{arm}`' for arm in waiting)}." if waiting else ""),
         "",
         f"| arm | seeds | {' | '.join(TEST)} |",
