@@ -42,6 +42,7 @@ from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.graph.cooccurrence import count_cooccurrence
 from trcgl.labels.adapters import read_table
 from trcgl.labels.build import build_labels
+from trcgl.metrics import prevalence_weights
 from trcgl.numerics.seeding import rng
 from trcgl.setup.presets import overlay_files
 
@@ -193,6 +194,7 @@ def evaluation(folder: Path, images: int) -> None:
         thresholds=dict.fromkeys((REFERENCE, OURS), [0.5] * findings),
         patients=draw.integers(0, max(2, count * 3 // 5), count),
         classes=classes,
+        weights=prevalence_weights(labels, prevalence.tolist()),
     )
     about = pd.DataFrame({"projection": draw.choice(["PA", "AP"], count), "sex": draw.choice(["F", "M"], count)})
     params = replace(load_params("params.yaml").evaluation, bootstrap_samples=100)

@@ -43,21 +43,91 @@ def test_a_finding_with_one_label_has_no_value(label: float):
 
 def test_calibration_error_of_known_cases():
     labels = np.array([1.0, 0.0, 0.0, 0.0])
-    assert metrics.expected_calibration_error(labels, np.full(4, 0.25), 0.25, 10) == pytest.approx(0)
-    assert metrics.expected_calibration_error(labels, np.full(4, 0.75), 0.25, 10) == pytest.approx(0.5)
+    assert metrics.expected_calibration_error(labels, np.full(4, 0.25)) == pytest.approx(0)
+    assert metrics.expected_calibration_error(labels, np.full(4, 0.75)) == pytest.approx(0.5)
     # Weighted to half positives, a quarter is too low by a quarter
-    assert metrics.expected_calibration_error(labels, np.full(4, 0.25), 0.5, 10) == pytest.approx(0.25)
-    assert metrics.brier_score(labels, np.full(4, 0.25), 0.25) == pytest.approx(0.25 * 0.75)
+    weights = metrics.prevalence_weights(labels[:, None], [0.5])
+    assert metrics.expected_calibration_error(labels, np.full(4, 0.25), weights) == pytest.approx(0.25)
+    assert metrics.brier_score(labels, np.full(4, 0.25)) == pytest.approx(0.25 * 0.75)
 
 
 def test_enriching_the_test_set_does_not_change_the_weighted_calibration():
     """Positives repeated ten times, weighted back to the natural share: the same figure."""
     labels, scores = scored(2000)
     enriched = np.concatenate([np.arange(len(labels)), np.repeat(np.flatnonzero(labels), 9)])
-    natural = labels.mean()
-    assert metrics.expected_calibration_error(labels[enriched], scores[enriched], natural, 15) == pytest.approx(
-        metrics.expected_calibration_error(labels, scores, natural, 15)
+    weights = metrics.prevalence_weights(labels[enriched, None], [labels.mean()])
+    assert metrics.expected_calibration_error(labels[enriched], scores[enriched], weights) == pytest.approx(
+        metrics.expected_calibration_error(labels, scores)
     )
+
+
+# Weights of a prevalence
+
+
+def findings(images: int, seed: int = 0) -> np.ndarray:
+    """Two rare findings, of which one image in three with the first has the second, too, and a common one."""
+    draw = np.random.default_rng(seed)
+    first, common = draw.random(images) < 0.01, draw.random(images) < 0.3
+    second = np.where(first, draw.random(images) < 0.3, draw.random(images) < 0.01)
+    return np.stack([first, second, common], axis=1).astype(float)
+
+
+def enriched(labels: np.ndarray, more: int = 10) -> np.ndarray:
+    """Rows of all images, then those of each rare finding several times more."""
+    return np.concatenate([np.arange(len(labels)), *(np.repeat(np.flatnonzero(y), more) for y in labels[:, :2].T)])
+
+
+def test_all_findings_get_their_prevalence_with_the_weights_of_empirical_likelihood():
+    """One divided by a weight is a sum of one number per finding; only one set of weights with these shares is so."""
+    labels = findings(5000)[enriched(findings(5000))]
+    prevalence = [0.01, 0.013, 0.3]
+    weights = metrics.prevalence_weights(labels, prevalence)
+    assert (weights > 0).all()
+    assert weights.mean() == pytest.approx(1)
+    assert np.average(labels, axis=0, weights=weights) == pytest.approx(prevalence, rel=1e-6)
+    numbers = np.column_stack([labels, np.ones(len(labels))])
+    fitted, *_ = np.linalg.lstsq(numbers, 1 / weights)
+    assert numbers @ fitted == pytest.approx(1 / weights, rel=1e-9)
+
+
+def test_an_enriched_set_weighted_back_is_the_set_it_came_from():
+    """A model that takes one rare finding for the other: the negatives must be weighted back, too."""
+    labels = findings(20_000)
+    draw = np.random.default_rng(1)
+    scores = np.clip(0.5 * labels[:, 0] + 0.4 * labels[:, 1] + draw.normal(0, 0.1, len(labels)), 0, 1)
+    rows = enriched(labels)
+    y, p = labels[rows, 0], scores[rows]
+    weights = metrics.prevalence_weights(labels[rows], labels.mean(axis=0).tolist())
+    natural = average_precision_score(labels[:, 0], scores)
+    assert metrics.average_precision(y, p, weights) == pytest.approx(natural, abs=1e-4)
+    assert metrics.brier_score(y, p, weights) == pytest.approx(metrics.brier_score(labels[:, 0], scores), abs=1e-5)
+    error = metrics.expected_calibration_error(labels[:, 0], scores)
+    assert metrics.expected_calibration_error(y, p, weights) == pytest.approx(error, abs=1e-5)
+    alone = metrics.prevalence_weights(labels[rows, :1], [labels[:, 0].mean()])
+    assert metrics.average_precision(y, p, alone) < natural - 0.1
+
+
+def test_at_the_prevalence_of_the_set_all_weights_are_one():
+    labels = findings(500)
+    assert metrics.prevalence_weights(labels, labels.mean(axis=0).tolist()) == pytest.approx(np.ones(500))
+
+
+def test_unknown_labels_and_findings_that_cannot_be_weighted_move_nothing():
+    labels = np.array([[1, 1, 0, np.nan], [0, 1, 0, np.nan], [np.nan, 1, 0, np.nan], [0, 1, 0, np.nan]], float)
+    weights = metrics.prevalence_weights(labels, [0.5, 0.5, 0.5, 0.5])
+    assert weights == pytest.approx([1.5, 0.75, 1, 0.75])
+    for share in (0.0, 1.0, float("nan")):
+        assert metrics.prevalence_weights(labels, [share] * 4).tolist() == [1] * 4
+
+
+def test_prevalences_that_no_weights_have_give_finite_weights():
+    """The second finding is in every image of the first, and is to be rarer."""
+    labels = np.array([[1, 1], [0, 1], [0, 0], [0, 0]], float)
+    weights = metrics.prevalence_weights(labels, [0.5, 0.2])
+    assert np.isfinite(weights).all()
+    assert (weights > 0).all()
+    first, second = np.average(labels, axis=0, weights=weights)
+    assert 0.2 < first < second < 0.5
 
 
 def resampled_ap(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -153,9 +223,10 @@ def test_ap_weighted_back_to_a_prevalence_is_that_of_a_set_with_it():
     more = np.concatenate([labels[common], np.repeat(labels[rare], 10)])
     scores_of_more = np.concatenate([scores[common], np.repeat(scores[rare], 10)])
     expected = average_precision_score(more, scores_of_more)
-    assert metrics.average_precision(labels, scores, more.mean()) == pytest.approx(expected)
+    weights = metrics.prevalence_weights(labels[:, None], [more.mean()])
+    assert metrics.average_precision(labels, scores, weights) == pytest.approx(expected)
     assert expected < metrics.average_precision(labels, scores)
-    table = metrics.per_class_table(labels[:, None], scores[:, None], ["a"], ["tail"], [0.5], [more.mean()])
+    table = metrics.per_class_table(labels[:, None], scores[:, None], ["a"], ["tail"], [0.5], weights)
     assert table["AP_prevalence"].tolist() == pytest.approx([expected])
     assert metrics.tail_map_at_prevalence(table) == pytest.approx(expected)
 
@@ -171,7 +242,7 @@ def test_summary_counts_groups():
     labels = np.stack([scored(seed=s)[0] for s in range(3)] + [np.zeros(300)], axis=1)
     scores = np.stack([scored(seed=s)[1] for s in range(4)], axis=1)
     table = metrics.per_class_table(
-        labels, scores, list("abcd"), ["head", "medium", "tail", "tail"], [0.5] * 4, [0.2] * 4
+        labels, scores, list("abcd"), ["head", "medium", "tail", "tail"], [0.5] * 4, np.ones(300)
     )  # fmt: skip
     block = metrics.summary(table)
     assert block["tail_mAP"] == average_precision_score(labels[:, 2], scores[:, 2])

@@ -44,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
         rows.append(
             padchest_row(
                 k, str(labels), PatientID=f"patient{k // 2}", Projection="L" if k == 8 else "PA",
-                PhotometricInterpretation_DICOM=inverted,
+                PhotometricInterpretation_DICOM=inverted, PatientSex_DICOM="MF"[k // 2 % 2],
+                PatientBirth=f"{1930 + 3 * (k // 2)}.0",
             )
         )  # fmt: skip
     (images / "im0003.png").write_bytes(b"")
@@ -117,6 +118,17 @@ def test_the_numbers_are_those_of_the_cached_pictures(folder: Path, capsys: pyte
     assert found["result"]["mAP"] == pytest.approx(row["AP"])
     low, high = found["intervals"]["mAP"]
     assert low < row["AP"] < high
+
+    parts = pd.read_csv(out / "subgroups.csv").set_index(["subgroup", "value"])
+    sexes = table.loc[names, "PatientSex_DICOM"].to_numpy()
+    born = table.loc[names, "PatientBirth"].astype(float).to_numpy()
+    age = table.loc[names, "StudyDate_DICOM"].astype(str).str[:4].astype(int).to_numpy() - born
+    old = (age >= 60) & (age < 80)
+    for key, part in (
+        (("projection", "PA"), np.full(26, True)), (("sex", "F"), sexes == "F"), (("age", "60-79"), old),
+    ):  # fmt: skip
+        assert parts.loc[key, "images"] == part.sum() > 0, key
+        assert parts.loc[key, "mAP"] == pytest.approx(average_precision_score(labels[part], scores[part])), key
 
     assert found["rows"] == 30
     assert found["images"] == 26

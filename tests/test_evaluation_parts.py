@@ -67,7 +67,7 @@ def scored_models(scores: dict[str, np.ndarray] | None = None) -> Scored:
     """What `scored` has, in one object."""
     labels, both, patients = scored()
     thresholds = {"a": [0.5] * 4, "b": [0.4] * 4}
-    return Scored(labels, scores or both, thresholds, patients, CLASSES)
+    return Scored(labels, scores or both, thresholds, patients, CLASSES, np.ones(len(labels)))
 
 
 def means(of: Scored, resamples: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
@@ -95,7 +95,9 @@ def test_brier_equals_scikit_learn(prevalence: float):
     y, p = labels[:, 0], scores["a"][:, 0]
     share = y.mean()
     weights = np.where(y == 1, prevalence / share, (1 - prevalence) / (1 - share))
-    assert metrics.brier_score(y, p, prevalence) == pytest.approx(brier_score_loss(y, p, sample_weight=weights))
+    assert metrics.brier_score(y, p, metrics.prevalence_weights(y[:, None], [prevalence])) == pytest.approx(
+        brier_score_loss(y, p, sample_weight=weights)
+    )
 
 
 def test_calibration_and_precision_equal_torchmetrics():
@@ -103,7 +105,7 @@ def test_calibration_and_precision_equal_torchmetrics():
     y, p = labels[:, 0], np.random.default_rng(1).random(400)
     truth, guess = torch.from_numpy(y).long(), torch.from_numpy(p)
     expected = float(binary_calibration_error(guess, truth, n_bins=15, norm="l1"))
-    assert metrics.expected_calibration_error(y, p, float(y.mean()), 15) == pytest.approx(expected, abs=1e-6)
+    assert metrics.expected_calibration_error(y, p) == pytest.approx(expected, abs=1e-6)
     assert metrics.average_precision(y, p) == pytest.approx(float(binary_average_precision(guess, truth)), abs=1e-6)
 
 
@@ -127,25 +129,26 @@ def test_ap_and_auc_of_every_resample_equal_scikit_learn(decimals: int):
 
 @pytest.mark.parametrize("finding", [0, 1])
 def test_the_reliability_curve_equals_scikit_learn(finding: int):
-    """At the prevalence that the images have, weights are 1; the last finding has no positive and adds nothing."""
+    """The last finding has no positive and adds nothing."""
     labels, _, _ = scored(400)
     y, p = labels[:, [finding, 3]], np.random.default_rng(2).random((400, 2)) ** 2
     known = ~np.isnan(y[:, 0])
-    curve = reliability_curve(y, p, [float(np.nanmean(y[:, 0])), 0.1], 12)
+    curve = reliability_curve(y, p, np.ones(400), 12)
     assert curve is not None
     observed, predicted = calibration_curve(y[known, 0], p[known, 0], n_bins=12)
     np.testing.assert_allclose(curve.observed[curve.share > 0], observed)
     np.testing.assert_allclose(curve.predicted[curve.share > 0], predicted)
     assert curve.share.sum() == pytest.approx(1)
-    assert reliability_curve(y[:, 1:], p[:, 1:], [0.1], 12) is None
+    assert reliability_curve(y[:, 1:], p[:, 1:], np.ones(400), 12) is None
 
 
 def test_the_gaps_of_the_reliability_curve_are_the_calibration_error():
     labels, scores, _ = scored(400)
-    curve = reliability_curve(labels[:, :1], scores["b"][:, :1], [0.07], 15)
+    weights = metrics.prevalence_weights(labels[:, :1], [0.07])
+    curve = reliability_curve(labels[:, :1], scores["b"][:, :1], weights, 15)
     assert curve is not None
     gaps = np.nansum(curve.share * np.abs(curve.predicted - curve.observed))
-    expected = metrics.expected_calibration_error(labels[:, 0], scores["b"][:, 0], 0.07, 15)
+    expected = metrics.expected_calibration_error(labels[:, 0], scores["b"][:, 0], weights, 15)
     assert gaps == pytest.approx(expected)
 
 
@@ -222,10 +225,25 @@ def test_a_subgroup_is_scored_as_if_it_were_alone():
     assert not set(patients) & set(table.astype(str).to_numpy().ravel())
 
 
+def test_ages_are_scored_in_bands():
+    labels, scores, _ = scored()
+    age = np.array([0, 19, 20, 59, 60, 79, 80, 120, -1, 45] * 12)
+    table = by_part(pd.DataFrame({"age": pd.Series(age).where(age >= 0).astype("Int64")})).query("model == 'b'")
+    assert table["subgroup"].unique().tolist() == ["age"]
+    expected = [("0-19", 0, 20), ("20-39", 20, 40), ("40-59", 40, 60), ("60-79", 60, 80), ("80+", 80, 121)]
+    assert table["value"].tolist() == [band for band, _, _ in expected] + ["unknown"]
+    for row, (_, first, after) in zip(table.to_dict("records"), expected, strict=False):
+        part = (age >= first) & (age < after)
+        assert row["images"] == part.sum()
+        once = np.ones(part.sum(), dtype=int)
+        assert row["mAP"] == pytest.approx(plain_mean(average_precision_score, labels[part], scores["b"][part], once))
+
+
 def test_an_unstated_subgroup_has_no_row():
     table = by_part(pd.DataFrame({"projection": [""] * 120, "sex": ["F"] * 120}))
     assert table["subgroup"].unique().tolist() == ["sex"]
     assert by_part(pd.DataFrame(index=range(120))).empty
+    assert by_part(pd.DataFrame({"age": pd.Series([pd.NA] * 120, dtype="Int64")})).empty
 
 
 # Test-time views

@@ -13,6 +13,7 @@ from tests.test_classifier_model import build
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.thresholds import tune_thresholds
+from trcgl.metrics import prevalence_weights
 from trcgl.runtime.files import write_csv, write_json
 from trcgl.runtime.rounding import rounded, rounded_frame, rounded_values
 
@@ -90,7 +91,9 @@ def test_a_saved_classifier_calibrates_and_decides_as_the_one_in_memory(tmp_path
     labels, probabilities = (draw.random((300, 2)) < 0.3).astype(float), draw.random((300, 2)).astype(np.float32)
     model = build()
     names = model.config.class_names
-    model.calibrate(dict(zip(names, fit_scalings(labels, probabilities, [0.1, 0.2]), strict=True)))
+    model.calibrate(
+        dict(zip(names, fit_scalings(labels, probabilities, prevalence_weights(labels, [0.1, 0.2])), strict=True))
+    )
     model.thresholds = dict(zip(names, tune_thresholds(labels, probabilities).tolist(), strict=True))
     assert all(
         len(repr(abs(x)).replace(".", "").lstrip("0")) > 8 for scaling in model.scalings.values() for x in scaling

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 GROUPS = ("head", "medium", "tail")
@@ -16,19 +17,16 @@ ECE_BINS = 15
 """Number of equal-width bins of the calibration error, as in Guo et al."""
 
 
-def average_precision(labels: np.ndarray, scores: np.ndarray, prevalence: float | None = None) -> float:
+def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
     """AP of one finding; NaN without a positive or without a negative.
 
     Args:
         labels: [N] of 1, 0 or NaN.
         scores: [N].
-        prevalence: AP is weighted back to this share of positives (see `prevalence_weights`); None: that of the labels.
+        weights: [N] of the images, such as `prevalence_weights`; None: all alike.
     """
-    known, labels, scores = _known(labels, scores)
-    if not known:
-        return float("nan")
-    weights = None if prevalence is None else prevalence_weights(labels, prevalence)
-    return float(average_precision_score(labels, scores, sample_weight=weights))
+    known, labels, scores, weights = _known(labels, scores, weights)
+    return float(average_precision_score(labels, scores, sample_weight=weights)) if known else float("nan")
 
 
 def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -38,13 +36,13 @@ def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
 
 def area_under_roc(labels: np.ndarray, scores: np.ndarray) -> float:
     """ROC AUC of one finding; NaN without a positive or without a negative."""
-    known, labels, scores = _known(labels, scores)
+    known, labels, scores, _ = _known(labels, scores)
     return float(roc_auc_score(labels, scores)) if known else float("nan")
 
 
 def f1_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     """F1 of `score >= threshold`; NaN without a positive or without a negative."""
-    known, labels, scores = _known(labels, scores)
+    known, labels, scores, _ = _known(labels, scores)
     if not known:
         return float("nan")
     # Equals scikit-learn's F1 to the last bit; scikit-learn takes a hundred times as long to validate its arguments
@@ -52,36 +50,78 @@ def f1_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     return float(2 * (labels[positive] == 1).sum() / (labels.sum() + positive.sum()))
 
 
-def brier_score(labels: np.ndarray, scores: np.ndarray, prevalence: float) -> float:
-    """Mean squared error of the probability, weighted back to `prevalence` (see `prevalence_weights`)."""
-    known, labels, scores = _known(labels, scores)
-    if not known:
-        return float("nan")
-    return float(np.average((scores - labels) ** 2, weights=prevalence_weights(labels, prevalence)))
+def brier_score(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean squared error of the probability of one finding; arguments as for `average_precision`."""
+    known, labels, scores, weights = _known(labels, scores, weights)
+    return float(np.average((scores - labels) ** 2, weights=weights)) if known else float("nan")
 
 
 def expected_calibration_error(
-    labels: np.ndarray, scores: np.ndarray, prevalence: float, bins: int = ECE_BINS
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None, bins: int = ECE_BINS
 ) -> float:
-    """ECE of one finding in equal-width bins, weighted back to `prevalence`.
+    """ECE of one finding in equal-width bins; arguments as for `average_precision`.
 
     sum over bins of (weight in bin / total weight) * |weighted mean label - weighted mean probability|
-    (Guo et al., 2017, arXiv 1706.04599, eq. 3). The test set is enriched in rare findings; with the weights, the result
-    holds for the prevalence at which the model will be used.
+    (Guo et al., 2017, arXiv 1706.04599, eq. 3).
     """
-    known, labels, scores = _known(labels, scores)
+    known, labels, scores, weights = _known(labels, scores, weights)
     if not known:
         return float("nan")
-    weights = prevalence_weights(labels, prevalence)
+    weights = np.ones_like(scores) if weights is None else weights
     place = np.minimum((scores * bins).astype(int), bins - 1)
     gap = np.bincount(place, weights * (labels - scores), minlength=bins)
     return float(np.abs(gap).sum() / weights.sum())
 
 
-def prevalence_weights(labels: np.ndarray, prevalence: float) -> np.ndarray:
-    """Weights that give known labels [N] the share `prevalence` of positives."""
-    share = labels.mean()
-    return np.where(labels == 1, prevalence / share, (1 - prevalence) / (1 - share))
+def prevalence_weights(labels: np.ndarray, prevalence: Sequence[float]) -> np.ndarray:
+    """Weights of images by which all findings together are as frequent as stated.
+
+    A test set that is enriched in one rare finding also holds more of what comes with it, and one that is enriched in
+    several holds each beside the others. Weights of one finding alone would leave its negatives enriched. These are the
+    weights of empirical likelihood (Owen, 1988, https://doi.org/10.1093/biomet/75.2.237): one divided by a sum over the
+    image's findings. They are the right ones for images that were drawn as they come, with more added per finding.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN. An unknown label moves no weight.
+        prevalence: [C]. A finding without a known positive or a known negative, or whose prevalence is not between 0
+            and 1, is left as it is.
+
+    Returns:
+        float64 [N], above 0, of mean 1. Where no weights have all these prevalences, as in a few images, a compromise.
+    """
+    share = np.asarray(prevalence, np.float64)
+    used = (labels == 1).any(axis=0) & (labels == 0).any(axis=0) & (share > 0) & (share < 1)
+    share = share[used]
+    distance = np.where(np.isnan(labels[:, used]), 0, labels[:, used] - share) / np.sqrt(share * (1 - share))
+    images, least = len(labels), 1 / max(len(labels), 1)
+
+    def inverse(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the log is taken of, and how far (0 to 1 and more) it is below `least`, where a parabola replaces it."""
+        sums = 1 + distance @ at
+        return np.maximum(sums, least), np.maximum(1 - sums / least, 0)
+
+    def weights(at: np.ndarray) -> np.ndarray:
+        sums, below = inverse(at)
+        return (1 + below) / sums
+
+    def value(at: np.ndarray) -> float:
+        sums, below = inverse(at)
+        return float((below + below**2 / 2 - np.log(sums)).mean())
+
+    def gradient(at: np.ndarray) -> np.ndarray:
+        return -distance.T @ weights(at) / images
+
+    def hessian(at: np.ndarray) -> np.ndarray:
+        return (distance / inverse(at)[0][:, None] ** 2).T @ distance / images
+
+    if not used.any():
+        return np.ones(images)
+    start = np.zeros(used.sum())
+    found = minimize(
+        value, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-10, "maxiter": 50}
+    )
+    weight = weights(found.x)
+    return weight / weight.mean()
 
 
 def per_class_table(
@@ -90,19 +130,19 @@ def per_class_table(
     classes: Sequence[str],
     groups: Sequence[str],
     thresholds: Sequence[float],
-    prevalence: Sequence[float],
+    weights: np.ndarray,
 ) -> pd.DataFrame:
     """One row per finding.
 
     Args:
         labels: [N, C] of 1, 0 or NaN.
         scores: [N, C] probabilities.
-        classes, groups, thresholds, prevalence: per finding; thresholds tuned on validation data, prevalence in the
-            training set.
+        classes, groups, thresholds: per finding; thresholds tuned on validation data.
+        weights: [N] of the images at the training prevalence; see `prevalence_weights`.
 
     Returns:
-        Columns class, group, positives, AP, AUC, F1 (at the finding's threshold), threshold, F1_fixed, and, weighted
-        back to the prevalence, ECE, Brier and AP_prevalence.
+        Columns class, group, positives, AP, AUC, F1 (at the finding's threshold), threshold, F1_fixed, and, with the
+        weights, ECE, Brier and AP_prevalence.
     """
     rows = []
     for c, name in enumerate(classes):
@@ -117,9 +157,9 @@ def per_class_table(
                 "F1": f1_at(y, p, thresholds[c]),
                 "threshold": thresholds[c],
                 "F1_fixed": f1_at(y, p, FIXED_THRESHOLD),
-                "ECE": expected_calibration_error(y, p, prevalence[c]),
-                "Brier": brier_score(y, p, prevalence[c]),
-                "AP_prevalence": average_precision(y, p, prevalence[c]),
+                "ECE": expected_calibration_error(y, p, weights),
+                "Brier": brier_score(y, p, weights),
+                "AP_prevalence": average_precision(y, p, weights),
             }
         )
     return pd.DataFrame(rows)
@@ -150,9 +190,12 @@ def nan_mean(values: "pd.Series[float]") -> float:
     return float(values.mean(skipna=True)) if values.notna().any() else float("nan")
 
 
-def _known(labels: np.ndarray, scores: np.ndarray) -> tuple[bool, np.ndarray, np.ndarray]:
-    """Whether both 1 and 0 occur among the known labels; then known labels and their scores in float64."""
+def _known(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[bool, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Whether both 1 and 0 occur among the known labels; then known labels and their scores and weights in float64."""
     known = ~np.isnan(labels)
     labels = labels[known].astype(np.float64)
     scores = scores[known].astype(np.float64)
-    return bool(len(labels)) and 0 < labels.sum() < len(labels), labels, scores
+    both = bool(len(labels)) and 0 < labels.sum() < len(labels)
+    return both, labels, scores, None if weights is None else weights[known]

@@ -10,6 +10,7 @@ from comparison.intervals import t_interval
 from study.arms import Chosen, Study
 from trcgl.evaluation.bootstrap import image_weights
 from trcgl.evaluation.resampled import resample
+from trcgl.metrics import prevalence_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, read_parquet
 
@@ -18,6 +19,8 @@ CHOSEN_BY = "val_tail_mAP"
 EXTRA = "extra_images"
 VALIDATION = ("val_tail_mAP", "val_mAP")
 TEST = ("tail_mAP", "mAP", "head_mAP", "medium_mAP", "mAUC", "tail_mAUC")
+WEIGHTED = {f"{metric}_prevalence": metric for metric in ("tail_mAP", "mAP", "head_mAP", "medium_mAP")}
+"""On test images weighted back to the training prevalence (`prevalence_weights`): the metric that is weighted."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Runs:
         labels: split -> [N, C] of 1, 0 or NaN.
         scores: (arm, seed) -> split -> [N, C].
         extra: (arm, seed) -> number of extra images in training: fewer than the arm asks for if fewer were accepted.
+        weights: [N] of the test images at the training prevalence; None: they are at a natural one.
     """
 
     groups: np.ndarray
@@ -37,6 +41,26 @@ class Runs:
     labels: dict[str, np.ndarray]
     scores: dict[tuple[str, int], dict[str, np.ndarray]]
     extra: dict[tuple[str, int], int]
+    weights: np.ndarray | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics on test images."""
+        return TEST if self.weights is None else (*TEST, *WEIGHTED)
+
+    def on_test(self, scores: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """metric -> [B].
+
+        Args:
+            scores: [N, C] on test images.
+            counts: [B, N], how often each image counts. The weights of the prevalence are the same in all resamples.
+        """
+        labels = self.labels["test"]
+        found = resample(labels, scores, counts).means(self.groups)
+        if self.weights is not None:
+            weighted = resample(labels, scores, counts * self.weights).means(self.groups)
+            found |= {name: weighted[metric] for name, metric in WEIGHTED.items()}
+        return found
 
 
 def finished(study: Study) -> Study:
@@ -83,15 +107,17 @@ def load_runs(study: Study, classes: pd.DataFrame) -> Runs:
     if first is None:
         raise InputError(f"{study.file}: no arm or no seed")
     parts = {str(split): part for split, part in first.groupby("split")}
+    labels = {
+        split: part["label"].to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, len(names))
+        for split, part in parts.items()
+    }
     return Runs(
         groups=classes["group"].to_numpy(),
         patients={split: part["patient"].to_numpy()[:: len(names)] for split, part in parts.items()},
-        labels={
-            split: part["label"].to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, len(names))
-            for split, part in parts.items()
-        },
+        labels=labels,
         scores=scores,
         extra=extra,
+        weights=prevalence_weights(labels["test"], classes["prevalence"].tolist()),
     )
 
 
@@ -99,12 +125,10 @@ def arm_metrics(runs: Runs) -> pd.DataFrame:
     """Table: arm, seed, metric, value; one row each. Names of metrics on validation images begin with `val_`."""
     rows = []
     for (arm, seed), scores in runs.scores.items():
-        found: dict[str, np.ndarray] = {}
-        for split, prefix in (("val", "val_"), ("test", "")):
-            labels = runs.labels[split]
-            values = resample(labels, scores[split], np.ones((1, len(labels)))).means(runs.groups)
-            found |= {f"{prefix}{name}": value for name, value in values.items()}
-        rows += [(arm, seed, metric, float(found[metric][0])) for metric in (*VALIDATION, *TEST)]
+        once = {split: np.ones((1, len(labels))) for split, labels in runs.labels.items()}
+        chosen_by = resample(runs.labels["val"], scores["val"], once["val"]).means(runs.groups)
+        found = {f"val_{name}": value for name, value in chosen_by.items()} | runs.on_test(scores["test"], once["test"])
+        rows += [(arm, seed, metric, float(found[metric][0])) for metric in (*VALIDATION, *runs.metrics)]
         rows.append((arm, seed, EXTRA, float(runs.extra[arm, seed])))
     return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
 
@@ -124,12 +148,12 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
     Returns:
         arm, reference, metric, mean (of the arm over these seeds), difference, low, high, seeds (their number).
     """
-    patients, labels = runs.patients["test"], runs.labels["test"]
-    weights = image_weights(patients, study.resamples, seed=0)
+    patients = runs.patients["test"]
+    counts = image_weights(patients, study.resamples, seed=0)
     values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for (arm, seed), scores in runs.scores.items():
         if study.arms[arm].same_as is None:
-            values[arm, seed] = resample(labels, scores["test"], weights).means(runs.groups)
+            values[arm, seed] = runs.on_test(scores["test"], counts)
 
     def resampled(arm: str, metric: str, seeds: list[int]) -> np.ndarray:
         return np.stack([values[study.arms[arm].same_as or arm, seed][metric] for seed in seeds])
@@ -140,7 +164,7 @@ def comparisons(runs: Runs, study: Study, best: str | None) -> pd.DataFrame:
         for reference in dict.fromkeys([*entry.references, *controls]):
             both = [study.arms[name].same_as or name for name in (arm, reference)]
             seeds = [seed for seed in study.seeds if all((name, seed) in values for name in both)]
-            for metric in TEST if seeds else ():
+            for metric in runs.metrics if seeds else ():
                 ours = resampled(arm, metric, seeds)
                 gain = ours - resampled(reference, metric, seeds)
                 interval = t_interval(gain[:, 0], gain[:, 1:], len(np.unique(patients)))
@@ -191,16 +215,16 @@ def results_block(
     lines += [
         "",
         f"Paired differences on test images with 95 % t intervals over seeds and patients ({study.resamples} resamples "
-        "of the patients).",
+        "of the patients); on the right, on the same images weighted back to the training prevalence.",
         "",
-        "| arm | reference | tail mAP | mAP |",
-        "|---|---|---|---|",
+        "| arm | reference | tail mAP | mAP | tail mAP, weighted | mAP, weighted |",
+        "|---|---|---|---|---|---|",
     ]
     for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
         shown = part.set_index("metric")
         cells = [
             f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-            for row in (shown.loc["tail_mAP"], shown.loc["mAP"])
+            for row in (shown.loc[name] for name in ("tail_mAP", "mAP", "tail_mAP_prevalence", "mAP_prevalence"))
         ]
         lines.append(f"| {arm} | {reference} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

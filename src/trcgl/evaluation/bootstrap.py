@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from trcgl.numerics.seeding import rng
-from trcgl.runtime.logging import get_logger
-
-log = get_logger("evaluate")
 
 SEED = 0
 """Seed of the resamples, which do not depend on any training."""
@@ -42,7 +39,6 @@ def patient_weights(patients: np.ndarray, samples: int, seed: int = SEED) -> np.
     generator = rng("bootstrap", seed)
     weights = np.zeros((samples, len(patient)), np.int32)
     if count == 1:
-        log.warning("no intervals: they need patients to resample, and there is one")
         return weights
     for row in weights:
         row[:] = np.bincount(generator.integers(0, count, size=count), minlength=count)[patient]

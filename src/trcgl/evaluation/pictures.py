@@ -40,8 +40,7 @@ def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resample
     save_figure(bars, folder / "average_precision.png")
     curves = precision_recall_by_group(scored.labels, scored.scores, groups)
     save_figure(curves, folder / "precision_recall_by_group.png")
-    prevalence = scored.classes["prevalence"].tolist()
-    diagram = reliability_diagram(scored.labels, scored.scores, groups, prevalence)
+    diagram = reliability_diagram(scored.labels, scored.scores, groups, scored.weights)
     save_figure(diagram, folder / "reliability.png")
 
 

@@ -11,6 +11,7 @@ from trcgl.config import EvaluationParams
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.split import EvaluationSet
 from trcgl.evaluation.views import views
+from trcgl.metrics import prevalence_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
@@ -40,6 +41,7 @@ def score(models: Mapping[str, Classifier], data: EvaluationSet, params: Evaluat
         thresholds={name: [model.thresholds[finding] for finding in wanted] for name, model in models.items()},
         patients=data.patients,
         classes=data.classes,
+        weights=prevalence_weights(data.labels, data.classes["prevalence"].tolist()),
     )
 
 

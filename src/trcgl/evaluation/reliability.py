@@ -1,8 +1,8 @@
 """Reliability diagram: the share of images with a finding among the images with a similar predicted probability.
 
-The images are weighted back to the training prevalence, finding by finding, as for the calibration error. Findings of a
-group are pooled, because a tail finding alone has too few images in a bin. ECE is a mean over findings, so the gaps in
-this diagram do not add up to ECE.
+The images are weighted back to the training prevalence, as for the calibration error. Findings of a group are pooled,
+because a tail finding alone has too few images in a bin. ECE is a mean over findings, so the gaps in this diagram do
+not add up to ECE.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from trcgl.metrics import ECE_BINS, GROUPS, prevalence_weights
+from trcgl.metrics import ECE_BINS, GROUPS
 from trcgl.runtime.figures import MODEL_COLOURS
 
 
@@ -28,27 +28,27 @@ class ReliabilityCurve(NamedTuple):
 
 
 def reliability_curve(
-    labels: np.ndarray, scores: np.ndarray, prevalence: Sequence[float], bins: int
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, bins: int
 ) -> ReliabilityCurve | None:
     """The curve of some findings pooled, or None if none of them has a positive and a negative.
 
     Args:
         labels: [N, C] of 1, 0 or NaN (left out).
         scores: [N, C] probabilities.
-        prevalence: [C] in the training set.
+        weights: [N] of the images.
         bins: number of bins of equal width.
     """
     pooled = []
-    for y, p, share in zip(labels.T, scores.T, prevalence, strict=True):
+    for y, p in zip(labels.T, scores.T, strict=True):
         known = ~np.isnan(y)
         if 0 < y[known].sum() < known.sum():
-            pooled.append((y[known], p[known], prevalence_weights(y[known], share)))
+            pooled.append((y[known], p[known], weights[known]))
     if not pooled:
         return None
-    y, p, weights = (np.concatenate(part).astype(np.float64) for part in zip(*pooled, strict=True))
+    y, p, weight = (np.concatenate(part).astype(np.float64) for part in zip(*pooled, strict=True))
     place = np.minimum((p * bins).astype(int), bins - 1)
     total, predicted, observed = (
-        np.bincount(place, weights * values, minlength=bins) for values in (np.ones_like(p), p, y)
+        np.bincount(place, weight * values, minlength=bins) for values in (np.ones_like(p), p, y)
     )
     with np.errstate(invalid="ignore"):
         return ReliabilityCurve(predicted / total, observed / total, total / total.sum())
@@ -58,14 +58,15 @@ def reliability_diagram(
     labels: np.ndarray,
     scores: Mapping[str, np.ndarray],
     groups: Sequence[str],
-    prevalence: Sequence[float],
+    weights: np.ndarray,
 ) -> Figure:
     """A panel per group; below it the share of the pairs of image and finding in each bin.
 
     Args:
         labels: [N, C] of 1, 0 or NaN.
         scores: model -> [N, C].
-        groups, prevalence: [C].
+        groups: [C].
+        weights: [N] of the images.
     """
     figure, panels = plt.subplots(
         2, len(GROUPS), figsize=(10, 4.3), sharex=True, sharey="row", height_ratios=(3, 1), layout="constrained"
@@ -74,8 +75,7 @@ def reliability_diagram(
         members = [c for c, name in enumerate(groups) if name == group]
         curves.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
         for model, values in scores.items():
-            chosen = [prevalence[c] for c in members]
-            curve = reliability_curve(labels[:, members], values[:, members], chosen, ECE_BINS)
+            curve = reliability_curve(labels[:, members], values[:, members], weights, ECE_BINS)
             if curve is not None:
                 colour = MODEL_COLOURS.get(model)
                 seen = curve.share > 0

@@ -61,6 +61,8 @@ def resample_models(scored: Scored, weights: np.ndarray) -> dict[str, Resampled]
     Args:
         weights: [1 + B, N] from `image_weights`.
     """
+    if not weights[1:].any():
+        log.warning("no intervals: they need patients to resample, and there is one")
     found = {}
     for model, values in scored.scores.items():
         found[model] = resample(scored.labels, values, weights)

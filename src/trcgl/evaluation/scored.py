@@ -18,7 +18,8 @@ class Scored:
         scores: model -> [N, C].
         thresholds: model -> [C].
         patients: [N]; they are never written to an output.
-        classes: [C] rows: name, group, prevalence.
+        classes: [C] rows: name, group.
+        weights: [N] of the images at the training prevalence; see `trcgl.metrics.prevalence_weights`.
     """
 
     labels: np.ndarray
@@ -26,6 +27,7 @@ class Scored:
     thresholds: Mapping[str, Sequence[float]]
     patients: np.ndarray
     classes: pd.DataFrame
+    weights: np.ndarray
 
     def part(self, rows: np.ndarray) -> "Scored":
         """Some of the images.
@@ -34,7 +36,9 @@ class Scored:
             rows: bool [N].
         """
         scores = {model: values[rows] for model, values in self.scores.items()}
-        return replace(self, labels=self.labels[rows], scores=scores, patients=self.patients[rows])
+        return replace(
+            self, labels=self.labels[rows], scores=scores, patients=self.patients[rows], weights=self.weights[rows]
+        )
 
     def per_class(self, model: str) -> pd.DataFrame:
         """Metrics of a model, one row per finding; see `per_class_table`."""
@@ -44,5 +48,5 @@ class Scored:
             self.classes["name"].tolist(),
             self.classes["group"].tolist(),
             self.thresholds[model],
-            self.classes["prevalence"].tolist(),
+            self.weights,
         )

@@ -1,4 +1,4 @@
-"""Results of a model on subgroups of the images: by projection and by sex, where the data set states them."""
+"""Results of a model on subgroups of the images: by projection, sex and age, where the data set states them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,9 @@ from trcgl.runtime.logging import get_logger
 
 log = get_logger("evaluate")
 
-SUBGROUPS = ("projection", "sex")
+SUBGROUPS = ("projection", "sex", "age")
+AGES = {"0-19": 0, "20-39": 20, "40-59": 40, "60-79": 60, "80+": 80}
+"""Bands of age, each with its first year, as in Seyyed-Kalantari et al., https://doi.org/10.1038/s41591-021-01595-0."""
 UNKNOWN = "unknown"
 COLUMNS = (
     "model", "subgroup", "value", "images", "patients", "scored_classes", "mAP", "mAP_low", "mAP_high", "head_mAP",
@@ -30,7 +32,8 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
     among all training images, not to that of the subgroup. The interval of mAP resamples the subgroup's patients.
 
     Args:
-        about: [N] rows with those columns of SUBGROUPS that the data set has; "" where unknown.
+        about: [N] rows with those columns of SUBGROUPS that the data set has; "" where unknown. Ages are in years, and
+            become the bands of AGES; missing where unknown.
 
     Returns:
         COLUMNS; `patients` is the number of patients.
@@ -55,14 +58,20 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
                 }
                 | summary(table)
             )
-        log.info("%s %s: %d images scored", subgroup, value, len(part.patients))
+        log.info("%s %s: %d images of %d patients scored", subgroup, value, len(part.patients), len(set(part.patients)))
     return pd.DataFrame([row for of_model in rows.values() for row in of_model], columns=list(COLUMNS))
 
 
 def _parts(about: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
     """Subgroup, value and its images (bool [N]); a subgroup that is unknown for every image is left out."""
     for subgroup in [name for name in SUBGROUPS if name in about]:
-        values = about[subgroup].replace("", UNKNOWN).to_numpy()
+        values = (_bands(about[subgroup]) if subgroup == "age" else about[subgroup].replace("", UNKNOWN)).to_numpy()
         if not (values == UNKNOWN).all():
             for value in sorted(set(values), key=lambda name: (name == UNKNOWN, name)):
                 yield subgroup, value, values == value
+
+
+def _bands(ages: pd.Series) -> pd.Series:
+    first = [*AGES.values(), np.inf]
+    bands = pd.cut(ages.astype("Float64").to_numpy(np.float64, na_value=np.nan), first, right=False, labels=list(AGES))
+    return pd.Series(bands).astype(object).fillna(UNKNOWN)

@@ -1,7 +1,7 @@
 """Any folder of images with the user's own CSV table, as a canonical table (docs/datasets/folder.md).
 
 A row is an image: `image` (file name, or path under the image folder) and `patient`; where known `study`, `projection`,
-`sex` and `split` (train, val, test). The header shows in which of two ways labels are given:
+`sex`, `age` and `split` (train, val, test). The header shows in which of two ways labels are given:
 
 - one column `labels` with names separated by '|': what is not named is absent; other columns are not read;
 - or a column per finding with 1 present, 0 absent, -1 uncertain, blank unknown: every other column is one.
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.ages import stated_ages
 from trcgl.labels.cells import name_key, say
 from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes, rows_of
 from trcgl.labels.file_names import check_apart
@@ -24,7 +25,7 @@ from trcgl.runtime.errors import InputError
 from trcgl.tables import check_header, read_columns, read_header
 
 REQUIRED = ("image", "patient")
-OPTIONAL = ("study", "projection", "sex", "split")
+OPTIONAL = ("study", "projection", "sex", "age", "split")
 LIST = "labels"
 NORMAL = ("normal", "Normal", "No Finding", "No finding")
 SEEM_NORMAL = frozenset(map(name_key, (
@@ -46,7 +47,8 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: the file is not a readable CSV file with these columns; there is no label column; a column has other
-            values; a split has another name; two files get the same name; patient ids are no longer exact (`read_ids`).
+            values; a split has another name; a text is no age (`stated_ages`); two files get the same name; patient ids
+            are no longer exact (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)
@@ -99,6 +101,7 @@ def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
             "study": source["study"],
             "projection": source["projection"],
             "sex": source["sex"],
+            "age": stated_ages(path, "age", source["age"]),
             "split": splits,
         }
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.ages import ages
 from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
 from trcgl.labels.nih_lists import official_test
@@ -16,7 +17,6 @@ from trcgl.tables import read_columns
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 OPTIONAL = ("Follow-up #", "Patient Age", "Patient Gender", "Patient Sex")
-YEARS_PER_UNIT = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
 
 
 def read_nih(path: str | Path) -> LabelTable:
@@ -42,15 +42,9 @@ def read_nih(path: str | Path) -> LabelTable:
             "study": patients + "_" + source["Follow-up #"],
             "projection": source["View Position"],
             "sex": source["Patient Gender"].where(source["Patient Gender"] != "", source["Patient Sex"]),
-            "age": _age(source["Patient Age"]),
+            # Missing outside 0 to 120: the file has a 414
+            "age": ages(source["Patient Age"]),
             "split": np.where(official_test(path, source["Image Index"], patients), "test", ""),
         }
     )
     return assemble_listed(path, rows, source["Finding Labels"], normal=["No Finding"])
-
-
-def _age(text: pd.Series) -> pd.Series:
-    """Whole years from '58' (v2020) or '058Y', '011M', '003D' (2017); missing outside 0 to 120 (the file has a 414)."""
-    parts = text.str.extract(r"^(\d+)([YMWD]?)$")
-    years = pd.to_numeric(parts[0], errors="coerce") * parts[1].map(YEARS_PER_UNIT).astype("float64")
-    return (years.where(years.between(0, 120)) // 1).astype("Int64")

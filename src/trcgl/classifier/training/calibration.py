@@ -2,19 +2,16 @@
 
 Platt scaling (Probabilities for SV machines, in Advances in Large Margin Classifiers, 2000), with three changes for
 rare findings:
-- Images are weighted as if the finding were as frequent as in the training set. The validation split may hold a larger
-  share of positives, and repeating rare images in training raised their predicted probabilities.
+- Images are weighted as if all findings were as frequent as in the training set. The validation split may hold more of
+  the rare ones, and repeating rare images in training raised their predicted probabilities.
 - The slope has a prior, so that a dozen positives cannot change it much.
 - The slope is positive, so that the ranking of the images, and with it AP and AUC, stays the same.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize
 
 from trcgl.classifier.network.scaling import Scaling
-from trcgl.metrics import prevalence_weights
 from trcgl.runtime.rounding import rounded
 
 PRIOR = 5.0
@@ -25,29 +22,28 @@ NEAREST = 1e-7
 """Probabilities are clipped to NEAREST..1 - NEAREST; closer to 1, float32 has no values in between."""
 
 
-def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, prevalence: Sequence[float]) -> list[Scaling]:
+def fit_scalings(targets: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> list[Scaling]:
     """The scaling of every class.
 
     Args:
         targets: [N, C] of 1, 0 and NaN (left out).
         probabilities: [N, C], not calibrated.
-        prevalence: [C] in the training set.
+        weights: [N] of the images at the training prevalence; see `trcgl.metrics.prevalence_weights`.
 
     Returns:
         Rounded values, so that the saved file has few digits and the model in memory has the same values. For a class
-        without a known positive or a known negative, or of prevalence 0 or 1, the scaling that changes nothing.
+        without a known positive or a known negative, the scaling that changes nothing.
     """
-    return [_fit(targets[:, c], probabilities[:, c], share) for c, share in enumerate(prevalence)]
+    return [_fit(targets[:, c], probabilities[:, c], weights) for c in range(targets.shape[1])]
 
 
-def _fit(target: np.ndarray, probability: np.ndarray, prevalence: float) -> Scaling:
+def _fit(target: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> Scaling:
     known = ~np.isnan(target)
-    target, probability = target[known], probability[known].astype(np.float64)
-    if not 0 < target.sum() < len(target) or not 0 < prevalence < 1:
+    target, probability, weights = target[known], probability[known].astype(np.float64), weights[known]
+    if not 0 < target.sum() < len(target):
         return Scaling()
     probability = probability.clip(NEAREST, 1 - NEAREST)
     logit = np.log(probability / (1 - probability))
-    weights = prevalence_weights(target, prevalence)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         slope, offset = values

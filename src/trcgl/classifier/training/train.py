@@ -41,7 +41,7 @@ from trcgl.classifier.training.together import equal_part, gradients_and_statist
 from trcgl.classifier.training.warm_start import warm_start
 from trcgl.config import ComputeParams, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
-from trcgl.metrics import mean_average_precision
+from trcgl.metrics import mean_average_precision, prevalence_weights
 from trcgl.numerics.device import autocast, fp32_or, pick_device, pick_dtype
 from trcgl.numerics.gradients import clip_gradients
 from trcgl.numerics.processes import ALONE, Processes, stop_unless_together
@@ -301,8 +301,8 @@ def finish(run: Run, state: TrainingState) -> Trained:
         batch, section = params.batch_size, section_of(params)
         return predict_together(model, data, run.processes, batch_size=batch, precision="fp32", section=section)
 
-    prevalence = np.nanmean(data.targets[data.train], axis=0)
-    scalings = fit_scalings(data.targets[data.val], probabilities_of(model), prevalence)
+    weights = prevalence_weights(data.targets[data.val], np.nanmean(data.targets[data.train], axis=0).tolist())
+    scalings = fit_scalings(data.targets[data.val], probabilities_of(model), weights)
     model.calibrate(dict(zip(data.class_names, scalings, strict=True)))
     probabilities = probabilities_of(model)
     thresholds = tune_thresholds(data.targets[data.val], probabilities)

@@ -19,13 +19,14 @@ from trcgl.evaluation.localisation import localise
 from trcgl.evaluation.resampled import resample_models
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.split import EvaluationSet
+from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.evaluation.views import views
 from trcgl.images.cache import write_cache
 from trcgl.inference.ensemble import average_weights, check_alike, ensemble_predict, ensemble_thresholds
 from trcgl.inference.external.external_set import ExternalSet, evaluation_set
 from trcgl.inference.external.result import ExternalResult
 from trcgl.labels.table import LabelTable
-from trcgl.metrics import summary
+from trcgl.metrics import prevalence_weights, summary
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.cores import usable_cores
 from trcgl.runtime.files import read_parquet
@@ -67,7 +68,10 @@ def evaluate_external(
         table, images = _cached(table, selected, external.images, config.image_size, preparation, compute, temporary)
         data = evaluation_set(table, images, config)
         weights = image_weights(data.patients, params.bootstrap_samples)
-        numbers, per_class = _score(list(models.values()), data, weights, params)
+        scored = _score(list(models.values()), data, params)
+        per_class = scored.per_class(MODEL)
+        numbers = _numbers(scored, per_class, weights)
+        subgroups = subgroup_table(scored, data.about, params).drop(columns="model")
         located = None if places is None else localise(models, data, places, weights, preparation.resize)
     counts = {
         "models": [str(folder) for folder in folders],
@@ -83,7 +87,7 @@ def evaluate_external(
         "findings_without_labels": [name for name in config.class_names if name not in table.vocabulary],
         "labels_without_finding": [n for n in table.vocabulary if n not in {*config.class_names, table.normal}],
     }
-    return ExternalResult(counts | numbers, per_class, table.rejected, located)
+    return ExternalResult(counts | numbers, per_class, subgroups, table.rejected, located)
 
 
 def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine: str) -> dict[str, Classifier]:
@@ -125,24 +129,25 @@ def _cached(
     return table, StoredPixels(shards, table.rows["image"].tolist())
 
 
-def _score(
-    models: Sequence[Classifier], data: EvaluationSet, weights: np.ndarray, params: EvaluationParams
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Means, intervals and the number of scored findings; the table per finding."""
+def _score(models: Sequence[Classifier], data: EvaluationSet, params: EvaluationParams) -> Scored:
+    """The models' scores, combined into one model's."""
     thresholds = ensemble_thresholds(models)
-    scored = Scored(
+    return Scored(
         labels=data.labels,
         scores={MODEL: ensemble_predict(models, data.images, views(params))},
         thresholds={MODEL: [thresholds[name] for name in data.classes["name"]]},
         patients=data.patients,
         classes=data.classes,
+        weights=prevalence_weights(data.labels, data.classes["prevalence"].tolist()),
     )
-    per_class = scored.per_class(MODEL)
-    means = resample_models(scored, weights)[MODEL].means(data.classes["group"].to_numpy())
+
+
+def _numbers(scored: Scored, per_class: pd.DataFrame, weights: np.ndarray) -> dict[str, Any]:
+    """Means, intervals and the number of scored findings."""
+    means = resample_models(scored, weights)[MODEL].means(scored.classes["group"].to_numpy())
     intervals = {key: bootstrap_interval(means[key]) for key in ("mAP", "tail_mAP")}
-    numbers = {
+    return {
         "scored_classes": int(per_class["AP"].notna().sum()),
         "result": summary(per_class),
         "intervals": {key: [interval.low, interval.high] for key, interval in intervals.items()},
     }
-    return numbers, per_class

@@ -11,7 +11,8 @@ import pandas as pd
 from trcgl.evaluation.localisation import ALL, MEAN
 from trcgl.runtime.files import write_csv, write_json
 
-FILES = ("metrics.json", "per_class.csv", "rejected.csv", "localisation.csv")
+FILES = ("metrics.json", "per_class.csv", "subgroups.csv", "rejected.csv", "localisation.csv")
+PART = "part of the images"
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class ExternalResult:
     Attributes:
         metrics: counts, means and intervals; for metrics.json.
         per_class: as metrics/per_class.csv, without the column `model`.
+        subgroups: as metrics/subgroups.csv, without the column `model`.
         rejected: row, image and reason of every row that was not scored.
         localisation: as metrics/localisation.csv, but the models are named by their folders; None without boxes.
     """
 
     metrics: dict[str, Any]
     per_class: pd.DataFrame
+    subgroups: pd.DataFrame
     rejected: pd.DataFrame
     localisation: pd.DataFrame | None
 
@@ -35,9 +38,10 @@ class ExternalResult:
 
         If there is no localisation now, a table of it that an earlier run left there is removed.
         """
-        metrics, per_class, rejected, localisation = FILES
+        metrics, per_class, subgroups, rejected, localisation = FILES
         write_json(folder / metrics, self.metrics)
         write_csv(folder / per_class, self.per_class)
+        write_csv(folder / subgroups, self.subgroups)
         write_csv(folder / rejected, self.rejected)
         if self.localisation is not None:
             write_csv(folder / localisation, self.localisation)
@@ -45,8 +49,9 @@ class ExternalResult:
             (folder / localisation).unlink(missing_ok=True)
 
     def __str__(self) -> str:
-        """Counts, means with intervals, a line per finding."""
-        return "\n".join([*self._counts(), "", *self._means(), "", *self._findings(), *self._places()])
+        """Counts, means with intervals, a line per finding and per part of the images."""
+        parts = [self._counts(), self._means(), self._findings(), self._subgroups(), self._places()]
+        return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
     def _counts(self) -> list[str]:
         found = self.metrics
@@ -62,9 +67,7 @@ class ExternalResult:
     def _means(self) -> list[str]:
         lines = []
         for key, value in self.metrics["result"].items():
-            interval = self.metrics["intervals"].get(key)
-            shown = f"  [{interval[0]:.3f}, {interval[1]:.3f}]" if interval and not np.isnan(interval[0]) else ""
-            lines.append(f"{key:<12}{_number(value)}{shown}")
+            lines.append(f"{key:<12}{_number(value)}{_between(*self.metrics['intervals'].get(key, (np.nan, np.nan)))}")
         return lines
 
     def _findings(self) -> list[str]:
@@ -75,12 +78,24 @@ class ExternalResult:
             lines.append(f"{row['class']:<{width}}{row['group']:<8}{row['positives']:>9}{numbers}")
         return lines
 
+    def _subgroups(self) -> list[str]:
+        rows = self.subgroups.to_dict("records")
+        if not rows:
+            return []
+        names = [f"{row['subgroup']} {row['value']}" for row in rows]
+        width = max(map(len, [*names, PART])) + 2
+        lines = [f"{PART:<{width}}{'images':>7}{'findings':>9}{'mAP':>7}"]
+        for name, row in zip(names, rows, strict=True):
+            mean = f"{_number(row['mAP']):>7}{_between(row['mAP_low'], row['mAP_high'])}"
+            lines.append(f"{name:<{width}}{row['images']:>7}{row['scored_classes']:>9}{mean}")
+        return lines
+
     def _places(self) -> list[str]:
         table = self.localisation
         if table is None:
             return []
         means = table[(table["finding"] == MEAN) & (table["group"] == ALL)]
-        return ["", "pointing game against boxes, mean over findings"] + [
+        return ["pointing game against boxes, mean over findings"] + [
             f"{row['model']} {row['method']}: {row['pointing']:.3f} [{row['low']:.3f}, {row['high']:.3f}], centre "
             f"{row['centre']:.3f}, IoU {row['iou']:.3f} ({row['images']} positives)"
             for row in means.to_dict("records")
@@ -94,3 +109,7 @@ def _listed(what: str, names: Sequence[str]) -> str:
 
 def _number(value: float) -> str:
     return "n/a" if np.isnan(value) else f"{value:.3f}"
+
+
+def _between(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"  [{low:.3f}, {high:.3f}]"
