@@ -25,6 +25,7 @@ from tests.stand_in_generator import STAND_INS
 from tests.tiny_project import commit, copy_project, copy_studies, run, set_params
 from trcgl.config import load_params
 from trcgl.evaluation.bootstrap import patient_weights
+from trcgl.metrics import prevalence_weights
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import replace_between
 from trcgl.runtime.settings import override, read_yaml
@@ -185,35 +186,38 @@ def made_up_runs() -> tuple[Runs, Study]:
         for seed in (0, 1, 2)
     }
     patients = {name: np.array([f"p{i // 2}" for i in range(len(part))]) for name, part in split.items()}
-    runs = Runs(np.array(["head", "medium", "tail", "tail"]), patients, split, scores, dict.fromkeys(scores, 7))
+    groups, extra = np.array(["head", "medium", "tail", "tail"]), dict.fromkeys(scores, 7)
+    runs = Runs(groups, patients, split, scores, extra, prevalence_weights(split["test"], [0.2, 0.2, 0.03, 0.0]))
     return runs, made_up_study({"a": Arm("control", (), {}), "b": Arm("synthetic", (), {})})
 
 
 def plain_map(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    """Mean average precision by a loop over findings, images repeated as often as they weigh."""
+    """Mean average precision by a loop over findings."""
     values = []
     for y, p in zip(labels.T, scores.T, strict=True):
-        y, p = np.repeat(y, weights), np.repeat(p, weights)
-        known = ~np.isnan(y)
-        if 0 < y[known].sum() < known.sum():
-            values.append(average_precision_score(y[known], p[known]))
+        used = ~np.isnan(y) & (weights > 0)
+        if 0 < y[used].sum() < used.sum():
+            values.append(average_precision_score(y[used], p[used], sample_weight=weights[used]))
     return float(np.mean(values))
 
 
-def test_differences_and_intervals_equal_a_plain_loop():
+@pytest.mark.parametrize("metric", ["mAP", "mAP_prevalence"])
+def test_differences_and_intervals_equal_a_plain_loop(metric: str):
     runs, study = made_up_runs()
+    fixed = np.ones(160) if metric == "mAP" else runs.weights
+    assert fixed is not None
     table = comparisons(runs, study, "b").set_index("metric")
     assert table["reference"].unique().tolist() == ["a"]
     labels = runs.labels["test"]
     weights = patient_weights(runs.patients["test"], 150, 0)
 
     def gain(seed: int, times: np.ndarray) -> float:
-        ours, other = (plain_map(labels, runs.scores[arm, seed]["test"], times) for arm in "ba")
+        ours, other = (plain_map(labels, runs.scores[arm, seed]["test"], times * fixed) for arm in "ba")
         return ours - other
 
     by_seed = np.array([gain(seed, np.ones(len(labels), dtype=int)) for seed in (0, 1, 2)])
     resampled = np.array([[gain(seed, times) for times in weights] for seed in (0, 1, 2)])
-    row = table.loc["mAP"].to_dict()
+    row = table.loc[metric].to_dict()
     assert row["difference"] == pytest.approx(by_seed.mean())
     assert (row["low"], row["high"]) == pytest.approx(t_interval(by_seed, resampled, 80))
     assert row["low"] > 0
@@ -335,7 +339,7 @@ def outdated(folder: Path) -> set[str]:
 def test_what_the_study_leaves(project: Path):
     metrics = pd.read_csv(project / "metrics/ablation.csv")
     assert list(metrics.columns) == ["arm", "seed", "metric", "value"]
-    assert len(metrics) == len(TINY_ARMS) * 2 * 9
+    assert len(metrics) == len(TINY_ARMS) * 2 * 13
     values = metrics.set_index(["arm", "seed", "metric"])["value"]
     pd.testing.assert_series_equal(values["real_only"], values["trcgl"])
     summary = pd.read_csv(project / "metrics/ablation_summary.csv")
@@ -447,6 +451,14 @@ def test_the_numbers_follow_from_the_predictions(project: Path):
                 rare = [value for finding, value in scored.items() if finding in tail]
                 assert metrics[arm, seed, f"{prefix}mAP"] == pytest.approx(np.mean(list(scored.values())), abs=1e-9)
                 assert metrics[arm, seed, f"{prefix}tail_mAP"] == pytest.approx(np.mean(rare), abs=1e-9)
+            test = table[table["split"] == "test"]
+            names = [entry["name"] for entry in classes]
+            wide = {
+                column: test.pivot(index="image", columns="finding", values=column)[names].astype("float64").to_numpy()
+                for column in ("label", "probability")
+            }
+            weights = prevalence_weights(wide["label"], [entry["prevalence"] for entry in classes])
+            assert metrics[arm, seed, "mAP_prevalence"] == pytest.approx(plain_map(*wide.values(), weights), abs=1e-6)
     for row in pd.read_csv(project / "metrics/ablation_summary.csv").to_dict(orient="records"):
         ours = [metrics[row["arm"], seed, row["metric"]] for seed in (0, 1)]
         other = [metrics[row["reference"], seed, row["metric"]] for seed in (0, 1)]

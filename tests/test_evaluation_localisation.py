@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import beta
 from torch.nn import functional as F
 
 from tests.classifier_cases import SHARED
@@ -118,7 +119,7 @@ def test_a_data_set_without_places_has_none(tmp_path: Path):
     found = find_places(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad")
     assert found.masks.shape == (0, FRAME, FRAME)
     assert np.isnan(mean_masks(lesions, ["a"], np.ones((1, 1)), ["mass"], "pad")).all()
-    table = localisation_table({}, found, np.ones((11, 1)), ["mass"], ["head"])
+    table = localisation_table({}, found, np.ones((11, 1)), np.array(["p"]), ["mass"], ["head"])
     assert tuple(table.columns) == COLUMNS
     assert table.empty
 
@@ -312,12 +313,13 @@ def test_judged_maps():
 
 
 def test_the_table_averages_over_findings_and_resamples_patients():
-    found = judged_places()
+    found, patients = judged_places(), np.array(["p", "q", "q"])
     hits, overlaps = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.4, 0.2, 0.5, 0.1])
     table = localisation_table(
         {("ours", "class_map"): (hits, overlaps)},
         found,
-        image_weights(np.array(["p", "q", "q"]), 400, 0),
+        image_weights(patients, 400, 0),
+        patients,
         ["middle", "none", "corner"],
         ["head", "head", "tail"],
     )
@@ -333,7 +335,9 @@ def test_the_table_averages_over_findings_and_resamples_patients():
     assert by_finding["centre"].tolist() == [1.0, 0.0, 1.0, 0.0, 0.5]
     # Of two patients, one hit and one missed: a quarter of the resamples draws either alone
     assert intervals["middle", "head"] == pytest.approx([0.0, 1.0], abs=0.01)
-    assert intervals["corner", "tail"] == [1.0, 1.0]
+    # All hit: resamples say nothing, and of two patients the exact bound says little
+    assert intervals["corner", "tail"] == pytest.approx([beta.ppf(0.025, 2, 1), 1.0])
+    assert intervals["(mean)", "tail"] == intervals["corner", "tail"]
 
 
 def linear_model(image_size: int = 32) -> Classifier:

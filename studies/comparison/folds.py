@@ -165,9 +165,8 @@ def localisation(pointing: Pointing) -> pd.DataFrame:
         found = pointing.accuracies(arm, method)
         for place, finding in enumerate(["(mean)", *pointing.findings]):
             value = float(found[:, place, 0].mean())
-            rows.append(
-                (arm, method, finding, value, *pointing.interval(found[:, place]), centre[place], counts[place])
-            )
+            low, high = np.clip(pointing.interval(found[:, place]), 0, 1).tolist()
+            rows.append((arm, method, finding, value, low, high, centre[place], counts[place]))
     return pd.DataFrame(rows, columns=["arm", "method", "finding", "pointing", "low", "high", "centre", "images"])
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from trcgl.artifacts.places import FRAME
 from trcgl.classifier.network.model import Classifier
-from trcgl.evaluation.bootstrap import bootstrap_interval, mean_of_defined
+from trcgl.evaluation.bootstrap import Interval, bootstrap_interval, mean_of_defined
 from trcgl.evaluation.places import Places, find_places, mean_masks
 from trcgl.evaluation.pointing import is_hit, judge, judge_model
 from trcgl.evaluation.split import EvaluationSet
@@ -49,13 +50,14 @@ def localise(
             usual = mean_masks(lesions, training["image"].tolist(), labels, findings, resize)
             if not np.isnan(usual).all():
                 judged["none", "mean_training_mask"] = judge(usual, places.columns, places)
-    return localisation_table(judged, places, weights, findings, groups)
+    return localisation_table(judged, places, weights, data.patients, findings, groups)
 
 
 def localisation_table(
     judged: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]],
     places: Places,
     weights: np.ndarray,
+    patients: np.ndarray,
     findings: Sequence[str],
     groups: Sequence[str],
 ) -> pd.DataFrame:
@@ -64,6 +66,8 @@ def localisation_table(
     Args:
         judged: (model, method) -> hits and overlaps from `judge`.
         weights: [1 + B, N] of the images, from `image_weights`; used for each 95 % interval.
+        patients: [N] of the images. If a method hits every image of a finding, or none, all resamples say the same, so
+            the bound is the exact one for as many patients (Clopper and Pearson, 1934).
         findings, groups: [C].
 
     Returns:
@@ -83,28 +87,33 @@ def localisation_table(
             with np.errstate(invalid="ignore"):
                 sums = np.stack([times @ value[chosen] for value in (hits, overlaps, centre)])
                 means[c] = sums / times.sum(axis=1)
-            rows.append(_row(model, method, findings[c], groups[c], _images(places, chosen), means[c]))
+            rows.append(_row(model, method, findings[c], groups[c], places.rows[chosen], patients, means[c]))
         for group in (*GROUPS, ALL):
             # Without a mask in a training image, a finding has no usual position
             members = [c for c in present if group in (groups[c], ALL) and not np.isnan(means[c][0, 0])]
             if members:
-                count = _images(places, np.isin(places.columns, members))
+                marked = places.rows[np.isin(places.columns, members)]
                 stacked = np.stack([means[c] for c in members])
                 value = np.stack([mean_of_defined(stacked[:, i]) for i in range(stacked.shape[1])])
-                rows.append(_row(model, method, MEAN, group, count, value))
+                rows.append(_row(model, method, MEAN, group, marked, patients, value))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _images(places: Places, chosen: np.ndarray) -> int:
-    return len(np.unique(places.rows[chosen]))
-
-
-def _row(model: str, method: str, finding: str, group: str, images: int, values: np.ndarray) -> tuple[object, ...]:
+def _row(
+    model: str, method: str, finding: str, group: str, images: np.ndarray, patients: np.ndarray, values: np.ndarray
+) -> tuple[object, ...]:
     """A row of the table.
 
     Args:
+        images: rows of the images with a mask.
+        patients: [N] of all images.
         values: [3, 1 + B], pointing, overlap and centre: first without resampling, then of the resamples.
     """
     pointing, iou, centre = values[:, 0].tolist()
     hit, area = bootstrap_interval(values[0]), bootstrap_interval(values[1])
-    return model, method, finding, group, images, pointing, hit.low, hit.high, iou, centre, area.low, area.high
+    if pointing in (0, 1):
+        count = len(np.unique(patients[images]))
+        exact = binomtest(round(pointing * count), count).proportion_ci(0.95, method="exact")
+        hit = Interval(exact.low, exact.high)
+    shown = len(np.unique(images))
+    return model, method, finding, group, shown, pointing, hit.low, hit.high, iou, centre, area.low, area.high

@@ -54,7 +54,12 @@ def model_card(
             "",
             "## Limits",
             "",
-            "- Probabilities hold for the prevalence and devices of the training data; check them elsewhere.",
+            *(
+                ["- The images are phantoms: nothing here says anything about patients."]
+                if dataset == "phantom"
+                else []
+            ),
+            "- Probabilities are calibrated to the prevalence and devices of the training data; check them elsewhere.",
             "- Thresholds give the best F1 at the prevalence of the validation images. Where a finding is rarer than "
             "there, fewer of the images above its threshold show it.",
             "- Labels may come from reports by text mining; errors in them are learned.",
@@ -78,11 +83,12 @@ def _means(metrics: dict[str, Any], per_class: pd.DataFrame, findings: int) -> l
         f"{_number(gain['tail_mAP'], signed=True)} "
         f"(95 % interval over patients {_number(gain['tail_mAP_low'], signed=True)} to "
         f"{_number(gain['tail_mAP_high'], signed=True)}); one training seed, so the interval does not cover the "
-        "variation between trainings.",
+        "variation between trainings. It is the difference of all in which the two differ (head, extra images, boxes), "
+        "not of one part.",
         "",
         f"{metrics['scored_classes']} of {findings} findings have positives and negatives in the test "
         "split; the others have no AP and are left out of the means. ECE is weighted back to the training prevalence. "
-        "AP is not, and is higher where the test images hold more of a rare finding: weighted back likewise, tail mAP "
+        "AP is not, and differs where the test images hold more of rare findings: weighted back likewise, tail mAP "
         f"is {_number(tail[OURS])} ({REFERENCE}: {_number(tail[REFERENCE])}).",
     ]
 
