@@ -32,6 +32,7 @@ PARAMS = replace(
     lora_rank=2,
     lora_layers=("attention", "convolution"),
     text_lora_rank=0,
+    gradient_checkpointing=False,
     steps=4,
     batch_size=4,
     lr=1e-2,

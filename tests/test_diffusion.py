@@ -404,6 +404,27 @@ def test_what_was_trained_is_what_is_loaded(
             torch.testing.assert_close(embedded, taught, rtol=1e-4, atol=1e-4)
 
 
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(
+    model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    tensors: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        tensors[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    kept: dict[bool, int] = {}
+    for checkpointing in (False, True):
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            run(tmp_path / str(checkpointing), rows, images, steps=1, gradient_checkpointing=checkpointing)
+        kept[checkpointing] = sum(tensor.untyped_storage().nbytes() for tensor in tensors.values())
+        tensors.clear()
+    assert hashes(tmp_path / "True") == hashes(tmp_path / "False")
+    assert kept[True] < kept[False] / 2
+    again = run(tmp_path / "again", rows, images, gradient_checkpointing=True)
+    assert hashes(again) == hashes(model)
+
+
 def test_two_runs_leave_the_same_files(model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages) -> None:
     again = run(tmp_path / "again", rows, images)
     assert hashes(again) == hashes(model)

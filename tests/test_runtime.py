@@ -1,5 +1,6 @@
 """Atomic files, resumable state, seeds."""
 
+import fcntl
 import json
 import os
 import pickle
@@ -124,6 +125,24 @@ def test_a_second_run_of_the_same_has_a_state_of_its_own(tmp_path: Path, monkeyp
     point.clear()
     # What the killed run had reached is found again
     assert ResumePoint("train", params=1).load() == {"step": 7}
+
+
+def test_a_folder_that_is_removed_before_it_is_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By a run that ends just then: what is saved must not go into a folder that is no longer there."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    flock, removed = fcntl.flock, []
+
+    def late(lock: int, how: int) -> None:
+        if not removed:
+            removed.append(next((tmp_path / ".resume/train").iterdir()))
+            removed[0].rmdir()
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    point = ResumePoint("train", params=1)
+    assert point.folder == removed[0]
+    point.save({"step": 1})
+    assert ResumePoint("train", params=1).load() == {"step": 1}
 
 
 def _flipped(content: bytes) -> bytes:

@@ -121,6 +121,7 @@ class DiffusionParams:
     shift: float = knob(low=0.0, high=0.5)
     ema_decay: float = knob(**PROBABILITY)
     min_snr_gamma: float = knob(low=0.0)
+    gradient_checkpointing: bool
 
 
 @section

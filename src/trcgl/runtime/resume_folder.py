@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +54,36 @@ def _reserved(folder: Path) -> Path:
     for number in itertools.count(1):
         mine = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         try:
-            mine.mkdir(parents=True, exist_ok=True)
-            lock = os.open(mine, os.O_RDONLY)
-        except OSError:
-            # Reported when something is saved there
-            return folder
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _held[folder.absolute()] = mine, _locked(mine)
         except BlockingIOError:
-            os.close(lock)
             continue
         except OSError:
-            # A file system without locks
-            os.close(lock)
+            # A file system without locks; or no folder can be made, which is reported when something is saved there
             return folder
-        _held[folder.absolute()] = mine, lock
         return mine
     raise AssertionError
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor of the folder, locked; the folder is made if need be.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be made or locked.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        # A run that ended meanwhile may have removed the folder that was opened
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), folder.stat()):
+                return lock
+        os.close(lock)
 
 
 def resume_root() -> Path:

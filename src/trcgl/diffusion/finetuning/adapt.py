@@ -23,7 +23,7 @@ from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.lora import TEXT_LAYERS, UNET_LAYERS, add_lora
-from trcgl.diffusion.generator.prompts import BATCH, PromptTokens, text_embeddings, token_ids
+from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings, token_ids
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.runtime.logging import get_logger
@@ -107,6 +107,8 @@ def _add_adapters(pipeline: Any, params: DiffusionParams) -> list[nn.Parameter]:
     """Add LoRA to the U-Net and, if `text_lora_rank` is above 0, to the text encoder; everything else is frozen."""
     pipeline.vae.requires_grad_(False)
     pipeline.text_encoder.requires_grad_(False)
+    if params.gradient_checkpointing:
+        pipeline.unet.enable_gradient_checkpointing()
     targets = [layer for kind in params.lora_layers for layer in UNET_LAYERS[kind]]
     adapters = add_lora(pipeline.unet, params.lora_rank, targets, params.seed, "lora")
     if params.text_lora_rank:
@@ -133,11 +135,6 @@ def _looked_up(pipeline: Any, texts: Sequence[str]) -> Embedder:
     known = [*dict.fromkeys(texts), ""]
     encoder = pipeline.text_encoder
     # In the encoder's own precision, on the CPU: at PadChest's size nearly every film with a finding has its own prompt
-    embeddings = torch.empty(
-        len(known), *text_embeddings(pipeline.tokenizer, encoder, [""])[0].shape, dtype=encoder.dtype
-    )
-    for start in range(0, len(known), BATCH):
-        part = text_embeddings(pipeline.tokenizer, encoder, known[start : start + BATCH])
-        embeddings[start : start + len(part)] = part.to("cpu", encoder.dtype)
+    embeddings = text_embeddings(pipeline.tokenizer, encoder, known, kept_on="cpu", dtype=encoder.dtype)
     place = {text: i for i, text in enumerate(known)}
     return lambda asked: embeddings[[place[text] for text in asked]].to(encoder.device, torch.float32)

@@ -49,20 +49,36 @@ def report_cut_prompts(tokenizer: Any, prompts: Sequence[str]) -> int:
 
 
 @torch.no_grad()
-def text_embeddings(tokenizer: Any, text_encoder: nn.Module, texts: Sequence[str]) -> Tensor:
+def text_embeddings(
+    tokenizer: Any,
+    text_encoder: nn.Module,
+    texts: Sequence[str],
+    *,
+    kept_on: str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
     """Embeddings E of texts, padded to the encoder's length as Stable Diffusion does.
 
     Batches are padded to a fixed size, so that a text's embedding does not depend on the other texts.
 
+    Args:
+        texts: at least one.
+        kept_on: device of the result; None: the encoder's.
+        dtype: of the result.
+
     Returns:
-        float32 [len(texts), tokens, width] on the encoder's device.
+        [len(texts), tokens, width].
     """
-    parts = []
+    device = next(text_encoder.parameters()).device
+    embeddings = torch.empty(0)
     for start in range(0, len(texts), BATCH):
         chunk = list(texts[start : start + BATCH])
         ids = token_ids(tokenizer, chunk + [""] * (BATCH - len(chunk)))
-        parts.append(text_encoder(ids.to(next(text_encoder.parameters()).device))[0][: len(chunk)].float())
-    return torch.cat(parts)
+        part = text_encoder(ids.to(device))[0][: len(chunk)]
+        if start == 0:
+            embeddings = torch.empty(len(texts), *part.shape[1:], device=kept_on or device, dtype=dtype)
+        embeddings[start : start + len(chunk)] = part
+    return embeddings
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:
