@@ -8,9 +8,11 @@ from trcgl.audit import audit_metrics, audit_synthetic, draw_audit, synthetic_ca
 from trcgl.config import load_params
 from trcgl.numerics.device import pick_device, use_threads
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, write_text
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stage import run_stage
 
 
+@naming_the_knob(None)
 def main() -> None:
     params = load_params()
     use_threads(params.compute.threads)

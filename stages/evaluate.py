@@ -19,9 +19,11 @@ from trcgl.evaluation.split import load_split
 from trcgl.evaluation.subgroups import subgroup_table
 from trcgl.numerics.device import pick_device, use_threads
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json, write_parquet_parts, write_text
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stage import run_stage
 
 
+@naming_the_knob(None)
 def main() -> None:
     params = load_params()
     use_threads(params.compute.threads)

@@ -6,6 +6,7 @@ from pathlib import Path
 from trcgl.classifier.training.leakage import stop_if_leaking
 from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.config import load_params
+from trcgl.numerics.processes import is_first_process
 from trcgl.runtime.stage import run_stage
 
 FILES = TrainingFiles(
@@ -19,7 +20,8 @@ HISTORY = Path("metrics/baseline_history.csv")
 
 def main() -> None:
     params = load_params()
-    stop_if_leaking(FILES.labels, FILES.images)
+    if is_first_process():
+        stop_if_leaking(FILES.labels, FILES.images)
     train_and_save("train_baseline", params, params.baseline, FILES, model=MODEL, history=HISTORY)
 
 

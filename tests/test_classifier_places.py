@@ -12,7 +12,7 @@ from tests.classifier_cases import CPU, baseline_params, separable
 from trcgl.artifacts.places import encode_mask
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.classifier.training.augment import Augmentation
-from trcgl.classifier.training.known_places import SIDE, KnownPlaces, PlacesOfBatch, read_places
+from trcgl.classifier.training.known_places import SIDE, KnownPlaces, PlacesOfBatch, overlaps, read_places
 from trcgl.classifier.training.train import train
 
 AUGMENT = Augmentation(flip=0.5, rotate_degrees=10.0, shift=0.1, scale=0.1, contrast=0.0, noise=0.0)
@@ -34,6 +34,14 @@ def test_the_loss_is_the_cross_entropy_of_the_map_with_the_share_of_the_mask_in_
     assert places.loss(maps).item() == pytest.approx(0.5 * expected / 5, rel=1e-4)
     parts = [places.part(start, count).loss(maps[start : start + count]) * count for start, count in ((0, 2), (2, 3))]
     assert sum(part.item() for part in parts) == pytest.approx(places.loss(maps).item() * 5, rel=1e-4)
+
+
+@pytest.mark.parametrize("cells", [1, 4, 7, 12, 14, 24, 64])
+def test_every_part_of_a_mask_belongs_to_the_cell_that_it_lies_in(cells: int):
+    """Against a fine grid that pixels and cells both divide."""
+    fine = np.repeat(np.eye(SIDE), cells, axis=1)
+    expected = np.add.reduceat(fine, np.arange(0, SIDE * cells, SIDE), axis=1).T / cells
+    assert overlaps(cells, SIDE).numpy() == pytest.approx(expected)
 
 
 def test_masks_move_as_their_images_do():

@@ -43,6 +43,16 @@ def test_backbone_and_head_are_those_of_the_saved_network(saved: Path):
     assert not torch.allclose(fresh["backbone.conv1.0.weight"], wanted["backbone.conv1.0.weight"], atol=1e-3)
 
 
+@pytest.mark.parametrize("adjacency", ["lift", "identity"])
+def test_the_label_graph_is_that_of_the_run(saved: Path, adjacency: str):
+    counts = count_cooccurrence(DATA.targets[DATA.train[:40]], DATA.class_names, 1.0)
+    model = build_model(replace(KNOBS, adjacency=adjacency), DATA, counts)
+    mine = model.state_dict()["head.graph.adjacency"].clone()
+    assert not torch.equal(mine, Classifier.load(saved).state_dict()["head.graph.adjacency"])
+    warm_start(model, saved)
+    assert torch.equal(model.state_dict()["head.graph.adjacency"], mine)
+
+
 def test_calibration_stays_behind(saved: Path):
     given = Classifier.load(saved)
     assert not torch.equal(given.slope, torch.ones(3))

@@ -16,8 +16,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.labels_files import padchest_row, write_padchest
+from tests.shipped import SHIPPED
+from tests.test_classifier_model import build
 from tests.tiny_base import shared_base
 from tests.tiny_project import run, set_params
+from trcgl.artifacts.label_vectors import write_label_vectors
 from trcgl.cli import main
 from trcgl.config import load_params
 from trcgl.doctor import images as images_module
@@ -50,6 +53,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "start")
     (folder / "data").mkdir()
     shutil.copytree(shared_base(), folder / "base")
+    unet = folder / "base/unet/config.json"
+    # It draws images of the size that params.yaml has
+    unet.write_text(json.dumps(json.loads(unet.read_text()) | {"sample_size": SHIPPED.images.diffusion_size // 2}))
     monkeypatch.chdir(folder)
     images = tmp_path / "images"
     images.mkdir()
@@ -356,3 +362,30 @@ def test_links_out_of_the_folder_are_followed(project: Path, capsys: pytest.Capt
     for file in (project.parent / "elsewhere").iterdir():
         (images / file.name).symlink_to(file)
     assert any("8 of 8 tried can be decoded" in line for line in examined(capsys, problems=0))
+
+
+def said_by_doctor(capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["doctor"]) == 1
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"images.diffusion_size": 48}, "images.diffusion_size: is 48, but 'base' draws "),
+        ({"diffusion.lora_layers": ["heads"]}, "stage one: 'diffusion.lora_layers' has 'heads'; use one or more of: "),
+        ({"diffusion.prompt_template": "a film"}, "stage one: 'diffusion.prompt_template': no field '{findings}'"),
+        ({"classifier.head": "trcgl", "classifier.label_vectors": "vectors.safetensors"}, "no vector for 'nodule'"),
+        ({"audit.detector": "detector"}, "audit.detector: 'audit.detector': 'detector' knows none of the findings"),
+        ({"baseline.initial_weights": "~/w.safetensors"}, "'~/w.safetensors' does not exist: ~ is expanded by a shell"),
+    ],
+)  # fmt: skip
+def test_what_a_run_would_stop_at_hours_later(
+    project: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], line: str
+):
+    write_label_vectors("vectors.safetensors", "test", ["scar"], np.ones((1, 4)))
+    build().save("detector")
+    for file in Path("detector").glob("*.json"):
+        file.write_text(file.read_text().replace("nodule", "rib fracture"))
+    set_params(project / "params.yaml", settings)
+    assert line in said_by_doctor(capsys)

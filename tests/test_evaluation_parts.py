@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
 
 from tests.shipped import SHIPPED
@@ -28,6 +28,7 @@ from trcgl.evaluation.bootstrap import (
 from trcgl.evaluation.differences import COLUMNS, paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
+from trcgl.evaluation.pictures import attainable
 from trcgl.evaluation.reliability import reliability_curve
 from trcgl.evaluation.resampled import resample, resample_models
 from trcgl.evaluation.scored import Scored
@@ -367,6 +368,17 @@ def test_patients_are_drawn_with_replacement():
     assert weights[:, 1].mean() == pytest.approx(1, abs=0.15)
 
 
+def test_the_precision_at_a_recall_is_the_best_that_reaches_it():
+    labels, scores, _ = scored(400)
+    y, p = labels[:, 0], np.round(scores["b"][:, 0], 2)
+    precision, recall, _ = precision_recall_curve(y, p)
+    grid = np.linspace(0, 1, 101)
+    expected = [max(precision[:-1][recall[:-1] >= least]) for least in grid]
+    assert attainable(precision, recall, grid) == pytest.approx(expected)
+    # Nothing is lost at recall 1
+    assert attainable(*precision_recall_curve(y, y)[:2], grid).tolist() == [1.0] * 101
+
+
 @pytest.mark.parametrize(
     ("source", "count", "said"),
     [
@@ -392,6 +404,8 @@ def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, sa
     card = model_card(found, rows, config, dataset="phantom", test_images=9, test_patients=5)
     assert f"trained on the data set `phantom`, {said} Research use only" in card
     assert "weighted back likewise, tail mAP is 0.375 (baseline: 0.250)." in card
+    assert "The images are phantoms: nothing here says anything about patients." in card
     with_places = dataclasses.replace(config, known_places=80)
     card = model_card(found, rows, with_places, dataset="nih", test_images=9, test_patients=5)
     assert f"{said} Its maps also learned from where a person has marked 80 findings in training images. R" in card
+    assert "phantom" not in card

@@ -28,6 +28,7 @@ from trcgl.images.cache import cache_images
 from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.manifest import scan_images
 from trcgl.images.preparation import Preparation
+from trcgl.images.quiet import quiet_libraries
 from trcgl.images.resize import resize_square, window_to_uint8
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.workers import pixel_workers
@@ -339,6 +340,18 @@ def test_a_damaged_image_is_our_line_only(
     assert heard[-1] == "still there" or threads
     # What a thread writes in the middle of a library's line goes with it; that is rare
     assert len(heard) >= 0.5 * (len(said) + 1)
+
+
+def test_only_lines_of_the_libraries_are_dropped(capfd: pytest.CaptureFixture[str]):
+    ours = ["ERROR: batch 4 could not be uploaded", "Batch: 4", "ValueError: x", "Epoch: 1", "OMP: Warning #96"]
+    theirs = [
+        "libpng warning: iCCP", "tempfile.tif: Cannot handle zero strip size", "TIFFReadDirectory: Warning, tag 700",
+        "_TIFFVSetField: a.tif: Null count", "JPEGLib: Warning", "LZWDecode: Not enough data", "Fax3Decode1D: Bad code",
+        "MissingRequired: TIFF directory is missing", "ZIPDecode: Decoding error", "OJPEGReadHeaderInfo: Unknown",
+    ]  # fmt: skip
+    with quiet_libraries():
+        os.write(2, "\n".join([*ours, *theirs, ""]).encode())
+    assert capfd.readouterr().err.splitlines() == ours
 
 
 def test_libraries_say_nothing_to_the_user(tmp_path: Path):

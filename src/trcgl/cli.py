@@ -145,6 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from trcgl.inference.external.external_set import ExternalSet
         from trcgl.inference.external.result import FILES
         from trcgl.numerics.device import use_threads
+        from trcgl.runtime.memory import naming_the_knob
         from trcgl.runtime.output_paths import check_output, check_output_folder
 
     if options.box_sizes is not None and options.boxes is None:
@@ -169,7 +170,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         inputs["--box-sizes"] = external.box_sizes
         for name in FILES:
             check_output(options.out / name, "--out", inputs)
-    result = evaluate_external(options.model, external, evaluation, compute, combine=options.combine)
+    with naming_the_knob(None):
+        result = evaluate_external(options.model, external, evaluation, compute, combine=options.combine)
     if options.out is not None:
         result.write(options.out)
     print(result)

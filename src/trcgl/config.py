@@ -346,6 +346,11 @@ def _check_relations(params: Params, file: str) -> None:
             f"{file}: 'sampling.strength' is 0 with 'sampling.carriers' {sampling.carriers}: every image would be a "
             "copy of a real one; raise strength (0.85 goes with normal, 0.55 with own), or set carriers to grafted"
         )
+    if sampling.steps == 1 and 0 < sampling.strength < 1:
+        raise InputError(
+            f"{file}: 'sampling.steps' is 1 with 'sampling.strength' {sampling.strength}: a single step begins from "
+            "pure noise, and nothing of the carrier is left; raise steps"
+        )
     if sampling.strength == 1 and sampling.carriers == "grafted":
         raise InputError(
             f"{file}: 'sampling.strength' is 1 with 'sampling.carriers' grafted: from pure noise nothing of a graft is "

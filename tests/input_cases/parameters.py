@@ -273,6 +273,14 @@ PARAMETERS = (
     ),
     Case(
         "Parameters",
+        "a single step from a carrier",
+        PARSE,
+        params(sampling__strength=0.5, sampling__steps=1),
+        "params.yaml: 'sampling.steps' is 1 with 'sampling.strength' 0.5: a single step begins from pure noise, and nothing of "
+        "the carrier is left; raise steps",
+    ),
+    Case(
+        "Parameters",
         "grafts of which nothing would be left",
         PARSE,
         params(sampling__strength=1.0),

@@ -10,6 +10,8 @@ import numpy as np
 
 from trcgl.artifacts.shards import ShardedImages
 
+BLOCK = 256
+"""Number of images that are read and resized together."""
 Job = TypeVar("Job")
 Batch = TypeVar("Batch")
 
@@ -69,6 +71,15 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     if images.shape[-1] == size:
         return images
     return np.stack([scaled(image, size, size) for image in images])
+
+
+def read_resized(shards: ShardedImages, names: Sequence[str], size: int) -> np.ndarray:
+    """uint8 [len(names), size, size]; only a block of images is in memory at the shards' own size."""
+    pixels = np.empty((len(names), size, size), np.uint8)
+    for start in range(0, len(names), BLOCK):
+        block = names[start : start + BLOCK]
+        pixels[start : start + len(block)] = resized(shards.read(block), size)
+    return pixels
 
 
 def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.pixels import resized
+from trcgl.artifacts.pixels import read_resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.audit.judge import judge_scores
 from trcgl.audit.measured import Measured, measure
@@ -55,5 +55,5 @@ def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
     size = judge.config.image_size
     pixels = np.empty((0, size, size), np.uint8)
     if len(samples):
-        pixels = resized(ShardedImages(folder).read(samples["sample"].tolist()), size)
+        pixels = read_resized(ShardedImages(folder), samples["sample"].tolist(), size)
     return DrawnImages(samples, pixels, judge_scores(judge, pixels), measure(judge, pixels))

@@ -8,13 +8,13 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from trcgl.config import Params
-from trcgl.diffusion.generator.base_files import check_base_files
 from trcgl.diffusion.generator.hub import is_hub_id
+from trcgl.doctor.findings import WITH_LABEL_VECTORS
+from trcgl.doctor.generator import check_generator
 from trcgl.doctor.repository import check_committed
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.errors import InputError
-
-WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
+from trcgl.runtime.unexpanded import why_missing
 
 
 def check_paths(params: Params) -> Iterator[Said]:
@@ -37,15 +37,16 @@ def check_paths(params: Params) -> Iterator[Said]:
     yield from check_committed(data | assets)
     missing = 0
     for key, value in assets.items():
-        if not Path(value).expanduser().exists():
+        # Only a base is looked for in the home folder
+        if not (Path(value).expanduser() if key == "diffusion.base" else Path(value)).exists():
             missing += 1
-            yield problem(key, f"'{value}' does not exist; give an existing path{_or_null(key)}")
+            yield problem(key, f"'{value}' does not exist{why_missing(value)}; give an existing path{_or_null(key)}")
     for key, training in (("baseline", params.baseline), ("classifier", params.classifier)):
         if training.initial_weights == "imagenet" and (absent := _absent_imagenet(training.backbone)):
             missing += 1
             yield problem(f"{key}.initial_weights", absent)
     yield from _check_backbones(params)
-    yield from _check_base(params.diffusion.base)
+    yield from check_generator(params)
     base = params.diffusion.base
     revision = params.diffusion.base_revision
     if base is not None and is_hub_id(base) and not _is_cached(base, revision, "model_index.json"):
@@ -80,18 +81,6 @@ def _check_backbones(params: Params) -> Iterator[Said]:
                 yield problem(
                     f"{section}.initial_weights", f"'{weights}' cannot be read ({error.strerror}); give a file"
                 )
-
-
-def _check_base(base: str | None) -> Iterator[Said]:
-    """A base folder that holds another kind of pipeline, or only parts of one."""
-    folder = Path(base or "").expanduser()
-    if base is None or is_hub_id(base) or not folder.exists():
-        return
-    try:
-        check_base_files(folder)
-    except InputError as error:
-        key, what = str(error).split(": ", 1)
-        yield problem(key.strip("'"), what)
 
 
 def _assets(params: Params) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from trcgl.config import Params, load_params
 from trcgl.diffusion.sampling.counts import images_of
 from trcgl.doctor.boxes import check_boxes
+from trcgl.doctor.findings import check_findings
 from trcgl.doctor.images import (
     build_as_the_stage,
     check_labels,
@@ -67,6 +68,7 @@ def _data(params: Params) -> Iterator[Said]:
     yield from check_labels(labels, names)
     yield check_sample(folder, labels.selected["path"].tolist())
     yield from check_boxes(params, labels)
+    yield from check_findings(params, [entry["name"] for entry in labels.classes["classes"]])
     tail = [entry["positives"]["train"] for entry in labels.classes["classes"] if entry["group"] == "tail"]
     drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0
     yield check_disk(params, len(labels.selected), drawn)

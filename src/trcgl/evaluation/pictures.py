@@ -82,6 +82,17 @@ def ap_bars(
     return figure
 
 
+def attainable(precision: np.ndarray, recall: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """The best precision at each recall of the grid or at a higher one.
+
+    Args:
+        precision, recall: from scikit-learn: recall falls, and the last point (1, 0) belongs to no threshold.
+        grid: recalls in 0..1.
+    """
+    best = np.maximum.accumulate(precision[:-1])
+    return best[::-1][np.searchsorted(recall[-2::-1], grid)]
+
+
 def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarray], groups: Sequence[str]) -> Figure:
     """Precision against recall averaged over the findings of a group, one panel per group.
 
@@ -98,9 +109,7 @@ def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarra
             for c in members:
                 known = ~np.isnan(labels[:, c])
                 precision, recall, _ = precision_recall_curve(labels[known, c], values[known, c])
-                # Recall falls along the curve. The attainable precision is the best one at this recall or a higher one
-                envelope = np.maximum.accumulate(precision)
-                curves.append(np.interp(recall_grid, recall[::-1], envelope[::-1]))
+                curves.append(attainable(precision, recall, recall_grid))
             if curves:
                 axes.plot(recall_grid, np.mean(curves, axis=0), label=model, color=MODEL_COLOURS.get(model))
         axes.set(title=f"{group} ({len(members)} findings)", xlabel="recall", xlim=(0, 1), ylim=(0, 1))

@@ -5,6 +5,7 @@ This module is imported only where needed: pydicom takes a quarter of the start-
 
 import io
 import math
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -68,9 +69,9 @@ def dicom_size(data: bytes | str) -> tuple[int, int]:
     return int(tags.Columns), int(tags.Rows)
 
 
-def stated_ratio(data: bytes) -> float:
-    """Height of a pixel divided by its width."""
-    tags = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
+def stated_ratio(file: BinaryIO) -> float:
+    """Height of a pixel divided by its width; the pixels are not read."""
+    tags = pydicom.dcmread(file, stop_before_pixels=True, force=True)
     lift_shared_tags(tags)
     return pixel_ratio(tags)
 

@@ -18,9 +18,11 @@ for _library in ("PIL", "pydicom"):
     warnings.filterwarnings("ignore", module=rf"{_library}\b")
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
-_OF_LIBRARIES = re.compile(rb"libpng |tempfile\.tif: |(?!\w*(Error|Exception|Warning))_?[A-Z]\w*: ")
-"""How messages of libpng and libtiff begin. Those of libtiff begin with a file or function name; names that end like
-Python exceptions are excluded."""
+_OF_LIBRARIES = re.compile(
+    rb"libpng |tempfile\.tif: |_?TIFF\w*: |(O?JPEG|LZW|ZIP|ZSTD|LZMA|LERC|WebP|WEBP|JBIG|PackBits|Fax[34]|(Init)?CCITT|"
+    rb"Thunder|NeXT|PixarLog|Log[LU]|SGILog|DumpMode|MissingRequired|EstimateStripByteCounts|ChopUp|CheckDirCount)\w*: "
+)
+"""How messages of libpng and libtiff begin; those of libtiff begin with the name of a file, codec or function."""
 
 
 class _Redirected:

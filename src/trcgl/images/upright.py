@@ -9,14 +9,16 @@ from trcgl.images.unreadable import UnreadableImage
 
 def why_not_as_stored(path: Path) -> str:
     """How the file's tags change the picture: rotated, mirrored, or stretched to square pixels; "" if not at all."""
-    data = path.read_bytes()
-    kind = format_of(data[:START])
-    if kind == "DICOM":
-        from trcgl.images.dicom import stated_ratio
+    with path.open("rb") as file:
+        kind = format_of(file.read(START))
+        if kind == "DICOM":
+            from trcgl.images.dicom import stated_ratio
 
-        return "" if stated_ratio(data) == 1 else "has pixels that are not square"
+            file.seek(0)
+            return "" if stated_ratio(file) == 1 else "has pixels that are not square"
     if kind in (None, "PNM", "PAM"):
         return ""
+    data = path.read_bytes()
     from trcgl.images.by_pillow import orientation
 
     try:

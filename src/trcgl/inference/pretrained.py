@@ -62,7 +62,7 @@ class TRCGLNet:
         """Load a model from the folder that `train_classifier` or `train_baseline` wrote; no other file is read.
 
         Args:
-            folder: holds model.safetensors, config.json, classes.json and thresholds.json.
+            folder: holds model.safetensors, config.json, classes.json, thresholds.json and calibration.json.
             device: `auto` (CUDA if available), `cpu`, `cuda` or `cuda:1`.
 
         Raises:

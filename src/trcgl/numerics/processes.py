@@ -31,6 +31,11 @@ class Processes:
     index: int = 0
     count: int = 1
 
+    @property
+    def first(self) -> bool:
+        """Whether this is process 0."""
+        return self.index == 0
+
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace the tensors, all of one dtype, by their means over the processes; all get the same bits."""
         if self.count == 1:
@@ -67,6 +72,11 @@ def stop_unless_together(done: int, unit: str, processes: Processes, device: tor
         )
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first of its launch, also before it is connected to the others."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def join_processes(device: torch.device) -> PartialState:
     """Connect to the other processes of this launch (NCCL on GPUs, gloo on CPUs); without a launcher there are none.
 
@@ -93,7 +103,7 @@ def training_together(device: torch.device) -> Iterator[Processes]:
     """
     state = join_processes(device)
     processes = Processes(state.process_index, state.num_processes)
-    if processes.index > 0:
+    if not processes.first:
         silence()
     yield processes
     state.destroy_process_group()

@@ -128,8 +128,9 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
     """
     path = final_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{_start(path.name)}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside, old = (path.with_name(f".{_start(path.name)}.{kind}") for kind in ("partial", "old"))
+    for folder in (beside, old):
+        shutil.rmtree(folder, ignore_errors=True)
     try:
         with full_disk_explained(path):
             beside.mkdir()
@@ -140,10 +141,16 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
                 if file.is_file() and not file.is_symlink():
                     file.chmod(mode)
         if path.exists():
-            shutil.rmtree(path)
-        beside.replace(path)
+            # Not deleted first: that takes a while, in which there would be half a folder
+            path.replace(old)
+        try:
+            beside.replace(path)
+        except OSError:
+            old.replace(path)
+            raise
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        for folder in (beside, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

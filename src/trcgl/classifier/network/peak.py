@@ -6,13 +6,15 @@ import numpy as np
 def peak_of(evidence: np.ndarray) -> tuple[float, float] | None:
     """Position (down, right), as shares of the sides, of the maximum of a map [h, w]; None if the map is constant.
 
-    The maximum lies in the cell with the largest value. Along each axis, a parabola is fitted to this cell and its two
+    The maximum lies in the cell with the largest value; of several, in the one nearest to their middle (the mean of a
+    few boxes has the same value in a whole region). Along each axis, a parabola is fitted to this cell and its two
     neighbours; the position is where the parabola is highest. With linear interpolation it would always be the cell's
     centre, however large a neighbour's value is. For a cell on the border it is the cell's centre on that axis.
     """
     if not evidence.max() > evidence.min():
         return None
-    row, column = (int(index) for index in np.unravel_index(int(evidence.argmax()), evidence.shape))
+    cells = np.argwhere(evidence == evidence.max())
+    row, column = cells[((cells - cells.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
     down, right = row + _top(evidence[:, column], row), column + _top(evidence[row], column)
     return (down + 0.5) / evidence.shape[0], (right + 0.5) / evidence.shape[1]
 

@@ -17,6 +17,8 @@ SPOTS = 4
 """Number of spots tried on each image, one at a time, alternately light and dark."""
 WIDTH, STRENGTH = 0.04, 0.25
 """Standard deviation of a spot as a share of the side, and its height as a share of the grey range."""
+BATCH = 16
+"""Images that are computed together: not more than a small GPU holds."""
 
 
 @torch.no_grad()
@@ -32,10 +34,26 @@ def receptive_shift(model: Classifier, images: np.ndarray) -> tuple[float, float
         images: uint8 [n, S, S], a few dozen of the images that the maps belong to.
     """
     model.eval()
+    places = rng("receptive field").uniform(0.25, 0.75, (SPOTS, len(images), 2))
+    shifts = []
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        shifts += _shifts(model, images[part], places[:, part])
+    if not shifts:
+        return 0.0, 0.0
+    down, right = np.median(shifts, axis=0)
+    return float(down), float(right)
+
+
+def _shifts(model: Classifier, images: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
+    """Position of each spot minus its position on the map, where it changes the map.
+
+    Args:
+        places: [SPOTS, n, 2] of the spots, as shares of the side.
+    """
     device = model.pixel_mean.device
     pixels = torch.from_numpy(images).unsqueeze(1).float() / 255.0
     before = model.features(pixels.to(device))
-    places = rng("receptive field").uniform(0.25, 0.75, (SPOTS, len(images), 2))
     pixel = (torch.arange(images.shape[-1]) + 0.5) / images.shape[-1]
     shifts = []
     for number, at in enumerate(torch.from_numpy(places).float()):
@@ -46,7 +64,4 @@ def receptive_shift(model: Classifier, images: np.ndarray) -> tuple[float, float
         for change, place in zip(changes, places[number], strict=True):
             if (found := peak_of(change)) is not None:
                 shifts.append(place - found)
-    if not shifts:
-        return 0.0, 0.0
-    down, right = np.median(shifts, axis=0)
-    return float(down), float(right)
+    return shifts

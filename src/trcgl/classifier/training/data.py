@@ -9,7 +9,7 @@ import pandas as pd
 
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.labelled_images import labelled_images
-from trcgl.artifacts.pixels import Pixels, StoredPixels, resized
+from trcgl.artifacts.pixels import Pixels, StoredPixels, read_resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.known_places import KnownPlaces, read_places
@@ -181,7 +181,7 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
                     )
                 targets[row, column[finding]] = value
     names = samples["sample"].tolist()
-    pixels = resized(ShardedImages(folder).read(names), size) if names else np.empty((0, size, size), np.uint8)
+    pixels = read_resized(ShardedImages(folder), names, size) if names else np.empty((0, size, size), np.uint8)
     # The target is one of the findings, so its column is known
     target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
     return Accepted(names, pixels, targets, target)

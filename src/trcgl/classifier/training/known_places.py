@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trcgl.artifacts.places import FRAME, decode_mask, read_place_table
 from trcgl.classifier.training.augment import Augmentation
@@ -88,13 +87,22 @@ class PlacesOfBatch:
             maps: class maps [B, C, h, w], which sum to the logits.
         """
         height, width = maps.shape[2:]
-        cells = F.adaptive_avg_pool2d(self.masks.to(maps.device)[:, None], (height, width)).flatten(1)
+        masks = self.masks.to(maps.device)
+        down, across = (overlaps(cells, SIDE).to(masks) for cells in (height, width))
+        cells = (down @ masks @ across.T).flatten(1)
         total = cells.sum(dim=1, keepdim=True)
         there = total[:, 0] > 0
         # A class map is a term of a mean over the positions; this gives the scores at the positions
         scores = maps[self.images.to(maps.device), self.columns.to(maps.device)].flatten(1) * (height * width)
         entropy = -(cells / total.clamp(min=1e-6) * scores.log_softmax(dim=1)).sum(dim=1)
         return self.weight * (entropy * there).sum() / len(maps)
+
+
+def overlaps(cells: int, pixels: int) -> Tensor:
+    """float64 [cells, pixels]: how much of each pixel lies in each cell, along a side that both divide evenly."""
+    cell, pixel = (torch.linspace(0, pixels, count + 1, dtype=torch.float64) for count in (cells, pixels))
+    ends = torch.minimum(cell[1:, None], pixel[None, 1:]) - torch.maximum(cell[:-1, None], pixel[None, :-1])
+    return ends.clamp(min=0)
 
 
 def read_places(

@@ -99,7 +99,7 @@ def train_and_save(
             place_weight=training.place_weight if isinstance(training, ClassifierParams) else 0.0,
         )
         cooccurrence = None if files.graph is None else Cooccurrence.load(files.graph).for_names(data.class_names)
-        if processes.index == 0:
+        if processes.first:
             warn_if_crowded(params.compute.threads)
         section = section_of(training)
         with naming_the_knob(f"'{section}.batch_size', or raise '{section}.accumulate'"), naming_the_compiler():
@@ -114,7 +114,7 @@ def train_and_save(
                 processes=processes,
                 tell=lambda rows: write_csv(history, rows),
             )
-        if processes.index == 0:
+        if processes.first:
             if model is not None:
                 # Facts that the trainer, which only sees arrays, does not know
                 trained.model.config = replace(

@@ -175,7 +175,7 @@ def train(
             state.start_new_head()
         loss, speed = train_epoch(run, state, epoch)
         validate(run, state, epoch, loss, speed)
-        if processes.index == 0:
+        if processes.first:
             tell(pd.DataFrame(state.history))
             if resume is not None:
                 resume.save(state.saved())

@@ -16,7 +16,9 @@ ALIKE = tuple(
 
 
 def warm_start(model: Classifier, folder: str | Path) -> None:
-    """Load all weights of a saved classifier, but not its calibration and thresholds.
+    """Load all weights of a saved classifier, but not its calibration, its thresholds and its label graph.
+
+    The graph follows from this run's own label counts and parameters.
 
     Raises:
         InputError: it cannot be read, is another network, or has other findings or another order of them.
@@ -26,4 +28,5 @@ def warm_start(model: Classifier, folder: str | Path) -> None:
         ours, theirs = getattr(model.config, name), getattr(saved.config, name)
         if ours != theirs:
             raise InputError(f"{folder}: its {name} is {theirs}, not {ours}; give one of the same network")
-    model.load_state_dict(saved.state_dict())
+    graph = {name: value for name, value in model.state_dict().items() if name.endswith("adjacency")}
+    model.load_state_dict(saved.state_dict() | graph)

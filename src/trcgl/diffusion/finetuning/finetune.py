@@ -62,7 +62,7 @@ def finetune(
         InputError: the base or the params do not fit, or a loss is not finite.
         ValueError: `params` has no base.
     """
-    if processes.index == 0:
+    if processes.first:
         warn_if_crowded(torch.get_num_threads())
     if params.base is None:
         raise ValueError("there is no base to teach")

@@ -35,6 +35,12 @@ CONVERT = (
 )
 
 
+def own_folder(base: str | None) -> list[Path]:
+    """The folder that `diffusion.base` names, in a list; an empty list for a hub id or null."""
+    folder = Path(base or "").expanduser()
+    return [folder] if base and folder.is_dir() else []
+
+
 def check_base_files(folder: Path, key: str = "'diffusion.base'") -> dict[str, str | None]:
     """Check that a folder is a Stable Diffusion pipeline with all its parts, in safetensors.
 

@@ -6,6 +6,7 @@ images are not used.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ class TrainingRows:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def normal_of_view(self) -> dict[str, np.ndarray]:
+        """View -> those of `normal` with this view; only views that have one."""
+        views = np.array([self.projections[row] for row in self.normal])
+        return {view: self.normal[views == view] for view in np.unique(views).tolist()}
 
 
 def class_names(classes: dict[str, Any], group: str | None = None) -> list[str]:

@@ -73,16 +73,16 @@ def _pretrain_folder(
         params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.wordings),
         inputs=inputs,
     )
-    if processes.index == 0:
+    if processes.first:
         warn_if_crowded(params.compute.threads)
-    journal = Journal(resume, writes=processes.index == 0)
+    journal = Journal(resume, writes=processes.first)
     words = [*train.without_findings(), *all_phrases(params.labels.vocabulary)]
     pipeline = pretrain(
         params.diffusion, sizes, images=images, names=train.images, prompts=train.prompts,
         shares=_shares(train.findings, sizes), phrases=words, journal=journal, device=device, dtype=dtype,
         processes=processes,
     )  # fmt: skip
-    if processes.index > 0:
+    if not processes.first:
         return
     error, loss = _check(pipeline, images, held_out)
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.latents import Shown
 from trcgl.diffusion.generator.rows import TrainingRows
@@ -111,6 +109,5 @@ def parts_of_names(targets: Sequence[str]) -> dict[str, str]:
 
 def _normal_like(row: int, rows: TrainingRows, *parts: str | int) -> int:
     """A random image without any finding, with the view of `row` if there are such images."""
-    views = np.array([rows.projections[normal] == rows.projections[row] for normal in rows.normal])
-    choice = rows.normal[views] if views.any() else rows.normal
+    choice = rows.normal_of_view.get(rows.projections[row], rows.normal)
     return choice[rng("normal", *parts).integers(len(choice))]

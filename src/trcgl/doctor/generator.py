@@ -1,0 +1,48 @@
+"""Check what stage one would stop at hours later: the base, its size, the prompts, the adapted layers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trcgl.config import Params
+from trcgl.diffusion.generator.base_files import check_base_files
+from trcgl.diffusion.generator.base_fit import sides_of
+from trcgl.diffusion.generator.hub import is_hub_id
+from trcgl.diffusion.generator.lora import check_layers
+from trcgl.diffusion.generator.wording import Wording
+from trcgl.doctor.said import Said, problem
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
+
+
+def check_generator(params: Params) -> Iterator[Said]:
+    """A base that cannot be used as a folder or at this size; prompts and layers that stage one refuses."""
+    base = params.diffusion.base
+    if base is None:
+        return
+    for check in (lambda: Wording.of(params.diffusion), lambda: check_layers(params.diffusion.lora_layers)):
+        try:
+            check()
+        except InputError as error:
+            yield problem("stage one", error)
+    folder = Path(base).expanduser()
+    if is_hub_id(base) or not folder.exists():
+        return
+    try:
+        check_base_files(folder)
+    except InputError as error:
+        key, what = str(error).split(": ", 1)
+        yield problem(key.strip("'"), what)
+        return
+    drawn = _drawn_size(folder)
+    if drawn is not None and drawn != params.images.diffusion_size:
+        yield problem(
+            "images.diffusion_size",
+            f"is {params.images.diffusion_size}, but '{base}' draws {drawn} px; set it to {drawn}",
+        )
+
+
+def _drawn_size(folder: Path) -> int | None:
+    """Side of the images that a base draws, as its configuration states it; None if it does not."""
+    unet, vae = (read_json(folder / part / "config.json", []) for part in ("unet", "vae"))
+    side, levels = sides_of(unet.get("sample_size"))[0], vae.get("block_out_channels")
+    return side * 2 ** (len(levels) - 1) if isinstance(side, int) and isinstance(levels, list) else None
