@@ -458,7 +458,8 @@ def test_the_numbers_follow_from_the_predictions(project: Path):
                 for column in ("label", "probability")
             }
             weights = prevalence_weights(wide["label"], [entry["prevalence"] for entry in classes])
-            assert metrics[arm, seed, "mAP_prevalence"] == pytest.approx(plain_map(*wide.values(), weights), abs=1e-6)
+            expected = plain_map(wide["label"], wide["probability"], weights)
+            assert metrics[arm, seed, "mAP_prevalence"] == pytest.approx(expected, abs=1e-6)
     for row in pd.read_csv(project / "metrics/ablation_summary.csv").to_dict(orient="records"):
         ours = [metrics[row["arm"], seed, row["metric"]] for seed in (0, 1)]
         other = [metrics[row["reference"], seed, row["metric"]] for seed in (0, 1)]

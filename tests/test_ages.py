@@ -5,8 +5,8 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import pandas as pd
-import pydicom
 import pytest
+from pydicom import config
 from pydicom.valuerep import validate_value
 
 from tests.label_tables import as_text
@@ -40,9 +40,9 @@ def test_dicom_has_these_units_and_no_others(letter: str):
     text = f"012{letter}"
     if math.isnan(years(text)):
         with pytest.raises(ValueError, match="AS"):
-            validate_value("AS", text, pydicom.config.RAISE)
+            validate_value("AS", text, config.RAISE)
     else:
-        validate_value("AS", text, pydicom.config.RAISE)
+        validate_value("AS", text, config.RAISE)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import UID
 
 from tests.inference_cases import noise, write_dicom
-from tests.pixel_cells.cell import colours, film
+from tests.pixel_cells.cell import colours, film, saved
 from tests.pixel_cells.dicom_files import dicom
 from tests.pixel_cells.syntaxes import EXPLICIT, JPEG, JPEG_2000, RLE
 from trcgl.images.decode import UnreadableImage, decode
@@ -267,6 +268,36 @@ def test_a_jpeg_has_no_colours_of_jpeg_2000(photometric: str, tmp_path: Path):
     (tmp_path / "a").write_bytes(dicom(colours(255), JPEG, PhotometricInterpretation=photometric))
     with pytest.raises(UnreadableImage, match=f"photometric interpretation {photometric}, which is of JPEG 2000"):
         decode(tmp_path / "a")
+
+
+@pytest.mark.parametrize("transform", [0, 1])
+def test_a_jpeg_2000_that_becomes_rgb_is_not_turned_once_more(transform: int, tmp_path: Path):
+    """Its own marker says so; the tags YBR_FULL would turn its colours again."""
+    frame = saved(colours(255), "JPEG2000", irreversible=False, no_jp2=True, mct=transform)
+    for photometric in ("YBR_FULL", "YBR_RCT", "RGB"):
+        tags = {"PhotometricInterpretation": photometric, "PixelData": encapsulate([frame])}
+        (tmp_path / "a").write_bytes(dicom(colours(255), JPEG_2000, **tags))
+        if transform and photometric == "YBR_FULL":
+            with pytest.raises(UnreadableImage, match=r"^DICOM of YBR_FULL by its tags, of RGB by its compressed pict"):
+                decode(tmp_path / "a")
+        else:
+            decode(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("centre", "width", "cut"),
+    [("600", "1000", True), ("100", "100", True), ("2048", "4096", False), ("128", "256", False), (None, None, False)],
+)
+def test_a_window_of_12_bits_is_not_put_on_a_jpeg_of_8(centre: str, width: str, cut: bool, tmp_path: Path):
+    tags = {"BitsAllocated": 16, "BitsStored": 12, "WindowCenter": centre, "WindowWidth": width}
+    frame = saved(film(255), "JPEG", quality=95)
+    (tmp_path / "a").write_bytes(dicom(film(255), JPEG, PixelData=encapsulate([frame]), **tags))
+    if cut:
+        with pytest.raises(UnreadableImage, match="DICOM whose tags state 12 bits and a window for them, but its JPEG"):
+            decode(tmp_path / "a")
+    else:
+        shown, held = decode(tmp_path / "a"), np.asarray(Image.open(io.BytesIO(frame)))
+        assert len(np.unique(shown)) == len(np.unique(held))
 
 
 def test_an_empty_window_does_not_hide_a_shared_one(tmp_path: Path):

@@ -23,6 +23,8 @@ def table_of(folder: Path, *lines: str) -> Path:
     [
         ("image,patient,Split,effusion", "column 'Split' seems to be 'split'; rename it to 'split', or remove it"),
         ("image,patient,SEX,effusion", "column 'SEX' seems to be 'sex'"),
+        ("image,patient,Age,effusion", "column 'Age' seems to be 'age'"),
+        ("image,patient,Labels,effusion", "column 'Labels' seems to be 'labels'"),
         ("image,patient,split,Split", "column 'Split' seems to be 'split'"),
         ("image,patient,effusion,", "column 4 has no name, but holds values (the first: '1'); name it if it is a find"),
         ("image,patient,effusion,Unnamed: 3", "column 4 has no name, but holds values (the first: '1')"),

@@ -1,6 +1,9 @@
 """The ONNX file in onnxruntime against torch: every head, any number of pictures, and what it says of itself."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
+import trcgl
 from tests.classifier_cases import CONVNEXT, SHARED
 from tests.inference_cases import PREPARATION
 from tests.test_classifier_heads import CLASSES, OPTIONS, directed, label_vectors
@@ -90,3 +94,13 @@ def test_a_file_that_differs_is_not_written(
     arguments[2] = str(tmp_path / "empty")
     assert main(arguments) == 1
     assert "not a saved classifier" in capsys.readouterr().err
+
+
+def test_onnxruntime_collects_nothing(tmp_path: Path):
+    """Merely to be imported, it would write an id of the machine and facts about it into the home folder."""
+    script = "import trcgl.inference.onnx_file, onnxruntime; onnxruntime.get_available_providers()"
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(trcgl.__file__).parents[1])}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    assert not list(tmp_path.rglob("*Microsoft*"))

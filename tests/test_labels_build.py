@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.labels_files import labels_params, manifest_of, padchest_row, write_padchest, write_rows
+from trcgl.labels.adapters import read_table
 from trcgl.labels.build import Labels, build_labels
 from trcgl.labels.cxrlt import read_cxrlt
 from trcgl.labels.merging import merge_labels, read_class_table
 from trcgl.labels.padchest import read_padchest
+from trcgl.labels.selection import Filters, select_images
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
@@ -256,6 +258,16 @@ def test_impossible_wishes_stop_with_one_line(tmp_path: Path, table: LabelTable,
     assert "three.csv: lists 95 of the 142 patients of the label table, not 'p136'; add the missing ones" in error(
         table, manifest, three_splits(tmp_path, 100)
     )
+
+
+@pytest.mark.parametrize(("uncertain", "left"), [("unknown", 3), ("negative", 3), ("positive", 2)])
+def test_a_label_that_counts_as_present_excludes_its_image(tmp_path: Path, uncertain: str, left: int) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,patient,mass,device\na.png,1,1,0\nb.png,2,0,-1\nc.png,3,1,1\nd.png,4,0,0\n")
+    filters = Filters.from_params(labels_params(exclude_images_with=("device",), uncertain=uncertain))
+    kept, _ = select_images(read_table("folder", path), manifest_of([f"{name}.png" for name in "abcd"]), filters)
+    assert len(kept.rows) == left
+    assert ("b.png" in kept.rows["image"].tolist()) == (uncertain != "positive")
 
 
 def test_a_slip_in_a_filter_is_said(table: LabelTable, manifest: pd.DataFrame, said: list[str]) -> None:

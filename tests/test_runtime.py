@@ -17,7 +17,7 @@ import torch
 
 from trcgl.numerics.device import autocast, pick_device, pick_dtype
 from trcgl.numerics.seeding import rng, seed_of, unit_intervals
-from trcgl.runtime import checkpoint, resume_folder
+from trcgl.runtime import checkpoint, files, resume_folder
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError, exit_code
 from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
@@ -52,12 +52,55 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_leftovers_of_a_killed_process_stop_nothing(tmp_path: Path):
-    (tmp_path / ".out.partial").mkdir()
-    (tmp_path / ".out.partial" / "stale").touch()
-    with directory_beside(tmp_path / "out") as beside:
-        (beside / "new").touch()
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
+def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    script = (
+        "import sys; from trcgl.runtime.files import *\nwith {} as beside: print(beside); sys.stdout.flush(); input()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(resume_folder.PACKAGE.parent)}
+    for call in ("directory_beside('out')", "written_beside('a.csv')"):
+        other = subprocess.Popen(
+            [sys.executable, "-c", script.format(call)], cwd=tmp_path, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert other.stdout is not None
+        living = tmp_path / other.stdout.readline().strip()
+        stale = living.with_name(living.name.replace(str(other.pid), str(dead.pid)))
+        assert stale != living
+        stale.mkdir()
+        (stale / "half").touch()
+        monkeypatch.setattr(files, "_tidied", set())
+        with directory_beside(tmp_path / "out") as beside:
+            (beside / "new").touch()
+        write_csv(tmp_path / "a.csv", pd.DataFrame({"a": [1]}))
+        assert not stale.exists()
+        assert living.exists()
+        other.communicate("\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "out"]
+
+
+def test_two_writers_of_one_file_leave_that_of_the_last(tmp_path: Path):
+    """Whoever reads meanwhile sees one of the two tables, whole."""
+    script = (
+        "import sys; from trcgl.runtime.files import write_text\n"
+        "for _ in range(40): write_text('a.txt', sys.argv[1] * 20_000)"
+    )
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, letter], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(resume_folder.PACKAGE.parent)},
+        )
+        for letter in "xy"
+    ]  # fmt: skip
+    while any(writer.poll() is None for writer in writers):
+        if (tmp_path / "a.txt").exists():
+            text = (tmp_path / "a.txt").read_text()
+            assert text in ("x" * 20_000, "y" * 20_000)
+    assert [writer.communicate()[1] for writer in writers] == ["", ""]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_tables_and_json_have_the_same_bytes_each_time(tmp_path: Path):
@@ -222,7 +265,9 @@ def test_a_signal_is_one_line_and_a_code(tmp_path: Path, name: str, code: int):
     assert after_step.stdout == "step 0\nstep 1\nstep 2\n"
     for done in (at_once, after_step):
         assert done.returncode == code
-        assert done.stderr == (f"error: stopped by {name}; finished work is kept; run again to continue\n")
+        assert done.stderr == (
+            f"error: stopped by {name}; finished outputs are kept, none is half-written; run again to continue\n"
+        )
 
 
 def test_a_second_signal_does_not_wait_for_the_step():

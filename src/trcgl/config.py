@@ -299,6 +299,8 @@ def _check_relations(params: Params, file: str) -> None:
     if params.dataset.box_sizes is not None and params.dataset.boxes is None:
         raise InputError(f"{file}: 'dataset.box_sizes' is set without 'dataset.boxes'; set both, or neither")
     labels = params.labels
+    if labels.findings == ():
+        raise InputError(f"{file}: 'labels.findings' is an empty list; name the findings, or write null for all")
     if labels.tail_below > labels.head_above:
         raise InputError(
             f"{file}: 'labels.tail_below' ({labels.tail_below}) must not be above 'labels.head_above' "

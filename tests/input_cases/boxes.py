@@ -15,6 +15,7 @@ from tests.pixel_cells.dicom_files import dicom
 GROUP = "Boxes"
 FIRST, SECOND = "00000000_000", "00000001_000"
 TO_SAY = "give a table with image_id, width and height of the originals with --box-sizes"
+WITH_SIZES = "image_id,class_name,rad_id,x_min,y_min,x_max,y_max,width,height"
 NOT_A_SIZE = "is not two whole numbers above 0"
 
 
@@ -192,8 +193,18 @@ BOX_TABLES = (
     ),
     _box(
         "VinDr: a size in the table itself, of another shape than the image's",
-        vindr(f"{FIRST},Mass,R1,10,10,20,30,40,80", header="image_id,class_name,rad_id,x_min,y_min,x_max,y_max,width,height"),
+        vindr(f"{FIRST},Mass,R1,10,10,20,30,40,80", header=WITH_SIZES),
         f"boxes.csv: images/{FIRST}.png has 40 x 40 px and its original 40 x 80 (by boxes.csv): ...",
+    ),
+    _box(
+        "VinDr: two sizes of one image in the table itself",
+        vindr(f"{FIRST},Mass,R1,10,10,20,30,40,40", f"{FIRST},Nodule,R1,1,1,2,3,20,20", header=WITH_SIZES),
+        f"boxes.csv: row 2: states 20 x 20 px as the size of '{FIRST}.png' beside 40 x 40 in row 1; keep the right one",
+    ),
+    _box(
+        "VinDr: a size of nothing in the table itself",
+        vindr(f"{FIRST},Mass,R1,0,0,1,1,0,0", header=WITH_SIZES),
+        f"boxes.csv: row 1: states 0 x 0 px as the size of '{FIRST}.png'; give the size of the original in pixels",
     ),
     _box(
         "a size with rows and columns exchanged",

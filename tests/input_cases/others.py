@@ -263,7 +263,7 @@ OTHERS = (
     (
         "Signals",
         "SIGTERM, or Ctrl-C",
-        "stopped by SIGTERM; finished work is kept; run again to continue (exit code 143 or 130)",
+        "stopped by SIGTERM; finished outputs are kept, none is half-written; run again to continue (exit code 143 or 130)",
         "test_runtime.py::test_a_signal_is_one_line_and_a_code",
     ),
     (

@@ -109,6 +109,18 @@ SPELLINGS = (
         "labels.csv: row 1: Finding Labels 'Mass:0.9' has a number behind it; give the names of findings alone",
     ),
     Case(
+        GROUP, "a share behind a name", PARSE, nih("Mass 90 %"),
+        "labels.csv: row 1: Finding Labels 'Mass 90 %' has a number behind it; give the names of findings alone",
+    ),
+    Case(
+        GROUP, "a row of codes as a label", PARSE, nih("1 0 1"),
+        "labels.csv: row 1: Finding Labels '1 0 1' is a number, not the name of a finding; give the column of names",
+    ),
+    Case(
+        GROUP, "a list with the markup of a web page", PARSE, nih("Mass<br>Nodule"),
+        "labels.csv: row 1: Finding Labels 'Mass<br>Nodule' holds signs of a web page's markup; write lists like ...",
+    ),
+    Case(
         GROUP, "a label whose UTF-8 was read in another encoding", PARSE, nih("D\u00c3\u00a9rame"),
         "labels.csv: row 1: Finding Labels 'D\u00c3\u00a9rame' seems to be 'D\u00e9rame', which was read in another encoding; save the "
         "table as UTF-8 anew",

@@ -65,7 +65,11 @@ def check_committed(named: Mapping[str, str | None]) -> Iterator[Said]:
         above = [path, *path.parents]
         if path.parts[:1] == ("..",) or any(place in outs or Path(f"{place}.dvc").exists() for place in above):
             continue
-        listed = _git("ls-files", "--", str(path))
+        try:
+            listed = _git("ls-files", "--", str(path))
+        except OSError:
+            # Without git: `check_repository` says so
+            return
         if listed.returncode == 0 and not listed.stdout:
             yield warning(
                 key, f"'{value}' is in the repository but not committed, so `dvc exp run --queue` and `--temp` do not "

@@ -98,7 +98,8 @@ def _findings(per_class: pd.DataFrame) -> list[str]:
     lines = ["| finding | group | positives | AP | AUC | F1 | threshold |", "|---|---|---|---|---|---|---|"]
     for row in per_class[per_class["model"] == OURS].to_dict("records"):
         numbers = " | ".join(_number(row[key]) for key in ("AP", "AUC", "F1", "threshold"))
-        lines.append(f"| {row['class']} | {row['group']} | {row['positives']} | {numbers} |")
+        name = str(row["class"]).replace("|", "\\|")
+        lines.append(f"| {name} | {row['group']} | {row['positives']} | {numbers} |")
     return lines
 
 

@@ -11,6 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from trcgl.images.dicom_streams import RLE, Stream, check_stream, is_rle, stated
 from trcgl.images.dicom_syntax import is_encapsulated
+from trcgl.images.dicom_values import cuts_values
 from trcgl.images.jpeg import checked_pixels, read_header
 from trcgl.images.unreadable import UnreadableImage, check_frames
 
@@ -53,13 +54,19 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
     check_frames(sum(_starts_frame(part, syntax) for part in fragments))
     frame = b"".join(fragments)
     check_stream(frame, syntax, columns, rows, int(dataset.get("SamplesPerPixel") or 1))
+    photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
+    if photometric.startswith("YBR_FULL") and stated(frame).to_rgb:
+        raise UnreadableImage(f"DICOM of {photometric} by its tags, of RGB by its compressed picture")
     if syntax in JPEG_8_BIT and not twelve:
         # pydicom's decoder does not reject damaged data, so they are checked here
         checked_pixels(frame)
         _name_colours(dataset, frame)
         # In some archives, the tags still state the 16 bits from before the lossy compression, or their sign; a JPEG
         # of 8 bits has no negative values
+        bits = int(dataset.get("BitsStored") or 8)
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+        if bits > 8 and cuts_values(dataset):
+            raise UnreadableImage(f"DICOM whose tags state {bits} bits and a window for them, but its JPEG has 8")
 
 
 def with_sign(values: np.ndarray, dataset: Dataset) -> np.ndarray:

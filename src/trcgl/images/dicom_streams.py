@@ -27,6 +27,7 @@ class Stream:
         samples: samples per pixel; 0 if unknown.
         bits: bits per value; 0 if unknown.
         signed: whether values of JPEG 2000 may be negative.
+        to_rgb: whether decoding JPEG 2000 turns the components into red, green and blue.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Stream:
     samples: int = 0
     bits: int = 0
     signed: bool = False
+    to_rgb: bool = False
 
 
 def check_stream(frame: bytes, syntax: UID, columns: int, rows: int, samples: int) -> None:
@@ -81,7 +83,10 @@ def stated(frame: bytes) -> Stream:
         # Borders of the image on the reference grid: right, lower, left, upper
         right, lower, left, upper = (int.from_bytes(frame[place + k : place + k + 4], "big") for k in range(8, 24, 4))
         samples, depth = int.from_bytes(frame[place + 40 : place + 42], "big"), frame[place + 42]
-        return Stream("JPEG 2000", (right - left, lower - upper), samples, depth % 128 + 1, depth >= 128)
+        # The marker COD: its length, the style, the progression, two bytes of layers, the colour transform
+        coding = frame.find(b"\xff\x52", place + 42)
+        to_rgb = 0 < coding < len(frame) - 8 and frame[coding + 8] == 1
+        return Stream("JPEG 2000", (right - left, lower - upper), samples, depth % 128 + 1, depth >= 128, to_rgb)
     if not frame.startswith(JPEG):
         return Stream("RLE" if is_rle(frame) else "")
     header = read_header(frame)

@@ -138,6 +138,17 @@ def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     return shown
 
 
+def cuts_values(dataset: Dataset) -> bool:
+    """Whether a VOI look-up makes different possible values of a grey picture equal."""
+    if dataset.get("VOILUTSequence"):
+        return True
+    centre, width = window(dataset) or (None, None)
+    if centre is None or width is None or width < 1:
+        return False
+    low, high = _output_range(dataset)
+    return centre - width / 2 > low + 1 or centre + width / 2 < high - 1
+
+
 def _output_range(dataset: Dataset) -> tuple[float, float]:
     """Output range (low, high) of a window: the possible range of the values that it is applied to."""
     if dataset.get("ModalityLUTSequence"):

@@ -4,13 +4,13 @@ import copy
 import dataclasses
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +21,10 @@ from trcgl.numerics.seeding import rng
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
 from trcgl.runtime.output_paths import check_output
+
+# Before the import, which otherwise writes an id of this machine into the home folder and sends facts about it
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 OPSET = 20
 """ONNX opset of 2023: new enough for every operator used here, old enough for the runtimes in use."""

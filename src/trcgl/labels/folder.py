@@ -54,7 +54,7 @@ def read_folder(path: str | Path) -> LabelTable:
     about = (*REQUIRED, *OPTIONAL)
     header = read_header(path)
     check_header(path, header, REQUIRED, WHAT)
-    findings = [] if LIST in header else class_columns(path, header, about)
+    findings = [] if LIST in header else class_columns(path, header, (*about, LIST))
     if LIST not in header and not findings:
         raise InputError(
             f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column per finding with "

@@ -29,7 +29,10 @@ QUOTES = (
 )
 OPENING = "".join(sorted({pair[0] for pair in QUOTES}))
 CLOSING = '"`\u201d\u00bb'
-NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?(?:\s+[+-]?[0-9]+(?:[.,][0-9]*)?)*")
+"""One, or a row of them."""
+MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[a-z]+|#[0-9]+);")
+"""As on web pages."""
 SEPARATORS = re.compile(r"[,;/+&\\|\u00a6]")
 OTHER_SEPARATORS = str.maketrans(
     {
@@ -40,7 +43,7 @@ OTHER_SEPARATORS = str.maketrans(
 )
 """Commas, semicolons and bars of other scripts that are no wide form of the usual ones."""
 JOINING = frozenset(["and", "or", "with", "plus", "vs", "y", "o", "e", "con", "et", "ou", "avec", "und", "oder", "mit"])
-NUMBER_BEHIND = re.compile(r".*\S\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?")
+NUMBER_BEHIND = re.compile(r".*\S(?:\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?|\s+[0-9]+(?:[.,][0-9]+)?\s*%)")
 MOST_WORDS = 12
 """A longer name is a sentence."""
 
@@ -116,6 +119,8 @@ def _wrong(name: str, known: set[str], pipes: bool, like: str) -> str:
         return "holds a character that is not text; write it out"
     if name[0] in OPENING or name[0] in "[{" or (name[-1] in CLOSING and not set(name) & set(OPENING)):
         return "has a quote or bracket on one side; close it, or remove it"
+    if MARKUP.search(name):
+        return f"holds signs of a web page's markup; write lists like {like}"
     if NUMBER.fullmatch(name):
         return "is a number, not the name of a finding; give the column of names"
     if NUMBER_BEHIND.fullmatch(name):

@@ -34,6 +34,7 @@ class Filters:
     Attributes:
         projections, methods: allowed values of its row; None: any.
         exclude_images_with: labels that it must not have.
+        perhaps: an uncertain label excludes an image, too, because it will count as present.
         given_in: where image folder and filters are set, for the message when no image is left.
         keys: the setting of each filter, for messages.
     """
@@ -43,10 +44,12 @@ class Filters:
     exclude_images_with: tuple[str, ...] = ()
     given_in: str = "'dataset.images' and the filters in 'labels'"
     keys: Mapping[str, str] = field(default_factory=lambda: FILTER_KEYS)
+    perhaps: bool = False
 
     @classmethod
     def from_params(cls, params: LabelsParams) -> "Filters":
-        return cls(params.projections, params.methods, params.exclude_images_with)
+        perhaps = params.uncertain == "positive"
+        return cls(params.projections, params.methods, params.exclude_images_with, perhaps=perhaps)
 
 
 def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -> tuple[LabelTable, pd.DataFrame]:
@@ -77,7 +80,10 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
     reasons = first_reason(
         ("projection not selected", ~chosen[0]),
         ("labelling method not selected", ~chosen[1]),
-        *((f"labelled {label}", table.having([label])) for label in filters.exclude_images_with),
+        *(
+            (f"labelled {label}", table.having([label], perhaps=filters.perhaps))
+            for label in filters.exclude_images_with
+        ),
         ("image file is ambiguous", ambiguous),
         (MISSING, paths == ""),
         ("image file is of several rows", pd.Series(paths).duplicated(keep=False)),

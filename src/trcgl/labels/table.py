@@ -128,11 +128,15 @@ class LabelTable:
             return replace(settled, unknowns=pd.concat([unknowns, self.uncertain], ignore_index=True))
         return settled
 
-    def having(self, labels: Sequence[str]) -> np.ndarray:
-        """Which kept rows have at least one of `labels`: bool, in the order of `rows`."""
-        carriers = self.positives["row"][self.positives["label"].isin(labels)]
+    def having(self, labels: Sequence[str], *, perhaps: bool = False) -> np.ndarray:
+        """Which kept rows have at least one of `labels`: bool, in the order of `rows`.
+
+        Args:
+            perhaps: an uncertain label counts, too.
+        """
         found = np.zeros(self.source_rows + 1, bool)
-        found[carriers] = True
+        for pairs in (self.positives, self.uncertain) if perhaps else (self.positives,):
+            found[pairs["row"][pairs["label"].isin(labels)]] = True
         return found[self.rows["row"]]
 
     def matrix(self, labels: Sequence[str]) -> np.ndarray:

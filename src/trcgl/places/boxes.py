@@ -309,8 +309,8 @@ def _original(
     first = boxes.iloc[0]
     if stated is not None and (name := first["image"]) in stated.index:
         return _Original(float(stated["width"][name]), float(stated["height"][name]), files.sizes)
-    if np.isfinite(first[SIZE].to_numpy(np.float64)).all():
-        return _Original(float(first["width"]), float(first["height"]), sized)
+    if (own := _own_size(files.boxes, boxes)) is not None:
+        return _Original(*own, sized)
     if width is not None and height is not None and _is_dicom(file):
         return _Original(float(width), float(height))
     raise InputError(
@@ -322,6 +322,29 @@ def _original(
             else f", nor does the table of sizes, which has no row for '{first['image']}'; add it"
         )
     )
+
+
+def _own_size(path: Path, boxes: pd.DataFrame) -> tuple[float, float] | None:
+    """Width and height of the original as the rows of one image state them; None if they do not.
+
+    Raises:
+        InputError: they state two sizes, or one without a pixel.
+    """
+    known = boxes[np.isfinite(boxes[SIZE].to_numpy(np.float64)).all(axis=1).tolist()]
+    stated = known[~known[SIZE].duplicated().to_numpy(bool)]
+    if stated.empty:
+        return None
+    first, last = stated.iloc[0], stated.iloc[-1]
+    width, height = float(first["width"]), float(first["height"])
+    size = f"states {last['width']:.0f} x {last['height']:.0f} px as the size of '{last['image']}'"
+    if len(stated) > 1:
+        raise InputError(
+            f"{path}: row {last['row']}: {size} beside {width:.0f} x {height:.0f} in row {first['row']}; keep the "
+            "right one"
+        )
+    if min(width, height) < 1:
+        raise InputError(f"{path}: row {first['row']}: {size}; give the size of the original in pixels")
+    return width, height
 
 
 def _is_dicom(file: Path) -> bool:

@@ -57,8 +57,12 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         made = Path(str(name)).parts[:1] in (("data",), ("metrics",))
         say(f"error: {name}: {reason}" + ("; if a stage makes it, run dvc repro" if made else ""))
         return 1
+    except UnicodeEncodeError as error:
+        # Of a file's name; what is printed is escaped
+        say(f"error: '{error.object}' cannot be written in this locale ({error.encoding}); set LC_ALL=C.UTF-8")
+        return 1
     except Stopped as stop:
-        say(f"error: stopped by {stop}; finished work is kept; run again to continue")
+        say(f"error: stopped by {stop}; finished outputs are kept, none is half-written; run again to continue")
         return 128 + stop.number
     return 0
 

@@ -6,16 +6,18 @@ The functions that read report a damaged file in one line, which also says how t
 import json
 import os
 import shutil
+import socket
 import stat
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 # The last text is NumPy's, which does not pass on the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
-NAME_START = 200
+NAME_START, HOST_START = 180, 20
 """Bytes; file systems take 255."""
+_tidied: set[tuple[str, str, Path]] = set()
+"""Where leftovers were looked for: once per path, because a folder may hold very many files."""
 NEARLY_FULL = 2**20
 """Bytes. Some libraries report only that writing failed, and some have freed a little space by then."""
 
@@ -92,7 +96,7 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays at the end, because some writers choose the format by it
-    beside = path.with_name(f".{_start(path.stem)}.partial{path.suffix}")
+    beside = _beside(path, path.stem, f".partial{path.suffix}")
     try:
         with full_disk_explained(path):
             mode = _made(beside, path)
@@ -104,9 +108,35 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def _beside(path: Path, name: str, end: str) -> Path:
+    """A temporary path beside `path` for this process alone; what killed processes have left there is removed.
+
+    Two runs may write one path at the same time: the last to finish decides what it holds, and neither is mixed in.
+    """
+    start, here = f".{_start(name)}.", f"{socket.gethostname()[:HOST_START]}-"
+    if (start, end, path.parent) not in _tidied:
+        _tidied.add((start, end, path.parent))
+        for other in path.parent.iterdir():
+            if other.name.startswith(start + here) and other.name.endswith(end):
+                number = other.name[len(start + here) : -len(end)]
+                if number.isdecimal() and not psutil.pid_exists(int(number)):
+                    _remove(other)
+    mine = path.with_name(f"{start}{here}{os.getpid()}{end}")
+    _remove(mine)
+    return mine
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def _start(name: str) -> str:
     """The start of a name, cut so that a suffix still fits into the maximum length of file systems."""
-    return os.fsencode(name)[:NAME_START].decode("utf-8", "ignore")
+    return name.encode("utf-8", "surrogateescape")[:NAME_START].decode("utf-8", "ignore")
 
 
 def _made(beside: Path, path: Path) -> int:
@@ -128,9 +158,7 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
     """
     path = final_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside, old = (path.with_name(f".{_start(path.name)}.{kind}") for kind in ("partial", "old"))
-    for folder in (beside, old):
-        shutil.rmtree(folder, ignore_errors=True)
+    beside, old = (_beside(path, path.name, end) for end in (".partial", ".old"))
     try:
         with full_disk_explained(path):
             beside.mkdir()
