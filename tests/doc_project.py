@@ -36,7 +36,8 @@ def make_project(folder: Path) -> Path:
     mine = {"name": "folder", "images": f"{data}/mine/images", "labels": f"{data}/mine/labels.csv", "split_file": None}
     splits = {"split_seed": 1, "validation_fraction": 0.25, "test_fraction": 0.25}
     values = {f"dataset.{k}": v for k, v in mine.items()} | {f"labels.{k}": v for k, v in splits.items()}
-    project = copy_project(folder / "project", values)
+    # As presets/folder.yaml: the shipped vectors do not know these findings
+    project = copy_project(folder / "project", values | {"classifier.label_vectors": None})
     for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, project / name)
     for preset in (project / "presets").rglob("*.yaml"):

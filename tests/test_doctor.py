@@ -373,10 +373,10 @@ def said_by_doctor(capsys: pytest.CaptureFixture[str]) -> str:
     ("settings", "line"),
     [
         ({"images.diffusion_size": 48}, "images.diffusion_size: is 48, but 'base' draws "),
-        ({"diffusion.lora_layers": ["heads"]}, "stage one: 'diffusion.lora_layers' has 'heads'; use one or more of: "),
-        ({"diffusion.prompt_template": "a film"}, "stage one: 'diffusion.prompt_template': no field '{findings}'"),
+        ({"diffusion.lora_layers": ["heads"]}, "diffusion.lora_layers: has 'heads'; use one or more of: "),
+        ({"diffusion.prompt_template": "a film"}, "diffusion.prompt_template: no field '{findings}'"),
         ({"classifier.head": "trcgl", "classifier.label_vectors": "vectors.safetensors"}, "no vector for 'nodule'"),
-        ({"audit.detector": "detector"}, "audit.detector: 'audit.detector': 'detector' knows none of the findings"),
+        ({"audit.detector": "detector"}, "audit.detector: 'detector' knows none of the findings"),
         ({"baseline.initial_weights": "~/w.safetensors"}, "'~/w.safetensors' does not exist: ~ is expanded by a shell"),
     ],
 )  # fmt: skip

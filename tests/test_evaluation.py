@@ -120,14 +120,25 @@ def test_unknown_labels_and_findings_that_cannot_be_weighted_move_nothing():
         assert metrics.prevalence_weights(labels, [share] * 4).tolist() == [1] * 4
 
 
-def test_prevalences_that_no_weights_have_give_finite_weights():
+def test_prevalences_that_no_weights_have_give_finite_weights(caplog: pytest.LogCaptureFixture):
     """The second finding is in every image of the first, and is to be rarer."""
     labels = np.array([[1, 1], [0, 1], [0, 0], [0, 0]], float)
     weights = metrics.prevalence_weights(labels, [0.5, 0.2])
+    assert "4 images, weighted to the training prevalences, still miss that of 2 of 2 findings" in caplog.text
     assert np.isfinite(weights).all()
     assert (weights > 0).all()
     first, second = np.average(labels, axis=0, weights=weights)
     assert 0.2 < first < second < 0.5
+
+
+def test_where_one_image_would_count_for_nearly_all_they_count_alike(caplog: pytest.LogCaptureFixture):
+    labels = np.eye(3)[np.arange(299) % 3]
+    weights = metrics.prevalence_weights(np.vstack([labels, np.zeros(3)]), [0.1, 0.1, 0.1])
+    assert weights.tolist() == [1.0] * 300
+    assert (
+        "300 images cannot be weighted to the training prevalences (2 of them would count): they count ali"
+        in caplog.text
+    )
 
 
 def resampled_ap(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -127,7 +127,7 @@ def test_a_data_set_without_places_has_none(tmp_path: Path):
 def test_of_several_largest_cells_the_middle_one_counts():
     """The mean of two boxes is largest wherever they overlap, not at a corner of that."""
     boxes = np.stack([square(40, 60, 80, 80), square(60, 40, 80, 80)]).mean(axis=0)
-    assert peak(boxes) == (89.0, 89.0) or peak(boxes) == (90.0, 90.0)
+    assert peak(boxes) == (89.0, 89.0)
 
 
 @pytest.mark.parametrize(("row", "column"), [(112.0, 130.0), (47.5, 208.0), (100.0, 47.5), (79.0, 176.0)])

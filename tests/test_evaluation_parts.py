@@ -226,6 +226,18 @@ def test_a_subgroup_is_scored_as_if_it_were_alone():
     assert not set(patients) & set(table.astype(str).to_numpy().ravel())
 
 
+def test_a_part_has_the_weights_of_the_whole_set():
+    models = scored_models()
+    weights = np.random.default_rng(3).random(120) + 0.1
+    part = np.arange(120) % 3 == 0
+    table = dataclasses.replace(models, weights=weights).part(part).per_class("b").set_index("class")
+    known = part & ~np.isnan(models.labels[:, 0])
+    expected = average_precision_score(
+        models.labels[known, 0], models.scores["b"][known, 0], sample_weight=weights[known]
+    )  # fmt: skip
+    assert table.loc["w", "AP_prevalence"] == pytest.approx(expected)
+
+
 def test_ages_are_scored_in_bands():
     labels, scores, _ = scored()
     age = np.array([0, 19, 20, 59, 60, 79, 80, 120, -1, 45] * 12)

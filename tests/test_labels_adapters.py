@@ -356,9 +356,9 @@ def test_folder_with_a_column_of_names(tmp_path: Path):
         ("image,patient,labels", "a.png,1,ma\x1b[2Jss", r"row 1: labels 'ma\\x1b\[2Jss' holds a character"),
         ("image,patient", "a.png,1", "has no labels; give a column 'labels'"),
         (
-            "image,patient,age,mass",
+            "image,patient,weight,mass",
             "a.png,1,58,1",
-            "row 1: column 'age' holds '58'; a column other than image, patient",
+            "row 1: column 'weight' holds '58'; a column other than image, patient",
         ),
         ("image,patient,split,mass", "a.png,1,dev,1", "row 1: split 'dev' is unknown; it must be train, val or test"),
         ("image,patient,mass", "a.png,1.2e+10,1", r"row 1: patient '1\.2e\+10' is a rounded number"),

@@ -14,7 +14,7 @@ SAID = (
     "Mass excluded", "r/o Mass", "R/O Mass", "rule out Mass", "possible Mass", "Mass (possible)", "probable Mass",
     "Mass, likely", "suspected Mass", "suspicious for Mass", "Mass uncertain", "Mass: yes", "Mass positive",
     "Mass present", "definite Mass", "sin Mass", "posible Mass", "sospecha de Mass", "pas de Mass", "sans Mass",
-    "keine Mass", "nicht Mass", "Verdacht auf Mass", "denies Mass", "Mass resolved", "history of Mass",
+    "keine Mass", "Verdacht auf Mass", "denies Mass",
 )  # fmt: skip
 ASKED = ("Mass?", "?Mass", "Mass ?", "Mass (?)", "Mass??", "\u00bfMass?", "Mass\uff1f", "M?ss", "M\ufffdss")
 MARKED = ("(Mass)", "Mass*", "Mass **", "~Mass", "#Mass", "Mass!", "\u00b1Mass", "\u2022 Mass", "Mass\u2020", "{Mass}")

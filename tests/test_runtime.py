@@ -20,7 +20,7 @@ from trcgl.numerics.seeding import rng, seed_of, unit_intervals
 from trcgl.runtime import checkpoint, files, resume_folder
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError, exit_code
-from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, write_text, written_beside
 from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.stopping import Stopped, stopping_on_signals, whole_steps
 
@@ -52,9 +52,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(tmp_path: Path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     script = (
@@ -72,7 +70,7 @@ def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(
         assert stale != living
         stale.mkdir()
         (stale / "half").touch()
-        monkeypatch.setattr(files, "_tidied", set())
+        files._tidy.cache_clear()
         with directory_beside(tmp_path / "out") as beside:
             (beside / "new").touch()
         write_csv(tmp_path / "a.csv", pd.DataFrame({"a": [1]}))
@@ -80,6 +78,47 @@ def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(
         assert living.exists()
         other.communicate("\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "out"]
+
+
+def test_a_folder_is_listed_once_however_many_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    listed: list[Path] = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: (listed.append(path), iterdir(path))[1])
+    for k in range(20):
+        write_text(tmp_path / f"{k}.txt", "x")
+    assert listed == [tmp_path]
+
+
+@pytest.mark.parametrize("error", [Stopped(15), KeyboardInterrupt(), OSError(13, "no")])
+def test_a_folder_comes_back_if_the_exchange_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+):
+    """After the old one has gone aside, before the new one is there."""
+    with directory_beside(tmp_path / "out") as beside:
+        (beside / "old").touch()
+    replace = Path.replace
+
+    def stopped(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise error
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(type(error)), directory_beside(tmp_path / "out") as beside:
+        (beside / "new").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_old_folder_that_a_killed_process_has_put_aside_comes_back(tmp_path: Path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    aside = tmp_path / f".out.{files._here()}-{dead.pid}.old"
+    aside.mkdir()
+    (aside / "old").touch()
+    files._tidy.cache_clear()
+    write_text(tmp_path / "a.txt", "x")
+    assert (tmp_path / "out" / "old").exists()
 
 
 def test_two_writers_of_one_file_leave_that_of_the_last(tmp_path: Path):
@@ -339,7 +378,7 @@ LIMITED = """
 import resource, signal, sys
 import numpy as np, pandas as pd
 from trcgl.runtime.errors import exit_code
-from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, written_beside
+from trcgl.runtime.files import directory_beside, write_csv, write_json, write_parquet, write_text, written_beside
 
 def safetensors():
     from safetensors.numpy import save_file

@@ -10,11 +10,17 @@ import pandas as pd
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from trcgl.runtime.logging import get_logger
+
+log = get_logger("metrics")
+
 GROUPS = ("head", "medium", "tail")
 FIXED_THRESHOLD = 0.2
 """Threshold of the paper's F1, which is reported in addition to F1 at tuned thresholds."""
 ECE_BINS = 15
 """Number of equal-width bins of the calibration error, as in Guo et al."""
+LEAST_EFFECTIVE, NEAR_ENOUGH = 0.05, 0.1
+"""Least effective share of weighted images; largest relative error of a prevalence that is not worth a line."""
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -87,7 +93,9 @@ def prevalence_weights(labels: np.ndarray, prevalence: Sequence[float]) -> np.nd
             and 1, is left as it is.
 
     Returns:
-        float64 [N], above 0, of mean 1. Where no weights have all these prevalences, as in a few images, a compromise.
+        float64 [N], above 0, of mean 1. A set of a few images may have no weights with all these prevalences: then it
+        gets those that come near, and a log line says so. If nearly all weight would lie on a few images, all count
+        alike, and a log line says so.
     """
     share = np.asarray(prevalence, np.float64)
     used = (labels == 1).any(axis=0) & (labels == 0).any(axis=0) & (share > 0) & (share < 1)
@@ -121,7 +129,20 @@ def prevalence_weights(labels: np.ndarray, prevalence: Sequence[float]) -> np.nd
         value, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-10, "maxiter": 50}
     )
     weight = weights(found.x)
-    return weight / weight.mean()
+    weight /= weight.mean()
+    if (effective := images / np.square(weight).mean() / images) < LEAST_EFFECTIVE:
+        log.warning(
+            "%d images cannot be weighted to the training prevalences (%.0f of them would count): they count alike",
+            images, effective * images,
+        )  # fmt: skip
+        return np.ones(images)
+    reached = share + np.sqrt(share * (1 - share)) * (distance * weight[:, None]).mean(axis=0)
+    if (missed := np.abs(reached / share - 1) > NEAR_ENOUGH).any():
+        log.warning(
+            "%d images, weighted to the training prevalences, still miss that of %d of %d findings by over %.0f %%",
+            images, missed.sum(), len(share), 100 * NEAR_ENOUGH,
+        )  # fmt: skip
+    return weight
 
 
 def per_class_table(

@@ -74,6 +74,13 @@ OTHERS = (
         "test_view_and_sex.py::test_a_view_in_two_spellings_is_said",
     ),
     (
+        "Views and sexes",
+        "a year of birth, or a word, as age",
+        "a warning: labels.csv: row 2: age '1958' is not an age, and counts as unknown; write years from 0 to 120, or an age as "
+        "DICOM writes it (058Y, 011M)",
+        "test_ages.py::test_what_is_no_age_is_unknown_and_said",
+    ),
+    (
         "Figures",
         "names with signs that the font lacks",
         "...png: the font lacks 2 signs, which are drawn as boxes: ...",

@@ -153,11 +153,6 @@ SPELLINGS = (
         "Views and sexes", "a sex H beside M", PARSE, own("image,patient,sex,Mass", "a.png,1,M,1", "b.png,2,H,0"),
         "labels.csv: row 2: sex is 'H', so 'M' may be male or mujer; write M for male and F for female",
     ),
-    Case(
-        "Views and sexes", "a year of birth as age", PARSE, own("image,patient,age,Mass", "a.png,1,50,1", "b.png,2,1958,0"),
-        "labels.csv: row 2: age '1958' is not an age; write years from 0 to 120, an age as DICOM writes it (058Y, 011M), or "
-        "leave it blank",
-    ),
     *(
         Case(
             "Image files", f"a name that differs in {what}", PARSE,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trcgl.artifacts.label_vectors import read_label_vectors
 from trcgl.config import Params
-from trcgl.doctor.said import Said, problem
+from trcgl.doctor.said import Said, refused
 from trcgl.runtime.errors import InputError
 
 WITH_LABEL_VECTORS = ("mlgcn", "trcgl")
@@ -22,11 +22,11 @@ def check_findings(params: Params, findings: Sequence[str]) -> Iterator[Said]:
         try:
             read_label_vectors(vectors, findings)
         except InputError as error:
-            yield problem("classifier.label_vectors", error)
+            yield refused("classifier.label_vectors", error)
     if params.diffusion.base is not None and detector is not None and Path(detector).exists():
         from trcgl.audit.detector import load_detector
 
         try:
             load_detector(detector, list(findings))
         except InputError as error:
-            yield problem("audit.detector", error)
+            yield refused("audit.detector", error)

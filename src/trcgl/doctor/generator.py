@@ -9,7 +9,7 @@ from trcgl.diffusion.generator.base_fit import sides_of
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import check_layers
 from trcgl.diffusion.generator.wording import Wording
-from trcgl.doctor.said import Said, problem
+from trcgl.doctor.said import Said, problem, refused
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
 
@@ -23,15 +23,14 @@ def check_generator(params: Params) -> Iterator[Said]:
         try:
             check()
         except InputError as error:
-            yield problem("stage one", error)
+            yield refused("stage one", error)
     folder = Path(base).expanduser()
     if is_hub_id(base) or not folder.exists():
         return
     try:
         check_base_files(folder)
     except InputError as error:
-        key, what = str(error).split(": ", 1)
-        yield problem(key.strip("'"), what)
+        yield refused("diffusion.base", error)
         return
     drawn = _drawn_size(folder)
     if drawn is not None and drawn != params.images.diffusion_size:

@@ -38,9 +38,11 @@ def check_paths(params: Params) -> Iterator[Said]:
     missing = 0
     for key, value in assets.items():
         # Only a base is looked for in the home folder
-        if not (Path(value).expanduser() if key == "diffusion.base" else Path(value)).exists():
+        is_base = key == "diffusion.base"
+        if not (Path(value).expanduser() if is_base else Path(value)).exists():
             missing += 1
-            yield problem(key, f"'{value}' does not exist{why_missing(value)}; give an existing path{_or_null(key)}")
+            why = "" if is_base else why_missing(value)
+            yield problem(key, f"'{value}' does not exist{why}; give an existing path{_or_null(key)}")
     for key, training in (("baseline", params.baseline), ("classifier", params.classifier)):
         if training.initial_weights == "imagenet" and (absent := _absent_imagenet(training.backbone)):
             missing += 1

@@ -1,8 +1,11 @@
 """The result of a check."""
 
+import re
 from dataclasses import dataclass
 
-from trcgl.runtime.errors import one_visible_line
+from trcgl.runtime.errors import InputError, one_visible_line
+
+KEYED = re.compile(r"'([a-z_.]+)'(?:: | (?=has|is))(.*)")
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,9 @@ def problem(about: str, text: object) -> Said:
 
 def warning(about: str, text: object) -> Said:
     return Said(about, str(text), warning=True)
+
+
+def refused(about: str, error: InputError) -> Said:
+    """A problem with the line of a stage; if that begins with a key of the params file, this is what it is about."""
+    found = KEYED.fullmatch(str(error))
+    return problem(about, error) if found is None else problem(*found.groups())

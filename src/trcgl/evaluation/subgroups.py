@@ -28,8 +28,9 @@ def subgroup_table(scored: Scored, about: pd.DataFrame, params: EvaluationParams
     """Content of metrics/subgroups.csv: one row per model and value of a subgroup.
 
     A finding without a positive or without a negative in a subgroup has no AP there, so the means of two subgroups may
-    cover different findings; `scored_classes` is the number of findings in the mean. ECE is weighted to the prevalence
-    among all training images, not to that of the subgroup. The interval of mAP resamples the subgroup's patients.
+    cover different findings; `scored_classes` is the number of findings in the mean. ECE has the weights of the whole
+    set (`prevalence_weights`), so that each subgroup keeps its own prevalence. The interval of mAP resamples the
+    subgroup's patients.
 
     Args:
         about: [N] rows with those columns of SUBGROUPS that the data set has; "" where unknown. Ages are in years, and

@@ -11,7 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from trcgl.images.dicom_streams import RLE, Stream, check_stream, is_rle, stated
 from trcgl.images.dicom_syntax import is_encapsulated
-from trcgl.images.dicom_values import cuts_values
+from trcgl.images.dicom_values import window_exceeds
 from trcgl.images.jpeg import checked_pixels, read_header
 from trcgl.images.unreadable import UnreadableImage, check_frames
 
@@ -65,7 +65,7 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
         # of 8 bits has no negative values
         bits = int(dataset.get("BitsStored") or 8)
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
-        if bits > 8 and cuts_values(dataset):
+        if bits > 8 and dataset.get("SamplesPerPixel") == 1 and window_exceeds(dataset):
             raise UnreadableImage(f"DICOM whose tags state {bits} bits and a window for them, but its JPEG has 8")
 
 

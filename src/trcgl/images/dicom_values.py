@@ -138,15 +138,15 @@ def _windowed(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     return shown
 
 
-def cuts_values(dataset: Dataset) -> bool:
-    """Whether a VOI look-up makes different possible values of a grey picture equal."""
+def window_exceeds(dataset: Dataset) -> bool:
+    """Whether a grey picture has a VOI look-up for larger values than it can have, which darkens all that it has."""
     if dataset.get("VOILUTSequence"):
         return True
     centre, width = window(dataset) or (None, None)
     if centre is None or width is None or width < 1:
         return False
     low, high = _output_range(dataset)
-    return centre - width / 2 > low + 1 or centre + width / 2 < high - 1
+    return centre - width / 2 > low + 1 and centre + width / 2 > high + 2
 
 
 def _output_range(dataset: Dataset) -> tuple[float, float]:

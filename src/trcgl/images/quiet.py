@@ -20,7 +20,8 @@ for _library in ("PIL", "pydicom"):
 
 _OF_LIBRARIES = re.compile(
     rb"libpng |tempfile\.tif: |_?TIFF\w*: |(O?JPEG|LZW|ZIP|ZSTD|LZMA|LERC|WebP|WEBP|JBIG|PackBits|Fax[34]|(Init)?CCITT|"
-    rb"Thunder|NeXT|PixarLog|Log[LU]|SGILog|DumpMode|MissingRequired|EstimateStripByteCounts|ChopUp|CheckDirCount)\w*: "
+    rb"Thunder|NeXT|PixarLog|Log[LU]|SGILog|DumpMode|MissingRequired|Predictor|BuildMap|EstimateStripByteCounts|ChopUp|"
+    rb"CheckDirCount)\w*: "
 )
 """How messages of libpng and libtiff begin; those of libtiff begin with the name of a file, codec or function."""
 

@@ -5,13 +5,17 @@ import re
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import cleaned, without_missing
-from trcgl.runtime.errors import InputError, and_more
+from trcgl.labels.cells import cleaned, say, without_missing
+from trcgl.runtime.errors import and_more
 
 OLDEST = 120
-UNITS_PER_YEAR = {"": 1, "Y": 1, "M": 12, "W": 52, "D": 365}
+UNITS_PER_YEAR = {"y": 1, "m": 12, "w": 52, "d": 365}
 """The units of DICOM's age string (PS3.5, value representation AS): 058Y, 011M, 003W, 010D."""
-AGE = re.compile(r"(?P<over>> ?)?(?P<number>[0-9]+)(?P<fraction>[.,][0-9]+)?(?P<unit>[YMWD]?)( ?\+)?", re.IGNORECASE)
+AGE = re.compile(
+    r"(?P<over>> ?)?(?P<number>[0-9]{1,4})(?P<fraction>[.,][0-9]+)?"
+    r"(?: ?(?P<unit>y|yrs?|years?|m|mo|months?|w|weeks?|d|days?))?(?: ?\+)?",
+    re.IGNORECASE,
+)
 
 
 def years(text: str) -> float:
@@ -22,29 +26,25 @@ def years(text: str) -> float:
     found = AGE.fullmatch(text)
     if found is None or (found["fraction"] and found["unit"]):
         return np.nan
-    age = int(found["number"]) // UNITS_PER_YEAR[found["unit"].upper()] + bool(found["over"])
+    age = int(found["number"]) // UNITS_PER_YEAR[(found["unit"] or "y")[0].lower()] + bool(found["over"])
     return age if age <= OLDEST else np.nan
 
 
 def ages(texts: pd.Series) -> pd.Series:
     """Int64, missing where `years` finds no age; each different text is read once."""
-    places, different = pd.factorize(texts)
-    found = pd.Series([years(text) for text in different], dtype="Float64")
-    return pd.Series(found.to_numpy(np.float64, na_value=np.nan)[places], texts.index).astype("Int64")
+    places, different = pd.factorize(texts.fillna(""))
+    found = np.array([years(text) for text in different], np.float64)
+    return pd.Series(found[places], texts.index).astype("Int64")
 
 
 def stated_ages(source: object, column: str, texts: pd.Series) -> pd.Series:
-    """The ages of a table that its user can correct: only a blank or a word for a missing value is missing.
-
-    Raises:
-        InputError: a text is no age; the message names the first row.
-    """
+    """The ages of a user's own table; a log line counts the texts that are none, which count as unknown."""
     texts = without_missing(cleaned(texts, f"{source}: {column}"))
     found = ages(texts)
     wrong = np.flatnonzero(found.isna() & (texts != ""))
     if len(wrong):
-        raise InputError(
-            f"{source}: row {wrong[0] + 1}: {column} '{texts.iloc[wrong[0]]}'{and_more(len(wrong) - 1)} is not an age; "
-            f"write years from 0 to {OLDEST}, an age as DICOM writes it (058Y, 011M), or leave it blank"
+        say(
+            f"{source}: row {wrong[0] + 1}: {column} '{texts.iloc[wrong[0]]}'{and_more(len(wrong) - 1)} is not an age, "
+            f"and counts as unknown; write years from 0 to {OLDEST}, or an age as DICOM writes it (058Y, 011M)"
         )
     return found

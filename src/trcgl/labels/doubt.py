@@ -12,11 +12,10 @@ SAYING = frozenset([
     "no", "not", "non", "without", "absent", "absence", "negative", "neg", "excluded", "ro", "ruled", "rule",
     "possible", "possibly", "probable", "probably", "likely", "unlikely", "suspected", "suspicious", "suspicion",
     "questionable", "query", "doubtful", "doubt", "uncertain", "unsure", "equivocal", "maybe", "yes", "present",
-    "presence", "positive", "pos", "definite", "definitely", "confirmed", "certain", "denies", "denied", "resolved",
-    "history", "hx",
+    "presence", "positive", "pos", "definite", "definitely", "confirmed", "certain", "denies", "denied",
     "sin", "ausencia", "ausente", "posible", "dudoso", "dudosa", "sospecha",
     "pas", "sans", "absente",
-    "kein", "keine", "nicht", "ohne", "fraglich", "fragliche", "m\u00f6glich", "m\u00f6gliche", "verdacht",
+    "kein", "keine", "ohne", "fraglich", "fragliche", "m\u00f6glich", "m\u00f6gliche", "verdacht",
 ])  # fmt: skip
 """Whether, or how surely, a finding is there (in English, Spanish, French, German); before its name or behind it."""
 BESIDE = SAYING | frozenset(["of", "for", "out", "evidence", "sign", "signs", "de", "d", "auf"])

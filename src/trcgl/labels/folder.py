@@ -47,7 +47,7 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: the file is not a readable CSV file with these columns; there is no label column; a column has other
-            values; a split has another name; a text is no age (`stated_ages`); two files get the same name; patient ids
+            values; a split has another name; two files get the same name; patient ids
             are no longer exact (`read_ids`).
     """
     path = Path(path)

@@ -31,7 +31,7 @@ OPENING = "".join(sorted({pair[0] for pair in QUOTES}))
 CLOSING = '"`\u201d\u00bb'
 NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?(?:\s+[+-]?[0-9]+(?:[.,][0-9]*)?)*")
 """One, or a row of them."""
-MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[a-z]+|#[0-9]+);")
+MARKUP = re.compile(r"</?(?:br|p|li|ul|ol|td|tr|th|div|span|b|i|strong|em)\b[ /]*>|&(?:[a-z]+|#[0-9]+);", re.IGNORECASE)
 """As on web pages."""
 SEPARATORS = re.compile(r"[,;/+&\\|\u00a6]")
 OTHER_SEPARATORS = str.maketrans(
@@ -43,7 +43,9 @@ OTHER_SEPARATORS = str.maketrans(
 )
 """Commas, semicolons and bars of other scripts that are no wide form of the usual ones."""
 JOINING = frozenset(["and", "or", "with", "plus", "vs", "y", "o", "e", "con", "et", "ou", "avec", "und", "oder", "mit"])
-NUMBER_BEHIND = re.compile(r".*\S(?:\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?|\s+[0-9]+(?:[.,][0-9]+)?\s*%)")
+NUMBER_BEHIND = re.compile(
+    r".*\S(?:\s*[:=]\s*[+-]?[0-9]+(?:[.,][0-9]+)?\s*%?|(?<![<>=\u2264\u2265])\s+[0-9]+(?:[.,][0-9]+)?\s*%)"
+)
 MOST_WORDS = 12
 """A longer name is a sentence."""
 

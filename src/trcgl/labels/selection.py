@@ -81,7 +81,10 @@ def select_images(table: LabelTable, manifest: pd.DataFrame, filters: Filters) -
         ("projection not selected", ~chosen[0]),
         ("labelling method not selected", ~chosen[1]),
         *(
-            (f"labelled {label}", table.having([label], perhaps=filters.perhaps))
+            (
+                f"labelled {label}{' (or uncertain)' if filters.perhaps else ''}",
+                table.having([label], perhaps=filters.perhaps),
+            )
             for label in filters.exclude_images_with
         ),
         ("image file is ambiguous", ambiguous),

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from trcgl.runtime.stopping import Stopped, stopping_on_signals
 
+NEAR = 40
+"""Characters that are shown beside one that cannot be written."""
+
 
 class InputError(Exception):
     """Something the user gave (a file, a row, a key, a disk) cannot be used.
@@ -58,8 +61,12 @@ def exit_code(main: Callable[[], None], failed: Callable[[str], None] = lambda l
         say(f"error: {name}: {reason}" + ("; if a stage makes it, run dvc repro" if made else ""))
         return 1
     except UnicodeEncodeError as error:
-        # Of a file's name; what is printed is escaped
-        say(f"error: '{error.object}' cannot be written in this locale ({error.encoding}); set LC_ALL=C.UTF-8")
+        # Mostly of a file's name
+        near = one_visible_line(error.object[max(0, error.start - NEAR) : error.end + NEAR])
+        if error.encoding.replace("-", "").lower() == "utf8":
+            say(f"error: '{near}' holds a byte that is not UTF-8; rename the file, or correct the text")
+        else:
+            say(f"error: '{near}' cannot be written in this locale ({error.encoding}); set LC_ALL=C.UTF-8")
         return 1
     except Stopped as stop:
         say(f"error: stopped by {stop}; finished outputs are kept, none is half-written; run again to continue")

@@ -3,14 +3,18 @@
 The functions that read report a damaged file in one line, which also says how to restore it.
 """
 
+import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import stat
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -32,10 +36,9 @@ if TYPE_CHECKING:
 
 # The last text is NumPy's, which does not pass on the error number
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", " requested and ")
-NAME_START, HOST_START = 180, 20
+NAME_START = 180
 """Bytes; file systems take 255."""
-_tidied: set[tuple[str, str, Path]] = set()
-"""Where leftovers were looked for: once per path, because a folder may hold very many files."""
+ATTEMPTS, THERE = 5, (errno.ENOTEMPTY, errno.EEXIST)
 NEARLY_FULL = 2**20
 """Bytes. Some libraries report only that writing failed, and some have freed a little space by then."""
 
@@ -109,21 +112,36 @@ def written_beside(path: str | Path) -> Iterator[Path]:
 
 
 def _beside(path: Path, name: str, end: str) -> Path:
-    """A temporary path beside `path` for this process alone; what killed processes have left there is removed.
+    """A temporary path beside `path` for this process alone; what killed processes have left in the folder goes.
 
     Two runs may write one path at the same time: the last to finish decides what it holds, and neither is mixed in.
     """
-    start, here = f".{_start(name)}.", f"{socket.gethostname()[:HOST_START]}-"
-    if (start, end, path.parent) not in _tidied:
-        _tidied.add((start, end, path.parent))
-        for other in path.parent.iterdir():
-            if other.name.startswith(start + here) and other.name.endswith(end):
-                number = other.name[len(start + here) : -len(end)]
-                if number.isdecimal() and not psutil.pid_exists(int(number)):
-                    _remove(other)
-    mine = path.with_name(f"{start}{here}{os.getpid()}{end}")
+    _tidy(path.parent)
+    mine = path.with_name(f".{_start(name)}.{_here()}-{os.getpid()}{end}")
     _remove(mine)
     return mine
+
+
+@cache
+def _here() -> str:
+    """Where this process's number is its own: the machine, and the container in it."""
+    container = Path("/proc/self/ns/pid")
+    place = f"{socket.gethostname()} {container.stat().st_ino if container.exists() else ''}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
+
+
+@cache
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left in a folder, once; an old folder whose new one is missing goes back."""
+    left = re.compile(rf"\.(?P<name>.+)\.{_here()}-(?P<process>[0-9]+)\.(?P<kind>partial|old)(?:\..*)?", re.DOTALL)
+    for path in list(folder.iterdir()):
+        found = left.fullmatch(path.name)
+        if found is None or psutil.pid_exists(int(found["process"])):
+            continue
+        if found["kind"] == "old" and not (before := path.with_name(found["name"])).exists():
+            path.replace(before)
+        else:
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -168,17 +186,32 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
             for file in beside.rglob("*"):
                 if file.is_file() and not file.is_symlink():
                     file.chmod(mode)
-        if path.exists():
-            # Not deleted first: that takes a while, in which there would be half a folder
-            path.replace(old)
-        try:
-            beside.replace(path)
-        except OSError:
-            old.replace(path)
-            raise
+        _swapped(beside, path, old)
     finally:
-        for folder in (beside, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _swapped(new: Path, path: Path, old: Path) -> None:
+    """Put the folder `new` at `path`; what is there goes to `old`, and comes back if that fails or is stopped.
+
+    Deleting it first would take a while, in which a reader would see half a folder.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            if path.exists():
+                path.replace(old)
+            new.replace(path)
+        except BaseException as error:
+            if old.exists() and not path.exists():
+                old.replace(path)
+            # Another run may have put its folder there meanwhile
+            if not isinstance(error, OSError) or error.errno not in THERE or attempt == ATTEMPTS - 1:
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            return
 
 
 def write_text(path: str | Path, text: str) -> None:

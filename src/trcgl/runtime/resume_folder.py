@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+ATTEMPTS = 20
 _held: dict[Path, tuple[Path, int]] = {}
 """For each state's folder, the one that this process has, and the descriptor that locks it until the process ends."""
 
@@ -71,19 +72,23 @@ def _locked(folder: Path) -> int:
         BlockingIOError: another process holds it.
         OSError: it cannot be made or locked.
     """
-    while True:
+    for _ in range(ATTEMPTS):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
+        # A run that ends meanwhile may remove the folder, before it is opened or after
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
             raise
-        # A run that ended meanwhile may have removed the folder that was opened
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), folder.stat()):
                 return lock
         os.close(lock)
+    raise OSError(f"{folder} is removed again and again")
 
 
 def resume_root() -> Path:

@@ -15,8 +15,8 @@ from trcgl.classifier.network.scaling import Scaling
 from trcgl.runtime.rounding import rounded
 
 PRIOR = 5.0
-"""Weight of (slope - 1)^2, which is added to the sum of the images' losses. Of 0, 5 and 20 this was the best value in
-five-fold cross-validation on validation images of two default models."""
+"""Weight of (slope - 1)^2, which is added to the sum of the images' losses. Of 0, 1, 5, 20 and 100 this was
+best or near the best in five-fold cross-validation on validation images of two models (studies/notebook.md)."""
 LEAST_SLOPE = 0.05
 NEAREST = 1e-7
 """Probabilities are clipped to NEAREST..1 - NEAREST; closer to 1, float32 has no values in between."""
