@@ -13,6 +13,7 @@ os.environ |= {
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 
 
