@@ -76,7 +76,14 @@ BOX_TABLES = (
     ),
     _box(
         "a table of labels", put("boxes.csv", "image_id,Mass\na,1\n"),
-        "boxes.csv: column 'Image Index' is missing; NIH's list of boxes is comma-separated and has the columns ...",
+        "boxes.csv: has none of the columns of a table of boxes; name them image_id, class_name, x_min, y_min, x_max, y_max "
+        "(as VinDr-CXR does: corners in pixels of the original), or ...",
+    ),
+    *(
+        _box(
+            f"own columns: {header}", nih(BESIDE, header=header), "boxes.csv: has none of the columns of a table of boxes; ..."
+        )
+        for header in ("image,finding,x,y,w,h", "image,label,xmin,ymin,xmax,ymax")
     ),
     _box(
         "VinDr: a column missing", vindr("a,Mass,R1,0,0,9", header="image_id,class_name,rad_id,x_min,y_min,x_max"),

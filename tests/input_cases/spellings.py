@@ -1,9 +1,11 @@
 """Label tables that other programs have rewritten, and lists of names that do not fit."""
 
+import gzip
 import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tests.input_cases.case import HEADER, PARSE, Case, Spoil
 from tests.input_cases.label_files import cxrlt, labels, padchest
@@ -15,6 +17,16 @@ GROUP, ROWS, IDS, NAMES, FILES = "Label spelling", "Label rows", "Patient ids", 
 def nih(text: str, patient: str = "1") -> Spoil:
     """An NIH row with these labels and patient in front of the good ones."""
     return labels(f'x.png,"{text}",0,"{patient}",50,M,PA')
+
+
+def saved(method: str) -> Spoil:
+    """The table as this method of pandas saves it; without blanks in names, which Stata does not take."""
+
+    def spoil(folder: Path) -> None:
+        table = pd.read_csv(folder / "labels.csv").rename(columns=lambda name: name.replace(" ", ""))
+        getattr(table, method)(folder / "labels.csv")
+
+    return spoil
 
 
 def own(header: str, *rows: str) -> Spoil:
@@ -463,8 +475,18 @@ SPELLINGS = (
             ("Parquet", b"PAR1" + bytes(9), "a Parquet file; save it as CSV"),
             ("a database", b"SQLite format 3\0", "an SQLite database; export the table as CSV"),
             ("an array", b"\x93NUMPY\1\0", "a NumPy array; save the table as CSV"),
+            ("SPSS", b"$FL2@(#) SPSS DATA FILE", "an SPSS file; export the table as CSV"),
+            ("SAS, for transport", b"HEADER RECORD*******LIBRARY HEADER", "a SAS transport file; export the table as CSV"),
+            ("R, packed", gzip.compress(b"X\n\0\0\0\3\0\4\2\1"), "an R object (RDS); save the table as CSV"),
             ("UTF-7, with its mark", "+/v8-" + HEADER, "text in UTF-7; save it as UTF-8"),
             ("UTF-7", HEADER.encode("utf-7") + 3 * "a.png,t\u00f3rax,0,1,50,M,PA\n".encode("utf-7"), "text in UTF-7; save it as UTF-8"),
+        )
+    ),
+    *(
+        Case(FILES, what, PARSE, saved(method), f"labels.csv: is {seen}")
+        for what, method, seen in (
+            ("Stata", "to_stata", "a Stata file; export the table as CSV"),
+            ("a pickle of pandas", "to_pickle", "a Python pickle; save the table as CSV"),
         )
     ),
     *(

@@ -17,6 +17,7 @@ BOX_SIDE = 1024
 """Pixels a side of the published images, in which the boxes are given."""
 # The header is `Bbox [x,y,w,h]`, which the commas split into four column names
 NUMBERS = {"Bbox [x": "x", "y": "y", "w": "w", "h]": "h"}
+NIH_COLUMNS = ("Image Index", "Finding Label", *NUMBERS)
 LABEL_OF = {"Infiltrate": "Infiltration"}
 """The one finding that the list spells otherwise than the label table."""
 
@@ -28,7 +29,7 @@ def read_nih_boxes(path: Path) -> BoxTable:
         InputError: the file is not a readable CSV file with these columns, or a box is not four numbers with a size
             above 0.
     """
-    source = read_columns(path, ("Image Index", "Finding Label", *NUMBERS), what="NIH's list of boxes")
+    source = read_columns(path, NIH_COLUMNS, what="NIH's list of boxes")
     boxes = pd.DataFrame(numbers(source, list(NUMBERS)), columns=list(NUMBERS.values()))
     values = boxes.to_numpy()
     wrong = ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))

@@ -14,6 +14,7 @@ from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
+VINDR_COLUMNS = ("image_id", "class_name", *CORNERS)
 NORMAL = "No finding"
 SIZE = ["width", "height"]
 DIMENSIONS = {"dim1": "width", "dim0": "height"}
@@ -26,8 +27,7 @@ def read_vindr_boxes(path: Path) -> BoxTable:
     Raises:
         InputError: the file is not such a table, or a box is not given by valid corners.
     """
-    columns = ("image_id", "class_name", *CORNERS)
-    source = read_columns(path, columns, ("rad_id", *SIZE), what="VinDr-CXR's table of boxes")
+    source = read_columns(path, VINDR_COLUMNS, ("rad_id", *SIZE), what="VinDr-CXR's table of boxes")
     corners = numbers(source, CORNERS)
     boxed = (source["class_name"] != NORMAL).to_numpy()
     wrong = boxed & ~(np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1))

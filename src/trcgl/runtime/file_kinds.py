@@ -29,6 +29,16 @@ OTHER_MAGICS = {
     b"{": "JSON; save it as CSV",
     b"[": "JSON; save it as CSV",
     b"%PDF": "a PDF document; give the CSV file itself",
+    b"$FL2": "an SPSS file; export the table as CSV",
+    b"$FL3": "an SPSS file; export the table as CSV",
+    b"<stata_dta>": "a Stata file; export the table as CSV",
+    **{bytes([version, 2, 1, 0]): "a Stata file; export the table as CSV" for version in (113, 114, 115)},
+    b"HEADER RECORD*******": "a SAS transport file; export the table as CSV",
+    b"\x00" * 12 + b"\xc2\xea\x81\x60": "a SAS file; export the table as CSV",
+    **{b"RDX%d\n" % version: "an R workspace; save the table as CSV" for version in (2, 3)},
+    b"X\n\x00\x00\x00": "an R object (RDS); save the table as CSV",
+    b"MATLAB 5.0 MAT-file": "a MATLAB file; save the table as CSV",
+    **{bytes([0x80, protocol]): "a Python pickle; save the table as CSV" for protocol in (2, 3, 4, 5)},
 }
 """First bytes, and what the file is and what to do."""
 # UTF-32 comes first, because its byte order mark begins with that of UTF-16
