@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,10 @@ def nih(text: str, patient: str = "1") -> Spoil:
 
 
 def saved(method: str) -> Spoil:
-    """The table as this method of pandas saves it; without blanks in names, which Stata does not take."""
+    """The table as this method of pandas saves it; names are letters alone, as Stata wants them."""
 
     def spoil(folder: Path) -> None:
-        table = pd.read_csv(folder / "labels.csv").rename(columns=lambda name: name.replace(" ", ""))
+        table = pd.read_csv(folder / "labels.csv").rename(columns=lambda name: re.sub(r"\W", "", name))
         getattr(table, method)(folder / "labels.csv")
 
     return spoil

@@ -21,6 +21,6 @@ def read_boxes(path: Path) -> BoxTable:
     if header & set(NIH_COLUMNS[:3]):  # not `y` and `w`, which are no sign of NIH's list
         return read_nih_boxes(path)
     raise InputError(
-        f"{path}: has none of the columns of a table of boxes; name them {', '.join(VINDR_COLUMNS)} (as VinDr-CXR does: "
-        f"corners in pixels of the original), or {', '.join(NIH_COLUMNS)} (as NIH does)"
+        f"{path}: has none of the columns of a table of boxes; name them {', '.join(VINDR_COLUMNS)} (as VinDr-CXR "
+        f"does: corners in pixels of the original), or {', '.join(NIH_COLUMNS)} (as NIH does)"
     )
