@@ -106,6 +106,18 @@ def test_the_size_of_dicom_originals_is_that_of_their_header(tmp_path: Path):
     check(used(tmp_path, None, ".dicom"), by_hand(tmp_path / "boxes.csv"), ".dicom")
 
 
+def test_boxes_of_an_unreadable_image_are_left_out(tmp_path: Path):
+    vindr_table(tmp_path / "boxes.csv")
+    for name in ORIGINALS:
+        as_dicom(tmp_path / name, name)
+    (tmp_path / "b.dicom").write_bytes(b"rubbish")
+    check(used(tmp_path, None, ".dicom"), [box for box in by_hand(tmp_path / "boxes.csv") if box[0] != "b"], ".dicom")
+    for name in ORIGINALS:
+        (tmp_path / f"{name}.dicom").write_bytes(b"")
+    with pytest.raises(InputError, match=r"boxes\.csv: no image with a box can be read"):
+        used(tmp_path, None, ".dicom")
+
+
 @pytest.mark.parametrize("form", SIZES)
 def test_the_size_of_the_originals_of_copies_is_that_of_the_table(form: str, tmp_path: Path):
     vindr_table(tmp_path / "boxes.csv")

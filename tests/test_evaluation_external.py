@@ -171,6 +171,18 @@ def test_several_models_are_averaged(folder: Path):
     assert len(results[1]["models"]) == 2
 
 
+def test_groups_that_differ_between_models_are_said(folder: Path, caplog: pytest.LogCaptureFixture):
+    groups = save_model(folder / "alike").config.class_groups
+    save_model(folder / "other", class_groups=("medium" if groups[0] == "tail" else "tail", *groups[1:]))
+    for name, said in (("alike", 0), ("other", 1)):
+        caplog.clear()
+        assert evaluate(folder, "--model", str(folder / name)) == 0
+        lines = [record.getMessage() for record in caplog.records if "otherwise" in record.getMessage()]
+        assert len(lines) == said
+    assert lines[0].endswith(f"means over groups are of the groups of {folder / 'model'}")
+    assert f": {CONFIG.class_names[0]};" in lines[0]
+
+
 def test_nih_tables_and_merged_classes(folder: Path):
     """NIH's columns; its labels are brought to the model's names by a class table."""
     rows = [

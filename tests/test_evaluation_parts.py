@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,14 +23,15 @@ from trcgl.classifier.network.predict import predict
 from trcgl.classifier.network.views import View, predict_views
 from trcgl.config import EvaluationParams
 from trcgl.evaluation.bootstrap import (
+    bootstrap_interval,
     image_weights,
     patient_weights,
 )
 from trcgl.evaluation.differences import COLUMNS, paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
-from trcgl.evaluation.pictures import attainable
-from trcgl.evaluation.reliability import reliability_curve
+from trcgl.evaluation.pictures import attainable, precision_recall_by_group
+from trcgl.evaluation.reliability import reliability_curve, reliability_diagram
 from trcgl.evaluation.resampled import resample, resample_models
 from trcgl.evaluation.scored import Scored
 from trcgl.evaluation.subgroups import subgroup_table
@@ -165,6 +167,29 @@ def test_intervals_are_quantiles_of_the_resamples_less_their_bias():
     expected = [samples[0], *np.quantile(samples[1:], [0.025, 0.975]) - bias]
     assert [row["value"], row["low"], row["high"]] == pytest.approx(expected)
     assert len(table) == 2 * len(resampled["a"])
+
+
+def test_resamples_that_are_all_perfect_give_no_interval():
+    for values in ([1.0, 1.0, 1.0], [1.0, np.nan, 1.0], [0.0, 0.0]):
+        assert np.isnan(dataclasses.astuple(bootstrap_interval(np.array(values)))).all()
+    assert bootstrap_interval(np.array([1.0, 0.9, 1.0])).low < 1.0
+
+
+def test_figures_show_only_findings_that_can_be_scored_and_name_the_models():
+    """No head finding, and a tail finding that is present wherever it is known."""
+    labels, scores, _ = scored(400)
+    labels = labels[:, [0, 1, 1]]
+    labels[labels[:, 2] != 1, 2] = np.nan
+    groups = ["medium", "tail", "tail"]
+    scores = {model: values[:, [0, 1, 1]] for model, values in scores.items()}
+    figure = precision_recall_by_group(labels, scores, groups)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["head (0 findings)", "medium (1 findings)", "tail (1 findings)"]
+    for drawn in (figure, reliability_diagram(labels, scores, groups, np.ones(400))):
+        legends = [axes.get_legend() for axes in drawn.axes]
+        assert [[text.get_text() for text in legend.get_texts()] for legend in legends if legend] == [list(scores)]
+        assert legends[1]
+        plt.close(drawn)
 
 
 def test_differences_equal_a_plain_loop_over_the_same_resamples():

@@ -19,7 +19,7 @@ from tests.test_evaluation_external import save_model
 from trcgl.classifier.network.predict import predict_with_maps
 from trcgl.cli import main
 from trcgl.images.preparation import read_squares
-from trcgl.inference import pretrained, reading
+from trcgl.inference import overlays, pretrained, reading
 from trcgl.inference.files import find_images
 from trcgl.inference.overlays import overlay
 from trcgl.inference.reading import read_batches
@@ -209,6 +209,9 @@ def test_files_are_found_in_order_and_once(folder: Path):
     assert len(find_images(["scans/**/*.dcm"]).images) == 1
     assert find_images(["scans/[1].png"]).images == [Path("scans/[1].png")]
     assert [path.name for path in find_images(["sc*"]).images] == [path.name for path in find_images(["scans"]).images]
+    deep = [path.as_posix() for path in find_images(["scans/deep"]).images]
+    for pattern in ("**/d*p", "scans/**/deep", "s*/**/deep"):
+        assert [path.as_posix() for path in find_images([pattern]).images] == deep
     with pytest.raises(InputError, match="no image is given"):
         find_images([])
     for picture in (np.zeros((64, 64), np.uint8), b"\x89PNG", None, 5):
@@ -252,6 +255,15 @@ def test_an_overlay_shows_the_evidence_in_its_place(folder: Path):
     assert plain[:32].max() == 255
     nothing = np.asarray(overlay(picture, -class_map.clip(0), "finding", (0.0, 0.0)))
     assert (nothing[32:] == 100).all()
+
+
+def test_the_overlay_of_one_image_does_not_rest_on_a_few_spots(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    save_model(folder / "model", preparation=PREPARATION)
+    mixed_folder(folder / "scans")
+    seen: list[int] = []
+    monkeypatch.setattr(overlays, "receptive_shift", lambda _, images: seen.append(len(images)) or (0.0, 0.0))
+    assert predict("--out", "t.csv", "--overlays", "all", "--likeliest", "1", "scans/c.jpg") == 0
+    assert seen == [overlays.SHIFT_IMAGES]
 
 
 def test_overlays_of_positive_findings_or_of_the_likeliest(folder: Path, said: list[str]):

@@ -152,6 +152,10 @@ def test_mimic_counts_studies_without_images_and_images_without_labels(tmp_path:
     file.write_text("\n".join(lines[:-1] + stranger) + "\n")
     table = read_mimic(file)
     assert sorted(reasons(table).values()) == ["image name missing", *["no labels of this study"] * 2]
+    # Rows are those of the list of images, then those of studies without one
+    listed = pd.read_csv(tmp_path / "mimic-cxr-2.0.0-metadata.csv")["dicom_id"] + ".jpg"
+    for row, image in zip(table.rejected["row"], table.rejected["image"], strict=True):
+        assert image == (listed[row - 1] if row <= len(listed) else "")
     (tmp_path / "mimic-cxr-2.0.0-metadata.csv").unlink()
     with pytest.raises(InputError, match=r"the list of images, mimic-cxr-2\.0\.0-metadata\.csv\.gz, is not beside it"):
         read_mimic(file)
@@ -397,6 +401,24 @@ def test_a_patient_whom_the_table_puts_in_two_splits_stops(tmp_path: Path):
     table = read_folder(folder_file(tmp_path, "image,patient,split,mass", *rows))
     with pytest.raises(InputError, match=r"mine\.csv: patient '1' is listed in several splits \(test, train\)"):
         built(table)
+
+
+def test_a_row_that_is_left_out_still_states_the_split_of_its_patient(tmp_path: Path):
+    header, views = "image,patient,projection,split,mass", ("PA", "L")
+    patients = [(n, view, "test" if n < 20 and view == "L" else "") for n in range(60) for view in views]
+    rows = [f"{n}{view}.png,{n},{view},{split},1" for n, view, split in patients]
+    table = read_folder(folder_file(tmp_path, header, *rows))
+    for projections in (("PA",), None):
+        labels = built(table, projections=projections).labels
+        assert set(labels.loc[labels["split"] == "test", "patient"]) == set(map(str, range(20)))
+    other = [row.replace("PA,,", "PA,train,") for row in rows]
+    table = read_folder(folder_file(tmp_path, header, *other))
+    with pytest.raises(InputError, match=r"mine\.csv: patient '0' is listed in several splits \(test, train\)"):
+        built(table, projections=("PA",))
+    # Where all images of a split are left out, the others are split by seed
+    alone = [f"{n}.png,{n},{'L' if n < 20 else 'PA'},{'test' if n < 20 else ''},1" for n in range(60)]
+    table = read_folder(folder_file(tmp_path, header, *alone))
+    assert set(built(table, projections=("PA",), test_fraction=0.3).labels["split"]) == {"train", "val", "test"}
 
 
 def test_patients_without_a_split_go_where_nobody_is_named(tmp_path: Path):

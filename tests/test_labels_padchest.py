@@ -221,6 +221,9 @@ def test_the_command_draws_every_label_by_its_images(tmp_path: Path, capsys: pyt
     capsys.readouterr()
     assert main([*command, str(tmp_path / "tail.txt")]) == 1
     assert "give a name that ends with .png for --plot" in capsys.readouterr().err
+    write_padchest(file, [padchest_row(number, "nan") for number in range(3)])
+    assert main([*command, str(tmp_path / "none.png")]) == 1
+    assert "labels.csv: has no label to draw; give a table with labels" in capsys.readouterr().err
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

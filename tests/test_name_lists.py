@@ -10,7 +10,7 @@ from tests.labels_files import NIH_2020_COLUMNS, labels_params, manifest_of, wri
 from trcgl.labels.build import build_labels
 from trcgl.labels.chexpert import FINDINGS
 from trcgl.labels.cxrlt import read_cxrlt
-from trcgl.labels.file_match import match_files
+from trcgl.labels.file_match import likely_file, match_files
 from trcgl.labels.folder import read_folder
 from trcgl.labels.mimic import read_mimic
 from trcgl.labels.nih import read_nih
@@ -102,6 +102,19 @@ def test_lists_to_leave_out_in_other_spellings(tmp_path: Path, said: list[str]):
     assert "the label table has 2 of its 3 names (it lacks 'z.png')" in said[1]
 
 
+def test_an_image_in_several_rows_is_named_in_all_of_them(tmp_path: Path):
+    rows = [{"ImageID": f"{name}.png", "PatientID": name, "Mass": str(k % 2)} for k, name in enumerate("aabc")]
+    write_rows(tmp_path / "train.csv", ["ImageID", "PatientID", "Mass"], rows)
+    write_rows(tmp_path / "Removal.csv", ["ImageID"], [{"ImageID": "a.png"}])
+    assert read_cxrlt(tmp_path).rows["image"].tolist() == ["b.png", "c.png"]
+    file = nih_table(tmp_path)
+    with file.open("a") as handle:
+        handle.write(file.read_text().splitlines()[1 + IMAGES.index(TEST[0])] + "\n")
+    (tmp_path / "test_list.txt").write_text("\n".join(TEST))
+    (tmp_path / "train_val_list.txt").write_text("\n".join(sorted(set(IMAGES) - set(TEST))))
+    assert read_nih(file).rejected["image"].tolist() == [TEST[0]]
+
+
 FILES: list[tuple[str, list[str], str]] = [
     ("a.png", ["x/a.png", "x/A.PNG"], "x/a.png"),
     ("a.png", ["x/a.PNG"], "x/a.PNG"),
@@ -149,6 +162,16 @@ def test_the_file_that_is_probably_meant_is_named(tmp_path: Path, said: list[str
     assert "t.csv: images without a file: 1; for 'im_11.png' the folder has 'im 11.jpg'" in said[-1]
     with pytest.raises(InputError, match=r"\(image file missing: 12\); for 'im_0\.png' the folder has 'im_0\.jpg'"):
         build_labels(table, manifest_of(f"im_{k}.jpg" for k in range(12)), labels_params())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("1.0", "1.png"), ("10.0", "10.png"), ("1_0", "1-0.png"), ("7.00", "07.png"), ("a-1.png", "a1.jpg"), ("1.1", "")],
+)
+def test_a_number_of_another_image_is_not_probably_meant(name: str, meant: str):
+    paths = pd.Series(["10.png", "1.png", "100.png", "1-0.png", "11.png", "07.png", "a1.jpg"])
+    said = likely_file(pd.Series([name]), paths)
+    assert said.startswith(f"for '{name}' the folder has '{meant}':") if meant else said == ""
 
 
 def test_splits_in_other_spellings(tmp_path: Path):

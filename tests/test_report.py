@@ -166,6 +166,9 @@ def test_the_page_says_what_the_parameters_say(finished: Path):
     assert "The initial weights of trcgl had already been trained on imagenet, nih." in page
     assert "trained a classifier on real images only (“trcgl”)" in page
     assert "higher than 62.5 % of the real validation images" in page
+    for tail, said in ((None, False), (("mass",), True)):
+        changed = dataclasses.replace(params, labels=dataclasses.replace(params.labels, tail_findings=tail))
+        assert ("the tail is the list of labels.tail_findings" in report_page(finished, changed)) is said
 
 
 def test_the_same_run_gives_the_same_page(finished: Path):

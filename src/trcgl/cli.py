@@ -108,6 +108,8 @@ def _labels(options: argparse.Namespace) -> None:
         raise InputError(f"{options.out}: is given for --out and for --plot; give two names")
     table = read_table(options.dataset, options.csv)
     counts = label_counts(table)
+    if options.plot is not None and counts.empty:
+        raise InputError(f"{options.csv}: has no label to draw; give a table with labels, or leave --plot out")
 
     def draw(path: Path) -> None:
         from trcgl.labels.distribution import label_distribution

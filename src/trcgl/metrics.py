@@ -206,6 +206,12 @@ def tail_map_at_prevalence(table: pd.DataFrame) -> float:
     return nan_mean(table.loc[table["group"] == "tail", "AP_prevalence"])
 
 
+def has_both(labels: np.ndarray) -> bool:
+    """Whether labels of 1, 0 and NaN have both a 1 and a 0; without, a finding cannot be scored."""
+    known = labels[~np.isnan(labels)]
+    return bool(0 < known.sum() < len(known))
+
+
 def nan_mean(values: "pd.Series[float]") -> float:
     """Mean of the values that are not NaN; NaN if all are."""
     return float(values.mean(skipna=True)) if values.notna().any() else float("nan")

@@ -70,10 +70,11 @@ def bootstrap_interval(values: np.ndarray, bounds: tuple[float, float] = (0.0, 1
         bounds: the least and the largest value that the statistic can have.
 
     Returns:
-        Contains the value; NaN if the value or every resample is undefined.
+        Contains the value. NaN if the value or every resample is undefined, or if the value and all resamples are one
+        of the bounds (such as 1, where all of a few positives rank first): width 0 would claim certainty.
     """
     value, samples = float(values[0]), values[1:][~np.isnan(values[1:])]
-    if np.isnan(value) or not len(samples):
+    if np.isnan(value) or not len(samples) or (value in bounds and (samples == value).all()):
         return Interval(float("nan"), float("nan"))
     low, high = np.clip(np.quantile(samples, (0.025, 0.975)) - samples.mean() + value, *bounds).tolist()
     return Interval(min(low, value), max(high, value))

@@ -13,8 +13,8 @@ from trcgl.evaluation.bootstrap import bootstrap_interval
 from trcgl.evaluation.reliability import reliability_diagram
 from trcgl.evaluation.resampled import Resampled
 from trcgl.evaluation.scored import Scored
-from trcgl.metrics import GROUPS
-from trcgl.runtime.figures import MODEL_COLOURS, columns_of, save_figure
+from trcgl.metrics import GROUPS, has_both
+from trcgl.runtime.figures import MODEL_COLOURS, columns_of, legend_in_first, save_figure
 
 
 def draw_pictures(folder: Path, scored: Scored, resampled: Mapping[str, Resampled]) -> None:
@@ -103,7 +103,7 @@ def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarra
     figure, panels = plt.subplots(1, len(GROUPS), figsize=(10, 3.3), sharey=True)
     recall_grid = np.linspace(0, 1, 101)
     for axes, group in zip(panels, GROUPS, strict=True):
-        members = [c for c, g in enumerate(groups) if g == group and np.nansum(labels[:, c]) > 0]
+        members = [c for c, g in enumerate(groups) if g == group and has_both(labels[:, c])]
         for model, values in scores.items():
             curves = []
             for c in members:
@@ -114,5 +114,5 @@ def precision_recall_by_group(labels: np.ndarray, scores: Mapping[str, np.ndarra
                 axes.plot(recall_grid, np.mean(curves, axis=0), label=model, color=MODEL_COLOURS.get(model))
         axes.set(title=f"{group} ({len(members)} findings)", xlabel="recall", xlim=(0, 1), ylim=(0, 1))
     panels[0].set_ylabel("precision")
-    panels[0].legend(fontsize=8)
+    legend_in_first(panels)
     return figure

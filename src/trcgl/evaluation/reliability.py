@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from trcgl.metrics import ECE_BINS, GROUPS
-from trcgl.runtime.figures import MODEL_COLOURS
+from trcgl.metrics import ECE_BINS, GROUPS, has_both
+from trcgl.runtime.figures import MODEL_COLOURS, legend_in_first
 
 
 class ReliabilityCurve(NamedTuple):
@@ -41,7 +41,7 @@ def reliability_curve(
     pooled = []
     for y, p in zip(labels.T, scores.T, strict=True):
         known = ~np.isnan(y)
-        if 0 < y[known].sum() < known.sum():
+        if has_both(y):
             pooled.append((y[known], p[known], weights[known]))
     if not pooled:
         return None
@@ -86,5 +86,5 @@ def reliability_diagram(
         shares.set(xlabel="probability", yscale="log")
     panels[0, 0].set_ylabel("finding there")
     panels[1, 0].set_ylabel("share")
-    panels[0, 0].legend(fontsize=8)
+    legend_in_first(panels[0])
     return figure

@@ -96,12 +96,18 @@ def _at_any_depth(pattern: Path, found: Found) -> list[Path]:
     depth = next(k for k, part in enumerate(parts) if glob.has_magic(part))
     folder, rest = Path(*parts[:depth]), parts[depth:]
     listing = list_images(folder)
-    images = [path for path in listing.images if _matches(path.split("/"), rest)]
+    images = [path for path in listing.images if _covers(rest, path)]
     if not images:
         raise InputError(f"{pattern}: no image matches this pattern")
-    found.skipped.extend((str(folder / path), why) for path, why in listing.skipped if _matches(path.split("/"), rest))
+    found.skipped.extend((str(folder / path), why) for path, why in listing.skipped if _covers(rest, path))
     found.closed.extend((str(folder / path), why) for path, why in listing.closed)
     return [folder / path for path in images]
+
+
+def _covers(pattern: Sequence[str], path: str) -> bool:
+    """Whether a pattern matches a path, or a folder that the path is in."""
+    parts = path.split("/")
+    return any(_matches(parts[:depth], pattern) for depth in range(1, len(parts) + 1))
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

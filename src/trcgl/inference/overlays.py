@@ -57,7 +57,9 @@ class OverlayWriter:
         if not len(pictures):
             return
         if self._shift is None:
-            self._shift = receptive_shift(self._model.classifier, pictures[:SHIFT_IMAGES])
+            # Fewer pictures are repeated, because each is tried with other spots
+            some = pictures[np.arange(SHIFT_IMAGES) % len(pictures)]
+            self._shift = receptive_shift(self._model.classifier, some)
         for path, picture, probabilities, maps in zip(
             batch.read.paths, large, batch.probabilities, batch.maps, strict=True
         ):

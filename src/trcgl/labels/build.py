@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,9 @@ def build_labels(
     """
     if params.missing == "negative":
         table = table.with_silent_rows()
+    if split_file is None:
+        # Before rows are left out, because one of them may be the only one that states its patient's split
+        table = _with_splits_of_patients(table)
     table, selected = select_images(table, manifest, Filters.from_params(params))
     uncertain, silent = len(table.uncertain), 0 if table.silent is None else len(table.silent)
     table = table.settled(params.uncertain, params.missing)
@@ -106,9 +109,18 @@ def build_labels(
     )
 
 
+def _with_splits_of_patients(table: LabelTable) -> LabelTable:
+    """The table with the split of its patient in every row; "" where no row of the patient states one."""
+    patients = table.rows["patient"]
+    stated = stated_splits(patients, table.rows["split"], table.source)
+    split = pd.Series([stated.get(patient, "") for patient in patients], dtype="str")
+    return replace(table, rows=table.rows.assign(split=split))
+
+
 def _split(table: LabelTable, params: LabelsParams, split_file: str | Path | None) -> np.ndarray:
     if split_file is None:
-        splits = stated_splits(table.rows["patient"], table.rows["split"], table.source)
+        stated = table.rows[table.rows["split"] != ""]
+        splits = dict(zip(stated["patient"], stated["split"], strict=True))
         named = set(splits.values())
         splits |= seeded_splits(
             [patient for patient in table.rows["patient"].unique().tolist() if patient not in splits],
@@ -194,11 +206,11 @@ def _metrics(
     contradicting: int,
     uncertain: int,
 ) -> dict[str, Any]:
-    reasons = table.rejected["reason"].value_counts().sort_index()
+    reasons = table.rejected["reason"].map(_slug).value_counts().sort_index()
     return {
         "rows": table.source_rows,
         "kept": len(table.rows),
-        "rejected": {"total": len(table.rejected)} | {_slug(reason): int(n) for reason, n in reasons.items()},
+        "rejected": {"total": len(table.rejected)} | {str(reason): int(n) for reason, n in reasons.items()},
         "images": {name: int((split == name).sum()) for name in SPLITS},
         "patients": {name: int(table.rows["patient"][split == name].nunique()) for name in SPLITS},
         "findings": {name: sum(entry["group"] == name for entry in classes) for name in GROUPS},
@@ -210,4 +222,4 @@ def _metrics(
 
 
 def _slug(reason: object) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", str(reason).lower()).strip("_")
+    return re.sub(r"[\W_]+", "_", str(reason).lower()).strip("_")

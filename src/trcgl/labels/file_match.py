@@ -54,8 +54,13 @@ def likely_file(missing: pd.Series, paths: pd.Series) -> str:
 
 
 def _letters(name: str) -> str:
-    """The key that similar names share: letters and digits, without folder, suffix, leading zeros and %20."""
+    """The key that similar names share: letters and digits, without folder, suffix, leading zeros and %20.
+
+    Numbers stay apart (`1_0` is not `10`), and `1.0` is `1`, as a table writes it that was read as numbers.
+    """
     text = unicodedata.normalize("NFKC", plainly(stem_of(clean_text(unquote(name)))))
+    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    text = re.sub(r"(?<=\d)[\s_\-.]+(?=\d)", "+", text)
     return re.sub(r"[\s_\-.]+", "", text).lstrip("0")
 
 

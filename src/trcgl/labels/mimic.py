@@ -126,7 +126,10 @@ def _of_studies(path: Path) -> LabelTable:
     images["split"] = "" if split_file is None else _official_split(split_file, images["dicom_id"])
     # An outer join, so that a study without listed images becomes a rejected row and is not lost silently
     labels = labels.drop(columns="subject_id").assign(label_row=np.arange(len(labels)))
+    images["image_row"] = np.arange(len(images))
     source = images.merge(labels, on="study_id", how="outer")
+    # Rows in the order of the list of images, then those of the studies without one, in the order of their table
+    source = source.sort_values(["image_row", "label_row"], ignore_index=True).drop(columns="image_row")
     label_row = source.pop("label_row")
     unlabelled = label_row.isna().to_numpy(bool)
     source = source.fillna("")

@@ -79,7 +79,8 @@ def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
             f"{path}: names matched without their folder or suffix: {len(adapted)} of {len(different)}; the first: "
             f"'{adapted[0]}'"
         )
-    return Matched(named, len(different), strangers)
+    # A table may list an image in several rows
+    return Matched(images.isin(images[named]).to_numpy(bool), len(different), strangers)
 
 
 def find_list(folder: Path, name: str) -> Path | None:

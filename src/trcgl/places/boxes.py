@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from trcgl.images.decode import header_size
+from trcgl.images.decode import UnreadableImage, decode, header_size
 from trcgl.images.kinds import START, format_of
 from trcgl.images.upright import why_not_as_stored
 from trcgl.labels.boxes import read_boxes
@@ -216,6 +216,8 @@ def of_findings(files: BoxFiles, used: UsedBoxes, findings: Sequence[str]) -> Us
 def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: Path) -> UsedBoxes:
     """Add the originals' sizes to the boxes, and check that the boxes fit them. The header of each image is read.
 
+    Boxes of an image are left out if it states no size and cannot be decoded.
+
     Raises:
         InputError: see `boxes_of`.
     """
@@ -224,10 +226,14 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
     place = dict(zip(selected["image"], selected["path"], strict=True))
     sized = path if set(SIZE) <= set(read_header(path)) else None
     frames, chance, most = np.empty((len(boxes), 2)), 1.0, (0, 0)
+    readable = np.ones(len(boxes), bool)
     groups = boxes.groupby("image", sort=False)
     for image, part in progress(groups, total=groups.ngroups, what="look at images with boxes"):
         file = images / place[str(image)]
         width, height = header_size(file)
+        if width is None and not _can_be_read(file):
+            readable[part.index] = False
+            continue
         original = _original(files, stated, sized, part, file, width, height)
         frames[part.index] = original.width, original.height
         _check_within(path, part, original)
@@ -240,6 +246,10 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
                 # Once per image, because its boxes are not independent: several readers may mark the same lesion
                 chance *= (width / original[0]) ** 3 if inside.all() else np.inf
                 most = max(most, (width, height))
+    used = used.only(readable, "of an image that cannot be read")
+    if used.boxes.empty:
+        raise InputError(f"{path}: no image with a box can be read; give the images that the boxes belong to")
+    boxes, frames = used.boxes, frames[readable]
     if chance < CHANCE:
         raise InputError(
             f"{path}: all boxes lie within the {most[0]} x {most[1]} px that the copies of the images have, so they "
@@ -254,6 +264,14 @@ def at_scale(files: BoxFiles, used: UsedBoxes, selected: pd.DataFrame, images: P
             )
     _warn_if_small(path, boxes["image"].to_numpy(), (corners / frames).max(axis=1))
     return UsedBoxes(boxes.assign(width=frames[:, 0], height=frames[:, 1]), used.left_out, used.rows)
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        decode(file)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _warn_if_small(path: Path, images: np.ndarray, reach: np.ndarray) -> None:

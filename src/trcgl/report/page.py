@@ -126,6 +126,7 @@ def report_page(root: Path, params: Params) -> str:
         intervals=_by_key(read_table(metrics / "intervals.csv"), "model", "metric"),
         differences=_by_key(read_table(metrics / "differences.csv"), "metric"),
         labels=labels,
+        tail_is_set=params.labels.tail_findings is not None,
         rejected={reason: count for reason, count in labels["rejected"].items() if reason != "total"},
         unreadable=Counter(read_parquet(root / "data/images/unreadable.parquet", ["reason"])["reason"]),
         classes=read_json(root / "data/labels/classes.json")["classes"],

@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,7 @@ if os.environ.get("MATPLOTLIBRC") == os.devnull:
     # Set by `run_stage`; a matplotlibrc in the current folder would count all the same
     matplotlib.rcdefaults()
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -55,6 +57,14 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 110, tight: bool
         log.warning("%s: the font lacks %d signs, which are drawn as boxes: %s", path, len(missing), signs)
     for text in sorted(text for text in said if not MISSING.match(text)):
         log.warning("%s: %s", path, text)
+
+
+def legend_in_first(panels: Iterable[Axes]) -> None:
+    """A legend in the first panel that shows something with a name."""
+    for axes in panels:
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
+            return
 
 
 def columns_of(count: int) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Evaluate saved classifiers on an external test set, from files to metrics. Nothing is tuned on this set."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from trcgl.labels.table import LabelTable
 from trcgl.metrics import prevalence_weights, summary
 from trcgl.numerics.device import pick_device
 from trcgl.runtime.cores import usable_cores
+from trcgl.runtime.errors import some_of
 from trcgl.runtime.files import read_parquet
 from trcgl.runtime.logging import get_logger
 
@@ -95,6 +96,7 @@ def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine
     models = {str(folder): Classifier.load(folder).to(pick_device(compute.device)) for folder in folders}
     names = list(models)
     check_alike(list(models.values()), names)
+    _say_other_groups(models)
     for name, model in models.items():
         if have_seen(model.config.weights_have_seen, dataset):
             log.warning(
@@ -106,6 +108,20 @@ def _load(folders: Sequence[Path], dataset: str, compute: ComputeParams, combine
     if combine == "weights":
         return {" + ".join(names): average_weights(list(models.values()), names)}
     return models
+
+
+def _say_other_groups(models: Mapping[str, Classifier]) -> None:
+    """Warn if the models were trained on data in which findings are of other groups (head, medium, tail)."""
+    first, *others = models
+    groups = models[first].config.class_groups
+    for name in others:
+        config = models[name].config
+        pairs = zip(config.class_names, config.class_groups, groups, strict=True)
+        if differ := [finding for finding, own, used in pairs if own != used]:
+            log.warning(
+                "%s groups findings (head, medium, tail) otherwise than %s: %s; means over groups are of the groups of "
+                "%s", name, first, some_of(differ), first,
+            )  # fmt: skip
 
 
 def _cached(
