@@ -139,9 +139,9 @@ def test_follow_ups_of_one_patient_do_not_set_the_limits() -> None:
 
 
 def test_limits_are_percentiles_over_real_pairs() -> None:
-    images, draw = pictures(40, 0), np.random.default_rng(1)
+    images, draw = pictures(46, 0), np.random.default_rng(1)
     train = real_images(images[:25], draw.normal(size=(25, 8)), np.arange(25))
-    val = real_images(images[25:], draw.normal(size=(15, 8)), np.arange(25, 40))
+    val = real_images(images[25:], draw.normal(size=(21, 8)), np.arange(25, 46))
     limits = real_limits(train, val, as_it_is, PARAMS)
     distance, index = nearest_copies(images[:25], images[:25], same_patient(np.arange(25), np.arange(25)))
     assert limits.pixels == pytest.approx(np.percentile(distance, 2))
@@ -153,6 +153,17 @@ def test_limits_are_percentiles_over_real_pairs() -> None:
     assert limits.features == pytest.approx(np.percentile(cosine, 5), abs=1e-5)
     far = nearest_distances(val.measured.features, train.measured.features, 5, none_barred(25))
     assert limits.neighbour == pytest.approx(np.percentile(far[:, -1], 99))
+
+
+def test_a_few_images_set_no_limit(caplog: pytest.LogCaptureFixture) -> None:
+    images, features = pictures(44, 0), np.random.default_rng(1).normal(size=(44, 8))
+    parts = {count: real_images(images[:count], features[:count], np.arange(count)) for count in (0, 1, 19, 25)}
+    for count in (0, 1, 19):
+        val = real_images(images[25 : 25 + count], features[25 : 25 + count], np.arange(count) + 50)
+        assert np.isnan(real_limits(parts[25], val, as_it_is, PARAMS).neighbour)
+        assert f"25 training and {count} validation images: below 20" in caplog.text
+    few = real_limits(parts[19], parts[25], as_it_is, PARAMS)
+    assert np.isnan([few.pixels, few.features]).all()
 
 
 def test_nearest_distances_are_those_of_a_plain_search() -> None:

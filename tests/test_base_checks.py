@@ -22,10 +22,11 @@ from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.base_parts import COMPONENTS
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
-from trcgl.diffusion.generator.saved import load_generator
+from trcgl.diffusion.generator.saved import CARD, load_generator
 from trcgl.diffusion.sampling.plan import plan_samples
 from trcgl.diffusion.sampling.sample import draw
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,9 @@ def test_weights_in_several_files(base: Path, variant: str | None) -> None:
         load(base)
 
 
-def test_a_hub_id_is_taken_from_the_local_cache(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_id_is_taken_from_the_local_cache(
+    base: Path, rows: TrainingRows, images: ShardedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As `hf download` leaves it, without a network."""
     cache = tmp_path / "hub"
     place = cache / "models--somebody--tiny"
@@ -137,6 +140,26 @@ def test_a_hub_id_is_taken_from_the_local_cache(base: Path, tmp_path: Path, monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("diffusers.pipelines.pipeline_utils.HF_HUB_CACHE", str(cache), raising=False)
     check_unchanged(load_pipeline("somebody/tiny", None, size=SIZE, dtype=torch.float32))
+    # The generator names the commit, and keeps to it when the owner changes the base
+    folder = run(tmp_path / "model", rows, images, base="somebody/tiny")
+    assert read_json(folder / CARD)["base_revision"] == "0123456789abcdef0123456789abcdef01234567"
+    drawn = load_generator(folder).pipeline.unet.state_dict()
+    changed = place / "snapshots" / ("f" * 40)
+    shutil.copytree(base, changed)
+    tensors(UNET, lambda values: values.update({name: value * 0 for name, value in values.items()}))(changed)
+    (place / "refs" / "main").write_text("f" * 40)
+    assert not load_pipeline("somebody/tiny", None, size=SIZE, dtype=torch.float32).unet.conv_in.weight.any()
+    again = load_generator(folder).pipeline.unet.state_dict()
+    assert all(torch.equal(drawn[name], value) for name, value in again.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_an_autoencoder_in_float32_has_never_been_rounded(base: Path, dtype: torch.dtype) -> None:
+    pipeline = load_pipeline(str(base), None, size=SIZE, dtype=dtype, autoencoder=torch.float32)
+    assert pipeline.unet.dtype == pipeline.text_encoder.dtype == dtype
+    expected = load(base).vae.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in pipeline.vae.state_dict().items())
+    assert not all(torch.equal(value, value.to(dtype).float()) for value in expected.values())
 
 
 # Found when it is used

@@ -27,6 +27,7 @@ from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.training.losses.ldam_drw import LdamDrw
 from trcgl.classifier.training.optimizer import parameter_groups, set_learning_rates
 from trcgl.classifier.training.run import validation_figures
+from trcgl.classifier.training.schedule import share_done
 from trcgl.classifier.training.thresholds import tune_thresholds
 from trcgl.classifier.training.train import Trained, fixed_batches, train
 from trcgl.config import LOSSES, TrainingParams
@@ -149,7 +150,20 @@ def test_deferred_weights_come_in_a_resumed_run_when_they_come_in_a_whole_one(
     with pytest.raises(Killed):
         train(params, DATA, CPU, resume=Kills("train", params=params))
     assert same(whole, train(params, DATA, CPU, resume=ResumePoint("train", params=params)))
-    assert shares == 2 * [(0.0, False), (0.2, False), (0.4, False), (0.6, False), (0.8, True)]
+    assert shares == 2 * [(0.0, False), (0.2, False), (0.4, False), (0.6, False), (1.0, True)]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "epochs", "retrain", "first"),
+    [(0, 1, 0, None), (0, 4, 0, 3), (0, 6, 2, 5), (2, 18, 6, 16), (20, 180, 0, 160)],
+)
+def test_a_loss_that_changes_late_changes_before_the_head_is_retrained(
+    frozen: int, epochs: int, retrain: int, first: int | None
+):
+    """160 of 200 epochs, as in the paper; the last one in a short run; a retrained head throughout."""
+    params = baseline_params(frozen_epochs=frozen, epochs=epochs, retrain_head_epochs=retrain)
+    late = [share_done(params, epoch) >= 0.8 for epoch in range(frozen + epochs + retrain)]
+    assert late == [first is not None and epoch >= first for epoch in range(len(late))]
 
 
 def test_frozen_epochs_leave_the_backbone_alone():

@@ -1,5 +1,6 @@
 """A training that starts from a whole saved network."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 import torch
 
 from tests.classifier_cases import CPU, classifier_params, separable
+from tests.test_classifier_train import stand_still
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.build import build_model
 from trcgl.classifier.training.train import train
 from trcgl.classifier.training.warm_start import warm_start
@@ -41,6 +44,18 @@ def test_backbone_and_head_are_those_of_the_saved_network(saved: Path):
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(value, wanted[name], rtol=0, atol=1e-6)
     assert not torch.allclose(fresh["backbone.conv1.0.weight"], wanted["backbone.conv1.0.weight"], atol=1e-3)
+
+
+def test_a_head_that_is_retrained_starts_anew_all_the_same(saved: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trainer, "set_learning_rates", stand_still)
+    again = replace(STILL, retrain_head_epochs=1)
+    scores = itertools.count()
+    monkeypatch.setattr(trainer, "mean_average_precision", lambda *_: float(next(scores)))
+    head = train(again, DATA, CPU, cooccurrence=COOCCURRENCE, start=saved).model.head.state_dict()
+    torch.manual_seed(again.seed)
+    untrained = build_model(again, DATA, COOCCURRENCE).head.state_dict()
+    for name, value in head.items():
+        assert torch.equal(value, untrained[name]), name
 
 
 def test_the_label_graph_is_that_of_the_run(saved: Path):

@@ -54,8 +54,10 @@ from trcgl.diffusion.generator.saved import load_generator
 from trcgl.diffusion.generator.solver import use_solver
 from trcgl.diffusion.generator.wording import Wording
 from trcgl.diffusion.pretraining import pretrain as pretraining
+from trcgl.diffusion.pretraining.base_folder import errors_of_base
 from trcgl.diffusion.pretraining.networks import build_autoencoder, seeded
 from trcgl.diffusion.pretraining.pretrain import pretrain, standardise_latents
+from trcgl.diffusion.pretraining.sources import Prompted
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.diffusion.sampling.plan import plan_samples
 from trcgl.diffusion.sampling.sample import draw
@@ -112,6 +114,29 @@ def test_half_of_a_batch_carries_a_tail_finding(rows: TrainingRows) -> None:
     assert set(batch[:5]) <= set(rows.carriers["azygos lobe"])
     assert np.array_equal(batch, mixed_batch(rows, 10, 0.5, "seed", 3))
     assert len(mixed_batch(replace(rows, carriers={}), 10, 0.5, 0)) == 10
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.18215])
+def test_the_error_of_an_autoencoder_does_not_depend_on_its_scale(
+    base: Path, images: ShardedImages, factor: float
+) -> None:
+    pipeline, names = load(base), ["1.png", "2.png", "3.png"]
+    use_solver(pipeline)
+    pixels = torch.from_numpy(images.read(names)).float()[:, None].expand(-1, 3, -1, -1) / 127.5 - 1
+    with torch.no_grad():
+        decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
+    pipeline.vae.register_to_config(scaling_factor=factor)
+    error, _ = errors_of_base(pipeline, images, Prompted(names, [""] * 3, [()] * 3, ()))
+    assert error == pytest.approx(127.5 * float((decoded - pixels).abs().mean()), rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "fraction"), [(1, 0.5), (3, 0.5), (16, 0.02), (4, 1.0), (4, 0.0)])
+def test_the_tail_fraction_holds_on_average(rows: TrainingRows, size: int, fraction: float) -> None:
+    """The first images of a batch are those with a tail finding; here no other image has one."""
+    tail = rows.carriers["azygos lobe"]
+    many = replace(rows, images=tuple(f"{k}.png" for k in range(100_000)), carriers={"azygos lobe": tail[:1]})
+    drawn = np.concatenate([mixed_batch(many, size, fraction, "seed", step) for step in range(3000)])
+    assert np.mean(drawn == tail[0]) == pytest.approx(fraction, abs=4 * np.sqrt(fraction * (1 - fraction) / 3000))
 
 
 def test_every_word_is_one_token() -> None:

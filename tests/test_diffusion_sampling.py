@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,8 @@ def test_normal_carriers_have_no_finding_and_the_views_of_those_that_do(
         assert sample.unknown == tuple(left)
     with pytest.raises(InputError, match=r"'sampling.carriers' is normal, but every training image has a finding"):
         plan_samples(replace(rows, normal=rows.normal[:0]), generator.card, params)
+    nothing = replace(params, images_per_finding=0)
+    assert plan_samples(replace(rows, normal=rows.normal[:0]), generator.card, nothing) == []
     only_lateral = plan_samples(replace(rows, normal=np.array([7])), generator.card, params)
     assert {sample.carrier.image for sample in only_lateral} == {"7.png"}
     assert all(" L view" in sample.prompt for sample in only_lateral)
@@ -219,6 +222,21 @@ def test_a_start_from_real_latents_is_the_stock_image_to_image_pipeline(base: An
     ours = denoise(base, positive, negative, initial_noise(base, [3, 4, 5]), params, carriers).numpy()
     assert np.ptp(theirs) > 0.1
     assert np.abs(ours - theirs).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("spacing", "steps", "other"), [("trailing", 61, 60), ("trailing", 122, 120), ("leading", 1000, 999)]
+)
+def test_a_number_of_steps_that_the_scheduler_does_not_make_is_refused(
+    base: Any, spacing: str, steps: int, other: int
+) -> None:
+    scheduler = base.scheduler.from_config(base.scheduler.config, timestep_spacing=spacing)
+    positive, negative, noise = conditions(base)
+    pipeline = SimpleNamespace(**base.components | {"scheduler": scheduler, "image_processor": base.image_processor})
+    with pytest.raises(InputError, match=rf"'sampling\.steps' is {steps}, .* give another number, such as {other}$"):
+        denoise(pipeline, positive, negative, noise, replace(SAMPLING, steps=steps))
+    scheduler.set_timesteps(other)
+    assert len(set(scheduler.timesteps.tolist())) == other
 
 
 def test_the_last_step_is_taken_at_the_smallest_strength() -> None:

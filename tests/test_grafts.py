@@ -221,6 +221,7 @@ def test_the_carrier_is_another_patients_in_the_same_view(
         planned(same, generator, images)
     with pytest.raises(InputError, match=r"'sampling.carriers' is grafted, but every training image has a finding"):
         planned(replace(rows, normal=rows.normal[:0]), generator, images)
+    assert planned(replace(rows, normal=rows.normal[:0], carriers={}), generator, images) == []
 
 
 def test_of_several_films_the_most_alike_around_the_region_is_taken(

@@ -7,6 +7,7 @@ images, test on real ones.
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from study.films import IMAGES, KEPT_COLUMNS, LABELS, write_films
@@ -40,6 +41,7 @@ def films_of_pool(files: TrainingFiles, pool: Path, folder: Path) -> TrainingFil
     accepted = load_accepted(pool / POOL_IMAGES, pool / AUDIT, names, stored.size)
     about = pd.DataFrame({"image": accepted.names, "patient": accepted.names, "split": "train"})
     extra = pd.concat([about, pd.DataFrame(accepted.targets, columns=list(names)).astype("Int8")], axis=1)
-    pixels = (*(stored.read([image])[0] for image in real["image"]), *accepted.pixels)
+    drawn = (accepted.pixels[np.array([row])][0] for row in range(len(accepted.names)))
+    pixels = (*(stored.read([image])[0] for image in real["image"]), *drawn)
     write_films(folder, pd.concat([real, extra], ignore_index=True), pixels, stored.size)
     return replace(files, images=folder / IMAGES, labels=folder / LABELS)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import cv2
@@ -10,8 +12,6 @@ import numpy as np
 
 from trcgl.artifacts.shards import ShardedImages
 
-BLOCK = 256
-"""Number of images that are read and resized together."""
 Job = TypeVar("Job")
 Batch = TypeVar("Batch")
 
@@ -27,9 +27,9 @@ class Pixels(Protocol):
 
 
 class StoredPixels:
-    """Rows from shards on disk, read on access, followed by rows of an array in memory (the few synthetic images)."""
+    """Rows from shards on disk, read on access, followed by those of other images (the synthetic ones)."""
 
-    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: np.ndarray | None = None):
+    def __init__(self, shards: ShardedImages, names: Sequence[str], appended: Pixels | None = None):
         self._shards = shards
         self._names = np.array(names, dtype=object)
         self._appended = np.empty((0, shards.size, shards.size), np.uint8) if appended is None else appended
@@ -59,6 +59,20 @@ class ChangedPixels:
         return self.change(self.images[rows])
 
 
+@dataclass(frozen=True)
+class PixelRows:
+    """Some of the images, by their row numbers (int [n])."""
+
+    images: Pixels
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        return self.images[self.rows[rows]]
+
+
 def scaled(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """[H, W] -> [height, width] of the same dtype: area averaging to shrink, bilinear interpolation to enlarge."""
     # Area averaging is the only OpenCV mode that does not alias when shrinking by large factors
@@ -70,16 +84,18 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     """uint8 [n, S, S] -> [n, size, size]; see `scaled`."""
     if images.shape[-1] == size:
         return images
-    return np.stack([scaled(image, size, size) for image in images])
+    squares = np.empty((len(images), size, size), images.dtype)
+    for square, image in zip(squares, images, strict=True):
+        square[:] = scaled(image, size, size)
+    return squares
 
 
-def read_resized(shards: ShardedImages, names: Sequence[str], size: int) -> np.ndarray:
-    """uint8 [len(names), size, size]; only a block of images is in memory at the shards' own size."""
-    pixels = np.empty((len(names), size, size), np.uint8)
-    for start in range(0, len(names), BLOCK):
-        block = names[start : start + BLOCK]
-        pixels[start : start + len(block)] = resized(shards.read(block), size)
-    return pixels
+def stored_and_resized(folder: Path, names: Sequence[str], size: int) -> Pixels:
+    """The named images in a folder of shards, resized to `size` when they are read; the folder may lack shards if no
+    image is named."""
+    if not len(names):
+        return np.empty((0, size, size), np.uint8)
+    return ChangedPixels(StoredPixels(ShardedImages(folder), names), partial(resized, size=size))
 
 
 def prefetched(jobs: Sequence[Job], read: Callable[[Job], Batch]) -> Iterator[Batch]:

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.pixels import read_resized
-from trcgl.artifacts.shards import ShardedImages
+from trcgl.artifacts.pixels import Pixels, stored_and_resized
 from trcgl.audit.judge import judge_scores
 from trcgl.audit.measured import Measured, measure
 from trcgl.classifier.network.model import Classifier
@@ -21,13 +20,14 @@ class DrawnImages:
 
     Attributes:
         samples: sample, target, carrier, source, findings, unknown.
-        pixels: uint8 [N, S, S] at the size that the judge reads; this and the following are in the order of `samples`.
+        pixels: at the size that the judge reads, read from disk when needed; this and the following are in the order of
+            `samples`.
         scores: float32 [N, C], the judge's scores.
         measured: features and thumbnails.
     """
 
     samples: pd.DataFrame
-    pixels: np.ndarray
+    pixels: Pixels
     scores: np.ndarray
     measured: Measured
 
@@ -52,8 +52,5 @@ def load_drawn_images(folder: Path, judge: Classifier) -> DrawnImages:
             f"{folder}/samples.parquet: names '{min(foreign)}', which the judge (the baseline classifier) does not "
             "know; run dvc repro"
         )
-    size = judge.config.image_size
-    pixels = np.empty((0, size, size), np.uint8)
-    if len(samples):
-        pixels = read_resized(ShardedImages(folder), samples["sample"].tolist(), size)
+    pixels = stored_and_resized(folder, samples["sample"].tolist(), judge.config.image_size)
     return DrawnImages(samples, pixels, judge_scores(judge, pixels), measure(judge, pixels))

@@ -42,7 +42,7 @@ def likeness_columns(
                 "kid_real": kernel_distance(real, fitted),
                 "precision": precision,
                 "recall": recall,
-                "ms_ssim": mean_similarity(drawn.pixels[own], np.arange(own.sum())),
+                "ms_ssim": mean_similarity(drawn.pixels[np.flatnonzero(own)], np.arange(own.sum())),
                 "ms_ssim_real": mean_similarity(pixels, val.patients[shown]),
             }
         )

@@ -10,9 +10,13 @@ from trcgl.audit.overlaid import Space, feature_distances, overlaid_pairs
 from trcgl.audit.real_images import RealImages
 from trcgl.config import AuditParams
 from trcgl.numerics.seeding import rng
+from trcgl.runtime.logging import get_logger
 
+log = get_logger("audit")
 NEIGHBOURS = 5
 """The distance to the fifth nearest training image counts, so that a single similar image by chance is not enough."""
+FEWEST = 20
+"""With fewer distances, a high percentile is the largest of a few, and a limit would be chance."""
 REAL_SAMPLE = 1000
 """Number of real images that are compared with all others to set a limit; enough for a percentile."""
 
@@ -53,6 +57,11 @@ def real_limits(train: RealImages, val: RealImages, space: Space, params: AuditP
             pixels.append(found[0].distance)
             pairs.append(overlaid_pairs(train.pixels[np.array([row])][0], train.pixels, found[:1]))
     features = feature_distances(np.concatenate(pairs), space) if pairs else np.empty(0)
+    if min(len(val), len(train)) < FEWEST:
+        log.warning(
+            "%d training and %d validation images: below %d, there is no limit for copies and twins (training) or for "
+            "outliers (validation), and none is rejected", len(train), len(val), FEWEST,
+        )  # fmt: skip
     others = rng("audit limits", "validation").permutation(len(val))[:REAL_SAMPLE]
     barred = same_patient(val.patients[others], patients)
     far = nearest_distances(val.measured.features[others], train.measured.features, NEIGHBOURS, barred)
@@ -65,4 +74,4 @@ def real_limits(train: RealImages, val: RealImages, space: Space, params: AuditP
 
 def _percentile(distances: np.ndarray, percentile: float) -> float:
     known = distances[np.isfinite(distances)]
-    return float(np.percentile(known, percentile)) if len(known) else float("nan")
+    return float(np.percentile(known, percentile)) if len(known) >= FEWEST else float("nan")

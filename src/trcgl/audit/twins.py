@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from trcgl.artifacts.pixels import Pixels
+from trcgl.artifacts.pixels import PixelRows, Pixels
 from trcgl.audit.duplicates import Closest, closest
 from trcgl.audit.limits import Limits
 from trcgl.audit.overlaid import Space
 
 
 def find_twins(
-    samples: pd.DataFrame, passed: np.ndarray, pixels: np.ndarray, thumbnails: np.ndarray, limits: Limits, space: Space
+    samples: pd.DataFrame, passed: np.ndarray, pixels: Pixels, thumbnails: np.ndarray, limits: Limits, space: Space
 ) -> pd.DataFrame:
     """Go through the samples that passed all other tests, in order, and compare each with those accepted before it.
 
@@ -19,7 +19,7 @@ def find_twins(
     Args:
         samples: with the column sample.
         passed: bool [N].
-        pixels: uint8 [N, S, S].
+        pixels: of the N samples.
         thumbnails: uint8 [N, THUMBNAIL, THUMBNAIL].
 
     Returns:
@@ -28,7 +28,7 @@ def find_twins(
     """
     places = np.flatnonzero(passed)
     accepted = np.zeros(len(places), dtype=bool)
-    images: Pixels = pixels[places]
+    images = PixelRows(pixels, places)
     found = np.full(len(samples), Closest(), dtype=object)
     turn = closest(
         images, thumbnails[places], images, thumbnails[places], lambda rows: ~accepted[None].repeat(len(rows), axis=0),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.labelled_images import labelled_images
-from trcgl.artifacts.pixels import Pixels, StoredPixels, read_resized
+from trcgl.artifacts.pixels import Pixels, StoredPixels, stored_and_resized
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.classifier.training.counts import ClassCounts
 from trcgl.classifier.training.known_places import KnownPlaces, read_places
@@ -147,7 +147,7 @@ class Accepted:
 
     Attributes:
         names: M sample names.
-        pixels: uint8 [M, size, size].
+        pixels: M images, read from disk when needed.
         targets: float32 [M, C]: 1 for the findings that a sample was generated to show, NaN for those that its plan
             leaves unknown (those of the real images that it is made of) or that the audit could not verify, 0 for the
             rest.
@@ -155,13 +155,13 @@ class Accepted:
     """
 
     names: list[str]
-    pixels: np.ndarray
+    pixels: Pixels
     targets: np.ndarray
     target: np.ndarray
 
 
 def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size: int) -> Accepted:
-    """Read the accepted samples of a folder of generated shards, resized to `size`."""
+    """The accepted samples of a folder of generated shards, resized to `size`."""
     samples = read_parquet(folder / "samples.parquet", ["sample", "target", "findings", "unknown"])
     verdicts = read_parquet(audit, ["sample", "accepted", "unverified"])
     accepted = verdicts.loc[verdicts["accepted"].astype(bool), ["sample", "unverified"]]
@@ -181,7 +181,7 @@ def load_accepted(folder: Path, audit: Path, class_names: tuple[str, ...], size:
                     )
                 targets[row, column[finding]] = value
     names = samples["sample"].tolist()
-    pixels = read_resized(ShardedImages(folder), names, size) if names else np.empty((0, size, size), np.uint8)
+    pixels = stored_and_resized(folder, names, size)
     # The target is one of the findings, so its column is known
     target = np.array([column[finding] for finding in samples["target"]], dtype=np.int64)
     return Accepted(names, pixels, targets, target)

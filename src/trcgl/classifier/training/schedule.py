@@ -26,6 +26,16 @@ def phase_of(params: TrainingParams, epoch: int) -> str:
     return "all" if epoch < params.frozen_epochs + params.epochs else "retrain"
 
 
+def share_done(params: TrainingParams, epoch: int) -> float:
+    """The share of phases `head` and `all` that is done before an epoch counted from 0.
+
+    1 from their last epoch on, so that a loss that changes late in training changes in a short run, too; 0 in the first
+    epoch, even if it is the only one.
+    """
+    before = params.frozen_epochs + params.epochs
+    return 0.0 if epoch == 0 else 1.0 if epoch >= before - 1 else epoch / before
+
+
 def stops_early(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
     """Whether the last `patience` epochs of phase `all` reached no better `val_mAP` than its earlier epochs.
 

@@ -41,18 +41,21 @@ class TrainingState:
     best: dict[str, Any] = field(default_factory=lambda: {"mAP": -math.inf, "epoch": 0, "weights": {}})
 
     @classmethod
-    def start(cls, model: Classifier, params: TrainingParams, dtype: torch.dtype) -> "TrainingState":
+    def start(
+        cls, model: Classifier, params: TrainingParams, dtype: torch.dtype, untrained_head: dict[str, Tensor]
+    ) -> "TrainingState":
         """The state before the first step.
 
         Args:
             dtype: in which matrix products and convolutions are computed.
+            untrained_head: the head's weights as they were built, also if the model starts from trained ones.
         """
         return cls(
             model=model,
             average=ModelEmaV3(model, decay=params.ema_decay, use_warmup=True),
             optimizer=build_optimizer(model, params),
             scaler=torch.amp.GradScaler(model.pixel_mean.device.type, enabled=dtype == torch.float16),
-            untrained_head={key: value.clone() for key, value in model.head.state_dict().items()},
+            untrained_head=untrained_head,
         )
 
     def saved(self) -> dict[str, Any]:

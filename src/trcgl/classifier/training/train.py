@@ -33,7 +33,7 @@ from trcgl.classifier.training.losses.base import MultiLabelLoss
 from trcgl.classifier.training.one_image import naming_accumulate, warn_of_one_image
 from trcgl.classifier.training.optimizer import set_learning_rates
 from trcgl.classifier.training.sampling import class_aware_order, epoch_order, sampling_factors, steps_of_epoch
-from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
+from trcgl.classifier.training.schedule import epochs_of, phase_of, share_done, stops_early
 from trcgl.classifier.training.sections import lower_rates, section_of
 from trcgl.classifier.training.state import TrainingState
 from trcgl.classifier.training.thresholds import tune_thresholds
@@ -143,13 +143,14 @@ def train(
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
     model = build_model(params, data, cooccurrence)
+    untrained_head = {key: value.clone() for key, value in model.head.state_dict().items()}
     if start is not None:
         warm_start(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
     if data.places is not None:
         look = receptive_shift(model, data.images[np.unique(data.places.rows)[:LOOK_IMAGES]])
         data = replace(data, places=replace(data.places, look=look))
-    state = TrainingState.start(model, params, pick_dtype(device, compute.precision))
+    state = TrainingState.start(model, params, pick_dtype(device, compute.precision), untrained_head)
     if compute.compile:
         model.compile()
     factors = sampling_factors(params, data.targets[data.train])
@@ -186,7 +187,7 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
     """Run all steps of an epoch; return the mean loss, and a text on the speed."""
     params, model, device = run.params, state.model, run.device
     started, waited = time.perf_counter(), 0.0
-    run.loss.start_epoch(epoch / epochs_of(params))
+    run.loss.start_epoch(share_done(params, epoch))
     model.train()
     frozen = phase_of(params, epoch) != "all"
     model.backbone.requires_grad_(not frozen)

@@ -11,7 +11,7 @@ from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import cast, copy_base, is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base import commit_of, copy_base, is_small_folder, load_pipeline
 from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
@@ -75,11 +75,12 @@ def finetune(
             f"'{params.base}'; set base_revision to null"
         )
     prompts = prompts_of(rows, wording, phrases)
-    pipeline = load_pipeline(params.base, params.base_revision, size=images.size, dtype=dtype).to(device)
+    # The autoencoder as in sampling: rounding noise in the latents would be learned as texture
+    pipeline = load_pipeline(
+        params.base, params.base_revision, size=images.size, dtype=dtype, autoencoder=torch.float32
+    ).to(device)
     check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)
     check_answers(pipeline)
-    # As in sampling: rounding noise in the latents would be learned as texture
-    cast(pipeline.vae, torch.float32)
     cache = LatentCache(pipeline.vae, images)
     inside = is_small_folder(params.base)
     if inside:
@@ -97,7 +98,8 @@ def finetune(
     log.info("denoising loss on %d validation images of tail findings: base %.4f, now %.4f", asked.count, before, after)
     GeneratorCard(
         base=params.base,
-        base_revision=params.base_revision,
+        # So that the same weights are loaded later, also if the params name no commit
+        base_revision=commit_of(pipeline) if is_hub_id(params.base) else None,
         base_inside=inside,
         prompt_template=params.prompt_template,
         prompt_normal=params.prompt_normal,

@@ -25,7 +25,13 @@ LEFT_OUT: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "
 
 
 def load_pipeline(
-    base: str, revision: str | None, *, size: int, dtype: torch.dtype, key: str = "'diffusion.base'"
+    base: str,
+    revision: str | None,
+    *,
+    size: int,
+    dtype: torch.dtype,
+    autoencoder: torch.dtype | None = None,
+    key: str = "'diffusion.base'",
 ) -> Any:
     """Load a base generator without a safety checker, and check that it is complete and its parts fit.
 
@@ -34,6 +40,7 @@ def load_pipeline(
         revision: commit, branch or tag of a hub id.
         size: side of the images in pixels (`images.diffusion_size`).
         dtype: of the frozen weights.
+        autoencoder: dtype of the autoencoder; None: the same as `dtype`.
         key: the setting that named the base, for the messages.
 
     Raises:
@@ -42,7 +49,8 @@ def load_pipeline(
     """
     folder = _downloaded(base, revision, key) if is_hub_id(base) else Path(base).expanduser()
     variants = check_base_files(folder, key)
-    parts = {name: load_part(folder, name, variants[name], dtype, key) for name in COMPONENTS}
+    kinds = dict.fromkeys(COMPONENTS, dtype) | ({} if autoencoder is None else {"vae": autoencoder})
+    parts = {name: load_part(folder, name, variants[name], kinds[name], key) for name in COMPONENTS}
     try:
         with quiet_libraries():
             pipeline = StableDiffusionPipeline.from_pretrained(
@@ -76,6 +84,13 @@ def _downloaded(base: str, revision: str | None, key: str) -> Path:
         f"{key}: the hub id (revision {revision or 'main'}) '{base}' cannot be loaded, and there is no folder of that "
         f"name here; give one that is cached, with weights in safetensors, or allow the download ({reasons[0]})"
     )
+
+
+def commit_of(pipeline: Any) -> str | None:
+    """The commit that a base from the hub was loaded from: the name of its folder in the hub's cache; None if it is no
+    such folder."""
+    folder = Path(pipeline.name_or_path or "")
+    return folder.name if folder.parent.name == "snapshots" else None
 
 
 def cast(part: nn.Module, dtype: torch.dtype, device: str | torch.device | None = None) -> None:

@@ -121,13 +121,15 @@ def _named(names: Sequence[str], holds: np.ndarray) -> tuple[tuple[str, ...], ..
 def mixed_batch(rows: TrainingRows, size: int, tail_fraction: float, *parts: str | int) -> np.ndarray:
     """Positions of one step's images: a fraction `tail_fraction` carries a tail finding, the rest are any images.
 
+    If this is no whole number of images, it is rounded up or down at random, so that the fraction holds on average.
     First a finding is sampled uniformly, then one of its images. So every tail finding is sampled equally often.
 
     Returns:
         int64 [size].
     """
     draw = rng(*parts)
-    tail = round(size * tail_fraction) if rows.carriers else 0
+    wanted = size * tail_fraction if rows.carriers else 0
+    tail = int(wanted + draw.random()) if wanted % 1 else int(wanted)
     carriers = list(rows.carriers.values())
     chosen = [draw.choice(carriers[draw.integers(len(carriers))]) for _ in range(tail)]
     return np.concatenate([np.array(chosen, dtype=np.int64), draw.integers(len(rows), size=size - tail)])

@@ -14,6 +14,7 @@ from trcgl.config import Params
 from trcgl.diffusion.finetuning.heldout import held_out_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import as_input, cast
+from trcgl.diffusion.generator.base_files import own_folder
 from trcgl.diffusion.generator.base_parts import COMPONENTS, quiet_libraries
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import text_embeddings
@@ -67,7 +68,7 @@ def _pretrain_folder(
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, params.compute.precision)
     # The index has checksums of the pixels
     inputs = [file for source in sources for file in (source.images / "index.parquet", source.labels, source.classes)]
-    inputs += [Path(params.labels.vocabulary), *([] if sizes.start is None else [Path(sizes.start)])]
+    inputs += [Path(params.labels.vocabulary), *own_folder(sizes.start)]
     resume = ResumePoint(
         "pretrain",
         params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.wordings),
@@ -84,7 +85,7 @@ def _pretrain_folder(
     )  # fmt: skip
     if not processes.first:
         return
-    error, loss = _check(pipeline, images, held_out)
+    error, loss = errors_of_base(pipeline, images, held_out)
     log.info("validation images: mean error of the autoencoder %.2f grey levels, denoising loss %.4f", error, loss)
     with directory_beside(folder) as beside, quiet_libraries():
         for part in COMPONENTS:
@@ -104,7 +105,7 @@ def _shares(present: Sequence[tuple[str, ...]], sizes: PretrainParams) -> np.nda
 
 
 @torch.no_grad()
-def _check(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[float, float]:
+def errors_of_base(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[float, float]:
     """Mean absolute reconstruction error in grey levels, and denoising loss, both on held-out images."""
     every = max(1, len(held_out.images) // CHECKED_IMAGES)
     names, prompts = list(held_out.images[::every]), held_out.prompts[::every]
@@ -114,8 +115,9 @@ def _check(pipeline: Any, images: ShardedImages, held_out: Prompted) -> tuple[fl
     latents = cache.read(shown)
     errors = []
     for start in range(0, len(names), 64):
-        decoded = pipeline.vae.decode(latents[start : start + 64].to(pipeline.vae.device)).sample.cpu().clamp(-1, 1)
-        pixels = as_input(torch.from_numpy(images.read(names[start : start + 64])), 3)
+        part = latents[start : start + 64].to(pipeline.vae.device) / pipeline.vae.config.scaling_factor
+        decoded = pipeline.vae.decode(part).sample.cpu().clamp(-1, 1)
+        pixels = as_input(torch.from_numpy(images.read(names[start : start + 64])), decoded.shape[1])
         errors.extend((decoded - pixels).abs().mean(dim=(1, 2, 3)).tolist())
     embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, prompts)
     loss = held_out_loss(pipeline, latents, embeddings, "validation")

@@ -161,7 +161,7 @@ def plan_grafts(
     Raises:
         InputError: no image without findings belongs to another patient, or a finding cannot be located.
     """
-    check_normal(rows, "grafted")
+    check_normal(rows, params)
     plan = []
     named = parts_of_names(sorted(rows.carriers))
     patients = np.unique(rows.patients, return_inverse=True)[1]

@@ -51,7 +51,7 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
         InputError: `carriers: normal`, and every training image has a finding.
     """
     if params.carriers == "normal":
-        check_normal(rows, "normal")
+        check_normal(rows, params)
     plan = []
     named = parts_of_names(sorted(rows.carriers))
     for target, having in sorted(rows.carriers.items()):
@@ -80,11 +80,12 @@ def plan_samples(rows: TrainingRows, card: GeneratorCard, params: SamplingParams
     return plan
 
 
-def check_normal(rows: TrainingRows, carriers: str) -> None:
-    """Raise an InputError if every training image has a finding."""
-    if not len(rows.normal):
+def check_normal(rows: TrainingRows, params: SamplingParams) -> None:
+    """Raise an InputError if images are asked for, and every training image has a finding."""
+    asked = any(images_of(len(having), params) for having in rows.carriers.values())
+    if asked and not len(rows.normal):
         raise InputError(
-            f"'sampling.carriers' is {carriers}, but every training image has a finding; set it to own and "
+            f"'sampling.carriers' is {params.carriers}, but every training image has a finding; set it to own and "
             "'sampling.strength' to 0.55"
         )
 

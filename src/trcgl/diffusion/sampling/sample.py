@@ -61,7 +61,7 @@ def denoise(
         Grey float32 [B, size, size] in 0..1 on the pipeline's device.
     """
     scheduler, unet, vae = pipeline.scheduler, pipeline.unet, pipeline.vae
-    scheduler.set_timesteps(params.steps, device=unet.device)
+    _set_steps(scheduler, params.steps, unet.device)
     both = torch.cat([negative, positive])
     # The solver works in float32, because bfloat16 would round the latents in every step
     latents = noise.to(unet.device, torch.float32) * scheduler.init_noise_sigma
@@ -82,6 +82,30 @@ def denoise(
         latents = scheduler.step(predicted, time, latents, return_dict=False)[0]
     decoded = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0]
     return pipeline.image_processor.postprocess(decoded.float(), output_type="pt").mean(dim=1)
+
+
+def _set_steps(scheduler: Any, steps: int, device: torch.device) -> None:
+    """Prepare the scheduler.
+
+    Raises:
+        InputError: it makes another number of steps, repeats one, or goes below 0, as diffusers' schedulers do for some
+            numbers because of rounding.
+    """
+    if not _makes(scheduler, steps):
+        times = scheduler.timesteps.tolist()
+        other = next(fewer for fewer in range(steps - 1, 0, -1) if _makes(scheduler, fewer))
+        raise InputError(
+            f"'sampling.steps' is {steps}, of which this base's scheduler makes {len(times)} steps, {len(set(times))} "
+            f"of them different, down to timestep {min(times):g}; give another number, such as {other}"
+        )
+    scheduler.set_timesteps(steps, device=device)
+
+
+def _makes(scheduler: Any, steps: int) -> bool:
+    """Whether a scheduler makes so many different steps, none of them below 0."""
+    scheduler.set_timesteps(steps)
+    times = scheduler.timesteps.tolist()
+    return len(times) == len(set(times)) == steps and min(times) >= 0
 
 
 def as_uint8(grey: Tensor) -> np.ndarray:

@@ -50,6 +50,6 @@ class MultiLabelLoss(nn.Module, ABC):
         """Called before every epoch, for a loss that changes during training.
 
         Args:
-            share: finished epochs divided by all epochs, in [0, 1). A loss may depend on nothing else: then a run that
-                is continued after an interruption trains with the same loss as an uninterrupted one.
+            share: of the epochs that is done, in [0, 1], see `share_done`. A loss may depend on nothing else: then a
+                run that is continued after an interruption trains with the same loss as an uninterrupted one.
         """

@@ -33,7 +33,8 @@ class LdamDrw(MultiLabelLoss):
     Args:
         counts: see ClassCounts.
         max_margin, scale, beta: the values of the authors' code (kaidic/LDAM-DRW).
-        deferred_until: share of the epochs trained with all weights 1; the paper's 160 of 200.
+        deferred_until: share of the epochs trained with all weights 1; the paper's 160 of 200. The last epoch and a
+            retrained head always have the other weights; early stopping (`patience`) may end a run before them.
     """
 
     margin: Tensor
