@@ -7,7 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +119,24 @@ def test_an_old_folder_that_a_killed_process_has_put_aside_comes_back(tmp_path: 
     files._tidy.cache_clear()
     write_text(tmp_path / "a.txt", "x")
     assert (tmp_path / "out" / "old").exists()
+
+
+def test_what_another_process_tidies_and_a_folder_that_cannot_be_listed_stop_no_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone = tmp_path / f".out.{files._here()}-{dead.pid}.old"
+
+    def closed(_: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    for listed in (lambda _: iter([gone]), closed):
+        monkeypatch.setattr(Path, "iterdir", listed)
+        files._tidy.cache_clear()
+        write_text(tmp_path / "a.txt", "x")
+        assert (tmp_path / "a.txt").read_text() == "x"
+        (tmp_path / "a.txt").unlink()
 
 
 def test_two_writers_of_one_file_leave_that_of_the_last(tmp_path: Path):

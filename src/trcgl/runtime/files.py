@@ -132,14 +132,22 @@ def _here() -> str:
 
 @cache
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes have left in a folder, once; an old folder whose new one is missing goes back."""
+    """Remove what killed processes have left in a folder, once; an old folder whose new one is missing goes back.
+
+    Another process may do the same at the same time. A folder that may be written but not listed stays as it is.
+    """
     left = re.compile(rf"\.(?P<name>.+)\.{_here()}-(?P<process>[0-9]+)\.(?P<kind>partial|old)(?:\..*)?", re.DOTALL)
-    for path in list(folder.iterdir()):
+    try:
+        paths = list(folder.iterdir())
+    except PermissionError:
+        return
+    for path in paths:
         found = left.fullmatch(path.name)
         if found is None or psutil.pid_exists(int(found["process"])):
             continue
         if found["kind"] == "old" and not (before := path.with_name(found["name"])).exists():
-            path.replace(before)
+            with suppress(FileNotFoundError):
+                path.replace(before)
         else:
             _remove(path)
 
