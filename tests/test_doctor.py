@@ -109,6 +109,14 @@ def test_a_healthy_project(project: Path, capsys: pytest.CaptureFixture[str]):
     assert "13 stages, 12 never run" in text
 
 
+def test_a_generator_without_a_tail_finding_is_said(project: Path, capsys: pytest.CaptureFixture[str]):
+    edit(labels__tail_findings=None)(project)
+    warned = "warning  labels.tail_findings: no finding is tail, so the generator draws nothing"
+    assert any(line.startswith(warned) for line in examined(capsys, problems=0))
+    edit(diffusion__base=None)(project)
+    assert not any("no finding is tail" in line for line in examined(capsys, problems=0))
+
+
 def test_a_precision_that_the_device_lacks_stops_no_other_check(project: Path, capsys: pytest.CaptureFixture[str]):
     set_params(Path("params.yaml"), {"compute.precision": "fp16"})
     text = "\n".join(examined(capsys, problems=1))

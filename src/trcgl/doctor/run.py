@@ -18,7 +18,7 @@ from trcgl.doctor.images import (
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
 from trcgl.doctor.repository import check_repository
-from trcgl.doctor.said import Said, problem
+from trcgl.doctor.said import Said, problem, warning
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.errors import InputError
 
@@ -70,6 +70,12 @@ def _data(params: Params) -> Iterator[Said]:
     yield from check_boxes(params, labels)
     yield from check_findings(params, [entry["name"] for entry in labels.classes["classes"]])
     tail = [entry["positives"]["train"] for entry in labels.classes["classes"] if entry["group"] == "tail"]
+    if params.diffusion.base is not None and not tail:
+        yield warning(
+            "labels.tail_findings",
+            "no finding is tail, so the generator draws nothing and tail mAP has no value; name the rare findings, or "
+            "set 'diffusion.base' to null",
+        )
     drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0
     yield check_disk(params, len(labels.selected), drawn)
 
