@@ -16,6 +16,7 @@ from comparison.intervals import paired_t_interval
 from comparison.numbers import EXTRA, TEST, VALIDATION
 from comparison.replicates import (
     CAS,
+    check_amounts,
     gain_by_films_seen,
     paired_differences,
     replicate_metrics,
@@ -138,6 +139,15 @@ def test_what_has_run_so_far_is_a_table_too(tmp_path: Path, caplog: pytest.LogCa
     block = replicates_block(metrics, summary, gains, study)
     assert "| duplicates | 0 | - |" in block
     assert "| drawn_informed | real_only | 2 | " in block
+
+
+def test_fresh_films_are_as_many_as_the_images_beside_them():
+    rows = [("oracle", 1, EXTRA, 811.0), ("drawn_informed", 1, EXTRA, 811.0), ("oracle", 2, EXTRA, 18.0)]
+    metrics = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+    check_amounts(metrics)  # replicate 2 has nothing to compare with
+    more = pd.DataFrame([("drawn_informed", 2, EXTRA, 819.0)], columns=metrics.columns)
+    with pytest.raises(InputError, match="runs/oracle-2: 18 extra images, and drawn_informed-2 has 819; they must be"):
+        check_amounts(pd.concat([metrics, more]))
 
 
 def made_up_metrics(seeds: tuple[int, ...]) -> pd.DataFrame:

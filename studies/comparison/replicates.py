@@ -21,7 +21,8 @@ from trcgl.runtime.logging import get_logger
 log = get_logger("study")
 
 CAS = "CAS"
-SCORED_POOLS = ("drawn_uninformed", "drawn_informed", "oracle")
+ORACLE, SIZED_LIKE = "oracle", "drawn_informed"
+SCORED_POOLS = ("drawn_uninformed", SIZED_LIKE, ORACLE)
 
 
 def average_precision_of(finding: str) -> str:
@@ -61,7 +62,7 @@ def replicate_metrics(study: Study) -> pd.DataFrame:
     The CAS of a pool is listed under the arm of the same name.
 
     Raises:
-        InputError: no run at all, or damaged ones.
+        InputError: no run at all, damaged ones, or an arm with another number of extra images than planned.
     """
     rows: list[tuple[str, int, str, float]] = []
     for arm, seed in _finished(study):
@@ -74,7 +75,25 @@ def replicate_metrics(study: Study) -> pd.DataFrame:
         if arm in SCORED_POOLS and scored.exists():
             found[CAS] = run_metrics(scored, "val")["tail_mAP"]
         rows += [(arm, seed, metric, value) for metric, value in found.items()]
-    return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+    metrics = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
+    check_amounts(metrics)
+    return metrics
+
+
+def check_amounts(metrics: pd.DataFrame) -> None:
+    """The fresh real images of a replicate are as many as the generated ones that they stand beside.
+
+    Raises:
+        InputError: another number of them; such a run used a pool that was made for other generated images.
+    """
+    extra = metrics[metrics["metric"] == EXTRA].pivot(index="seed", columns="arm", values="value")
+    pairs = extra.reindex(columns=[ORACLE, SIZED_LIKE]).dropna()
+    for seed, count, wanted in pairs.itertuples():
+        if count != wanted:
+            raise InputError(
+                f"runs/{ORACLE}-{seed}: {count:.0f} extra images, and {SIZED_LIKE}-{seed} has {wanted:.0f}; they must "
+                f"be as many: make pools/{ORACLE}-{seed} again, then run the arm again"
+            )
 
 
 def _finished(study: Study) -> list[tuple[str, int]]:
