@@ -60,6 +60,7 @@ def main() -> None:
         dataset=params.dataset.name,
         test_images=len(data.names),
         test_patients=len(set(data.patients)),
+        scalings=models[OURS].scalings,
     )
     write_text("metrics/model_card.md", card)
     write_json("metrics/metrics.json", found.metrics)

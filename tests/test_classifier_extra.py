@@ -26,8 +26,8 @@ def epochs_of(params: TrainingParams, data: TrainingData, monkeypatch: pytest.Mo
     """(rows [steps, B], weights [steps, B]) of every epoch that a run trains on."""
     seen: list[np.ndarray] = []
 
-    def recorded(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:
-        batches = fixed_batches(order, batch_size, steps)
+    def recorded(order: np.ndarray, batch_size: int, steps: int, parts: int) -> list[np.ndarray]:
+        batches = fixed_batches(order, batch_size, steps, parts)
         seen.append(np.stack(batches))
         return batches
 

@@ -20,6 +20,7 @@ from tests.classifier_cases import (
     with_synthetic,
 )
 from trcgl.classifier.network.model import Classifier
+from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.training import build, one_image, state
 from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.build import build_model
@@ -201,8 +202,8 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
 
 
 def test_parts_of_a_batch_are_equal():
-    with pytest.raises(InputError, match=r"120 images does not divide .*'baseline\.accumulate' 7 .* multiple of 7,"):
-        train(baseline_params(accumulate=7, batch_size=126, repeat_threshold=0.0), DATA, CPU)
+    with pytest.raises(InputError, match=r"100 images does not divide .*'baseline\.accumulate' 7 .* multiple of 7,"):
+        train(baseline_params(accumulate=7, batch_size=100, repeat_threshold=0.0), DATA, CPU)
 
 
 def test_training_ends_early_and_the_head_is_retrained_all_the_same(monkeypatch: pytest.MonkeyPatch):
@@ -313,6 +314,37 @@ def test_a_gradient_that_is_not_finite_stops_with_the_images(
     assert all(value.isfinite().all() for value in kept["model"].values())
 
 
+def test_float16_whose_gradient_is_finite_at_no_scale_stops(monkeypatch: pytest.MonkeyPatch):
+    """The loss scaler skips each such step: without this stop, the weights of the start would be the result."""
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(state.torch.amp, "GradScaler", lambda device, enabled: scaler(device, enabled=True))
+
+    class Broken(BinaryCrossEntropy):
+        def terms(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return super().terms(logits, targets) + (logits - logits).sqrt()
+
+    monkeypatch.setattr(build, "build_loss", lambda _, *counts: Broken(*counts))
+    with pytest.raises(InputError, match=r"epoch 3, step 6: the gradient is not finite at any scale; "):
+        train(baseline_params(epochs=4, frozen_epochs=0), DATA, CPU, steps_per_epoch=6)
+
+
+def test_a_small_set_has_batches_of_equal_parts_in_every_epoch():
+    """Twelve images whose factors sum to 12.6 are 12 or 13 rows in an epoch."""
+    few = replace(DATA, train=DATA.train[:12])
+    params = baseline_params(epochs=4, frozen_epochs=0, batch_size=32, accumulate=2, repeat_threshold=0.9)
+    assert len(train(params, few, CPU).history) == 4
+
+
+def test_a_finding_without_a_validation_positive_is_named(caplog: pytest.LogCaptureFixture):
+    targets = DATA.targets.copy()
+    targets[DATA.val, 1] = 0
+    trained = train(baseline_params(epochs=1, frozen_epochs=0), replace(DATA, targets=targets), CPU)
+    name = DATA.class_names[1]
+    assert f"no validation image has, or none lacks, {name}: not calibrated there" in caplog.text
+    assert trained.model.thresholds[name] == 0.5
+    assert trained.model.scalings[name] == Scaling()
+
+
 def test_the_start_is_the_prevalence():
     model = build_model(baseline_params(), DATA, None)
     known = DATA.targets[DATA.train]
@@ -326,9 +358,12 @@ def test_a_prior_in_the_loss_is_not_in_the_model_too():
 
 
 def test_fixed_batches():
-    assert [b.tolist() for b in fixed_batches(np.arange(10), 4, 2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert [b.tolist() for b in fixed_batches(np.arange(5), 3, 2)] == [[0, 1, 2], [3, 4, 0]]
-    assert [b.tolist() for b in fixed_batches(np.arange(3), 4, 1)] == [[0, 1, 2]]
+    assert [b.tolist() for b in fixed_batches(np.arange(10), 4, 2, 1)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [b.tolist() for b in fixed_batches(np.arange(5), 3, 2, 1)] == [[0, 1, 2], [3, 4, 0]]
+    assert [b.tolist() for b in fixed_batches(np.arange(3), 4, 1, 1)] == [[0, 1, 2]]
+    # In two equal parts, whether an epoch has one row more or less
+    assert [b.tolist() for b in fixed_batches(np.arange(13), 32, 1, 2)] == [list(range(12))]
+    assert [b.tolist() for b in fixed_batches(np.arange(1), 32, 1, 2)] == [[0]]
 
 
 def test_thresholds_have_the_best_f1():

@@ -107,6 +107,24 @@ def test_an_enriched_set_weighted_back_is_the_set_it_came_from():
     assert metrics.average_precision(y, p, alone) < natural - 0.1
 
 
+def test_one_finding_that_cannot_be_weighted_does_not_stop_the_others(caplog: pytest.LogCaptureFixture):
+    """One positive of a finding that was in a third of the training images would outweigh all other images."""
+    labels = findings(5000)
+    labels = np.column_stack([labels, np.arange(len(labels)) == 7])
+    weights = metrics.prevalence_weights(labels, [0.003, 0.01, 0.3, 0.33])
+    assert np.average(labels, axis=0, weights=weights)[:3] == pytest.approx([0.003, 0.01, 0.3], rel=1e-6)
+    assert weights == pytest.approx(metrics.prevalence_weights(labels[:, :3], [0.003, 0.01, 0.3]), abs=0.02)
+    assert "5000 images cannot be weighted to the training prevalences of 1 of 4 findings: these keep" in caplog.text
+
+
+def test_a_missed_prevalence_is_that_of_the_images_with_a_known_label(caplog: pytest.LogCaptureFixture):
+    """Two findings of which each known image has exactly one cannot have shares that sum to less than 1."""
+    first = (np.arange(20) < 5).astype(float)
+    known = np.column_stack([first, 1 - first])
+    metrics.prevalence_weights(np.vstack([known, np.full((380, 2), np.nan)]), [0.2, 0.7])
+    assert "400 images, weighted to the training prevalences, still miss that of" in caplog.text
+
+
 def test_at_the_prevalence_of_the_set_all_weights_are_one():
     labels = findings(500)
     assert metrics.prevalence_weights(labels, labels.mean(axis=0).tolist()) == pytest.approx(np.ones(500))
@@ -133,12 +151,9 @@ def test_prevalences_that_no_weights_have_give_finite_weights(caplog: pytest.Log
 
 def test_where_one_image_would_count_for_nearly_all_they_count_alike(caplog: pytest.LogCaptureFixture):
     labels = np.eye(3)[np.arange(299) % 3]
-    weights = metrics.prevalence_weights(np.vstack([labels, np.zeros(3)]), [0.1, 0.1, 0.1])
-    assert weights.tolist() == [1.0] * 300
-    assert (
-        "300 images cannot be weighted to the training prevalences (2 of them would count): they count ali"
-        in caplog.text
-    )
+    weights = metrics.prevalence_weights(np.vstack([labels, np.zeros(3)]), [0.01, 0.01, 0.01])
+    assert weights == pytest.approx(np.ones(300), abs=1e-6)
+    assert "300 images cannot be weighted to the training prevalences of 3 of 3 findings: these keep" in caplog.text
 
 
 def resampled_ap(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -20,17 +20,20 @@ from trcgl import metrics
 from trcgl.artifacts.preparation import Preparation
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
+from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.network.views import View, predict_views
 from trcgl.config import EvaluationParams
 from trcgl.evaluation.bootstrap import (
+    Interval,
     bootstrap_interval,
     image_weights,
+    paired_interval,
     patient_weights,
 )
 from trcgl.evaluation.differences import COLUMNS, paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
-from trcgl.evaluation.pictures import attainable, precision_recall_by_group
+from trcgl.evaluation.pictures import attainable, enough_patients, precision_recall_by_group
 from trcgl.evaluation.reliability import reliability_curve, reliability_diagram
 from trcgl.evaluation.resampled import resample, resample_models
 from trcgl.evaluation.scored import Scored
@@ -169,10 +172,30 @@ def test_intervals_are_quantiles_of_the_resamples_less_their_bias():
     assert len(table) == 2 * len(resampled["a"])
 
 
-def test_resamples_that_are_all_perfect_give_no_interval():
-    for values in ([1.0, 1.0, 1.0], [1.0, np.nan, 1.0], [0.0, 0.0]):
+def test_resamples_that_all_say_the_same_give_no_interval():
+    """Two perfect models, or one patient's two images with one hit: neither is known exactly."""
+    for values in ([1.0, 1.0, 1.0], [1.0, np.nan, 1.0], [0.0, 0.0], [0.37, 0.37, 0.37 + 1e-16, np.nan]):
         assert np.isnan(dataclasses.astuple(bootstrap_interval(np.array(values)))).all()
     assert bootstrap_interval(np.array([1.0, 0.9, 1.0])).low < 1.0
+
+
+def test_the_difference_of_two_models_without_an_interval_has_none():
+    """Both rank the few positives first in every resample, which says nothing about other patients."""
+    perfect, other = np.array([1.0, 1.0, np.nan, 1.0]), np.array([0.8, 0.7, np.nan, 0.9])
+    for pair in ((perfect, perfect), (perfect, other), (other, perfect)):
+        assert np.isnan(dataclasses.astuple(paired_interval(*pair))).all()
+    assert paired_interval(other, other) == Interval(0.0, 0.0)
+    assert paired_interval(other, other[::-1]).low < 0
+
+
+def test_an_interval_of_ap_needs_five_patients_with_the_finding_and_five_without():
+    patients = np.array(["a", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"])
+    labels = np.zeros((11, 4))
+    labels[:6, 0] = 1  # five patients
+    labels[:5, 1] = 1  # four, with five images
+    labels[:, 2] = [*[np.nan] * 2, *[1] * 5, *[0] * 4]  # four patients without it
+    enough = enough_patients(labels, patients)
+    assert enough.tolist() == [True, False, False, False]
 
 
 def test_figures_show_only_findings_that_can_be_scored_and_name_the_models():
@@ -438,11 +461,15 @@ def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, sa
         ],
         columns=["model", *columns],
     )
-    card = model_card(found, rows, config, dataset="phantom", test_images=9, test_patients=5)
+    about = {"test_images": 9, "test_patients": 5, "scalings": {"mass": Scaling(0.9, 0.1), "a": Scaling(1.0, 0.1)}}
+    card = model_card(found, rows, config, dataset="phantom", **about)
     assert f"trained on the data set `phantom`, {said} Research use only" in card
     assert "weighted back likewise, tail mAP is 0.375 (baseline: 0.250)." in card
     assert "The images are phantoms: nothing here says anything about patients." in card
     with_places = dataclasses.replace(config, known_places=80)
-    card = model_card(found, rows, with_places, dataset="nih", test_images=9, test_patients=5)
+    assert "is not calibrated" not in card
+    about |= {"scalings": dict.fromkeys(("a", "mass"), Scaling())}
+    card = model_card(found, rows, with_places, dataset="nih", **about)
+    assert "- a, mass: no validation image has it, or every one. Its threshold is 0.5, and its probability is n" in card
     assert f"{said} Its maps also learned from where a person has marked 80 findings in training images. R" in card
     assert "phantom" not in card

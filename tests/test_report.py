@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from tests.tiny_project import copy_project, stage
 from trcgl.config import load_params
 from trcgl.report.page import PICTURES, params_hash, read_table, report_page
+from trcgl.report.pictures import classifier_curves, same_loss
 from trcgl.runtime.errors import InputError
 
 NAME = "mass <b> & [x](http://example.org/) ![y](z.png)"
@@ -48,6 +50,7 @@ JSON = {
         "patients": {"train": 17}, "findings": {"head": 0, "medium": 0, "tail": 1}, "dropped_findings": 3,
     },
     "metrics/diffusion.json": {"held_out_tail_loss": {"base": 0.4, "finetuned": 0.3, "images": 5}},
+    "data/models/classifier/config.json": {"extra_source": "synthetic", "extra_images": 3, "known_places": 0},
     "metrics/synthetic.json": {"drawn": 7, "accepted": 3},
     "data/labels/classes.json": {
         "classes": [
@@ -123,7 +126,7 @@ def _printed(key: str, value: float | None) -> str:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which all stages before the page have left something, and the page is made."""
     folder = copy_project(tmp_path_factory.mktemp("report") / "project")
-    for name in ("metrics", "data/labels", "data/images"):
+    for name in ("metrics", "data/labels", "data/images", "data/models/classifier"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in CSV.items():
         (folder / f"metrics/{name}.csv").write_text(text)
@@ -152,19 +155,46 @@ def test_the_page_holds_what_the_run_left(finished: Path):
         assert shown in text, shown
 
 
+def test_the_page_says_on_what_the_model_was_trained(finished: Path, tmp_path: Path):
+    """The saved model knows: with few extra images, an exposure above 0 may round to none."""
+    root = tmp_path / "project"
+    shutil.copytree(finished, root)
+    config = root / "data/models/classifier/config.json"
+    for source, count, said in (
+        ("synthetic", 0, "real images only"),
+        ("duplicates", 4, "real images, some of the tail"),
+    ):
+        config.write_text(json.dumps({"extra_source": source, "extra_images": count, "known_places": 0}))
+        assert f"trained a classifier on {said}" in report_page(root, load_params(root / "params.yaml"))
+
+
+def test_losses_of_two_kinds_are_said_to_be(finished: Path):
+    params, history = (
+        load_params(finished / "params.yaml"),
+        pd.DataFrame({"epoch": [1], "loss": [1.0], "val_mAP": [0.5]}),
+    )
+    other = dataclasses.replace(params, baseline=dataclasses.replace(params.baseline, loss="asl"))
+    found = []
+    for known in (same_loss(params, 0), same_loss(params, 7), same_loss(other, 0)):
+        figure = classifier_curves({"trcgl": history}, known)
+        found.append([axes.get_title() for axes in figure.axes])
+        plt.close(figure)
+    own = ["training loss (each model has its own)", "validation mAP"]
+    assert found == [["training loss", "validation mAP"], own, own]
+
+
 def test_the_page_says_what_the_parameters_say(finished: Path):
     params = load_params(finished / "params.yaml")
     page = report_page(finished, params)
     assert "had already been trained on" not in page
     assert "trained a classifier on real and accepted images" in page
     assert "higher than 25 % of the real validation images" in page
-    classifier = dataclasses.replace(params.classifier, weights_have_seen=("imagenet", "nih"), extra_weight=0.0)
+    classifier = dataclasses.replace(params.classifier, weights_have_seen=("imagenet", "nih"))
     changed = dataclasses.replace(
         params, classifier=classifier, audit=dataclasses.replace(params.audit, seen_percentile=62.5)
     )
     page = report_page(finished, changed)
     assert "The initial weights of trcgl had already been trained on imagenet, nih." in page
-    assert "trained a classifier on real images only (“trcgl”)" in page
     assert "higher than 62.5 % of the real validation images" in page
     for tail, said in ((None, False), (("mass",), True)):
         changed = dataclasses.replace(params, labels=dataclasses.replace(params.labels, tail_findings=tail))

@@ -192,6 +192,9 @@ def test_one_replicate_has_no_interval_and_none_no_difference(tmp_path: Path):
     block = replicates_block(metrics, summary, gains, study)
     assert "nan" not in block
     assert "| drawn_informed | duplicates | 1 | " in block
+    metrics.loc[metrics["metric"] == "tail_mAP", "value"] = np.nan
+    block = replicates_block(metrics, paired_differences(metrics, study), gains, study)
+    assert "| drawn_informed | duplicates | 1 | - | " in block
 
 
 def test_the_page_shows_every_arm_comparison_and_finding(tmp_path: Path):

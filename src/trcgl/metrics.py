@@ -94,14 +94,47 @@ def prevalence_weights(labels: np.ndarray, prevalence: Sequence[float]) -> np.nd
 
     Returns:
         float64 [N], above 0, of mean 1. A set of a few images may have no weights with all these prevalences: then it
-        gets those that come near, and a log line says so. If nearly all weight would lie on a few images, all count
-        alike, and a log line says so.
+        gets those that come near, and a log line says so. While nearly all weight would lie on a few images, one more
+        finding keeps its own prevalence, the one that pulls most, and a log line says so.
     """
     share = np.asarray(prevalence, np.float64)
     used = (labels == 1).any(axis=0) & (labels == 0).any(axis=0) & (share > 0) & (share < 1)
-    share = share[used]
-    distance = np.where(np.isnan(labels[:, used]), 0, labels[:, used] - share) / np.sqrt(share * (1 - share))
-    images, least = len(labels), 1 / max(len(labels), 1)
+    labels, share = labels[:, used], share[used]
+    if not used.any():
+        return np.ones(len(labels))
+    weight, multipliers = _likelihood_weights(labels, share)
+    own = np.zeros(len(share), bool)
+    while 1 / np.square(weight).mean() < LEAST_EFFECTIVE and not own.all():
+        worst = np.where(own, -1, np.abs(multipliers)).argmax()
+        own[worst], share[worst] = True, np.nanmean(labels[:, worst])
+        weight, multipliers = _likelihood_weights(labels, share)
+    if own.any():
+        log.warning(
+            "%d images cannot be weighted to the training prevalences of %d of %d findings: these keep their own",
+            len(labels), own.sum(), len(own),
+        )  # fmt: skip
+    known = ~np.isnan(labels)
+    reached = (np.where(known, labels, 0) * weight[:, None]).sum(axis=0) / (known * weight[:, None]).sum(axis=0)
+    if (missed := np.abs(reached / share - 1) > NEAR_ENOUGH).any():
+        log.warning(
+            "%d images, weighted to the training prevalences, still miss that of %d of %d findings by over %.0f %%",
+            len(labels), missed.sum(), len(own), 100 * NEAR_ENOUGH,
+        )  # fmt: skip
+    return weight
+
+
+def _likelihood_weights(labels: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of empirical likelihood by which the findings have the wanted shares, or come near.
+
+    Args:
+        labels: [N, C] of 1, 0 or NaN, with both of each finding.
+        share: [C], between 0 and 1.
+
+    Returns:
+        float64 [N], of mean 1, and the multiplier of each finding, [C].
+    """
+    distance = np.where(np.isnan(labels), 0, labels - share) / np.sqrt(share * (1 - share))
+    images, least = len(labels), 1 / len(labels)
 
     def inverse(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the log is taken of, and how far (0 to 1 and more) it is below `least`, where a parabola replaces it."""
@@ -122,27 +155,12 @@ def prevalence_weights(labels: np.ndarray, prevalence: Sequence[float]) -> np.nd
     def hessian(at: np.ndarray) -> np.ndarray:
         return (distance / inverse(at)[0][:, None] ** 2).T @ distance / images
 
-    if not used.any():
-        return np.ones(images)
-    start = np.zeros(used.sum())
+    start = np.zeros(len(share))
     found = minimize(
         value, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-10, "maxiter": 50}
     )
     weight = weights(found.x)
-    weight /= weight.mean()
-    if (effective := images / np.square(weight).mean() / images) < LEAST_EFFECTIVE:
-        log.warning(
-            "%d images cannot be weighted to the training prevalences (%.0f of them would count): they count alike",
-            images, effective * images,
-        )  # fmt: skip
-        return np.ones(images)
-    reached = share + np.sqrt(share * (1 - share)) * (distance * weight[:, None]).mean(axis=0)
-    if (missed := np.abs(reached / share - 1) > NEAR_ENOUGH).any():
-        log.warning(
-            "%d images, weighted to the training prevalences, still miss that of %d of %d findings by over %.0f %%",
-            images, missed.sum(), len(share), 100 * NEAR_ENOUGH,
-        )  # fmt: skip
-    return weight
+    return weight / weight.mean(), found.x
 
 
 def per_class_table(

@@ -35,8 +35,10 @@ def replicates_block(metrics: pd.DataFrame, summary: pd.DataFrame, gains: pd.Dat
     ]
     for (arm, reference), part in summary.groupby(["arm", "reference"], sort=False):
         shown = part.set_index("metric")
-        row = [_interval(shown.loc[[metric]].iloc[0]) for metric in ("tail_mAP", "mAP")]
-        lines.append(f"| {arm} | {reference} | {shown.at['tail_mAP', 'seeds']} | {' | '.join(row)} |")
+        # A metric that is defined in no replicate has no row
+        both = ("tail_mAP", "mAP")
+        row = [_interval(shown.loc[[metric]].iloc[0]) if metric in shown.index else "-" for metric in both]
+        lines.append(f"| {arm} | {reference} | {part['seeds'].max()} | {' | '.join(row)} |")
     lines += [
         "",
         "`drawn_informed` less `duplicates`, AP of each finding, and how many films the base had seen under its name:",

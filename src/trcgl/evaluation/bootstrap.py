@@ -13,6 +13,8 @@ SEED = 0
 """Seed of the resamples, which do not depend on any training."""
 DIFFERENCES = (-1.0, 1.0)
 """The bounds of a difference between two values from 0 to 1."""
+ROUNDING = 1e-9
+"""Resamples of one and the same value differ by less."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,27 @@ def bootstrap_interval(values: np.ndarray, bounds: tuple[float, float] = (0.0, 1
         bounds: the least and the largest value that the statistic can have.
 
     Returns:
-        Contains the value. NaN if the value or every resample is undefined, or if the value and all resamples are one
-        of the bounds (such as 1, where all of a few positives rank first): width 0 would claim certainty.
+        Contains the value. NaN if the value or every resample is undefined, or if all resamples say the same (where all
+        of a few positives rank first, or all that counts is one patient's): width 0 would claim certainty.
     """
     value, samples = float(values[0]), values[1:][~np.isnan(values[1:])]
-    if np.isnan(value) or not len(samples) or (value in bounds and (samples == value).all()):
+    if np.isnan(value) or not len(samples) or np.abs(samples - value).max() < ROUNDING:
         return Interval(float("nan"), float("nan"))
     low, high = np.clip(np.quantile(samples, (0.025, 0.975)) - samples.mean() + value, *bounds).tolist()
     return Interval(min(low, value), max(high, value))
+
+
+def paired_interval(ours: np.ndarray, other: np.ndarray) -> Interval:
+    """95 % interval of the difference of two models' values, ours less the other.
+
+    Args:
+        ours, other: [1 + B] each, values from 0 to 1, of the same resamples. A resample in which one is undefined is
+            left out.
+
+    Returns:
+        NaN if one of the models has no interval of its own. Of width 0 if both are the same in every resample.
+    """
+    undefined = any(np.isnan(bootstrap_interval(values).low) for values in (ours, other))
+    if not undefined and (ours == other)[~np.isnan(ours)].all():
+        return Interval(0.0, 0.0)
+    return bootstrap_interval(np.full(1, np.nan) if undefined else ours - other, DIFFERENCES)

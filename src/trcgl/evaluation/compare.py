@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from trcgl.evaluation.bootstrap import DIFFERENCES, bootstrap_interval
+from trcgl.evaluation.bootstrap import paired_interval
 from trcgl.evaluation.differences import paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.resampled import Resampled
@@ -37,7 +37,7 @@ def compare(scored: Scored, resampled: Mapping[str, Resampled]) -> Comparison:
     blocks = {model: summary(table) for model, table in tables.items()}
     groups = scored.classes["group"].to_numpy()
     means = {model: found.means(groups) for model, found in resampled.items()}
-    tail = bootstrap_interval(means[OURS]["tail_mAP"] - means[REFERENCE]["tail_mAP"], DIFFERENCES)
+    tail = paired_interval(means[OURS]["tail_mAP"], means[REFERENCE]["tail_mAP"])
     metrics = {
         OURS: blocks[OURS],
         REFERENCE: blocks[REFERENCE],

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from trcgl.evaluation.bootstrap import DIFFERENCES, bootstrap_interval
+from trcgl.evaluation.bootstrap import paired_interval
 
 COMPARED = ("mAP", "head_mAP", "medium_mAP", "tail_mAP", "mAUC", "tail_mAUC")
 COLUMNS = ("model", "reference", "metric", "value", "reference_value", "difference", "low", "high")
@@ -26,8 +26,7 @@ def paired_differences(means: Mapping[str, Mapping[str, np.ndarray]]) -> pd.Data
     for reference, model in combinations(means, 2):
         for metric in COMPARED:
             ours, other = means[model][metric], means[reference][metric]
-            difference = ours - other
-            interval = bootstrap_interval(difference, DIFFERENCES)
-            point = float(ours[0]), float(other[0]), float(difference[0])
+            interval = paired_interval(ours, other)
+            point = float(ours[0]), float(other[0]), float(ours[0] - other[0])
             rows.append((model, reference, metric, *point, interval.low, interval.high))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,12 +1,15 @@
 """The model card that `evaluate` writes: the model and its training data, its results with intervals, its limits."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from trcgl.classifier.network.model import ModelConfig
+from trcgl.classifier.network.scaling import Scaling
 from trcgl.evaluation.compare import OURS, REFERENCE
 from trcgl.metrics import tail_map_at_prevalence
+from trcgl.runtime.errors import some_of
 
 
 def model_card(
@@ -17,6 +20,7 @@ def model_card(
     dataset: str,
     test_images: int,
     test_patients: int,
+    scalings: Mapping[str, Scaling],
 ) -> str:
     """Markdown text.
 
@@ -25,6 +29,7 @@ def model_card(
         per_class: content of metrics/per_class.csv.
         config: of the classifier.
         dataset: `dataset.name`.
+        scalings: of the classifier's logits.
     """
     return "\n".join(
         [
@@ -60,6 +65,7 @@ def model_card(
                 else []
             ),
             "- Probabilities are calibrated to the prevalence and devices of the training data; check them elsewhere.",
+            *_untuned(scalings),
             "- Thresholds give the best F1 at the prevalence of the validation images. Where a finding is rarer than "
             "there, fewer of the images above its threshold show it.",
             "- Labels may come from reports by text mining; errors in them are learned.",
@@ -114,6 +120,17 @@ def _places(config: ModelConfig) -> str:
     if not config.known_places:
         return ""
     return f" Its maps also learned from where a person has marked {config.known_places} findings in training images."
+
+
+def _untuned(scalings: Mapping[str, Scaling]) -> list[str]:
+    """Findings whose scaling is the one that changes nothing: validation images had nothing to fit it to."""
+    findings = [name for name, scaling in scalings.items() if scaling == Scaling()]
+    if not findings:
+        return []
+    return [
+        f"- {some_of(findings)}: no validation image has it, or every one. Its threshold is 0.5, and its probability "
+        "is not calibrated."
+    ]
 
 
 def _number(value: float, *, signed: bool = False) -> str:

@@ -69,8 +69,8 @@ TRAINING = {
     "duplicates": "real images, some of the tail ones once more",
     "none": "real images only",
 }
-"""`classifier.extra_source` -> training images of our classifier. `none` is used if no extra image is shown: without
-accepted images no duplicate is, either."""
+"""`classifier.extra_source` -> training images of our classifier. `none` is used if no extra image was shown."""
+CONFIG = Path("data/models/classifier/config.json")
 FOLDERS = ("build_cooccurrence", "sample_tail", "audit_synthetic", "evaluate", "report")
 LIBRARIES = ("torch", "torchvision", "timm", "diffusers", "peft", "torch-geometric", "scikit-learn", "numpy", "pandas")
 HEADLINE_DECIMALS = 3
@@ -107,14 +107,13 @@ def report_page(root: Path, params: Params) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval}
-    extra = params.classifier
-    shown = synthetic["accepted"] and min(extra.extra_exposure, extra.extra_weight, extra.extra_until) > 0
+    model = read_json(root / CONFIG, ["extra_source", "extra_images", "known_places"])
     return environment.get_template("page.html.j2").render(
         dataset=params.dataset.name,
-        training=TRAINING[extra.extra_source if shown else "none"],
+        training=TRAINING[model["extra_source"] if model["extra_images"] else "none"],
         seen={
-            model: part.weights_have_seen
-            for model, part in ((REFERENCE, params.baseline), (OURS, extra))
+            name: part.weights_have_seen
+            for name, part in ((REFERENCE, params.baseline), (OURS, params.classifier))
             if part.weights_have_seen
         },
         difference=difference,

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trcgl.config import Params
 from trcgl.runtime.figures import MODEL_COLOURS, columns_of
 
 GROUP_COLOURS = {"head": "#4c72b0", "medium": "#8172b3", "tail": "#dd8452"}
@@ -59,14 +60,25 @@ def diffusion_loss(curve: pd.DataFrame) -> Figure:
     return figure
 
 
-def classifier_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
+def same_loss(params: Params, known_places: int) -> bool:
+    """Whether the training losses of both models are the same quantity.
+
+    Args:
+        known_places: findings whose place in the image the classifier learned from, by an extra loss.
+    """
+    return params.baseline.loss == params.classifier.loss and not known_places
+
+
+def classifier_curves(histories: Mapping[str, pd.DataFrame], same_loss: bool) -> Figure:
     """Training loss and validation mAP of the classifiers.
 
     Args:
         histories: model -> epoch, loss, val_mAP.
+        same_loss: whether the models' losses are the same quantity; the title says if not.
     """
+    loss = "training loss" if same_loss else "training loss (each model has its own)"
     figure, panels = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-    for axes, column, title in zip(panels, ("loss", "val_mAP"), ("training loss", "validation mAP"), strict=True):
+    for axes, column, title in zip(panels, ("loss", "val_mAP"), (loss, "validation mAP"), strict=True):
         for model, history in histories.items():
             axes.plot(history["epoch"], history[column], "o-", markersize=3, label=model, color=MODEL_COLOURS[model])
         axes.set(title=title, xlabel="epoch")

@@ -18,7 +18,8 @@ class View:
     """One view of an image.
 
     Attributes:
-        right, down: shift as a share of the side, rounded to whole pixels so that the shift does not blur the image.
+        right, down: shift as a share of the side, rounded to whole pixels so that the shift does not blur the image; at
+            least one pixel unless it is 0.
         zoom: scale of the image content; 1.05 is 5 % larger.
         mirrored: whether left and right are exchanged, before scaling and shifting.
     """
@@ -35,7 +36,7 @@ class View:
         images = np.ascontiguousarray(images[:, :, ::-1]) if self.mirrored else images
         side = images.shape[-1]
         middle = (side - 1) / 2
-        right, down = round(self.right * side), round(self.down * side)
+        right, down = whole_pixels(self.right * side), whole_pixels(self.down * side)
         # The affine matrix from input to output points: scaled about the centre, then shifted
         forward = np.array(
             [
@@ -44,6 +45,11 @@ class View:
             ]
         )
         return np.stack([cv2.warpAffine(image, forward, (side, side), flags=cv2.INTER_LINEAR) for image in images])
+
+
+def whole_pixels(shift: float) -> int:
+    """The shift in whole pixels; one in its direction if it is less, so that no view is the image itself again."""
+    return round(shift) or int(np.sign(shift))
 
 
 def predict_views(model: Classifier, images: Pixels, shown: tuple[View, ...]) -> np.ndarray:

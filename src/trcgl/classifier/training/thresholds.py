@@ -15,9 +15,9 @@ def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 
     Returns:
         float64 [C] in 0..1. A threshold is halfway between the two scores that it separates, so that a difference in
-        the last bit on another machine does not move an image across it; 0.5 for a class without a known positive.
-        Rounded, so that the saved file has few digits and the model in memory has the same values. Scores in single
-        precision differ by more than this rounding.
+        the last bit on another machine does not move an image across it; 0.5 for a class without a known positive or
+        without a known negative. Rounded, so that the saved file has few digits and the model in memory has the same
+        values. Scores in single precision differ by more than this rounding.
     """
     return np.array([_best_f1(targets[:, c], probabilities[:, c]) for c in range(targets.shape[1])])
 
@@ -25,7 +25,7 @@ def tune_thresholds(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 def _best_f1(target: np.ndarray, probability: np.ndarray) -> float:
     known = ~np.isnan(target)
     target, probability = target[known], probability[known].astype(np.float64)
-    if not target.any():
+    if not 0 < target.sum() < len(target):
         return 0.5
     precision, recall, scores = precision_recall_curve(target, probability)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)

@@ -41,7 +41,7 @@ from trcgl.classifier.training.together import equal_part, gradients_and_statist
 from trcgl.classifier.training.warm_start import warm_start
 from trcgl.config import ComputeParams, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
-from trcgl.metrics import mean_average_precision, prevalence_weights
+from trcgl.metrics import has_both, mean_average_precision, prevalence_weights
 from trcgl.numerics.device import autocast, fp32_or, pick_device, pick_dtype
 from trcgl.numerics.gradients import clip_gradients
 from trcgl.numerics.processes import ALONE, Processes, stop_unless_together
@@ -55,6 +55,7 @@ log = get_logger("train")
 CLIP_NORM = 1.0  # Norm of all gradients together: one batch with large gradients must not undo many steps
 LOOK_IMAGES = 64
 """Number of training images, of those with known places, on which `receptive_shift` is measured."""
+LEAST_SCALE = 1.0  # Of float16's losses: it starts at 65,536 and halves with every gradient that is not finite
 LOSS_CHECK_STEPS = 50  # Steps between checks of the loss: each check makes the CPU wait for the device
 
 
@@ -138,7 +139,7 @@ def train(
         NotFinite: loss or gradient is no longer finite (the message names the step and its first images).
         InputError: batches do not divide into equal parts, or the processes would continue after different epochs.
     """
-    if params.frozen_epochs and params.initial_weights is None:
+    if params.frozen_epochs and params.initial_weights is None and start is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
@@ -224,6 +225,7 @@ def train_epoch(run: Run, state: TrainingState, epoch: int) -> tuple[float, str]
         losses[i], norms[i] = train_step(run, state, (images, wanted, some_weights), part, places)
         if (i + 1) % LOSS_CHECK_STEPS == 0 or i + 1 == len(batches):
             stop_unless_finite(run, losses[: i + 1], norms[: i + 1], batches, epoch)
+            stop_unless_scaled(run, state, epoch, i)
     seconds = time.perf_counter() - started
     speed = f"{sum(map(len, batches)) / seconds:.0f} images/s, {100 * waited / seconds:.0f} % waiting for data"
     return float(losses.mean()), speed
@@ -302,6 +304,11 @@ def finish(run: Run, state: TrainingState) -> Trained:
         batch, section = params.batch_size, section_of(params)
         return predict_together(model, data, run.processes, batch_size=batch, precision="fp32", section=section)
 
+    if untuned := [name for name, y in zip(data.class_names, data.targets[data.val].T, strict=True) if not has_both(y)]:
+        log.warning(
+            "no validation image has, or none lacks, %s: not calibrated there, and the threshold is 0.5",
+            some_of(untuned),
+        )  # fmt: skip
     weights = prevalence_weights(data.targets[data.val], np.nanmean(data.targets[data.train], axis=0).tolist())
     scalings = fit_scalings(data.targets[data.val], probabilities_of(model), weights)
     model.calibrate(dict(zip(data.class_names, scalings, strict=True)))
@@ -313,14 +320,14 @@ def finish(run: Run, state: TrainingState) -> Trained:
     return Trained(model, history, state.best["epoch"], probabilities, shown)
 
 
-def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def batches_of_epoch(run: Run, epoch: int) -> tuple[list[np.ndarray], ...]:
     """Rows and loss weights of every batch of an epoch, for all processes together."""
     params = run.params
     order = real_order(params, run.data, run.factors, run.steps, epoch)
     extra = run.extra.of_epoch(params.seed, epoch)
     rows, weights = with_extra(order, extra, extra_weight(params, epoch), params.seed, epoch)
-    steps = run.steps + (len(rows) - len(order)) // params.batch_size
-    return fixed_batches(rows, params.batch_size, steps), fixed_batches(weights, params.batch_size, steps)
+    steps, parts = run.steps + (len(rows) - len(order)) // params.batch_size, params.accumulate * run.processes.count
+    return tuple(fixed_batches(of_rows, params.batch_size, steps, parts) for of_rows in (rows, weights))
 
 
 def real_order(params: TrainingParams, data: TrainingData, factors: np.ndarray, steps: int, epoch: int) -> np.ndarray:
@@ -333,12 +340,13 @@ def real_order(params: TrainingParams, data: TrainingData, factors: np.ndarray, 
     return order if abs(len(order) - count) < params.batch_size else np.resize(order, count)
 
 
-def fixed_batches(order: np.ndarray, batch_size: int, steps: int) -> list[np.ndarray]:
+def fixed_batches(order: np.ndarray, batch_size: int, steps: int, parts: int) -> list[np.ndarray]:
     """`steps` batches of equal size. Surplus rows are dropped (the next epoch has a new order); missing ones repeat.
 
-    An epoch smaller than one batch becomes one batch.
+    An epoch smaller than one batch becomes one batch, of as many rows as divide into equal `parts`: two epochs may
+    differ by a row.
     """
-    size = min(batch_size, len(order))
+    size = batch_size if len(order) >= batch_size else (len(order) - len(order) % parts or len(order))
     return np.split(np.resize(order, steps * size), steps)
 
 
@@ -351,3 +359,11 @@ def stop_unless_finite(run: Run, losses: Tensor, norms: Tensor, batches: list[np
         remedy = fp32_or(pick_dtype(run.device, run.precision), lower_rates(section_of(run.params)))
         images = some_of([run.data.names[row] for row in batches[bad[0]]])
         raise NotFinite(f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; {remedy}; images of the batch: {images}")
+
+
+def stop_unless_scaled(run: Run, state: TrainingState, epoch: int, step: int) -> None:
+    """Stop if the loss scaler of float16 has skipped so many steps that no scale helps: the weights would stay as they
+    are."""
+    if state.scaler.is_enabled() and state.scaler.get_scale() < LEAST_SCALE:
+        remedy = fp32_or(pick_dtype(run.device, run.precision), lower_rates(section_of(run.params)))
+        raise NotFinite(f"epoch {epoch + 1}, step {step + 1}: the gradient is not finite at any scale; {remedy}")
