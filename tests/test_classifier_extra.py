@@ -92,6 +92,24 @@ def test_without_extra_images_nothing_differs(monkeypatch: pytest.MonkeyPatch):
             assert (u == v).all()
 
 
+def test_a_run_that_shows_no_extra_image_says_why(caplog: pytest.LogCaptureFixture):
+    order = DATA.train
+    for knobs, said in (
+        ({"extra_exposure": 0.001}, "'classifier.extra_exposure' of so few images rounds to none"),
+        (
+            {"frozen_epochs": 2, "epochs": 2, "extra_until": 0.5},
+            "'classifier.extra_weight' is 0, or 'classifier.extra_until' (0.5 of 4",
+        ),
+        ({"extra_weight": 0.0}, "'classifier.extra_weight' is 0, or"),
+    ):
+        caplog.clear()
+        extra_images(classifier_params(**knobs), DATA, order)
+        assert f"no epoch shows an extra image: {said}" in caplog.text
+    caplog.clear()
+    extra_images(classifier_params(), DATA, order)
+    assert "no epoch shows" not in caplog.text
+
+
 def test_all_images_come_before_one_comes_again():
     """Also across epochs."""
     rows = np.arange(100, 107)

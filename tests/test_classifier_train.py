@@ -213,6 +213,14 @@ def test_training_ends_early_and_the_head_is_retrained_all_the_same(monkeypatch:
     assert history["phase"].tolist() == ["head", "all", "all", "retrain"]
 
 
+def test_what_the_schedule_cannot_do_is_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trainer, "mean_average_precision", lambda *_: 0.5)
+    params = baseline_params(frozen_epochs=0, epochs=1, warmup_epochs=1.0, retrain_head_epochs=1)
+    assert train(params, DATA, CPU).best_epoch == 1
+    assert "'baseline.warmup_epochs' is 1 of 1 epochs: the learning rate only rises" in caplog.text
+    assert "the retrained head is not kept: epoch 1 is better on validation images" in caplog.text
+
+
 def test_a_new_head_is_trained_on_the_best_backbone(monkeypatch: pytest.MonkeyPatch):
     """Every epoch is called better than the one before: the last is kept, on the backbone that was best before it."""
     drawn = []

@@ -107,6 +107,11 @@ def test_small_learning_rate_stays_a_number(tmp_path: Path):
             "'classifier.adjacency' is lift; with 'classifier.head' mlgcn it must be null",
         ),
         (
+            {"classifier.head": "mlgcn", "classifier.adjacency_reweight": 1.0},
+            "'classifier.adjacency_reweight' is 1; with 'classifier.head' mlgcn it must be below 1: a finding",
+        ),
+        ({"diffusion.prompt_dropout": 1.0}, "'diffusion.prompt_dropout' is 1; it must be below 1, or no prompt"),
+        (
             {"classifier.head": "mlgcn", "classifier.label_vectors": None},
             "'classifier.label_vectors' is null; with 'classifier.head' mlgcn it must be",
         ),

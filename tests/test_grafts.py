@@ -291,6 +291,9 @@ def test_processes_share_the_regions_and_the_next_run_finds_them(
     assert len(asked) == 6
     np.testing.assert_array_equal(regions["1.png", TARGET], np.rint(find(1, TARGET) * 255).astype(np.float32) / 255)
     find_share(Regions(find, tmp_path), rows, replace(GRAFTED, carriers="own", strength=0.5))
+    # Without films to lay them into, no hour is spent on regions
+    with pytest.raises(InputError, match=r"every training image has a finding .* 'labels.not_findings' says which"):
+        find_share(Regions(find, tmp_path / "new"), replace(rows, normal=rows.normal[:0]), GRAFTED)
     assert len(asked) == 7
 
 

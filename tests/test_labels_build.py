@@ -202,6 +202,22 @@ def test_a_listed_finding_that_is_too_rare_is_said(tmp_path: Path, said: list[st
     assert "0 positive training images, and 'labels.min_positives' is 2" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("narrowed", "key"),
+    [({"findings": ("mass",)}, "'labels.findings' does not have it"),
+     ({"not_findings": ("nodule",)}, "'labels.not_findings' has it")],
+)  # fmt: skip
+def test_a_tail_finding_that_is_left_out_elsewhere_is_said(
+    tmp_path: Path, said: list[str], narrowed: dict[str, Any], key: str
+) -> None:
+    table = small_table(tmp_path, *["['mass', 'nodule']", "['mass']", "['nodule']", "['mass']", "['mass']"] * 4)
+    params = labels_params(min_positives=1, tail_findings=("nodule", "mass"), **narrowed)
+    build_labels(table, flat(table), params, three_splits(tmp_path, 20))
+    assert [line.partition(": ")[2] for line in said if "is no class" in line] == [
+        f"'nodule' of 'labels.tail_findings' is no class: {key}"
+    ]
+
+
 def test_a_tail_list_overrides_the_cut_off(table: LabelTable, manifest: pd.DataFrame) -> None:
     params = labels_params(tail_findings=("nodule",), head_above=0.15, tail_below=0.15)
     groups = {e["name"]: e["group"] for e in build_labels(table, manifest, params).classes["classes"]}

@@ -330,6 +330,11 @@ def _check_relations(params: Params, file: str) -> None:
             f"{file}: 'evaluation.test_time_flip' is true, but a model is trained without flips; set 'baseline.flip' "
             "and 'classifier.flip' above 0 (where no finding has a side), or test_time_flip to false"
         )
+    if params.diffusion.prompt_dropout == 1:
+        raise InputError(
+            f"{file}: 'diffusion.prompt_dropout' is 1; it must be below 1, or no prompt and no token of a finding is "
+            "learned"
+        )
     sampling = params.sampling
     counts = (sampling.images_per_finding, sampling.images_per_real_image)
     if counts.count(None) != 1:
@@ -387,4 +392,9 @@ def _check_head(classifier: ClassifierParams, file: str) -> None:
             raise InputError(
                 f"{file}: 'classifier.label_vectors' is null; with 'classifier.head' mlgcn it must be a file of word "
                 "vectors"
+            )
+        if classifier.adjacency_reweight == 1:
+            raise InputError(
+                f"{file}: 'classifier.adjacency_reweight' is 1; with 'classifier.head' mlgcn it must be below 1: a "
+                "finding without neighbours could not be learned"
             )

@@ -87,8 +87,10 @@ def audit_synthetic(
     """
     model = Classifier.load(judge).to(device)
     findings = list(model.config.class_names)
-    detector = load_detector(params.detector, findings).to(device) if params.detector is not None else None
     drawn = load_drawn_images(synthetic, model)
+    # Without images there is nothing to judge, and the detector may know none of the findings
+    asked = params.detector if len(drawn) else None
+    detector = None if asked is None else load_detector(asked, findings).to(device)
     train, val = (
         load_real_images(images, labels, model, split) if len(drawn) else no_real_images(model)
         for split in ("train", "val")

@@ -115,6 +115,10 @@ def choose_classes(
             }
         )
     dropped = {findings[i]: int(trained[i]) for i in order if trained[i] < params.min_positives}
+    for name in dict.fromkeys(params.tail_findings or ()):
+        if name not in findings:
+            key = "'labels.not_findings' has it" if params.findings is None else "'labels.findings' does not have it"
+            say(f"{source}: '{name}' of 'labels.tail_findings' is no class: {key}")
     for name in sorted({*(params.findings or ()), *(params.tail_findings or ())} & dropped.keys()):
         say(f"{source}: '{name}' of 'labels.findings' or 'labels.tail_findings' is no class: it has {dropped[name]} "
             f"positive training images, and 'labels.min_positives' is {params.min_positives}")  # fmt: skip

@@ -77,7 +77,8 @@ def create_backbone(name: str, options: dict[str, Any], *, pretrained: bool = Fa
         if "pool" in str(error):
             raise UnfitBackbone(f"'{name}' gives no map ({_first_line(error)}); {ANOTHER}") from error
         raise UnfitBackbone(
-            f"'{name}' cannot be built with the options {options} ({_first_line(error)}); change them or the backbone",
+            f"'{name}' cannot be built with the options {options} ({_first_line(error)}); change them or the backbone "
+            "(dvc's -S only adds to them; -S '~SECTION.backbone_options.KEY' takes one away)",
             "backbone_options",
         ) from error
     if pretrained:

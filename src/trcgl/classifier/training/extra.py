@@ -85,6 +85,14 @@ def extra_images(params: TrainingParams, data: TrainingData, order: np.ndarray) 
         "extra images (%s; shown as often in an epoch): %s", params.extra_source,
         ", ".join(f"{data.class_names[k]} {len(rows[k])} ({times[k]})" for k in rows) or "none",
     )  # fmt: skip
+    if rows and not any(times.values()):
+        log.warning("no epoch shows an extra image: 'classifier.extra_exposure' of so few images rounds to none")
+    elif rows and not any(extra_weight(params, epoch) for epoch in range(params.frozen_epochs + params.epochs)):
+        log.warning(
+            "no epoch shows an extra image: 'classifier.extra_weight' is 0, or 'classifier.extra_until' (%s of %d "
+            "epochs) is over when the first %d, on a frozen backbone, are",
+            params.extra_until, params.frozen_epochs + params.epochs, params.frozen_epochs,
+        )  # fmt: skip
     return Extra(rows, times)
 
 

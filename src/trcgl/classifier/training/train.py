@@ -141,6 +141,11 @@ def train(
     """
     if params.frozen_epochs and params.initial_weights is None and start is None:
         log.warning("frozen_epochs is %d without initial_weights: the head learns on noise", params.frozen_epochs)
+    if 0 < params.epochs <= params.warmup_epochs:
+        log.warning(
+            "'%s.warmup_epochs' is %g of %d epochs: the learning rate only rises",
+            section_of(params), params.warmup_epochs, params.epochs,
+        )  # fmt: skip
     device = pick_device(compute.device)
     torch.manual_seed(params.seed)
     model = build_model(params, data, cooccurrence)
@@ -316,6 +321,8 @@ def finish(run: Run, state: TrainingState) -> Trained:
     thresholds = tune_thresholds(data.targets[data.val], probabilities)
     model.thresholds = dict(zip(data.class_names, thresholds.tolist(), strict=True))
     history = pd.DataFrame(state.history)
+    if params.retrain_head_epochs and state.best["epoch"] <= params.frozen_epochs + params.epochs:
+        log.warning("the retrained head is not kept: epoch %d is better on validation images", state.best["epoch"])
     shown = run.extra.shown(params, (history["epoch"] - 1).tolist())
     return Trained(model, history, state.best["epoch"], probabilities, shown)
 

@@ -61,7 +61,10 @@ def adapt(
         The learned prompt tokens, on the pipeline's device.
     """
     if not rows.carriers:
-        log.info("no training image carries a tail finding: batches are drawn from all images")
+        log.warning(
+            "no training image has a tail finding: the generator learns from all images, and will draw none ('labels' "
+            "says which findings are tail; 'diffusion.base' null leaves it out)"
+        )
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
     adapters = _add_adapters(pipeline, params)
     batches = Batches(params, rows, prompts, cache.images.size)

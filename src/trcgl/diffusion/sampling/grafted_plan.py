@@ -118,8 +118,13 @@ def regions_seen(
 def find_share(
     regions: Regions, rows: TrainingRows, params: SamplingParams, *, process: int = 0, processes: int = 1
 ) -> None:
-    """Find one process's share of the regions that the plan needs, if it needs any. This is its slowest part."""
+    """Find one process's share of the regions that the plan needs, if it needs any. This is its slowest part.
+
+    Raises:
+        InputError: the plan could not be made of them.
+    """
     if params.carriers == "grafted":
+        check_normal(rows, params)
         films = list(dict.fromkeys(_sources(rows, params).values()))[process::processes]
         # One progress bar is enough, because all processes have equal shares
         for film, target in progress(films, what="finding regions") if process == 0 else films:

@@ -85,7 +85,8 @@ def check_normal(rows: TrainingRows, params: SamplingParams) -> None:
     asked = any(images_of(len(having), params) for having in rows.carriers.values())
     if asked and not len(rows.normal):
         raise InputError(
-            f"'sampling.carriers' is {params.carriers}, but every training image has a finding; set it to own and "
+            f"'sampling.carriers' is {params.carriers}, but every training image has a finding (a class of "
+            "data/labels/classes.json; 'labels.not_findings' says which labels are none); set it to own and "
             "'sampling.strength' to 0.55"
         )
 
