@@ -62,6 +62,40 @@ def test_commas_at_the_end_of_the_header_or_of_rows_are_no_columns(header: str, 
 
 
 @pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (["image,patient,labels,comment", "a.png,p1,mass, nodule,", "b.png,p2,normal,"],
+         "row 1 has 5 columns, the header 4"),
+        (["image,patient,labels,comment", "b.png,p2,normal,", "a.png,Smith, John,mass,"],
+         "row 2 has 5 columns, the header 4"),
+        (["image,patient,effusion,nodule", "a.png,p1,1,0,", "b.png,p2,1,0"], "row 1 has 5 columns, the header 4"),
+        (["image,patient,effusion,nodule", "a.png,p,1,1,0,,", "b.png,p2,1,0,"], "row 1 has 7 columns, the header 4"),
+        # Names of rows by R, of which the header has none
+        (["image,patient,labels", "1,a.png,p1,", "2,b.png,p2,mass"], "row 2 has 4 columns, the header 3"),
+        # A comma at the end of all rows, or of the header, and one more in a row
+        (["image,patient,labels", "a.png,p1,mass,", "b.png,p2,mass,nodule,"], "row 2 has 5 columns, the header 3"),
+        (["image,patient,labels,age,", "a.png,p1,mass,9", "b.png,p2,mass,nodule,9"],
+         "row 2 has 5 columns, the header 4"),
+        (["image,patient,labels,age,", "a.png,p1,mass,9,", "b.png,p2,mass,nodule,9,"],
+         "row 2 has 6 columns, the header 4"),
+        (["image,patient,labels,", "a.png,p1,mass,nodule", "b.png,p2,normal,"],
+         "column 4 has no name, but holds values"),
+        (["image,,patient,labels", "a.png,p,1,mass", "b.png,q,2,mass"], "column 2 has no name, but holds values"),
+    ],
+)  # fmt: skip
+def test_a_comma_that_is_not_quoted_moves_no_value(lines: list[str], seen: str, tmp_path: Path):
+    with pytest.raises(InputError) as raised:
+        read_folder(table_of(tmp_path, *lines))
+    assert seen in str(raised.value)
+
+
+def test_rows_of_blanks_alone_may_be_longer(tmp_path: Path):
+    """As spreadsheets write them."""
+    table = read_folder(table_of(tmp_path, "image,patient,labels", "a.png,p1,mass", ",,,,"))
+    assert (table.rows["image"].tolist(), len(table.rejected)) == (["a.png"], 1)
+
+
+@pytest.mark.parametrize(
     ("first", "second", "reasons"),
     [
         # Columns: patient, split, projection, sex, labels

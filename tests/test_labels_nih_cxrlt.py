@@ -141,6 +141,15 @@ def test_boxes_have_commas_at_the_end_or_not(tmp_path: Path, head: str, end: str
     assert boxes[["x", "y", "w", "h", "width"]].to_numpy().tolist() == [[1, 2.5, 3, 4, 1024], [5, 6, 7, 8, 1024]]
 
 
+@pytest.mark.parametrize("end", ["", ","])
+def test_labels_with_a_comma_that_is_not_quoted_stop(end: str, tmp_path: Path):
+    header = ",".join(NIH_2017_COLUMNS)
+    good = "b.png,Mass,0,2,058Y,M,PA,2682,2749,0.143,0.143"
+    (tmp_path / "t.csv").write_text(f"{header}\n{good}{end}\na.png,Mass,Nodule,0,1,058Y,M,PA,2682,2749,0.143,\n")
+    with pytest.raises(InputError, match=r"t.csv: row 2: 'Follow-up #' is 'Nodule', no whole number"):
+        read_nih(tmp_path / "t.csv")
+
+
 def test_boxes_of_vindr(tmp_path: Path):
     """Corners become sizes; rows of no finding have none; the place of several readers is what half of them marked."""
     file = tmp_path / "train.csv"

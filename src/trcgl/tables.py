@@ -7,10 +7,12 @@ Accepted are UTF-8 with or without byte order mark, UTF-16 and UTF-32 with one, 
 import csv
 import gzip
 import io
+import itertools
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,8 @@ SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*)?")
 """Names of a column that pandas wrote for its row numbers."""
+MOST_CODES = 3
+"""Different numbers that a column of a finding may hold: 1, 0 and -1."""
 NOT_TEXT = re.compile(r"Row #(\d+): .*invalid UTF8")
 LINE_END = re.compile(r"\r\n|\r|\n")
 LETTER = re.compile("[A-Za-z]")
@@ -69,7 +73,9 @@ def read_header(path: Path) -> list[str]:
     return [clean_text(name) for name in _form(path).header]
 
 
-def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = (), *, what: str) -> pd.DataFrame:
+def read_columns(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), *, what: str, uneven: bool = False
+) -> pd.DataFrame:
     """The named columns as stripped text, one row per data row of the file; a missing optional column is all ''.
 
     Nothing is read as a number or as missing: 'nan', '007' and 39-digit ids stay as they are. Gzip is recognised by the
@@ -77,21 +83,24 @@ def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = 
 
     Args:
         what: the kind of file, for messages, such as "a PadChest label table".
+        uneven: whether some rows may end in commas that others lack; only for tables whose values show if a comma has
+            moved them.
 
     Raises:
-        InputError: see `read_header`; a required column is missing, or a wanted one appears twice; a row differs from
-            the header in its number of columns, has a line break in a wanted column, or repeats the header; the text is
-            damaged; the file has no data rows.
+        InputError: see `read_header`; a required column is missing, or a wanted one appears twice; a column without a
+            name holds something else than row numbers; a row differs from the header in its number of columns, has a
+            line break in a wanted column, or repeats the header; the text is damaged; the file has no data rows.
     """
     form = _form(path)
     header = [clean_text(name) for name in form.header]
     wanted = _wanted(path, header, required, optional, what)
     content = _content(path, form)
-    table = _parse(path, form, [header.index(name) for name in wanted], content)
+    table = _parse(path, form, [header.index(name) for name in wanted], content, uneven=uneven)
     if table.num_rows == 0:
         raise InputError(f"{path}: has a header but no rows; expected {what}")
+    _check_nameless(path, form, content, uneven=uneven)
     _check_rows(path, table, wanted)
-    _check_not_swallowed(path, form, header, table, content)
+    _check_not_swallowed(path, form, header, table, content, uneven=uneven)
     frame = table.rename_columns(wanted).to_pandas()
     frame = frame.apply(lambda column: column.str.strip())
     for name in optional:
@@ -234,19 +243,36 @@ def check_spelling(path: Path, others: Sequence[str], names: Sequence[str]) -> N
             )
 
 
-def nameless_columns(path: Path) -> dict[int, pd.Series]:
-    """The columns without a name of their own, by position from 1: stripped text. pandas calls them `Unnamed: 4`.
-
-    Raises:
-        InputError: see `read_columns`.
-    """
-    form = _form(path)
+def _check_nameless(path: Path, form: _Form, content: bytes, *, uneven: bool) -> None:
+    """Stop if a column without a name holds something else than row numbers. pandas calls such columns `Unnamed: 4`."""
     places = [place for place, name in enumerate(form.header) if INDEX_NAME.fullmatch(clean_text(name))]
     if not places:
-        return {}
+        return
     # Also of names: without any column, Arrow would read all
-    table = _parse(path, form, list(range(len(form.header))), _content(path, form))
-    return {place + 1: table.column(place).to_pandas().str.strip() for place in places if place < table.num_columns}
+    table = _parse(path, form, list(range(len(form.header))), content, uneven=uneven)
+    for place in places:
+        texts = table.column(place).to_pandas().str.strip() if place < table.num_columns else pd.Series(dtype="str")
+        if not _row_names(texts, first=place == 0):
+            raise InputError(
+                f"{path}: column {place + 1} has no name, but holds values (the first: "
+                f"'{texts[texts != ''].iloc[0][:80]}'); name it if it is a finding's, remove it, or quote the value "
+                "that a comma divided"
+            )
+
+
+def _row_names(texts: pd.Series, *, first: bool) -> bool:
+    """Whether a column is blank or holds what pandas and R write as names of rows; those of joined tables may repeat.
+
+    Args:
+        first: whether it is the first column, where programs write them; elsewhere only numbers in every row count.
+    """
+    stated = texts[texts != ""]
+    if stated.empty:
+        return True
+    numbers, several = bool(stated.str.fullmatch(r"\d+(\.0)?").all()), stated.nunique() > MOST_CODES
+    if not first:
+        return numbers and len(stated) == len(texts) and (several or (stated.is_unique and len(texts) > MOST_CODES))
+    return stated.is_unique or (numbers and (several or set(stated) == {"0"}))
 
 
 def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str], what: str) -> list[str]:
@@ -260,11 +286,14 @@ def _wanted(path: Path, header: list[str], required: Sequence[str], optional: Se
     return wanted
 
 
-def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, again: bool = False) -> pa.Table:
+def _parse(
+    path: Path, form: _Form, positions: list[int], content: bytes, *, uneven: bool, again: bool = False
+) -> pa.Table:
     """The columns at `positions` as text.
 
     Args:
         content: the content of the file, in UTF-8.
+        uneven: see `read_columns`.
         again: second attempt, which reads the content as one block: after `_evened`, or for a value beyond one block.
     """
     # The columns are named by position, because the header may repeat names of columns that are not read
@@ -298,12 +327,12 @@ def _parse(path: Path, form: _Form, positions: list[int], content: bytes, *, aga
             ) from None
         if "straddling" in reason and not again:
             # A value is longer than a block, for example because a quote is not closed
-            return _parse(path, form, positions, content, again=True)
+            return _parse(path, form, positions, content, uneven=uneven, again=True)
         ragged = RAGGED.search(reason)
-        if ragged and not again and (text := _evened(path, form)) is not None:
+        if ragged and not again and (text := _evened(path, form, uneven=uneven)) is not None:
             header = form.header[: _named_columns(form)]
             there = [position for position in positions if position < len(header)]
-            return _parse(path, _Form(False, "utf-8", 0, header), there, text, again=True)
+            return _parse(path, _Form(False, "utf-8", 0, header), there, text, uneven=uneven, again=True)
         if ragged:
             row, expected, got = (int(number) for number in ragged.groups())
             raise InputError(
@@ -318,26 +347,43 @@ def _named_columns(form: _Form) -> int:
     return max(place for place, name in enumerate(form.header, start=1) if name.strip())
 
 
-def _evened(path: Path, form: _Form) -> bytes | None:
+def _evened(path: Path, form: _Form, *, uneven: bool) -> bytes | None:
     """The table without empty cells after its last named column; None if there are no such cells.
 
-    In some tables, such as NIH's list of boxes, the header ends with commas that the rows lack, or vice versa.
+    In some tables, such as NIH's list of boxes, the header ends with commas that the rows lack, or vice versa. Rows
+    longer than the header are cut only if every row is, by as many cells: in a single row, a value with a comma may
+    have moved the others, and the blank cell at the end is that of a named column.
+
+    Args:
+        uneven: see `read_columns`.
     """
     width, changed = _named_columns(form), False
-    # Lines are split as in the csv module: str.splitlines also splits at signs that a value may hold, such as U+2028
-    lines, evened = io.StringIO(read_text(path), newline=""), io.StringIO()
-    for _ in range(form.lines_before):
-        lines.readline()
+    text, evened = read_text(path), io.StringIO()
     writer = csv.writer(evened, lineterminator="\n")
     try:
-        for row in csv.reader(lines):
-            cut = row[:width] if not any(value.strip() for value in row[width:]) else row
+        rows = itertools.islice(_rows(text, form), 1, None)
+        lengths = Counter(len(row) for row in rows if any(value.strip() for value in row))
+        long = bool(lengths) and min(lengths) > len(form.header)
+        usual = lengths.most_common(1)[0][0] if lengths else 0
+        for number, row in enumerate(_rows(text, form)):
+            blank = not any(value.strip() for value in row[width:])
+            fits = uneven or not number or len(row) <= len(form.header) or (long and len(row) == usual)
+            cut = row[:width] if blank and (fits or not any(value.strip() for value in row)) else row
             changed |= len(cut) < len(row)
             writer.writerow(cut)
     except csv.Error:
         # A field that never ends: this is the table's real problem
         return None
     return evened.getvalue().encode() if changed else None
+
+
+def _rows(text: str, form: _Form) -> Iterator[list[str]]:
+    """The header and the rows of a table."""
+    # Lines are split as in the csv module: str.splitlines also splits at signs that a value may hold, such as U+2028
+    lines = io.StringIO(text, newline="")
+    for _ in range(form.lines_before):
+        lines.readline()
+    return csv.reader(lines)
 
 
 def _check_rows(path: Path, table: pa.Table, wanted: list[str]) -> None:
@@ -371,7 +417,9 @@ def _first_like(column: pa.ChunkedArray, pattern: str) -> int:
     return pc.index(holds, True).as_py() + 1
 
 
-def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes) -> None:
+def _check_not_swallowed(
+    path: Path, form: _Form, header: list[str], table: pa.Table, content: bytes, *, uneven: bool
+) -> None:
     """Stop if a value of a column that is not read contains whole rows, between two quotes that were not meant as such.
 
     A report may have several lines as well, but hardly any whose cells look like those of the columns around it.
@@ -379,7 +427,7 @@ def _check_not_swallowed(path: Path, form: _Form, header: list[str], table: pa.T
     values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
     if values is not None and all(value.count(b",") < _named_columns(form) - 1 for value in values):
         return
-    every = _parse(path, form, list(range(len(header))), content)
+    every = _parse(path, form, list(range(len(header))), content, uneven=uneven)
     kinds = _Kinds(every)
     # The nameless columns at the end are left out if rows have more or fewer of them
     for place, (name, column) in enumerate(zip(header[: every.num_columns], every.columns, strict=True)):

@@ -57,7 +57,8 @@ QUOTES = tuple(
         (
             "a finding's column without a name",
             "image,patient,Mass,\na.png,1,0,1\nb.png,2,1,1\n",
-            "column 4 has no name, but holds values (the first: '1'); name it if it is a finding's, or remove it",
+            "column 4 has no name, but holds values (the first: '1'); name it if it is a finding's, remove it, or quote the "
+            "value that a comma divided",
         ),
         (
             "a column that a table need not have under nearly its name",

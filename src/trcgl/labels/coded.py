@@ -15,7 +15,7 @@ from trcgl.labels.doubt import in_doubt
 from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters, seen_as
-from trcgl.tables import INDEX_NAME, check_spelling, nameless_columns
+from trcgl.tables import INDEX_NAME, check_spelling
 
 PRESENT, ABSENT, UNCERTAIN, UNSTATED, NO_CODE = 1, 0, -1, -2, -3
 SILENT = "no label"
@@ -33,16 +33,10 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
     """The columns of a header that are classes: all except `others` and the columns of row numbers that pandas writes.
 
     Raises:
-        InputError: a column without a name holds something else than row numbers; a column is one of `others` in
-            another spelling; two columns are one class in two spellings; pandas has numbered a repeated column; or a
-            name has look-alike letters, was decoded wrongly, or says that a finding is absent or in doubt.
+        InputError: a column is one of `others` in another spelling; two columns are one class in two spellings; pandas
+            has numbered a repeated column; or a name has look-alike letters, was decoded wrongly, or says that a
+            finding is absent or in doubt.
     """
-    for place, texts in nameless_columns(path).items():
-        if not _row_names(texts, first=place == 1):
-            raise InputError(
-                f"{path}: column {place} has no name, but holds values (the first: '{texts[texts != ''].iloc[0][:80]}')"
-                "; name it if it is a finding's, or remove it"
-            )
     classes = [name for name in header if name not in others and not INDEX_NAME.fullmatch(name)]
     check_spelling(path, classes, others)
     twins = first_twins(classes)
@@ -64,21 +58,6 @@ def class_columns(path: Path, header: Sequence[str], others: Sequence[str]) -> l
             raise InputError(f"{path}: column '{name}' {wrong}")
     say_disguised(f"{path}: column", classes)
     return classes
-
-
-def _row_names(texts: pd.Series, *, first: bool) -> bool:
-    """Whether a column is blank or holds what pandas and R write as names of rows; those of joined tables may repeat.
-
-    Args:
-        first: whether it is the first column, where programs write them; elsewhere only numbers in every row count.
-    """
-    stated = texts[texts != ""]
-    if stated.empty:
-        return True
-    numbers, several = bool(stated.str.fullmatch(r"\d+(\.0)?").all()), stated.nunique() > len(CODES)
-    if not first:
-        return numbers and len(stated) == len(texts) and (several or (stated.is_unique and len(texts) > len(CODES)))
-    return stated.is_unique or (numbers and (several or set(stated) == {"0"}))
 
 
 def read_codes(columns: pd.DataFrame) -> np.ndarray:

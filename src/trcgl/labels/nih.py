@@ -13,6 +13,7 @@ from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
 from trcgl.labels.nih_lists import official_test
 from trcgl.labels.table import LabelTable
+from trcgl.runtime.errors import InputError
 from trcgl.tables import read_columns
 
 REQUIRED = ("Image Index", "Finding Labels", "Patient ID", "View Position")
@@ -27,11 +28,13 @@ def read_nih(path: str | Path) -> LabelTable:
     Rejected rows: image name missing, image name is a path, patient id missing, labels missing, duplicate image name.
 
     Raises:
-        InputError: the file is not a readable CSV file with NIH's columns; patient ids are no longer exact
-            (`read_ids`); labels are not names (`assemble_listed`); the official lists do not fit (`official_test`).
+        InputError: the file is not a readable CSV file with NIH's columns; a follow-up is not a whole number; patient
+            ids are no longer exact (`read_ids`); labels are not names (`assemble_listed`); the official lists do not
+            fit (`official_test`).
     """
     path = Path(path)
     source = read_columns(path, REQUIRED, OPTIONAL, what="an NIH ChestX-ray14 label table")
+    _check_visits(path, source["Follow-up #"])
     patients = read_ids(path, "Patient ID", source["Patient ID"])
     rows = pd.DataFrame(
         {
@@ -48,3 +51,14 @@ def read_nih(path: str | Path) -> LabelTable:
         }
     )
     return assemble_listed(path, rows, source["Finding Labels"], normal=["No Finding"])
+
+
+def _check_visits(path: Path, visits: pd.Series) -> None:
+    """Stop at a follow-up that is no number: labels with a comma that is not quoted have moved the row's values."""
+    wrong = ~visits.str.fullmatch(r"(\d+(\.0+)?)?").to_numpy(bool)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{path}: row {row + 1}: 'Follow-up #' is '{visits.iloc[row][:80]}', no whole number; quote the value with "
+            "a comma before it, or correct it"
+        )

@@ -29,7 +29,8 @@ def read_nih_boxes(path: Path) -> BoxTable:
         InputError: the file is not a readable CSV file with these columns, or a box is not four numbers with a size
             above 0.
     """
-    source = read_columns(path, NIH_COLUMNS, what="NIH's list of boxes")
+    # Nearly all are numbers, so that a value with a comma in it cannot go unseen
+    source = read_columns(path, NIH_COLUMNS, what="NIH's list of boxes", uneven=True)
     boxes = pd.DataFrame(numbers(source, list(NUMBERS)), columns=list(NUMBERS.values()))
     values = boxes.to_numpy()
     wrong = ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))
