@@ -13,6 +13,7 @@ from trcgl.labels.cxrlt import read_cxrlt
 from trcgl.labels.file_match import likely_file, match_files
 from trcgl.labels.folder import read_folder
 from trcgl.labels.mimic import read_mimic
+from trcgl.labels.name_lists import find_list
 from trcgl.labels.nih import read_nih
 from trcgl.labels.splits import read_split_file
 from trcgl.labels.vindr import read_vindr
@@ -65,6 +66,40 @@ def test_a_list_in_any_spelling_names_the_same_images(way: str, tmp_path: Path):
     assert read_test_split(tmp_path) == TEST
     (tmp_path / "train_val_list.txt").write_bytes(LISTS[way]([name for name in IMAGES if name not in TEST]))
     assert read_test_split(tmp_path) == TEST
+
+
+def test_the_official_lists_under_the_names_of_smaller_copies(tmp_path: Path):
+    (tmp_path / "test_list_NIH.txt").write_text("\n".join(TEST))
+    assert read_test_split(tmp_path) == TEST
+    (tmp_path / "train_val_list_NIH.txt").write_text("\n".join(IMAGES))
+    with pytest.raises(InputError, match=r"is in both test_list_NIH\.txt and train_val_list_NIH\.txt"):
+        read_test_split(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "official"),
+    [
+        ("test_list2.txt", "test_list.txt"), ("test_list_official.txt", "test_list.txt"),
+        ("official_test_list.txt", "test_list.txt"), ("Test-List (1).txt", "test_list.txt"),
+        ("nih2testlist.csv", "test_list.txt"), ("train_val_lists.txt", "train_val_list.txt"),
+        ("Removal_list.csv", "Removal.csv"), ("Removals.csv", "Removal.csv"), ("my removal.csv", "Removal.csv"),
+        ("corrupted_images_v2.csv", "corrupted_images.csv"), ("corrupted_images2.csv", "corrupted_images.csv"),
+        ("corruptedimages.csv", "corrupted_images.csv"),
+    ],
+)  # fmt: skip
+def test_an_official_list_under_nearly_its_name_stops(name: str, official: str, tmp_path: Path):
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputError) as raised:
+        find_list(tmp_path, official)
+    assert f"{name}: seems to be the official {official}; rename it" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["latest_list.txt", "test_listing.txt", "removalist.csv", "train.csv", "._test_list.txt"])
+def test_another_name_is_no_official_list(name: str, tmp_path: Path):
+    (tmp_path / name).write_text("x")
+    (tmp_path / "corrupted_images").mkdir()
+    for known in ("test_list.txt", "corrupted_images.csv", "Removal.csv"):
+        assert find_list(tmp_path, known) is None
 
 
 def test_the_whole_official_list_beside_a_part_of_the_table(tmp_path: Path, said: list[str]):

@@ -83,19 +83,22 @@ def match_names(path: Path, names: Sequence[str], images: pd.Series) -> Matched:
     return Matched(images.isin(images[named]).to_numpy(bool), len(different), strangers)
 
 
-def find_list(folder: Path, name: str) -> Path | None:
-    """The file of a list in a folder; None if there is none.
+def find_list(folder: Path, *names: str) -> Path | None:
+    """The file of a list in a folder, under the first of its names that is there; None if there is none.
 
     Raises:
-        InputError: there is no file of this name, but one with a similar name.
+        InputError: there is no file of these names, but one with a similar name.
     """
-    path = folder / name
-    if path.exists():
-        return path
-    wanted = re.compile(re.sub("_", "[-_ ]?", re.escape(Path(name).stem)) + r"\b.*", re.IGNORECASE)
-    near = sorted(other.name for other in folder.iterdir() if wanted.fullmatch(other.name))
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is not None:
+        return found
+    # Words or numbers before and behind, as in `official_test_list2.txt`; `latest_list.txt` is none, nor is what macOS
+    # hides beside a file
+    stem = re.sub("_", "[-_ ]?", re.escape(Path(names[0]).stem))
+    wanted = re.compile(rf"(?!\.)(?:.*[\W\d_])?{stem}s?(?![^\W\d_]).*", re.IGNORECASE)
+    near = sorted(other.name for other in folder.iterdir() if wanted.fullmatch(other.name) and not other.is_dir())
     if near:
-        raise InputError(f"{folder / near[0]}: seems to be the official {name}; rename it, or move it elsewhere")
+        raise InputError(f"{folder / near[0]}: seems to be the official {names[0]}; rename it, or move it elsewhere")
     return None
 
 

@@ -1,4 +1,4 @@
-"""NIH's official split: test_list.txt and train_val_list.txt beside the label table.
+"""NIH's official split: test_list.txt and train_val_list.txt beside the label table, or the same with _NIH.
 
 https://nihcc.app.box.com/v/ChestXray-NIHCC; no patient is in both lists.
 """
@@ -14,6 +14,8 @@ from trcgl.labels.name_lists import Matched, find_list, match_names, read_names,
 from trcgl.runtime.errors import InputError, and_more
 
 TEST, TRAIN_VAL = "test_list.txt", "train_val_list.txt"
+OTHER_NAMES = {TEST: "test_list_NIH.txt", TRAIN_VAL: "train_val_list_NIH.txt"}
+"""Names of the official lists beside smaller copies of the images."""
 
 
 def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.ndarray:
@@ -31,7 +33,7 @@ def official_test(table: Path, images: pd.Series, patients: pd.Series) -> np.nda
             most but not all names of the test list; an image is in both lists or in neither; a patient has both test
             images and others; there is only the training list.
     """
-    files = {name: find_list(table.parent, name) for name in (TEST, TRAIN_VAL)}
+    files = {name: find_list(table.parent, name, other) for name, other in OTHER_NAMES.items()}
     file, other = files[TEST], files[TRAIN_VAL]
     if file is None:
         if other is not None:
