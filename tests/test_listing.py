@@ -225,6 +225,27 @@ def test_a_messy_folder_is_listed_whole(tmp_path: Path):
     assert "4 (not an image): DICOMDIR, Thumbs.db, labels.csv, report.txt" in list(counted(found.skipped))
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("000.png/x", "Not a directory"),
+        ("link", "Too many levels of symbolic links"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_a_bad_link_does_not_cost_the_files_beside_it(target: str, reason: str, tmp_path: Path):
+    names = [f"{k:03d}.png" for k in range(20)]
+    for name in names:
+        (tmp_path / name).touch()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.png").touch()
+    (tmp_path / "link").symlink_to(target)
+    found = list_images(tmp_path)
+    assert found.images == [*names, "a/x.png", "b/x.png"]
+    assert found.closed == [("link", f"cannot be read: {reason}")]
+
+
 def test_many_names_are_counted_and_the_first_are_named():
     (line,) = counted((f"{k:03d}.txt", OTHER) for k in range(227))
     assert line.startswith("227 (not an image): 000.txt, 001.txt, ")
@@ -295,6 +316,7 @@ def test_a_closed_folder_is_named_and_the_exit_code_is_1(folder: Path):
     (folder / "shut/closed").mkdir(parents=True)
     Image.fromarray(noise(2)).save("shut/closed/x.png")
     Image.fromarray(noise(2)).save("shut/ajar.png")
+    Path("shut/behind").symlink_to(folder / "shut/closed/x.png")
     Image.fromarray(noise(2)).save("shut/locked", "PNG")
     script = (
         "import os, sys; from trcgl.images.listing import list_images; os.setuid(65534); "
@@ -306,7 +328,8 @@ def test_a_closed_folder_is_named_and_the_exit_code_is_1(folder: Path):
     (folder / "shut/locked").chmod(0)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (
-        "['ajar.png'] [('closed', 'cannot be listed: Permission denied'), "
+        "['ajar.png'] [('behind', 'cannot be read: Permission denied'), "
+        "('closed', 'cannot be listed: Permission denied'), "
         "('locked', 'cannot be read: Permission denied')]"
     )
 

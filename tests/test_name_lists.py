@@ -94,7 +94,9 @@ def test_an_official_list_under_nearly_its_name_stops(name: str, official: str, 
     assert f"{name}: seems to be the official {official}; rename it" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["latest_list.txt", "test_listing.txt", "removalist.csv", "train.csv", "._test_list.txt"])
+@pytest.mark.parametrize(
+    "name", ["latest_list.txt", "test_listing.txt", "removalist.csv", "train.csv", "._test_list.txt"]
+)
 def test_another_name_is_no_official_list(name: str, tmp_path: Path):
     (tmp_path / name).write_text("x")
     (tmp_path / "corrupted_images").mkdir()

@@ -103,7 +103,12 @@ class _Walk:
                 self._seen.add(identity)
                 with os.scandir(self._place(inside)) as entries:
                     for entry in entries:
-                        self._entry(f"{inside}/{entry.name}" if inside else entry.name, entry, waiting)
+                        path = f"{inside}/{entry.name}" if inside else entry.name
+                        try:
+                            self._entry(path, entry, waiting)
+                        except OSError as error:
+                            # A link through a file, to itself, or to a place that is closed to this user
+                            self.found.closed.append((path, f"cannot be read: {error.strerror}"))
             except OSError as error:
                 self.found.closed.append((inside or ".", f"cannot be listed: {error.strerror}"))
 
