@@ -161,6 +161,23 @@ def test_mimic_counts_studies_without_images_and_images_without_labels(tmp_path:
         read_mimic(file)
 
 
+def test_mimic_rows_without_a_study_id_get_no_labels_of_others(tmp_path: Path):
+    file = mimic_jpg(tmp_path)
+    whole = read_mimic(file)
+    positive = "1" + ",1.0" * len(FINDINGS)
+    file.write_text(file.read_text() + positive.replace("1", "11,", 1) + "\n" + positive.replace("1", "13,", 1) + "\n")
+    metadata, split = (tmp_path / f"mimic-cxr-2.0.0-{part}.csv" for part in ("metadata", "split"))
+    metadata.write_text(metadata.read_text() + "bb,12,,PA\ncc,14,,PA\n")
+    split.write_text(split.read_text() + "bb,train\ncc,train\n")
+    table = read_mimic(file)
+    assert table.rows["image"].tolist() == whole.rows["image"].tolist()
+    np.testing.assert_array_equal(table.matrix(FINDINGS), whole.matrix(FINDINGS))
+    found = table.rejected[table.rejected["row"] > whole.source_rows - len(whole.rejected)]
+    assert found["image"].tolist() == ["bb.jpg", "cc.jpg", "", ""]
+    assert set(found["reason"].iloc[:2]) == {"study id missing"}
+    assert set(found["reason"].iloc[2:]) == {"image name missing"}
+
+
 def test_mimic_label_sets_with_one_row_per_image(tmp_path: Path):
     def path(number: int) -> str:
         return f"files/p10/p1000000{number // 2}/s5000000{number}/{number:04x}.jpg"

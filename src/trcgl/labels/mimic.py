@@ -127,12 +127,16 @@ def _of_studies(path: Path) -> LabelTable:
     # An outer join, so that a study without listed images becomes a rejected row and is not lost silently
     labels = labels.drop(columns="subject_id").assign(label_row=np.arange(len(labels)))
     images["image_row"] = np.arange(len(images))
-    source = images.merge(labels, on="study_id", how="outer")
+    # Rows without a study id belong to no others, nor to each other
+    known = [table["study_id"] != "" for table in (images, labels)]
+    joined = images[known[0]].merge(labels[known[1]], on="study_id", how="outer")
+    source = pd.concat([joined, images[~known[0]], labels[~known[1]]])
     # Rows in the order of the list of images, then those of the studies without one, in the order of their table
     source = source.sort_values(["image_row", "label_row"], ignore_index=True).drop(columns="image_row")
     label_row = source.pop("label_row")
     unlabelled = label_row.isna().to_numpy(bool)
     source = source.fillna("")
+    no_study = (source["study_id"] == "").to_numpy(bool)
     codes = read_codes(source[list(FINDINGS)])
     place = rows_of([path], [labels])
     warn_no_codes(source[list(FINDINGS)], codes, lambda row: place(int(label_row[row])))
@@ -143,7 +147,7 @@ def _of_studies(path: Path) -> LabelTable:
         FINDINGS,
         source=path,
         normal=NO_FINDING,
-        reasons=[("no labels of this study", unlabelled)],
+        reasons=[("study id missing", no_study), ("no labels of this study", unlabelled)],
     )
 
 
