@@ -258,6 +258,10 @@ FILES: tuple[Kind, ...] = (
     ("TIFF with a mask", lambda: tiff(GREY_8, Tiff(), (GREY_8 // 128, Tiff(bits=1, photometric=4, tags={254: (SHORT, [4])}))), "2 pages; a radiograph has one"),
     ("TIFF of a thumbnail alone, as in a camera's raw file", lambda: tiff(GREY_8, Tiff(tags={254: (SHORT, [1]), 330: (SHORT, [8])})), "its first page is a thumbnail; save the picture alone"),
     ("TIFF with a compression of another kind", lambda: tiff(GREY_8, Tiff(tags={259: (SHORT, [50000])})), "TIFF with compression 50000; save it with LZW, deflate or none"),
+    *(
+        (f"TIFF with a predictor beside compression {compression}", _tiff(GREY_8, predictor=2, compression=compression), f"TIFF with a predictor beside compression {compression}; save it with LZW or deflate")
+        for compression in (1, 32773)
+    ),
     ("TIFF with an unknown planar configuration", _tiff(COLOUR, photometric=2, tags={284: (SHORT, [3])}), "TIFF with planar configuration 3; it must be 1 or 2"),
     *(
         (f"TIFF whose {name} has {count} values", _tags(lambda entry, tag=tag, count=count: struct.pack("<HHI", tag, SHORT, count) + entry[8:]), f"damaged TIFF ({reason})")

@@ -15,10 +15,10 @@ from trcgl.images.unreadable import UnreadableImage, check_frames, check_size
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 PHOTOMETRIC = {4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 32803: "a camera's raw data", 34892: "raw data"}
-NONE, JPEG, PACKBITS = 1, 7, 32773
+NONE, LZW, JPEG, PACKBITS = 1, 5, 7, 32773
 DEFLATE = frozenset({8, 32946})
-COMPRESSIONS = frozenset({NONE, 2, 3, 4, 5, JPEG, PACKBITS}) | DEFLATE
-"""Supported compressions; 2 to 4 are CCITT, 5 is LZW."""
+COMPRESSIONS = frozenset({NONE, 2, 3, 4, LZW, JPEG, PACKBITS}) | DEFLATE
+"""Supported compressions; 2 to 4 are CCITT."""
 GREY_BITS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32), 2: (16, 32), 3: (32, 64)}
 """Supported bits of grey samples, by sample format: 1 unsigned, 2 signed, 3 floating-point."""
 IMAGEJ = re.compile(rb"ImageJ=[^\n\0]*\nimages=(\d+)\n")
@@ -53,6 +53,11 @@ def _check_kind(page: Page) -> None:
     """Raise UnreadableImage unless the decoders are known to decode this kind of picture correctly."""
     if page.compression not in COMPRESSIONS:
         raise UnreadableImage(f"TIFF with compression {page.compression}; save it with LZW, deflate or none")
+    # The decoders ignore the tag beside other compressions, and would show the differences
+    if page.predictor != 1 and page.compression not in DEFLATE | {LZW}:
+        raise UnreadableImage(
+            f"TIFF with a predictor beside compression {page.compression}; save it with LZW or deflate"
+        )
     if page.planar not in (1, 2):
         raise UnreadableImage(f"TIFF with planar configuration {page.planar}; it must be 1 or 2")
     if page.photometric is None:

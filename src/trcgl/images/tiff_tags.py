@@ -23,6 +23,7 @@ class Page:
         orientation: 1: upright; 2 to 8: turned or mirrored; other values are ignored.
         bits: bits per sample.
         samples: samples per pixel.
+        predictor: 1: none; others: the samples are stored as differences from their neighbours.
         photometric: None if the tag is missing.
         planar: 1: the samples of a pixel are stored together; 2: in separate planes.
         part_width, part_height: size of a tile, or of a strip over the whole width.
@@ -39,6 +40,7 @@ class Page:
     samples: int
     sample_format: int
     compression: int
+    predictor: int
     photometric: int | None
     planar: int
     tiled: bool
@@ -168,6 +170,7 @@ def _page(tags: dict[int, tuple[int, ...]]) -> Page:
         # 4 means undefined; readers treat it as unsigned
         sample_format=1 if form == 4 else form,
         compression=one(COMPRESSION, 1),
+        predictor=one(PREDICTOR, 1),
         photometric=tags[PHOTOMETRIC][0] if tags.get(PHOTOMETRIC) else None,
         planar=one(PLANAR, 1),
         tiled=tiled,
