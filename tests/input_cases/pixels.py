@@ -163,6 +163,21 @@ def _tiff_with_jpeg() -> bytes:
     return _changed(content, middle, b"\xff\xd9" + b"\0" * (length // 2 - 2))
 
 
+def _big_endian_bigtiff() -> bytes:
+    entries = [
+        (256, GREY_8.shape[1]),
+        (257, GREY_8.shape[0]),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 16),
+        (279, GREY_8.size),
+    ]
+    tags = b"".join(struct.pack(">HHQQ", tag, 16, 1, value) for tag, value in entries)
+    head = b"MM\0+" + struct.pack(">HHQ", 8, 0, 16 + GREY_8.size)
+    return head + GREY_8.tobytes() + struct.pack(">Q", len(entries)) + tags + bytes(8)
+
+
 def _damaged_strip(compression: int) -> Callable[[], bytes]:
     def content() -> bytes:
         whole = tiff(GREY_8, Tiff(compression=compression))
@@ -280,6 +295,7 @@ FILES: tuple[Kind, ...] = (
     ("TIFF of 16-bit RGB in planes", _tiff(colours(65535), photometric=2, planar=2), "TIFF of 16-bit RGB in planes; save it with PlanarConfiguration 1, or as grey"),
     ("TIFF of CMYK without black", _tiff(COLOUR, photometric=5), "TIFF of 8-bit unsigned samples, 3 per colour pixel; save it as grey or as RGB of 8 or 16 bits"),
     ("TIFF of two samples of unknown meaning", _tiff(np.dstack([GREY_16, GREY_16])), "TIFF of 16-bit unsigned samples, 2 per grey pixel; save it with 1"),
+    ("BigTIFF of 8 bits, big-endian", _big_endian_bigtiff, "big-endian BigTIFF of up to 8 bits; save it as plain TIFF"),
     ("TIFF that is cut short", lambda: saved(GREY_8, "TIFF")[:-1000], "truncated TIFF (...)"),
     ("TIFF whose strips are missing", lambda: tiff(GREY_8, Tiff(rows=50, tags={278: (SHORT, [5])})), "truncated TIFF (strips are missing)"),
     ("TIFF whose deflate data are damaged", _damaged_strip(8), "damaged TIFF (...)"),
@@ -290,6 +306,7 @@ FILES: tuple[Kind, ...] = (
     ("WebP that is animated", _animated("WEBP"), "2 frames; a radiograph has one"),
     ("BMP cut short", lambda: _without_middle(saved(GREY_8, "BMP")), "damaged image data (...)"),
     ("GIF cut short", lambda: _without_middle(saved(GREY_8, "GIF")), "damaged image data (...)"),
+    ("GIF cut short in its head", lambda: saved(GREY_8, "GIF")[:200], "damaged image data (cannot identify image file)"),
     ("WebP cut short", lambda: _without_middle(saved(COLOUR, "WEBP")), "damaged image data (...)"),
     ("JPEG 2000 cut short", lambda: _without_middle(saved(GREY_8, "JPEG2000")), "damaged image data (...)"),
     ("PGM cut short", lambda: _without_middle(saved(GREY_8, "PPM")), "damaged image data"),

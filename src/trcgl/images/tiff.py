@@ -41,6 +41,9 @@ def decode_tiff(data: bytes) -> np.ndarray:
     _check_kind(page)
     _check_data(data, page)
     if page.bits <= 8 and page.sample_format == 1 and page.photometric != YCBCR:
+        if data.startswith(b"MM\0+"):
+            # Pillow misreads its head, and OpenCV does not reject damaged data of 8 bits
+            raise UnreadableImage("big-endian BigTIFF of up to 8 bits; save it as plain TIFF")
         return pillow_pixels(data, ("TIFF",))
     pixels = grey(opencv_pixels(data))
     if pixels.dtype not in (np.uint8, np.uint16):
