@@ -38,6 +38,35 @@ def test_a_column_that_may_be_a_finding_or_not_is_refused(header: str, seen: str
     assert seen in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("header", "cells", "seen"),
+    [
+        ("set", ["train", "val", "test"], "column 'set' holds splits (the first: 'train'), and there is no"),
+        ("Dataset_Split", ["Training", "", "TEST"], "column 'Dataset_Split' holds splits (the first: 'training')"),
+        ("subset", ["", "", "test"], "column 'subset' holds splits (the first: 'test')"),
+        ("fold", ["NA", "validate", "Testing"], "rename it to 'split', or remove it"),
+        ("Labels", ["a", "b", "c"], "column 'Labels' seems to be 'labels'; rename it to 'labels', or remove it"),
+        ("Patient", ["a", "b", "c"], "column 'Patient' seems to be 'patient'"),
+        ("IMAGE", ["a", "b", "c"], "column 'IMAGE' seems to be 'image'"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_read_beside_a_list_of_labels(header: str, cells: list[str], seen: str, tmp_path: Path):
+    rows = [f"{k}.png,p{k},mass,{cell}" for k, cell in enumerate(cells)]
+    with pytest.raises(InputError) as raised:
+        read_folder(table_of(tmp_path, f"image,patient,labels,{header}", *rows))
+    assert seen in str(raised.value)
+
+
+def test_other_columns_beside_a_list_of_labels_are_not_read(tmp_path: Path):
+    """A note of several lines, a fold by number, a word that is no split, and splits beside the one that is read."""
+    rows = [f'{k}.png,p{k},mass,train,"a\nnote",{k},{word},test' for k, word in enumerate(["train", "tram", ""])]
+    table = read_folder(table_of(tmp_path, "image,patient,labels,split,comment,fold,set,old", *rows))
+    assert (table.vocabulary, table.rows["split"].tolist()) == (["mass"], ["train"] * 3)
+    rows = [f'{k}.png,p{k},mass,"a\nnote",{k},{word},' for k, word in enumerate(["train", "tram", ""])]
+    table = read_folder(table_of(tmp_path, "image,patient,labels,comment,fold,set,blank", *rows))
+    assert table.rows["split"].tolist() == [""] * 3
+
+
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 @pytest.mark.parametrize(
     "numbers",

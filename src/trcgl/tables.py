@@ -109,6 +109,18 @@ def read_columns(
     return frame
 
 
+def column_texts(path: Path, names: Sequence[str]) -> dict[str, pd.Series]:
+    """Columns of a header as stripped text, whatever they hold, also line breaks.
+
+    Raises:
+        InputError: see `read_header`, and a row differs from the header in its number of columns.
+    """
+    form = _form(path)
+    header = [clean_text(name) for name in form.header]
+    table = _parse(path, form, [header.index(name) for name in names], _content(path, form), uneven=False)
+    return {name: column.to_pandas().str.strip() for name, column in zip(names, table.columns, strict=True)}
+
+
 def read_text(path: Path) -> str:
     """A whole small file, plain or gzip, as text without byte order mark; its encoding is any that tables may have.
 

@@ -55,6 +55,11 @@ QUOTES = tuple(
             "column 'Split' seems to be 'split'; rename it to 'split', or remove it",
         ),
         (
+            "splits in a column of another name, beside a list of labels",
+            "image,patient,set,labels\na.png,1,train,Mass\nb.png,2,test,Mass\n",
+            "column 'set' holds splits (the first: 'train'), and there is no column 'split'; rename it to 'split', or remove it",
+        ),
+        (
             "a finding's column without a name",
             "image,patient,Mass,\na.png,1,0,1\nb.png,2,1,1\n",
             "column 4 has no name, but holds values (the first: '1'); name it if it is a finding's, remove it, or quote the "

@@ -14,18 +14,19 @@ import numpy as np
 import pandas as pd
 
 from trcgl.labels.ages import stated_ages
-from trcgl.labels.cells import name_key, say
+from trcgl.labels.cells import is_missing, name_key, say
 from trcgl.labels.coded import assemble_coded, class_columns, first_no_code, read_codes, rows_of
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
-from trcgl.labels.splits import read_splits
+from trcgl.labels.splits import SPLIT_NAMES, read_splits
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError
-from trcgl.tables import check_header, read_columns, read_header
+from trcgl.tables import INDEX_NAME, check_header, check_spelling, column_texts, read_columns, read_header
 
 REQUIRED = ("image", "patient")
-OPTIONAL = ("study", "projection", "sex", "age", "split")
+SPLIT = "split"
+OPTIONAL = ("study", "projection", "sex", "age", SPLIT)
 LIST = "labels"
 NORMAL = ("normal", "Normal", "No Finding", "No finding")
 SEEM_NORMAL = frozenset(map(name_key, (
@@ -47,8 +48,8 @@ def read_folder(path: str | Path) -> LabelTable:
 
     Raises:
         InputError: the file is not a readable CSV file with these columns; there is no label column; a column has other
-            values; a split has another name; two files get the same name; patient ids
-            are no longer exact (`read_ids`).
+            values; a column that is not read holds splits, or is one of these in another spelling; a split has another
+            name; two files get the same name; patient ids are no longer exact (`read_ids`).
     """
     path = Path(path)
     about = (*REQUIRED, *OPTIONAL)
@@ -60,6 +61,8 @@ def read_folder(path: str | Path) -> LabelTable:
             f"{path}: has no labels; give a column '{LIST}' with names separated by '|', or a column per finding with "
             f"1, 0, -1 or blank, beside {', '.join(about)}"
         )
+    if LIST in header:
+        _check_not_read(path, [name for name in header if name not in (*about, LIST)], header)
     wanted = [LIST] if LIST in header else findings
     source = read_columns(path, REQUIRED, (*wanted, *OPTIONAL), what=WHAT)
     rows = _rows(path, source)
@@ -74,6 +77,22 @@ def read_folder(path: str | Path) -> LabelTable:
     return assemble_coded(rows, codes, findings, source=path, normal=normal)
 
 
+def _check_not_read(path: Path, others: Sequence[str], header: Sequence[str]) -> None:
+    """Stop if a column that is not read may be one that is: by its name, or as it holds splits, and nothing else does.
+
+    If such splits were not read, the model could be trained on the images that they keep for testing.
+    """
+    check_spelling(path, others, (*REQUIRED, *OPTIONAL, LIST))
+    others = [name for name in dict.fromkeys(others) if not INDEX_NAME.fullmatch(name)]
+    for name, texts in column_texts(path, others).items() if others and SPLIT not in header else ():
+        stated = texts[~is_missing(texts)].str.lower()
+        if len(stated) and stated.isin(SPLIT_NAMES).all():
+            raise InputError(
+                f"{path}: column '{name}' holds splits (the first: '{stated.iloc[0]}'), and there is no column "
+                f"'{SPLIT}'; rename it to '{SPLIT}', or remove it"
+            )
+
+
 def _say_normal(path: Path, names: Sequence[str], normal: str) -> None:
     """Log a line for a name besides `normal` that seems to say "nothing found"."""
     for name in names:
@@ -85,7 +104,7 @@ def _say_normal(path: Path, names: Sequence[str], normal: str) -> None:
 
 
 def _rows(path: Path, source: pd.DataFrame) -> pd.DataFrame:
-    splits = read_splits(path, source["split"], may_be_blank=True)
+    splits = read_splits(path, source[SPLIT], may_be_blank=True)
     stated = source["image"].str.replace("\\", "/", regex=False)
     files = stated.str.removeprefix("./")
     # `./0001.png` says that the file is at the top
