@@ -96,6 +96,22 @@ def test_without_a_decoder_the_reason_names_one():
         np.testing.assert_array_equal(decode(path), expected)
 
 
+@pytest.mark.parametrize("syntax", ["4.51", "4.57", "4.70", "4.80", "4.81"])
+def test_a_jpeg_without_its_end_is_refused_whatever_its_kind(syntax: str, tmp_path: Path):
+    """12 bits, lossless, JPEG-LS: whether or not there is a decoder. A byte behind the end makes the length even."""
+    end = b"\xff\xd9"
+    whole = saved(colours(255)[..., 0], "JPEG")
+    for frame, said in (
+        (whole[: len(whole) // 2], True), (whole.removesuffix(end), True), (whole.removesuffix(end) + b"\0", True),
+        (whole, False), (whole + b"\0", False), (whole + b"\xff", False),
+    ):  # fmt: skip
+        content = dicom(film(4095), UID(f"1.2.840.10008.1.2.{syntax}"), BitsStored=12, PixelData=encapsulate([frame]))
+        (tmp_path / "a.dcm").write_bytes(content)
+        with pytest.raises(UnreadableImage) as raised:
+            decode(tmp_path / "a.dcm")
+        assert (str(raised.value) == "truncated JPEG (no end marker)") is said, str(raised.value)
+
+
 def look_up(values: np.ndarray, tag: str) -> Dataset:
     """A 12-bit look-up table as a sequence's item."""
     item = Dataset()

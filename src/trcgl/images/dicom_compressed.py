@@ -9,7 +9,7 @@ from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from trcgl.images.dicom_streams import RLE, Stream, check_stream, is_rle, stated
+from trcgl.images.dicom_streams import JPEG, RLE, Stream, check_stream, is_rle, stated
 from trcgl.images.dicom_syntax import is_encapsulated
 from trcgl.images.dicom_values import window_exceeds
 from trcgl.images.jpeg import checked_pixels, read_header
@@ -20,6 +20,7 @@ WRAPPED = "1.2.840.10008.1.2.1.98"
 JPEG_8_BIT = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
 """First bytes of a compressed frame: JPEG and JPEG-LS, JPEG 2000."""
+END = b"\xff\xd9"
 OF_JPEG_2000 = ("YBR_ICT", "YBR_RCT")
 RGB_NAMES = tuple(b"RGB")
 ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
@@ -44,15 +45,17 @@ def check_compressed(dataset: Dataset, columns: int, rows: int) -> None:
             f"DICOM in the transfer syntax {_name(syntax)} whose pixels are not compressed; export it again"
         )
     twelve = syntax == JPEG_8_BIT[1] and int(dataset.get("BitsStored") or 0) > 8
+    fragments = _fragments(dataset)
+    frame = b"".join(fragments)
+    if twelve or syntax not in JPEG_8_BIT:
+        _check_end(frame)
     # Pillow reads 8 bits only
     if not set(decoder.available_plugins) - ({"pillow"} if twelve else set()):
         raise UnreadableImage(
             f"pixels compressed as {_name(syntax)}{' of 12 bits' if twelve else ''}, for which no decoder is "
             f"installed; `pip install {'pylibjpeg pylibjpeg-libjpeg' if twelve else _package(decoder)}` brings one"
         )
-    fragments = _fragments(dataset)
     check_frames(sum(_starts_frame(part, syntax) for part in fragments))
-    frame = b"".join(fragments)
     check_stream(frame, syntax, columns, rows, int(dataset.get("SamplesPerPixel") or 1))
     photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
     if photometric.startswith("YBR_FULL") and stated(frame).to_rgb:
@@ -133,6 +136,15 @@ def _starts_frame(fragment: bytes, syntax: UID) -> bool:
     if syntax == RLE:
         return is_rle(fragment)
     return fragment.startswith(STARTS)
+
+
+def _check_end(frame: bytes) -> None:
+    """Raise UnreadableImage if a JPEG or JPEG-LS lacks its end. Some decoders would fill the picture with grey.
+
+    Behind the end, writers may add a byte to make the length even.
+    """
+    if frame.startswith(JPEG) and not frame.rstrip(b"\0\xff").endswith(END):
+        raise UnreadableImage("truncated JPEG (no end marker)")
 
 
 def _name_colours(dataset: Dataset, frame: bytes) -> None:
