@@ -96,6 +96,16 @@ def test_without_a_decoder_the_reason_names_one():
         np.testing.assert_array_equal(decode(path), expected)
 
 
+@pytest.mark.parametrize("syntax", [JPEG, JPEG_2000, RLE])
+def test_a_compressed_file_cut_at_any_place_in_its_pixels_is_cut_short(syntax: UID, tmp_path: Path):
+    content = dicom(film(255), syntax)
+    start = content.index(b"\xe0\x7f\x10\x00OB")
+    for end in range(start + 20, len(content) - 8, 97):
+        (tmp_path / "a.dcm").write_bytes(content[:end])
+        with pytest.raises(UnreadableImage, match=r"^DICOM cut short in its pixels; copy it again$"):
+            decode(tmp_path / "a.dcm")
+
+
 @pytest.mark.parametrize("syntax", ["4.51", "4.57", "4.70", "4.80", "4.81"])
 def test_a_jpeg_without_its_end_is_refused_whatever_its_kind(syntax: str, tmp_path: Path):
     """12 bits, lossless, JPEG-LS: whether or not there is a decoder. A byte behind the end makes the length even."""

@@ -228,6 +228,10 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM without head, compressed", _no_syntax, "DICOM without a transfer syntax, and ... bytes of pixels where 2080 would be uncompressed; export it again with its file meta information"),
     ("DICOM whose JPEG lacks its middle", _compressed([_without_middle(saved(GREY_8, "JPEG", quality=100), b"\xff\xd9")]), "damaged JPEG data (premature end of data segment)"),
     ("DICOM whose JPEG 2000 is cut short", lambda: dicom(GREY_8, JPEG_2000, PixelData=encapsulate([_without_middle(saved(GREY_8, "JPEG2000", no_jp2=True))])), "DICOM pixels cannot be decoded: ..."),
+    *(
+        (f"DICOM of {name} whose file is cut short", lambda syntax=syntax: _without_middle(dicom(GREY_8, syntax)), "DICOM cut short in its pixels; copy it again")
+        for name, syntax in (("JPEG", JPEG), ("JPEG 2000", JPEG_2000), ("RLE", RLE))
+    ),
     ("DICOM of nothing but padding", _dicom(PixelPaddingValue=0, PixelPaddingRangeLimit=4095), "DICOM of nothing but padding values"),
     ("DICOM in a transfer syntax of films", _wrapped("1.2.840.10008.1.2.4.102"), "DICOM in the transfer syntax MPEG-4 AVC/H.264 High Profile / Level 4.1, for which there is no decoder; export it uncompressed"),
     ("DICOM in a retired transfer syntax", _wrapped("1.2.840.10008.1.2.4.53"), "DICOM in the transfer syntax JPEG Spectral Selection, Non-Hierarchical, for which there is no decoder; export it uncompressed"),

@@ -47,7 +47,7 @@ def _dataset(data: bytes) -> Dataset:
 
     Raises:
         UnreadableImage: the tags or the pixels are not found, because the file is not encoded as its transfer syntax
-            says.
+            says, or is cut short.
     """
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
@@ -59,6 +59,9 @@ def _dataset(data: bytes) -> Dataset:
     wrong = "" if any(name in dataset for name in PIXELS) else contradiction(data)
     if wrong:
         raise UnreadableImage(wrong)
+    # Where encapsulated pixels do not end, pydicom drops all tags
+    if not len(dataset) and "Rows" in pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True):
+        raise UnreadableImage("DICOM cut short in its pixels; copy it again")
     return dataset
 
 
