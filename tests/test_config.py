@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from trcgl.config import DATASETS, load_params, overlay
 from trcgl.runtime.errors import InputError
-from trcgl.runtime.settings import read_yaml
+from trcgl.runtime.settings import parse_yaml, read_yaml
 from trcgl.setup.presets import SCALES, overlay_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,6 +145,28 @@ def test_broken_yaml_names_the_line(tmp_path: Path):
     path.write_text("dataset:\n  name: [phantom\nlabels: 3\n")
     with pytest.raises(InputError, match=r"params.yaml line \d: not valid YAML"):
         load_params(path)
+
+
+@pytest.mark.parametrize("comments", [False, True])
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("[2020-13-45]", "(month must be in 1..12); correct it, or put it in quotes"),
+        ("[2020-02-30]", "a value is not what its form or tag says (day is out of range for month)"),
+        ("!!int abc", "a value is not what its form or tag says (invalid literal"),
+        ("!!float ''", "a value is not what its form or tag says (string index"),
+        ("!!bool maybe", "a value is not what its form or tag says ('maybe')"),
+        ("1" * 5000, "a value is not what its form or tag says (Exceeds the limit"),
+        ("[" * 3000, "its lists or sections are nested too deeply"),
+        ("!!set 3", ""),
+    ],
+)
+def test_a_value_that_yaml_cannot_convert_is_one_line(value: str, seen: str, comments: bool):
+    with pytest.raises(InputError) as caught:
+        parse_yaml(f"dataset: {value}\n", "params.yaml", comments=comments)
+    assert str(caught.value).startswith("params.yaml")
+    assert seen in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_overlay_changes_what_it_names(tmp_path: Path):

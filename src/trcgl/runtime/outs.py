@@ -20,7 +20,7 @@ def stage_outs() -> dict[str, list[str]]:
             name: [out if isinstance(out, str) else next(iter(out)) for kind in KINDS for out in stage.get(kind, ())]
             for name, stage in stages.items()
         }
-    except (OSError, YAMLError, TypeError, KeyError, AttributeError):
+    except (OSError, YAMLError, TypeError, ValueError, LookupError, AttributeError, RecursionError):
         return {}
 
 

@@ -71,7 +71,7 @@ def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
     """The values in the text of a YAML file; with `comments`, in ruamel.yaml's own types, which keep the comments.
 
     Raises:
-        InputError: the text is not YAML. The message names `file`.
+        InputError: the text is not YAML, or a value cannot be converted. The message names `file`.
     """
     # Neither kind of reader creates Python objects from tags
     reader = YAML(typ="rt" if comments else "safe", pure=True)
@@ -82,6 +82,14 @@ def parse_yaml(text: str, file: str | Path, *, comments: bool = False) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{file}{where}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    except RecursionError:
+        raise InputError(f"{file}: its lists or sections are nested too deeply; close their brackets") from None
+    except (ValueError, LookupError, AttributeError) as error:
+        # ruamel.yaml's own conversions of values, such as of dates and of those with a tag
+        raise InputError(
+            f"{file}: a value is not what its form or tag says ({' '.join(str(error).split())[:80]}); correct it, or "
+            "put it in quotes"
+        ) from None
 
 
 def override(values: Any, overrides: Mapping[str, Any], file: str) -> None:
