@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trcgl.runtime.errors import InputError
-from trcgl.tables import _values_of_several_lines, read_columns
+from trcgl.tables import _values_of_several_lines, read_columns, read_text
 
 cell = st.text(st.sampled_from('ab",\n é'), max_size=6)
 
@@ -153,3 +154,16 @@ def test_prose_of_several_lines_swallows_nothing_whatever_the_names(names: list[
     csv.writer(text, lineterminator="\n").writerows([["image", "report", "patient", "split"], *rows])
     (tmp_path / "t.csv").write_text(text.getvalue())
     assert read_columns(tmp_path / "t.csv", ["image", "split"], what="a table")["image"].tolist() == names
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_null_bytes_behind_good_rows_are_named_by_their_line(encoding: str, end: str, tmp_path: Path):
+    """As a disk that was full, or a copy that was interrupted, leaves them."""
+    rows = "".join(f"{k}.png,p{k}{end}" for k in range(9))
+    (tmp_path / "t.csv").write_bytes(f"image,patient{end}{rows}{chr(0) * 50}".encode(encoding))
+    for read in (read_text, partial(read_columns, required=["image", "patient"], what="a table")):
+        with pytest.raises(
+            InputError, match=r"t\.csv: line 11 holds null bytes: the file is damaged or cut short"
+        ):
+            read(tmp_path / "t.csv")

@@ -133,7 +133,12 @@ def read_text(path: Path) -> str:
         text = _unpacked(path, packed).decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not text in {encoding.upper()} (byte {error.start}); save it as UTF-8") from None
-    if "\0" in text:
+    before, null, _ = text.partition("\0")
+    if null and (lines := len(LINE_END.findall(before))):
+        raise InputError(
+            f"{path}: line {lines + 1} holds null bytes: the file is damaged or cut short; copy or download it again"
+        )
+    if null:
         raise _not_text(path, head)
     return text
 
