@@ -196,6 +196,25 @@ def test_a_backup_below_the_image_folder_is_not_the_image(images: list[str], fou
     assert files_of(tmp_path, images, paths) == found
 
 
+def test_folders_of_the_same_names_are_said(tmp_path: Path, said: list[str]):
+    """Of masks beside the images, say, of which one lacks its image."""
+    both = [f"{folder}/{name}.png" for folder in ("images", "masks") for name in "ab"]
+    assert files_of(tmp_path, ["a.png", "b.png", "c.png"], [*both, "masks/c.png"]) == {"c.png": "masks/c.png"}
+    assert said == [
+        "image 'a.png' has files in the folders 'images' and 'masks', so it is unknown which is meant; such images: "
+        "2 of 3 with a file. 'dataset.images' should name one folder, or the table a path (images/a.png)"
+    ]
+    said.clear()
+    files_of(tmp_path, ["x/a.png", "c.png"], ["1/x/a.png", "2/x/a.png", "c.png"])
+    assert "image 'x/a.png' has files in the folders '1' and '2'" in said[0]
+    said.clear()
+    files_of(tmp_path, ["a.png", "b.png", "c.png"], ["a.png", "old/a.png", "b.png", "c.png"])
+    files_of(tmp_path, ["a.png", "b.png", "c.png"], ["b.png"])
+    assert said == []
+    files_of(tmp_path, ["a.png"], ["a.png", "old/a.png"])
+    assert "in the folders '.' and 'old'" in said[0]
+
+
 def test_what_seems_to_say_that_nothing_was_found_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     rows = [
         f"{k}.png,p{k},{label}" for k, label in enumerate(["No findings", "healthy", "mass", "normal", "No Finding"])

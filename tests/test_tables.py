@@ -163,7 +163,5 @@ def test_null_bytes_behind_good_rows_are_named_by_their_line(encoding: str, end:
     rows = "".join(f"{k}.png,p{k}{end}" for k in range(9))
     (tmp_path / "t.csv").write_bytes(f"image,patient{end}{rows}{chr(0) * 50}".encode(encoding))
     for read in (read_text, partial(read_columns, required=["image", "patient"], what="a table")):
-        with pytest.raises(
-            InputError, match=r"t\.csv: line 11 holds null bytes: the file is damaged or cut short"
-        ):
+        with pytest.raises(InputError, match=r"t\.csv: line 11 holds null bytes: the file is damaged or cut short"):
             read(tmp_path / "t.csv")

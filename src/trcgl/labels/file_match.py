@@ -29,6 +29,9 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
     letters or in the spelling of its format (`.jpeg`), or have a suffix where the table states none. The match must be
     unique for both image and file; a log line reports it. A file of another format never matches.
 
+    Another line says so if at least half of the images that have files have several: the folder probably holds masks or
+    copies beside the images, and an image without its own file may get one of those.
+
     Args:
         rows: columns image, folder and file, as in `LabelTable.rows`.
         paths: the manifest's paths.
@@ -37,6 +40,8 @@ def match_files(rows: pd.DataFrame, paths: pd.Series) -> tuple[np.ndarray, np.nd
         For each row its path ("" if there is no such file or several), and whether there are several.
     """
     found, ambiguous = _exactly(rows, paths)
+    if ambiguous.any() and ambiguous.sum() >= (found != "").sum():
+        _say_ambiguous(rows, ambiguous, found, paths)
     missing = (found == "") & ~ambiguous
     if missing.any():
         _nearly(rows, missing, found, paths)
@@ -62,6 +67,19 @@ def _letters(name: str) -> str:
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     text = re.sub(r"(?<=\d)[\s_\-.]+(?=\d)", "+", text)
     return re.sub(r"[\s_\-.]+", "", text).lstrip("0")
+
+
+def _say_ambiguous(rows: pd.DataFrame, ambiguous: np.ndarray, found: np.ndarray, paths: pd.Series) -> None:
+    """Log a line that names two of the folders that hold files of one name."""
+    first = int(ambiguous.argmax())
+    name = str(rows["file"][first] or rows["image"][first])
+    one, other = sorted(paths[("/" + paths).str.endswith(f"/{name}")])[:2]
+    places = [f"'{path[: -len(name)].rstrip('/') or '.'}'" for path in (one, other)]
+    say(
+        f"image '{name}' has files in the folders {' and '.join(places)}, so it is unknown which is meant; such "
+        f"images: {ambiguous.sum()} of {ambiguous.sum() + (found != '').sum()} with a file. 'dataset.images' should name one "
+        f"folder, or the table a path ({one})"
+    )
 
 
 def _nearly(rows: pd.DataFrame, missing: np.ndarray, found: np.ndarray, paths: pd.Series) -> None:
