@@ -247,6 +247,15 @@ DICOM_FILES: tuple[Kind, ...] = (
     ("DICOM with a shutter of an unknown shape", _dicom(ShutterShape="OVAL"), "DICOM tag ShutterShape is 'OVAL'; it must be one of: RECTANGULAR, CIRCULAR, POLYGONAL"),
     ("DICOM with a shutter without an edge", _dicom(ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge="5"), "DICOM tag ShutterRightVerticalEdge is None; its shutter needs 1 number"),
     ("DICOM with a shutter of half a corner", _dicom(ShutterShape="POLYGONAL", VerticesOfThePolygonalShutter=["5", "6", "7"]), "DICOM tag VerticesOfThePolygonalShutter is [...]; its shutter needs pairs of row and column"),
+    *(
+        (f"DICOM without the tag {name}, {kind}", write, f"DICOM tag {name} is missing; the pixels need it")
+        for kind, name, write in (
+            ("grey", "SamplesPerPixel", _dicom(SamplesPerPixel=None)), ("grey", "PixelRepresentation", _dicom(PixelRepresentation=None)),
+            ("colour", "SamplesPerPixel", lambda: dicom(COLOUR, SamplesPerPixel=None)), ("colour", "PlanarConfiguration", lambda: dicom(COLOUR, PlanarConfiguration=None)),
+            ("JPEG", "SamplesPerPixel", lambda: dicom(COLOUR, JPEG, SamplesPerPixel=None)), ("RLE", "PixelRepresentation", lambda: dicom(GREY_8, RLE, PixelRepresentation=None)),
+            ("JPEG 2000", "PixelRepresentation", lambda: dicom(GREY_8, JPEG_2000, PixelRepresentation=None)),
+        )
+    ),
     ("DICOM without a number of rows", _dicom(Rows=None), "DICOM tag Rows is missing; the pixels need it"),
 )  # fmt: skip
 FILES: tuple[Kind, ...] = (

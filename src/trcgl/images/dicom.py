@@ -86,6 +86,7 @@ def _check_pixels(dataset: Dataset) -> None:
         raise UnreadableImage(f"DICOM without pixels{f' ({one_line(kind)})' if kind else ''}")
     rows, columns = required(dataset, "Rows"), required(dataset, "Columns")
     check_size(columns, rows)
+    required(dataset, "SamplesPerPixel")
     check_frames(int(dataset.get("NumberOfFrames") or 1))
     lift_shared_tags(dataset)
     if not dataset.file_meta.get("TransferSyntaxUID"):
@@ -183,6 +184,8 @@ def _stored(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         raise UnreadableImage(
             f"DICOM tag BitsAllocated is {allocated}; it must be one of: {', '.join(map(str, CELLS))}"
         )
+    for name in ("PixelRepresentation", *(["PlanarConfiguration"] if dataset.SamplesPerPixel > 1 else [])):
+        required(dataset, name, least=0)
     high = int(dataset.get("HighBit", bits - 1))
     if not 1 <= bits <= allocated or not bits - 1 <= high < allocated:
         raise UnreadableImage(

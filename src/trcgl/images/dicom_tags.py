@@ -21,14 +21,14 @@ SHARED = (
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")
 
 
-def required(dataset: Dataset, name: str) -> int:
-    """The value of a required tag, a whole number above 0.
+def required(dataset: Dataset, name: str, *, least: int = 1) -> int:
+    """The value of a required tag, a whole number not below `least`.
 
     Raises:
         UnreadableImage: the tag is missing or has another value.
     """
     value = dataset.get(name)
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or value < least:
         raise UnreadableImage(f"DICOM tag {name} is {'missing' if value is None else repr(value)}; the pixels need it")
     return value
 

@@ -75,10 +75,11 @@ def _say_ambiguous(rows: pd.DataFrame, ambiguous: np.ndarray, found: np.ndarray,
     name = str(rows["file"][first] or rows["image"][first])
     one, other = sorted(paths[("/" + paths).str.endswith(f"/{name}")])[:2]
     places = [f"'{path[: -len(name)].rstrip('/') or '.'}'" for path in (one, other)]
+    among = ambiguous.sum() + (found != "").sum()
     say(
         f"image '{name}' has files in the folders {' and '.join(places)}, so it is unknown which is meant; such "
-        f"images: {ambiguous.sum()} of {ambiguous.sum() + (found != '').sum()} with a file. 'dataset.images' should name one "
-        f"folder, or the table a path ({one})"
+        f"images: {ambiguous.sum()} of {among} with a file. 'dataset.images' should name one folder, or the table a "
+        f"path ({one})"
     )
 
 
