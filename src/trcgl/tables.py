@@ -265,10 +265,13 @@ def _check_nameless(path: Path, form: _Form, content: bytes, *, uneven: bool) ->
     places = [place for place, name in enumerate(form.header) if INDEX_NAME.fullmatch(clean_text(name))]
     if not places:
         return
-    # Also of names: without any column, Arrow would read all
-    table = _parse(path, form, list(range(len(form.header))), content, uneven=uneven)
+    # One with a name, too: without any column, Arrow would read all
+    table = _parse(path, form, sorted({*places, _named_columns(form) - 1}), content, uneven=uneven)
     for place in places:
-        texts = table.column(place).to_pandas().str.strip() if place < table.num_columns else pd.Series(dtype="str")
+        # Those at the end are left out if rows have more or fewer of them
+        if str(place) not in table.column_names:
+            continue
+        texts = table.column(str(place)).to_pandas().str.strip()
         if not _row_names(texts, first=place == 0):
             raise InputError(
                 f"{path}: column {place + 1} has no name, but holds values (the first: "
