@@ -83,7 +83,13 @@ def test_similarity_of_one_image_many_times_is_one() -> None:
     assert mean_similarity(one, np.arange(4)) == pytest.approx(1.0, abs=1e-5)
     assert mean_similarity(pictures(6, 0), np.arange(6)) < 0.8
     assert np.isnan(mean_similarity(one, np.zeros(4)))
-    assert [scales_at(size) for size in (10, 64, 176)] == [1, 3, 5]
+
+
+def test_there_are_as_many_scales_as_an_image_of_any_size_allows() -> None:
+    sizes = (10, 21, 22, 43, 44, 64, 98, 99, 175, 176, 4096)
+    assert [scales_at(size) for size in sizes] == [1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5]
+    for size in range(16, 257):
+        assert 0 <= mean_similarity(pictures(2, 0, size), np.arange(2)) < 1
 
 
 def test_the_detector_counts_what_it_sees_among_accepted_and_rejected() -> None:

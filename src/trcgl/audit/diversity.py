@@ -16,8 +16,12 @@ BATCH = 32
 
 
 def scales_at(size: int) -> int:
-    """Number of scales that are possible for an image of `size` px: 5 from 176 px on, 3 at 64 px."""
-    return max(1, sum(size // 2**level > KERNEL - 1 for level in range(len(WEIGHTS))))
+    """Number of scales that are possible for an image of `size` px: 5 from 176 px on, 3 at 64 px.
+
+    Each scale halves the image. torchmetrics also asks for as much as (scales - 1)² times the window, which is more for
+    four scales.
+    """
+    return max(1, sum(size // max(2**level, level**2) > KERNEL - 1 for level in range(len(WEIGHTS))))
 
 
 def mean_similarity(images: np.ndarray, groups: np.ndarray) -> float:
