@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.audit_cases import SIDE, pictures, write_generator
 from tests.diffusion_cases import CPU
+from tests.input_cases.base_spoiling import rebuilt
 from tests.tiny_base import stock
 from trcgl.audit.base_features import NOISED, BaseFeatures
 from trcgl.numerics.seeding import seed_of
@@ -41,15 +42,28 @@ def by_hand(folder: Path, image: np.ndarray) -> np.ndarray:
     for block in unet.down_blocks:
         with_text = {"encoder_hidden_states": text} if getattr(block, "has_cross_attention", False) else {}
         hidden, _ = block(hidden, embedded, **with_text)
-    return unet.mid_block(hidden, embedded, encoder_hidden_states=text).mean((2, 3))[0].numpy()
+    if unet.mid_block is not None:
+        hidden = unet.mid_block(hidden, embedded, encoder_hidden_states=text)
+    return hidden.mean((2, 3))[0].numpy()
 
 
 def test_features_are_the_middle_blocks(generator: Path) -> None:
+    check_by_hand(generator)
+
+
+def check_by_hand(generator: Path) -> None:
     images = pictures(11, 0, SIDE)
     features = BaseFeatures(generator, CPU)(images)
     for row in (0, 10):
         np.testing.assert_allclose(features[row], by_hand(generator, images[row]), rtol=1e-3, atol=1e-4)
     assert np.abs(features[0] - features[10]).max() > 1e-3
+
+
+def test_without_a_middle_block_they_are_those_of_the_block_before_it(generator: Path, tmp_path: Path) -> None:
+    distilled = Path(shutil.copytree(generator, tmp_path / "generator"))
+    rebuilt("unet", "UNet2DConditionModel", mid_block_type=None)(distilled)
+    check_by_hand(distilled)
+    assert BaseFeatures(distilled, CPU)(pictures(1, 0, SIDE)[:0]).shape == (0, 8)
 
 
 def test_company_changes_no_features(generator: Path) -> None:

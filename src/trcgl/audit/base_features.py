@@ -1,8 +1,9 @@
 """A frozen feature space: features of the generator's base before fine-tuning, which no training run changes.
 
 Diffusion features (Tang et al., Emergent correspondence from image diffusion, arXiv 2306.03881): the image is encoded,
-a little noise is added, and the output of a U-Net block is used. Here it is the middle block, averaged over all
-positions, with the empty prompt, without adapters and with the same noise for every image.
+a little noise is added, and the output of a U-Net block is used. Here it is the middle block (the last one on the way
+down, if there is none), averaged over all positions, with the empty prompt, without adapters and with the same noise
+for every image.
 """
 
 from pathlib import Path
@@ -51,10 +52,13 @@ class BaseFeatures:
         """uint8 [N, S, S] -> float32 [N, F]; batches are padded, so that no image's features depend on the others."""
         kept: list[Tensor] = []
 
-        def keep(_: nn.Module, __: tuple[Tensor, ...], out: Tensor) -> None:
-            kept.append(out.mean((2, 3)).cpu())
+        def keep(_: nn.Module, __: tuple[Tensor, ...], out: Tensor | tuple[Tensor, ...]) -> None:
+            # A block on the way down also gives what the way up adds again
+            kept.append((out if isinstance(out, Tensor) else out[0]).mean((2, 3)).cpu())
 
-        hook = self._unet.mid_block.register_forward_hook(keep)
+        # Small distilled models have no middle block
+        block = self._unet.down_blocks[-1] if self._unet.mid_block is None else self._unet.mid_block
+        hook = block.register_forward_hook(keep)
         try:
             for start in range(0, len(images), BATCH):
                 rows = np.arange(start, min(start + BATCH, len(images)))
