@@ -130,6 +130,19 @@ def test_the_error_of_an_autoencoder_does_not_depend_on_its_scale(
     assert error == pytest.approx(127.5 * float((decoded - pixels).abs().mean()), rel=1e-3)
 
 
+def test_as_few_large_images_are_decoded_together_as_are_encoded(
+    base: Path, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trcgl.diffusion.generator.latents.SMALL", SIZE // 2)
+    pipeline, names = load(base), [f"{k}.png" for k in range(10)]
+    decode, sizes = pipeline.vae.decode, []
+    monkeypatch.setattr(pipeline.vae, "decode", lambda part: sizes.append(len(part)) or decode(part))
+    few, _ = errors_of_base(pipeline, images, Prompted(names, [""] * 10, [()] * 10, ()))
+    assert sizes == [4, 4, 2]
+    monkeypatch.undo()
+    assert few == pytest.approx(errors_of_base(pipeline, images, Prompted(names, [""] * 10, [()] * 10, ()))[0])
+
+
 @pytest.mark.parametrize(("size", "fraction"), [(1, 0.5), (3, 0.5), (16, 0.02), (4, 1.0), (4, 0.0)])
 def test_the_tail_fraction_holds_on_average(rows: TrainingRows, size: int, fraction: float) -> None:
     """The first images of a batch are those with a tail finding; here no other image has one."""
@@ -530,6 +543,20 @@ def test_a_base_goes_on_from_another(base: Path, rows: TrainingRows, images: Sha
         same = [torch.equal(weight, after[f"{part}.{name}"]) for name, weight in weights.items()]
         assert all(same) if stays else not all(same)
     assert set(journal.curve()["phase"]) == {"base"}
+
+
+@pytest.mark.parametrize("phase", ["autoencoder", "base"])
+def test_memory_that_runs_out_in_pretraining_names_the_batch(
+    phase: str, rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(running: Any, *given: Any) -> None:
+        if running.name == phase:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(pretraining, "train", run_out)
+    knob = {"autoencoder": "autoencoder_batch", "base": "unet_batch"}[phase]
+    with pytest.raises(InputError, match=f"^out of memory; lower '{knob}' "):
+        base_weights(rows, images, Journal())
 
 
 def test_rare_findings_are_shown_more_often_to_a_base(

@@ -30,6 +30,7 @@ from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.cores import warn_if_crowded
 from trcgl.runtime.files import directory_beside, write_csv
 from trcgl.runtime.logging import get_logger
+from trcgl.runtime.memory import naming_the_knob
 from trcgl.runtime.provenance import commit_of_code
 
 CHECKED_IMAGES = 512
@@ -46,11 +47,11 @@ def pretrain_folder(params: Params, sizes: PretrainParams, folder: Path, sources
         sources: the data folders and wordings to train on; empty: data/ with the wording of `params.diffusion`.
 
     Raises:
-        InputError: no cached images, or params that do not fit them.
+        InputError: no cached images, params that do not fit them, or too little memory.
     """
     device = pick_device(params.compute.device)
     sources = sources or (Source(Path("data"), Wording.of(params.diffusion)),)
-    with training_together(device) as processes:
+    with training_together(device) as processes, naming_the_knob(None):
         _pretrain_folder(params, sizes, folder, sources, device, processes)
 
 
@@ -114,10 +115,11 @@ def errors_of_base(pipeline: Any, images: ShardedImages, held_out: Prompted) -> 
     cache.add(shown)
     latents = cache.read(shown)
     errors = []
-    for start in range(0, len(names), 64):
-        part = latents[start : start + 64].to(pipeline.vae.device) / pipeline.vae.config.scaling_factor
+    # As few of large images as are encoded together
+    for start in range(0, len(names), cache.batch):
+        part = latents[start : start + cache.batch].to(pipeline.vae.device) / pipeline.vae.config.scaling_factor
         decoded = pipeline.vae.decode(part).sample.cpu().clamp(-1, 1)
-        pixels = as_input(torch.from_numpy(images.read(names[start : start + 64])), decoded.shape[1])
+        pixels = as_input(torch.from_numpy(images.read(names[start : start + cache.batch])), decoded.shape[1])
         errors.extend((decoded - pixels).abs().mean(dim=(1, 2, 3)).tolist())
     embeddings = text_embeddings(pipeline.tokenizer, pipeline.text_encoder, prompts)
     loss = held_out_loss(pipeline, latents, embeddings, "validation")

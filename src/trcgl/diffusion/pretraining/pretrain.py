@@ -27,6 +27,7 @@ from trcgl.diffusion.pretraining.settings import PretrainParams
 from trcgl.diffusion.pretraining.words import word_tokenizer
 from trcgl.numerics.processes import ALONE, Processes
 from trcgl.numerics.seeding import rng
+from trcgl.runtime.memory import naming_the_knob
 
 KL_WEIGHT = 1e-6
 """Weight of the KL divergence (summed over a latent) relative to the error summed over the pixels, as in latent
@@ -67,7 +68,7 @@ def pretrain(
         The pipeline.
 
     Raises:
-        InputError: image size and levels do not fit, or a loss is not finite.
+        InputError: image size and levels do not fit, a loss is not finite, or memory runs out.
     """
     seed = params.seed
     shown = [Shown(name) for name in names]
@@ -144,7 +145,8 @@ def _train_autoencoder(
         lr_keys=("autoencoder_lr",),
         batch_key="autoencoder_batch",
     )
-    train(phase, journal, processes)
+    with naming_the_knob("'autoencoder_batch'"):
+        train(phase, journal, processes)
     vae.requires_grad_(False)
 
 
@@ -228,6 +230,7 @@ def _train_unet(
         lr_keys=("unet_lr",),
         batch_key="unet_batch",
     )
-    train(phase, journal, processes)
+    with naming_the_knob("'unet_batch'"):
+        train(phase, journal, processes)
     for module in modules:
         module.requires_grad_(False)
