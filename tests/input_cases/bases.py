@@ -372,6 +372,15 @@ BASES = (
     ),
     *(
         case(
+            f"a noise schedule with {name} {value}",
+            "'base' has a noise schedule that the solver for drawing cannot follow (...); give a base of Stable "
+            "Diffusion 1 or 2",
+            configured(SCHEDULER, **{name: value}),
+        )
+        for name, value in (("beta_schedule", "sigmoid"), ("beta_schedule", "laplace"), ("timestep_spacing", "even"))
+    ),
+    *(
+        case(
             f"a scaling factor of {value}",
             f"'base' has an autoencoder whose scaling_factor is {value!r}; needed: a number above 0 (in vae/config.json)",
             configured("vae/config", scaling_factor=value),

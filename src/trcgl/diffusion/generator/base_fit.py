@@ -5,11 +5,13 @@ noise or velocity. The inputs of other families (classes, sizes, a mask, another
 ignored.
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
+from trcgl.diffusion.generator.solver import solver_of
 from trcgl.diffusion.generator.stock import DDPMScheduler
 from trcgl.numerics.device import fp32_or, name_of
 from trcgl.runtime.errors import InputError
@@ -138,6 +140,11 @@ def _of_scheduler(scheduler: Any) -> Iterator[str]:
             "which no image follows; set prediction_type to v_prediction if it was trained so, or "
             "rescale_betas_zero_snr to false, in scheduler/scheduler_config.json"
         )
+    try:
+        solver_of(settings).set_timesteps(2)
+    except Exception as error:  # every setting that the solver lacks has its own exception
+        reason = textwrap.shorten(str(error) or type(error).__name__, 120, placeholder=" ...")
+        yield f"has a noise schedule that the solver for drawing cannot follow ({reason}); give {STABLE_DIFFUSION}"
 
 
 def _of_size(pipeline: Any, size: int) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The solver for generating images."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from trcgl.diffusion.generator.stock import DPMSolverMultistepScheduler
@@ -10,6 +11,9 @@ def use_solver(pipeline: Any) -> None:
 
     The pipeline's noise schedule and prediction type stay.
     """
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
-        pipeline.scheduler.config, algorithm_type="dpmsolver++", solver_order=2
-    )
+    pipeline.scheduler = solver_of(pipeline.scheduler.config)
+
+
+def solver_of(settings: Mapping[str, Any]) -> Any:
+    """The solver for a base whose scheduler has these settings."""
+    return DPMSolverMultistepScheduler.from_config(settings, algorithm_type="dpmsolver++", solver_order=2)
