@@ -261,6 +261,20 @@ def test_missing_folder_and_wrong_folders(tmp_path: Path, base: Path) -> None:
         load_pipeline(str(base), None, size=32, dtype=torch.float32)
 
 
+def test_a_fine_tuned_generator_is_no_base(
+    model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    """Until its adapters are merged into it, as the message says."""
+    refused = r"'start': '.*' is a fine-tuned generator, and its adapters and tokens would be ignored; give the base"
+    with pytest.raises(InputError, match=refused):
+        base_weights(rows, images, Journal(), str(model))
+    load_generator(model).pipeline.save_pretrained(tmp_path / "merged")
+    merged = load(tmp_path / "merged").unet.state_dict()
+    assert not torch.equal(merged["mid_block.attentions.0.proj_in.weight"], load(model).unet.state_dict()[
+        "mid_block.attentions.0.proj_in.weight"])  # fmt: skip
+    base_weights(rows, images, Journal(), str(tmp_path / "merged"))
+
+
 def test_an_autoencoder_of_another_family_is_refused(tmp_path: Path, base: Path) -> None:
     shutil.copytree(base, tmp_path / "base")
     path = tmp_path / "base/vae/config.json"

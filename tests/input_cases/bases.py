@@ -372,6 +372,23 @@ BASES = (
     ),
     *(
         case(
+            f"a fine-tuned generator ({name})",
+            "'base' is a fine-tuned generator, and its adapters and tokens would be ignored; give the base it was made "
+            "from, or merge the adapters first (...)",
+            put(name, "{}"),
+        )
+        for name in ("trcgl.json", "prompt_tokens.safetensors")
+    ),
+    *(
+        case(
+            f"adapters beside the weights ({file})",
+            f"base/{file} would be ignored; merge these adapters first (...), or give the base without them",
+            put(file, b""),
+        )
+        for file in ("pytorch_lora_weights.safetensors", "unet/pytorch_lora_weights.safetensors")
+    ),
+    *(
+        case(
             f"a noise schedule with {name} {value}",
             "'base' has a noise schedule that the solver for drawing cannot follow (...); give a base of Stable "
             "Diffusion 1 or 2",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trcgl.config import Params
-from trcgl.diffusion.generator.base_files import check_base_files
+from trcgl.diffusion.generator.base_files import check_base_files, check_untaught
 from trcgl.diffusion.generator.base_fit import sides_of
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import check_layers
@@ -29,6 +29,7 @@ def check_generator(params: Params) -> Iterator[Said]:
         return
     try:
         check_base_files(folder)
+        check_untaught(folder)
     except InputError as error:
         yield refused("diffusion.base", error)
         return

@@ -12,6 +12,7 @@ from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import commit_of, copy_base, is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base_files import check_untaught
 from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
@@ -79,6 +80,7 @@ def finetune(
     pipeline = load_pipeline(
         params.base, params.base_revision, size=images.size, dtype=dtype, autoencoder=torch.float32
     ).to(device)
+    check_untaught(Path(pipeline.name_or_path))
     check_matches(pipeline, params.lora_layers, with_text=params.text_lora_rank > 0)
     check_answers(pipeline)
     cache = LatentCache(pipeline.vae, images)

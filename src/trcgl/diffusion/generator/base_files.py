@@ -27,6 +27,9 @@ OTHER_INPUTS = {
 }
 """Further conditioning inputs of a U-Net, by the key in its config.json. Here they would be silently ignored."""
 STEMS = {"vae": "diffusion_pytorch_model", "unet": "diffusion_pytorch_model", "text_encoder": "model"}
+TAUGHT = ("trcgl.json", "prompt_tokens.safetensors")
+"""What `finetune_diffusion` writes beside a base."""
+ADAPTERS = "pytorch_lora_weights.safetensors"
 OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
 QUANTISED = ("I8", "U8", "F8_E4M3", "F8_E5M2", "F4", "BOOL")
 CONVERT = (
@@ -65,6 +68,25 @@ def check_base_files(folder: Path, key: str = "'diffusion.base'") -> dict[str, s
     _check_index(folder, key)
     _check_configurations(folder, key)
     return {part: _variant(folder / part, STEMS[part], key) for part in NETWORKS}
+
+
+def check_untaught(folder: Path, key: str = "'diffusion.base'") -> None:
+    """Check that a base is no fine-tuned generator and has no adapters beside its weights: they would not be loaded.
+
+    Raises:
+        InputError: it is one, or has some.
+    """
+    if any((folder / name).exists() for name in TAUGHT):
+        raise InputError(
+            f"{key}: '{folder}' is a fine-tuned generator, and its adapters and tokens would be ignored; give the base "
+            "it was made from, or merge the adapters first (load_generator(...).pipeline.save_pretrained(...))"
+        )
+    for file in (place / ADAPTERS for place in (folder, *(folder / part for part in NETWORKS))):
+        if file.exists():
+            raise InputError(
+                f"{key}: {file} would be ignored; merge these adapters first (diffusers' load_lora_weights, fuse_lora, "
+                "unload_lora_weights, save_pretrained), or give the base without them"
+            )
 
 
 def _check_index(folder: Path, key: str) -> None:

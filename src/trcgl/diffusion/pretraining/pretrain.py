@@ -6,6 +6,7 @@ Diffusion pipeline: a grey image has three equal channels, and prompts are text.
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from trcgl.diffusion.finetuning.loop import train
 from trcgl.diffusion.finetuning.phase import Phase
 from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.generator.base import as_input, load_pipeline, noise_schedule
+from trcgl.diffusion.generator.base_files import check_untaught
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.prompts import token_ids
 from trcgl.diffusion.pretraining.networks import assemble, build_autoencoder, check_sizes, seeded
@@ -74,6 +76,7 @@ def pretrain(
     shown = [Shown(name) for name in names]
     if sizes.start is not None:
         pipeline = load_pipeline(sizes.start, None, size=images.size, dtype=torch.float32, key="'start'").to(device)
+        check_untaught(Path(pipeline.name_or_path), "'start'")
         cache = LatentCache(pipeline.vae, images)
         cache.add(shown)
     else:
