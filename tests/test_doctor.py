@@ -372,6 +372,37 @@ def test_links_out_of_the_folder_are_followed(project: Path, capsys: pytest.Capt
     assert any("8 of 8 tried can be decoded" in line for line in examined(capsys, problems=0))
 
 
+@pytest.fixture
+def snapshot(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The base of the project as the hub's cache holds it, under the id somebody/tiny."""
+    place = project.parent / "hub/models--somebody--tiny"
+    snapshot = Path(shutil.copytree("base", place / "snapshots" / ("0" * 40)))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place.parent))
+    edit(diffusion__base="somebody/tiny")(project)
+    return snapshot
+
+
+def test_a_base_in_the_cache_of_the_hub_is_looked_into(
+    project: Path, snapshot: Path, capsys: pytest.CaptureFixture[str]
+):
+    examined(capsys, problems=0)
+    edit(images__diffusion_size=48)(project)
+    side = SHIPPED.images.diffusion_size
+    (line, *_) = examined(capsys, problems=1)
+    assert line == f"problem  images.diffusion_size: is 48, but 'somebody/tiny' draws {side} px; set it to {side}"
+    for file in (snapshot / "unet").glob("*.safetensors"):
+        file.unlink()
+    (line, *_) = examined(capsys, problems=1)
+    assert line.startswith("problem  diffusion.base: ")
+    assert line.endswith("has no diffusion_pytorch_model.safetensors; run `hf download somebody/tiny` first")
+    index = snapshot / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionPipeline", "StableDiffusionXLPipeline"))
+    (line, *_) = examined(capsys, problems=1)
+    assert line.endswith("holds a StableDiffusionXLPipeline; a StableDiffusionPipeline is needed")
+
+
 def said_by_doctor(capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["doctor"]) == 1
     return capsys.readouterr().out

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trcgl.config import Params
-from trcgl.diffusion.generator.base_files import check_base_files, check_untaught
+from trcgl.diffusion.generator.base_files import WHOLE, check_base_files, check_untaught
 from trcgl.diffusion.generator.base_fit import sides_of
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import check_layers
 from trcgl.diffusion.generator.wording import Wording
+from trcgl.doctor.hub_cache import cached_file, download_command
 from trcgl.doctor.said import Said, problem, refused
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json
@@ -24,14 +25,15 @@ def check_generator(params: Params) -> Iterator[Said]:
             check()
         except InputError as error:
             yield refused("stage one", error)
-    folder = Path(base).expanduser()
-    if is_hub_id(base) or not folder.exists():
+    folder = _folder_of(base, params.diffusion.base_revision)
+    if folder is None or not folder.exists():
         return
     try:
         check_base_files(folder)
         check_untaught(folder)
     except InputError as error:
-        yield refused("diffusion.base", error)
+        fetch = f"run `{download_command(base, params.diffusion.base_revision)}` first"
+        yield refused("diffusion.base", InputError(str(error).replace(WHOLE, fetch)) if is_hub_id(base) else error)
         return
     drawn = _drawn_size(folder)
     if drawn is not None and drawn != params.images.diffusion_size:
@@ -39,6 +41,14 @@ def check_generator(params: Params) -> Iterator[Said]:
             "images.diffusion_size",
             f"is {params.images.diffusion_size}, but '{base}' draws {drawn} px; set it to {drawn}",
         )
+
+
+def _folder_of(base: str, revision: str | None) -> Path | None:
+    """The folder of a base, for a hub id in the hub's cache; None if the cache does not have it."""
+    if not is_hub_id(base):
+        return Path(base).expanduser()
+    index = cached_file(base, revision, "model_index.json")
+    return None if index is None else index.parent
 
 
 def _drawn_size(folder: Path) -> int | None:

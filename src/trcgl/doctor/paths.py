@@ -4,13 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
-
 from trcgl.config import Params
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.doctor.findings import WITH_LABEL_VECTORS
 from trcgl.doctor.generator import check_generator
+from trcgl.doctor.hub_cache import cached_file, download_command
 from trcgl.doctor.repository import check_committed
 from trcgl.doctor.said import Said, problem
 from trcgl.runtime.errors import InputError
@@ -53,7 +51,7 @@ def check_paths(params: Params) -> Iterator[Said]:
     revision = params.diffusion.base_revision
     if base is not None and is_hub_id(base) and not _is_cached(base, revision, "model_index.json"):
         missing += 1
-        fetch = f"hf download {base}" + (f" --revision {revision}" if revision else "")
+        fetch = download_command(base, revision)
         yield problem(
             "diffusion.base", f"'{base}' is neither a folder nor in the local cache of the hub; run `{fetch}` first"
         )
@@ -126,10 +124,7 @@ def _leads_out(value: str) -> bool:
 
 
 def _is_cached(name: str, revision: str | None, file: str) -> bool:
-    try:
-        return isinstance(try_to_load_from_cache(name, file, revision=revision), str)
-    except HFValidationError:
-        return False
+    return cached_file(name, revision, file) is not None
 
 
 def _or_null(key: str) -> str:

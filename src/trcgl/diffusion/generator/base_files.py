@@ -32,6 +32,7 @@ TAUGHT = ("trcgl.json", "prompt_tokens.safetensors")
 ADAPTERS = "pytorch_lora_weights.safetensors"
 OTHER_FORMATS = (".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".h5", ".onnx")
 QUANTISED = ("I8", "U8", "F8_E4M3", "F8_E5M2", "F4", "BOOL")
+WHOLE = "copy the whole base"
 CONVERT = (
     "save it once in safetensors: diffusers' StableDiffusionPipeline.from_pretrained(...).save_pretrained(...), where "
     "you trust the files"
@@ -106,7 +107,7 @@ def _check_index(folder: Path, key: str) -> None:
             case [str(library), str(name)]:
                 pass
             case _:
-                raise InputError(f"{key}: {folder / 'model_index.json'} names no {part}; copy the whole base")
+                raise InputError(f"{key}: {folder / 'model_index.json'} names no {part}; {WHOLE}")
         if library not in LIBRARIES:
             raise InputError(
                 f"{key}: the {part} of '{folder}' is a {name} of its own code ('{library}'), which is never run; give "
@@ -114,7 +115,7 @@ def _check_index(folder: Path, key: str) -> None:
             )
         _check_kind(part, name, folder / "model_index.json", key)
         if not (folder / part).is_dir():
-            raise InputError(f"{key}: '{folder}' has no folder {part}; copy the whole base")
+            raise InputError(f"{key}: '{folder}' has no folder {part}; {WHOLE}")
 
 
 def _check_kind(part: str, kind: object, said_by: Path, key: str) -> None:
@@ -138,7 +139,7 @@ def _check_configurations(folder: Path, key: str) -> None:
     _json(folder / "scheduler/scheduler_config.json", key)
     words = folder / "tokenizer"
     if not (words / "tokenizer.json").is_file() and not (words / "vocab.json").is_file():
-        raise InputError(f"{key}: {words} has neither tokenizer.json nor vocab.json; copy the whole base")
+        raise InputError(f"{key}: {words} has neither tokenizer.json nor vocab.json; {WHOLE}")
     for file in sorted(words.iterdir()):
         if is_lfs_pointer(file):
             raise damaged(file, "not the file itself")
@@ -156,7 +157,7 @@ def _json(file: Path, key: str) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{key}: {file} is missing; copy the whole base") from None
+        raise InputError(f"{key}: {file} is missing; {WHOLE}") from None
     except ValueError as error:
         if is_lfs_pointer(file):
             raise damaged(file, str(error)) from None
@@ -178,7 +179,7 @@ def _variant(part: Path, stem: str, key: str) -> str | None:
                 f"{key}: {part} has its weights only as {others[0]}, which is not loaded (a pickle can run code); "
                 f"{CONVERT}"
             )
-        raise InputError(f"{key}: {part} has no {stem}.safetensors; copy the whole base")
+        raise InputError(f"{key}: {part} has no {stem}.safetensors; {WHOLE}")
     if None in found:
         variant = None
     elif "fp16" in found or len(found) == 1:
