@@ -372,6 +372,32 @@ def test_links_out_of_the_folder_are_followed(project: Path, capsys: pytest.Capt
     assert any("8 of 8 tried can be decoded" in line for line in examined(capsys, problems=0))
 
 
+def test_a_dangling_link_stops_no_other_check(project: Path, capsys: pytest.CaptureFixture[str]):
+    """One that scan_images saw, and one whose target went later."""
+    images = project.parent / "images"
+    (images / "im0060.png").symlink_to("nothing.png")
+    scanned(images)
+    assert any("as scan_images saw it (names, and sizes of 61)" in line for line in examined(capsys, problems=0))
+    (images / "im0004.png").unlink()
+    (images / "im0004.png").symlink_to("nothing.png")
+    (line, *rest) = examined(capsys, problems=1)
+    assert "manifest: since scan_images 0 images came, 0 went, 1 of 61 tried have another size" in line
+    assert any("13 stages, 12 never run" in line for line in rest)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_file_that_cannot_be_opened_has_not_changed(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, readable: bool
+):
+    manifest = pd.read_parquet("data/manifest.parquet")
+    manifest.loc[4, "bytes"] = 0
+    manifest.to_parquet("data/manifest.parquet")
+    asked = os.access
+    closed = "" if readable else "im0004.png"
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != closed and asked(path, mode))
+    examined(capsys, problems=int(readable))
+
+
 @pytest.fixture
 def snapshot(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The base of the project as the hub's cache holds it, under the id somebody/tiny."""

@@ -127,9 +127,7 @@ def check_manifest(params: Params, names: Sequence[str]) -> Said:
     both = manifest[manifest["path"].isin(now)]
     tried = both.iloc[np.unique(np.linspace(0, len(both) - 1, min(SIZES, len(both))).round().astype(int))]
     folder = Path(params.dataset.images)
-    changed = sum(
-        (folder / path).stat().st_size != size for path, size in zip(tried["path"], tried["bytes"], strict=True)
-    )
+    changed = sum(_bytes(folder / path) != size for path, size in zip(tried["path"], tried["bytes"], strict=True))
     added, gone = len(now - known), len(known - now)
     if added or gone or changed:
         return problem(
@@ -137,6 +135,14 @@ def check_manifest(params: Params, names: Sequence[str]) -> Said:
             "another size; raise dataset.revision, and run dvc repro",
         )  # fmt: skip
     return Said("manifest", f"the image folder is as scan_images saw it (names, and sizes of {len(tried)})")
+
+
+def _bytes(file: Path) -> int:
+    """Size of a file as scan_images notes it: 0 for a dangling link or a file of another user."""
+    try:
+        return file.stat().st_size if os.access(file, os.R_OK) else 0
+    except OSError:
+        return 0
 
 
 def _recorded_dataset() -> tuple[object, object] | None:
