@@ -438,6 +438,7 @@ def said_by_doctor(capsys: pytest.CaptureFixture[str]) -> str:
     ("settings", "line"),
     [
         ({"images.diffusion_size": 48}, "images.diffusion_size: is 48, but 'base' draws "),
+        ({"diffusion.base_revision": "0a1b2c3"}, "diffusion.base_revision: '0a1b2c3' is for a hub id, but "),
         ({"diffusion.lora_layers": ["heads"]}, "diffusion.lora_layers: has 'heads'; use one or more of: "),
         ({"diffusion.prompt_template": "a film"}, "diffusion.prompt_template: no field '{findings}'"),
         ({"classifier.head": "trcgl", "classifier.label_vectors": "vectors.safetensors"}, "no vector for 'nodule'"),

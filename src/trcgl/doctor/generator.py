@@ -6,7 +6,7 @@ from pathlib import Path
 from trcgl.config import Params
 from trcgl.diffusion.generator.base_files import WHOLE, check_base_files, check_untaught
 from trcgl.diffusion.generator.base_fit import sides_of
-from trcgl.diffusion.generator.hub import is_hub_id
+from trcgl.diffusion.generator.hub import check_revision, is_hub_id
 from trcgl.diffusion.generator.lora import check_layers
 from trcgl.diffusion.generator.wording import Wording
 from trcgl.doctor.hub_cache import cached_file, download_command
@@ -17,22 +17,26 @@ from trcgl.runtime.files import read_json
 
 def check_generator(params: Params) -> Iterator[Said]:
     """A base that cannot be used as a folder or at this size; prompts and layers that stage one refuses."""
-    base = params.diffusion.base
+    base, revision = params.diffusion.base, params.diffusion.base_revision
     if base is None:
         return
-    for check in (lambda: Wording.of(params.diffusion), lambda: check_layers(params.diffusion.lora_layers)):
+    for check in (
+        lambda: Wording.of(params.diffusion),
+        lambda: check_layers(params.diffusion.lora_layers),
+        lambda: check_revision(base, revision),
+    ):
         try:
             check()
         except InputError as error:
             yield refused("stage one", error)
-    folder = _folder_of(base, params.diffusion.base_revision)
+    folder = _folder_of(base, revision)
     if folder is None or not folder.exists():
         return
     try:
         check_base_files(folder)
         check_untaught(folder)
     except InputError as error:
-        fetch = f"run `{download_command(base, params.diffusion.base_revision)}` first"
+        fetch = f"run `{download_command(base, revision)}` first"
         yield refused("diffusion.base", InputError(str(error).replace(WHOLE, fetch)) if is_hub_id(base) else error)
         return
     drawn = _drawn_size(folder)

@@ -14,7 +14,7 @@ from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import commit_of, copy_base, is_small_folder, load_pipeline
 from trcgl.diffusion.generator.base_files import check_untaught
 from trcgl.diffusion.generator.base_fit import check_answers
-from trcgl.diffusion.generator.hub import is_hub_id
+from trcgl.diffusion.generator.hub import check_revision, is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
 from trcgl.diffusion.generator.lora import check_layers, check_matches, save_lora
 from trcgl.diffusion.generator.prompts import prompts_of, report_cut_prompts
@@ -70,11 +70,7 @@ def finetune(
     dtype = torch.float32 if device.type == "cpu" else pick_dtype(device, precision)
     wording = Wording.of(params)
     check_layers(params.lora_layers)
-    if params.base_revision is not None and not is_hub_id(params.base):
-        raise InputError(
-            f"'diffusion.base_revision': '{params.base_revision}' is for a hub id, but 'diffusion.base' is the folder "
-            f"'{params.base}'; set base_revision to null"
-        )
+    check_revision(params.base, params.base_revision)
     prompts = prompts_of(rows, wording, phrases)
     # The autoencoder as in sampling: rounding noise in the latents would be learned as texture
     pipeline = load_pipeline(
