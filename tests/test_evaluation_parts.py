@@ -383,6 +383,8 @@ def test_the_mean_of_weights_is_a_network():
         ({"preparation": Preparation(0.0, 100.0, "crop")}, "b: prepares images in another way"),
         ({"backbone_options": {"channels": [8, 8, 8, 16], "output_stride": 8}}, "b: another architecture than a"),
         ({"head_options": {**CONFIG.head_options, "gate_strength": 0.1}}, "b: another architecture than a"),
+        ({"pixel_mean": 0.9}, r"b: normalises grey values by mean and deviation \(0\.9, "),
+        ({"pixel_std": 0.9}, r", 0\.9\), but a by \("),
     ],
 )
 def test_models_that_do_not_go_together_are_named(changes: dict[str, Any], message: str):

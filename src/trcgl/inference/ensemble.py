@@ -56,7 +56,7 @@ def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Class
         names: where each model came from, for the message.
 
     Raises:
-        InputError: the models differ in architecture, findings, image size or preparation.
+        InputError: the models differ in architecture, findings, image size, preparation or normalisation.
     """
     check_alike(models, names)
     states = [model.state_dict() for model in models]
@@ -64,6 +64,11 @@ def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Class
     for model, shape, name in zip(models, shapes, names, strict=True):
         if shape != shapes[0] or _network(model) != _network(models[0]):
             raise InputError(f"{name}: another architecture than {names[0]}; weights need the same one to be averaged")
+        if _inputs(model) != _inputs(models[0]):
+            raise InputError(
+                f"{name}: normalises grey values by mean and deviation {_inputs(model)}, but {names[0]} by "
+                f"{_inputs(models[0])}; weights need the same ones to be averaged, probabilities do not"
+            )
     averaged = {
         key: torch.stack([state[key].double() for state in states]).mean(dim=0).to(value.dtype)
         if value.is_floating_point()
@@ -85,3 +90,7 @@ def average_weights(models: Sequence[Classifier], names: Sequence[str]) -> Class
 def _network(model: Classifier) -> tuple[object, ...]:
     config = model.config
     return config.backbone, config.backbone_options, config.head, config.head_options
+
+
+def _inputs(model: Classifier) -> tuple[float, float]:
+    return model.config.pixel_mean, model.config.pixel_std
