@@ -389,6 +389,16 @@ BASES = (
     ),
     *(
         case(
+            f"a {kind} that states no betas",
+            f"'base' has a {kind} without beta_start and beta_end in scheduler/scheduler_config.json; write there what "
+            "it was trained with (its class has beta_start 0.00085, beta_end 0.012)",
+            configured("model_index", scheduler=["diffusers", kind]),
+            put(f"{SCHEDULER}.json", "{}"),
+        )
+        for kind in ("HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
+    ),
+    *(
+        case(
             f"a noise schedule with {name} {value}",
             "'base' has a noise schedule that the solver for drawing cannot follow (...); give a base of Stable "
             "Diffusion 1 or 2",

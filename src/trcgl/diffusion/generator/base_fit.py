@@ -25,6 +25,8 @@ SCHEDULERS = (
     "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler",
 )  # fmt: skip
 """Schedulers with the noise of DDPM: a `DDPMScheduler` from their configuration adds the same noise in training."""
+NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type")
+"""Settings of a scheduler that say what was learned."""
 KEY = "'diffusion.base'"
 STABLE_DIFFUSION = "a base of Stable Diffusion 1 or 2"
 EXTRA_CHANNELS = {1: "a depth map", 5: "a mask and a masked image, for inpainting"}
@@ -122,6 +124,17 @@ def _of_scheduler(scheduler: Any) -> Iterator[str]:
     prediction = settings.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
         yield f"predicts '{prediction}', which is not taught here; give a base that predicts {' or '.join(PREDICTIONS)}"
+        return
+    # A class may have its own defaults, and those of the training scheduler would take their place
+    taken = DDPMScheduler.from_config(settings).config
+    absent = [name for name in NOISE if name in settings.get("_use_default_values", ())]
+    own = {name: settings[name] for name in absent if settings[name] != taken[name]}
+    if own and settings.get("trained_betas") is None:
+        values = ", ".join(f"{name} {value}" for name, value in own.items())
+        yield (
+            f"has a {kind} without {' and '.join(own)} in scheduler/scheduler_config.json; write there what it was "
+            f"trained with (its class has {values})"
+        )
         return
     # Taken from the training scheduler: after rescaling, some samplers keep a tiny signal where training has none
     signal = DDPMScheduler.from_config(settings).alphas_cumprod
