@@ -225,6 +225,12 @@ BASES = (
         "'base' has an autoencoder with a mean or deviation per latent channel (...); give a base of Stable Diffusion 1 or 2, ...",
         configured("vae/config", latents_mean=[0.0] * 4, latents_std=[1.0] * 4),
     ),
+    case(
+        "a text encoder that is told where a text ends",
+        "'base' has a text encoder that is told where a text ends (use_attention_mask in text_encoder/config.json), "
+        "which is not done here; give a base of Stable Diffusion 1 or 2, ...",
+        configured("text_encoder/config", use_attention_mask=True),
+    ),
     *(
         case(
             f"a tokenizer {what}",

@@ -96,6 +96,11 @@ def _of_text(pipeline: Any) -> Iterator[str]:
             f"has a text encoder of width {text.hidden_size} but a U-Net that attends to "
             f"{' and '.join(map(str, sorted(widths, key=str)))}; they must agree"
         )
+    if getattr(text, "use_attention_mask", False):
+        yield (
+            "has a text encoder that is told where a text ends (use_attention_mask in text_encoder/config.json), which "
+            f"is not done here; give {STABLE_DIFFUSION}, which has none of it"
+        )
     longest, places = words.model_max_length, text.max_position_embeddings
     if longest > places:
         said = "no model_max_length" if longest > 10**9 else f"model_max_length {longest}"
