@@ -27,6 +27,9 @@ from trcgl.doctor import images as images_module
 from trcgl.doctor.images import build_as_the_stage
 from trcgl.images.manifest import scan_images
 from trcgl.labels.build import Labels
+from trcgl.phantom.population import draw_population
+from trcgl.phantom.render import SIZE as RENDERED
+from trcgl.runtime.disk import size_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, Any] = {
@@ -178,6 +181,19 @@ def test_the_shipped_params_before_anything_ran(project: Path, capsys: pytest.Ca
     text = "\n".join(examined(capsys, problems=0))
     assert "the phantom is not drawn yet" in text
     assert "named files and folders exist" in text
+    # Tail positives of both other splits and rows to be left out come on top of the numbers in params.yaml
+    shipped, size = load_params(), SHIPPED.images.diffusion_size
+    films = draw_population(0, shipped.dataset.phantom)
+    kept = 2400 + 400 + 700 + sum(film.sampling == "enriched" for film in films)
+    assert len(films) > kept + 140
+    pictures = 2 * len(films) * RENDERED**2 + kept * (size**2 + SHIPPED.images.classifier_size**2)
+    drawn = 6 * (shipped.sampling.images_per_finding or 0) * size**2
+    assert f"pictures still need about {size_text(2 * (pictures + drawn))}" in text
+    edit(diffusion__base=None)(project)
+    assert f"need about {size_text(2 * pictures)}" in "\n".join(examined(capsys, problems=0))
+    edit(dataset__phantom__train_tail_positives=[1, 2])(project)
+    (line, *_) = examined(capsys, problems=1)
+    assert line.startswith("problem  dataset.phantom.train_tail_positives: is [1, 2]; give 6 numbers")
 
 
 def edit(**values: Any) -> Callable[[Path], None]:

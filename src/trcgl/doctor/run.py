@@ -18,7 +18,8 @@ from trcgl.doctor.images import (
 from trcgl.doctor.machine import check_compute, check_disk, check_dvc, check_kept_states
 from trcgl.doctor.paths import check_paths
 from trcgl.doctor.repository import check_repository
-from trcgl.doctor.said import Said, problem, warning
+from trcgl.doctor.said import Said, problem, refused, warning
+from trcgl.phantom.population import draw_population, training_quotas
 from trcgl.phantom.render import SIZE
 from trcgl.runtime.errors import InputError
 
@@ -44,13 +45,10 @@ def examine(file: Path) -> Iterator[Said]:
 
 def _data(params: Params) -> Iterator[Said]:
     """Check images and labels, and the disk space for the outputs made from them."""
-    phantom = params.dataset.phantom
     folder = Path(params.dataset.images)
     if params.dataset.name == "phantom" and not Path(params.dataset.labels).exists():
         yield Said("dataset", "the phantom is not drawn yet; make_phantom does it")
-        images = phantom.train_images + phantom.validation_images + phantom.test_images
-        # 16-bit files of noisy images hardly compress
-        yield check_disk(params, images, 0, phantom=2 * images * SIZE**2)
+        yield _space_of_phantom(params)
         return
     listing = image_folder(folder)
     if isinstance(listing, Said):
@@ -78,6 +76,19 @@ def _data(params: Params) -> Iterator[Said]:
         )
     drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0
     yield check_disk(params, len(labels.selected), drawn)
+
+
+def _space_of_phantom(params: Params) -> Said:
+    """Space for a phantom that is not drawn yet: its films, their copies in two sizes, and the generated images."""
+    phantom = params.dataset.phantom
+    try:
+        films, tail = draw_population(params.dataset.seed, phantom), training_quotas(phantom).values()
+    except InputError as error:
+        return refused("dataset.phantom", error)
+    drawn = sum(images_of(real, params.sampling) for real in tail) if params.diffusion.base is not None else 0
+    kept = sum(film.spoiled is None for film in films)
+    # 16-bit files of noisy images hardly compress
+    return check_disk(params, kept, drawn, phantom=2 * len(films) * SIZE**2)
 
 
 def doctor(file: Path) -> None:
