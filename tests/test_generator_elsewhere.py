@@ -14,6 +14,7 @@ import torch
 from tests.diffusion_cases import CLASSES, CPU, PHRASES, SAMPLING, label_table, run, write_images
 from tests.doc_pages import blocks
 from tests.import_graph import ROOT
+from tests.input_cases.base_spoiling import SCHEDULER, configured
 from tests.tiny_base import SIZE, stock, tiny_base
 from trcgl import load_generator
 from trcgl.artifacts.shards import ShardedImages
@@ -37,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "text and large": {"text_lora_rank": 2, "large": True},
     "text, half and large": {"text_lora_rank": 2, "half": True, "large": True},
     "noise predicted": {"predicts": "epsilon"},
+    "saved with another solver": {"solver": {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}},
 }
 TOLERANCE = {"float32": 1, "float16": 6, "bfloat16": 40}
 """Grey levels at most: the stock pipeline rounds its latents in every step, ours sums in float32."""
@@ -61,6 +63,10 @@ def projects(images: ShardedImages, tmp_path_factory: pytest.TempPathFactory) ->
 
 def make(folder: Path, images: ShardedImages, **made: Any) -> Path:
     base = tiny_base(folder / "base", made.pop("predicts", "v_prediction"))
+    if solver := made.pop("solver", None):
+        kind = "DPMSolverMultistepScheduler"
+        configured("model_index", scheduler=["diffusers", kind])(base)
+        configured(SCHEDULER, _class_name=kind, **solver)(base)
     if made.pop("half", False):
         with quiet_libraries():
             pipeline = stock.StableDiffusionPipeline.from_pretrained(base, dtype=torch.float16)
