@@ -16,6 +16,7 @@ from trcgl.config import Params, load_params
 from trcgl.diffusion.finetuning.finetune import finetune
 from trcgl.diffusion.finetuning.heldout import HeldOut
 from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.generator.base import pinned
 from trcgl.diffusion.generator.base_files import own_folder
 from trcgl.diffusion.generator.rows import ABOUT, class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
@@ -46,14 +47,15 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES, *own_folder(params.diffusion.base)]
-    of = (params.diffusion, params.compute, params.dataset, named)
+    diffusion = pinned(params.diffusion)
+    inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES, *own_folder(diffusion.base)]
+    of = (diffusion, params.compute, params.dataset, named)
     resume = ResumePoint("finetune_diffusion", params=of, inputs=inputs)
     journal = Journal(resume, writes=processes.first, tell=lambda curve: write_csv(CURVE, curve))
     # All processes end with the same generator; only the first one saves it
     with directory_beside(MODEL) if processes.first else TemporaryDirectory() as folder, naming_the_knob(None):
         loss = finetune(
-            params.diffusion, rows, held_out, images, named, Path(folder),
+            diffusion, rows, held_out, images, named, Path(folder),
             journal=journal, device=device, precision=params.compute.precision, processes=processes,
         )  # fmt: skip
     if processes.first:

@@ -5,6 +5,7 @@ What is refused: tests/input_cases/bases.py.
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.diffusion_cases import CLASSES, CPU, SAMPLING, label_table, load, run, write_images
+from tests.diffusion_cases import CLASSES, CPU, PARAMS, SAMPLING, label_table, load, run, write_images
 from tests.input_cases.bases import TEXT, UNET, VAE, all_named, configured, rebuilt, tensors
 from tests.tiny_base import SIZE, shared_base, stock
 from trcgl.artifacts.shards import ShardedImages
-from trcgl.diffusion.generator.base import load_pipeline
+from trcgl.diffusion.generator.base import load_pipeline, pinned
 from trcgl.diffusion.generator.base_parts import COMPONENTS
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
@@ -151,6 +152,29 @@ def test_a_hub_id_is_taken_from_the_local_cache(
     assert not load_pipeline("somebody/tiny", None, size=SIZE, dtype=torch.float32).unet.conv_in.weight.any()
     again = load_generator(folder).pipeline.unet.state_dict()
     assert all(torch.equal(drawn[name], value) for name, value in again.items())
+
+
+def test_a_run_that_continues_keeps_the_commit_of_its_base(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage's resumable state belongs to the pinned params, and so to another one after the branch has moved."""
+    cache = tmp_path / "hub"
+    place = cache / "models--somebody--tiny"
+    (place / "refs").mkdir(parents=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("diffusers.pipelines.pipeline_utils.HF_HUB_CACHE", str(cache), raising=False)
+    params = replace(PARAMS, base="somebody/tiny")
+    for commit in ("0" * 40, "f" * 40):
+        shutil.copytree(base, place / "snapshots" / commit)
+        (place / "refs" / "main").write_text(commit)
+        assert pinned(params) == replace(params, base_revision=commit)
+    first = replace(params, base_revision="0" * 40)
+    assert pinned(first) == first
+    for folder in (str(base), None):
+        assert pinned(replace(PARAMS, base=folder)) == replace(PARAMS, base=folder)
+    with pytest.raises(InputError, match=r"the hub id \(revision main\) 'nobody/tiny' cannot be loaded"):
+        pinned(replace(PARAMS, base="nobody/tiny"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
