@@ -13,10 +13,9 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.artifacts.vocabulary import phrases
 from trcgl.config import Params, load_params
-from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.finetune import finetune, pinned
 from trcgl.diffusion.finetuning.heldout import HeldOut
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import pinned
 from trcgl.diffusion.generator.base_files import own_folder
 from trcgl.diffusion.generator.rows import ABOUT, class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
@@ -43,11 +42,10 @@ def main() -> None:
 
 def run(params: Params, device: Any, processes: Processes) -> None:
     use_threads(params.compute.threads)
-    images, classes = ShardedImages(IMAGES), read_classes(CLASSES)
+    images, classes, diffusion = ShardedImages(IMAGES), read_classes(CLASSES), pinned(params.diffusion)
     table, available = read_parquet(LABELS, ABOUT), list(images.index["image"])
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
-    diffusion = pinned(params.diffusion)
     inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES, *own_folder(diffusion.base)]
     of = (diffusion, params.compute, params.dataset, named)
     resume = ResumePoint("finetune_diffusion", params=of, inputs=inputs)

@@ -19,7 +19,8 @@ from tests.diffusion_cases import CLASSES, CPU, PARAMS, SAMPLING, label_table, l
 from tests.input_cases.bases import TEXT, UNET, VAE, all_named, configured, rebuilt, tensors
 from tests.tiny_base import SIZE, shared_base, stock
 from trcgl.artifacts.shards import ShardedImages
-from trcgl.diffusion.generator.base import load_pipeline, pinned
+from trcgl.diffusion.finetuning.finetune import pinned
+from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.base_parts import COMPONENTS
 from trcgl.diffusion.generator.latents import LatentCache, Shown
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows

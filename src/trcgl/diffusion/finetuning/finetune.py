@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from trcgl.config import DiffusionParams
 from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.heldout import HeldOut, TailQuestions
 from trcgl.diffusion.finetuning.journal import Journal
-from trcgl.diffusion.generator.base import commit_of, copy_base, is_small_folder, load_pipeline
+from trcgl.diffusion.generator.base import commit_of, copy_base, downloaded, is_small_folder, load_pipeline
 from trcgl.diffusion.generator.base_files import check_untaught
 from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import check_revision, is_hub_id
@@ -28,6 +29,19 @@ from trcgl.runtime.errors import InputError
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("diffusion")
+
+
+def pinned(params: DiffusionParams) -> DiffusionParams:
+    """The params with the commit of a base from the hub, downloaded if need be; those of a folder or null as they are.
+
+    A branch may move between a run that was killed and the one that continues it, and its adapters fit one base only.
+
+    Raises:
+        InputError: the hub id is neither cached nor reachable.
+    """
+    if params.base is None or not is_hub_id(params.base):
+        return params
+    return replace(params, base_revision=downloaded(params.base, params.base_revision, "'diffusion.base'").name)
 
 
 def finetune(

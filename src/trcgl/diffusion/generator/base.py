@@ -6,14 +6,12 @@ They differ in width and in what the U-Net predicts (noise or velocity); the sch
 
 import shutil
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trcgl.config import DiffusionParams
 from trcgl.diffusion.generator.base_files import check_base_files, single_variants
 from trcgl.diffusion.generator.base_fit import check_fit, sides_of
 from trcgl.diffusion.generator.base_parts import COMPONENTS, load_part, quiet_libraries
@@ -49,7 +47,7 @@ def load_pipeline(
         InputError: the folder is missing or is not such a pipeline, the hub id is neither cached nor reachable, weights
             are not in safetensors or incomplete, parts do not belong together, or the generator's image size differs.
     """
-    folder = _downloaded(base, revision, key) if is_hub_id(base) else Path(base).expanduser()
+    folder = downloaded(base, revision, key) if is_hub_id(base) else Path(base).expanduser()
     variants = check_base_files(folder, key)
     kinds = dict.fromkeys(COMPONENTS, dtype) | ({} if autoencoder is None else {"vae": autoencoder})
     parts = {name: load_part(folder, name, variants[name], kinds[name], key) for name in COMPONENTS}
@@ -68,7 +66,7 @@ def load_pipeline(
     return pipeline
 
 
-def _downloaded(base: str, revision: str | None, key: str) -> Path:
+def downloaded(base: str, revision: str | None, key: str) -> Path:
     """The folder of a hub id in the local cache, downloaded if necessary; the fp16 variant if there is no other."""
     reasons = []
     for variant in (None, "fp16"):
@@ -93,19 +91,6 @@ def commit_of(pipeline: Any) -> str | None:
     such folder."""
     folder = Path(pipeline.name_or_path or "")
     return folder.name if folder.parent.name == "snapshots" else None
-
-
-def pinned(params: DiffusionParams) -> DiffusionParams:
-    """The params with the commit of a base from the hub, downloaded if need be; those of a folder or null as they are.
-
-    A branch may move between a run that was killed and the one that continues it, and its adapters fit one base only.
-
-    Raises:
-        InputError: the hub id is neither cached nor reachable.
-    """
-    if params.base is None or not is_hub_id(params.base):
-        return params
-    return replace(params, base_revision=_downloaded(params.base, params.base_revision, "'diffusion.base'").name)
 
 
 def cast(part: nn.Module, dtype: torch.dtype, device: str | torch.device | None = None) -> None:
