@@ -342,3 +342,26 @@ def test_files_that_do_not_belong_together(project: Path, tmp_path: Path) -> Non
     small_classifier(tmp_path / "other", ("something", "else"))
     with pytest.raises(InputError, match="knows none of the findings"):
         run(project, params=replace(PARAMS, detector=str(tmp_path / "other")))
+
+
+def test_the_judges_threshold_is_that_of_validation_images(project: Path) -> None:
+    labels = pd.read_parquet(project / "labels.parquet").query("split == 'val'")
+    judge = Classifier.load(project / "judge")
+    scores = judge_scores(judge, ShardedImages(project / "images").read(labels["image"].tolist()))
+    rare = scores[(labels["rare"] == 1).to_numpy(), NAMES.index("rare")]
+    tests = run(project).tests
+    assert tests.at["rare", "positives"] == len(rare) >= MIN_POSITIVES
+    assert tests.at["rare", "threshold"] == pytest.approx(np.percentile(rare, 25))
+
+
+def test_an_outlier_is_judged_by_its_fifth_training_image(project: Path) -> None:
+    labels, judge = pd.read_parquet(project / "labels.parquet"), Classifier.load(project / "judge")
+    names = labels.loc[labels["split"] == "train", "image"].tolist()
+    units = []
+    with torch.no_grad():
+        for folder, of in (("images", names), ("synthetic", [f"s{k}" for k in range(5)])):
+            pixels = torch.from_numpy(ShardedImages(project / folder).read(of)).unsqueeze(1)
+            mean = judge.features(pixels).mean((2, 3)).numpy()
+            units.append(mean / np.linalg.norm(mean, axis=1, keepdims=True))
+    fifth = np.sort(1 - units[1] @ units[0].T, axis=1)[:, 4]
+    assert run(project).verdicts["neighbour_distance"].to_numpy() == pytest.approx(fifth, abs=1e-5)

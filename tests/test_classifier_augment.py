@@ -48,3 +48,16 @@ def test_ranges_are_bounds():
     ratio = contrast / (IMAGES * 0.4 + 0.3).std((1, 2, 3))
     assert ratio.min() >= 0.8 - 1e-4
     assert ratio.max() <= 1.2 + 1e-4
+
+
+def test_rotation_and_noise_have_the_ranges_they_are_given():
+    spot, at = torch.zeros(256, 1, 41, 41), torch.arange(41.0) - 20
+    spot[:, :, 19:22, 34:37] = 1
+    turned = dataclasses.replace(NOTHING, rotate_degrees=30.0)(spot, 0)
+    rows, columns = ((turned.sum(axes) * at).sum(1) for axes in ((1, 3), (1, 2)))
+    angles = torch.rad2deg(torch.atan2(rows, columns))
+    assert 28 < angles.abs().max() <= 30.5
+    assert angles.min() < -20 < 20 < angles.max()
+    noisy = dataclasses.replace(NOTHING, noise=0.1)(torch.full((256, 1, 32, 32), 0.5), 0)
+    assert 0.09 < noisy.std((1, 2, 3)).max() < 0.11
+    assert noisy.std((1, 2, 3)).min() < 0.02

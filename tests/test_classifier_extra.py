@@ -180,7 +180,7 @@ def test_the_weight_scales_the_loss_of_an_image():
     assert runs[0].history["loss"][0] < runs[1].history["loss"][0]
 
 
-def test_counts_and_factors_are_those_of_real_images():
+def test_counts_are_those_of_real_images():
     assert DATA.counts().positives.sum() == int((WHOLE.targets[DATA.train] == 1).sum())
 
 

@@ -11,6 +11,7 @@ from trcgl.classifier.training.optimizer import build_optimizer, parameter_group
 from trcgl.classifier.training.schedule import epochs_of, phase_of, stops_early
 from trcgl.config import TrainingParams
 from trcgl.graph.cooccurrence import count_cooccurrence
+from trcgl.numerics.gradients import clip_gradients
 
 DATA = separable()
 COOCCURRENCE = count_cooccurrence(DATA.targets[DATA.train], DATA.class_names, 1.0)
@@ -87,3 +88,13 @@ def test_training_stops_after_epochs_without_a_better_score():
     assert not stops([0.5, 0.4, 0.51], 2)
     assert not stops([0.5], 1)
     assert not stops([math.nan] * 5, 1)
+
+
+@pytest.mark.parametrize(("limit", "left"), [(1.0, 1.0), (100.0, 13.0), (0.0, 13.0)])
+def test_gradients_are_clipped_to_the_norm_of_all_together(limit: float, left: float):
+    first, second, unused = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
+    first.grad, second.grad = torch.tensor([3.0, 4.0]), torch.tensor([0.0, -12.0])
+    assert clip_gradients(iter([first, second, unused]), limit).item() == pytest.approx(13)
+    both = torch.cat([first.grad, second.grad])
+    assert both.norm().item() == pytest.approx(left, rel=1e-5)
+    assert both / both.norm() == pytest.approx(torch.tensor([3.0, 4.0, 0.0, -12.0]) / 13)

@@ -24,6 +24,7 @@ from trcgl.classifier.network.scaling import Scaling
 from trcgl.classifier.training import build, one_image, state
 from trcgl.classifier.training import train as trainer
 from trcgl.classifier.training.build import build_model
+from trcgl.classifier.training.calibration import fit_scalings
 from trcgl.classifier.training.losses.bce import BinaryCrossEntropy
 from trcgl.classifier.training.losses.ldam_drw import LdamDrw
 from trcgl.classifier.training.optimizer import parameter_groups, set_learning_rates
@@ -427,3 +428,25 @@ def test_a_failing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch):
     ):
         train(classifier_params(), DATA, replace(CPU, compile=True), cooccurrence=COOCCURRENCE, steps_per_epoch=4)
     torch._dynamo.reset()
+
+
+def test_calibration_is_at_the_prevalence_of_the_training_images(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(trainer, "fit_scalings", lambda y, p, w: seen.append((y, w)) or fit_scalings(y, p, w))
+    train(baseline_params(frozen_epochs=0, epochs=1), DATA, CPU, steps_per_epoch=1)
+    ((labels, weights),) = seen
+    share = np.nanmean(DATA.targets[DATA.train], axis=0)
+    assert np.average(labels, axis=0, weights=weights) == pytest.approx(share, rel=1e-3)
+    assert labels.mean(axis=0) != pytest.approx(share, rel=1e-3)
+
+
+def test_the_sampler_and_the_averaging_of_the_parameters_are_those_of_the_run(monkeypatch: pytest.MonkeyPatch):
+    drawn, spied = [], trainer.class_aware_order
+    monkeypatch.setattr(trainer, "class_aware_order", lambda *args: drawn.append(args[-1]) or spied(*args))
+    train(baseline_params(sampler="class_aware", frozen_epochs=1, epochs=1), DATA, CPU, steps_per_epoch=1)
+    assert set(drawn) == {0, 1}
+    raw, averaged = (
+        train(baseline_params(frozen_epochs=0, epochs=1, ema_decay=decay), DATA, CPU, steps_per_epoch=4).model
+        for decay in (0.0, 0.9)
+    )
+    assert not torch.equal(classifier_of(raw, "weight"), classifier_of(averaged, "weight"))

@@ -35,6 +35,13 @@ def server() -> Iterator[str]:
         yield address
 
 
+def test_blocks_and_commands_are_found():
+    """What the other tests go through is there."""
+    assert len(WITH_COMMANDS) > 5
+    assert sum(len(list(blocks(page))) for page in PAGES) > 30
+    assert sum(len(list(inline_commands(page))) for page in PAGES) > 60
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path):
     for block in blocks(page):

@@ -255,6 +255,7 @@ def test_ap_weighted_back_to_a_prevalence_is_that_of_a_set_with_it():
     table = metrics.per_class_table(labels[:, None], scores[:, None], ["a"], ["tail"], [0.5], weights)
     assert table["AP_prevalence"].tolist() == pytest.approx([expected])
     assert metrics.tail_map_at_prevalence(table) == pytest.approx(expected)
+    assert [table[name][0] for name in ("F1", "F1_fixed")] == [f1_score(labels, scores >= at) for at in (0.5, 0.2)]
 
 
 def test_map_leaves_out_what_has_no_value():

@@ -30,6 +30,7 @@ from trcgl.evaluation.bootstrap import (
     paired_interval,
     patient_weights,
 )
+from trcgl.evaluation.compare import compare
 from trcgl.evaluation.differences import COLUMNS, paired_differences
 from trcgl.evaluation.intervals import metric_intervals
 from trcgl.evaluation.model_card import model_card
@@ -475,3 +476,16 @@ def test_the_card_says_what_the_model_was_trained_on(source: str, count: int, sa
     assert "- a, mass: no validation image has it, or every one. Its threshold is 0.5, and its probability is n" in card
     assert f"{said} Its maps also learned from where a person has marked 80 findings in training images. R" in card
     assert "phantom" not in card
+
+
+def test_the_gain_is_ours_less_the_baselines_with_the_interval_of_that():
+    _, both, _ = scored()
+    of = scored_models({"baseline": both["a"], "trcgl": both["b"]})
+    of = dataclasses.replace(of, thresholds=dict.fromkeys(("baseline", "trcgl"), [0.5] * 4))
+    resampled = resample_models(of, image_weights(of.patients, 60))
+    found = compare(of, resampled).metrics
+    assert found["trcgl"]["tail_mAP"] > found["baseline"]["tail_mAP"]
+    for key in ("mAP", "tail_mAP"):
+        assert found["gain"][key] == pytest.approx(found["trcgl"][key] - found["baseline"][key])
+    wanted = paired_interval(*(resampled[name].means(GROUPS)["tail_mAP"] for name in ("trcgl", "baseline")))
+    assert (found["gain"]["tail_mAP_low"], found["gain"]["tail_mAP_high"]) == (wanted.low, wanted.high)

@@ -1,11 +1,16 @@
 """Counts and conditional probabilities of findings."""
 
+import json
+import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from tests.import_graph import ROOT
+from tests.stage_scripts import script
 from trcgl.graph.cooccurrence import Cooccurrence, _pairs, count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
 from trcgl.runtime.errors import InputError
@@ -96,3 +101,15 @@ def test_the_picture_is_the_same_every_time(tmp_path: Path):
     for name in ("a.png", "b.png"):
         draw_heatmap(found, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_stage_counts_training_images_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "data/labels").mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    labels = pd.DataFrame({"split": ["train", "train", "val", "test"], "a": [1] * 4, "b": [1, 0, 1, 1]})
+    labels.astype({"a": "Int8", "b": "Int8"}).to_parquet("data/labels/labels.parquet")
+    classes = [{"name": name, "group": "head"} for name in "ab"]
+    Path("data/labels/classes.json").write_text(json.dumps({"classes": classes}))
+    script("build_cooccurrence").main()
+    assert Cooccurrence.load("data/graph/cooccurrence.npz").counts.tolist() == [[2, 1], [1, 1]]

@@ -410,3 +410,11 @@ def test_scan_of_a_missing_or_empty_folder_is_one_line(tmp_path: Path):
         scan_images(tmp_path / "none")
     with pytest.raises(InputError, match="no image inside"):
         scan_images(tmp_path)
+
+
+def test_the_window_of_floats_is_the_percentile_window():
+    """Of DICOM, too, whose greys are floats."""
+    pixels = picture(200, 300, top=4095).astype(np.float32) / 7 - 100
+    low, high = np.percentile(pixels, (2, 97))
+    expected = np.clip((pixels - low) / (high - low) * 255, 0, 255)
+    assert np.abs(window_to_uint8(pixels, 2.0, 97.0) - expected).max() <= 0.51

@@ -89,7 +89,7 @@ def _check_record(case: Case, project: Path) -> None:
     assert all(_matches(case.seen, reason) for reason in record["reason"]), record["reason"].tolist()
     selected = pd.read_parquet(project / "data/labels/selected.parquet")
     index = pd.read_parquet(project / "data/images/classifier/index.parquet")
-    assert len(_labels(project).splitlines()) - 1 <= len(selected) + len(rejected) or "padchest" in _params(project)
+    assert len(_labels(project).splitlines()) - 1 <= len(selected) + len(rejected)
     assert len(index) + len(unreadable) == len(selected)
 
 
@@ -132,10 +132,6 @@ def test_a_lost_row_or_image_stops_its_stage(made: Path, monkeypatch: pytest.Mon
 
 def _labels(project: Path) -> str:
     return (project / "labels.csv").read_text()
-
-
-def _params(project: Path) -> str:
-    return (project / "params.yaml").read_text()
 
 
 def test_the_table_in_the_docs_is_that_of_the_tests():

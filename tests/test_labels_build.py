@@ -338,3 +338,11 @@ def test_class_tables_that_are_none_stop(tmp_path: Path) -> None:
         read_class_table(class_table(tmp_path, ("A", "a"), ("A", "b")))
     with pytest.raises(InputError, match="none of its labels occurs"):
         merge_labels(small_table(tmp_path, "['mass']"), class_table(tmp_path, ("A", "a")))
+
+
+def test_a_merged_class_is_unknown_where_no_label_is_present_and_one_is_unknown(tmp_path: Path) -> None:
+    rows = ["a.png,1,0,", "b.png,2,,0", "c.png,3,1,", "d.png,4,0,0", "e.png,5,0,-1"]
+    (tmp_path / "t.csv").write_text("image,patient,mass,nodule\n" + "\n".join(rows) + "\n")
+    table = read_table("folder", tmp_path / "t.csv").settled("unknown", "unknown")
+    merged = merge_labels(table, class_table(tmp_path, ("Opacity", "mass|nodule")))
+    assert merged.matrix(["Opacity"])[:, 0].tolist() == [-1, -1, 1, 0, -1]

@@ -299,3 +299,14 @@ def test_stage_one_can_be_left_out(project: Path):
     finally:
         (project / "params.yaml").write_text(before)
         run(project, "dvc", "repro", "--quiet")
+
+
+@pytest.mark.slow
+def test_predictions_are_of_all_test_images_and_no_others(project: Path):
+    labels = pd.read_parquet(project / "data/labels/labels.parquet")
+    cached = set(pd.read_parquet(project / "data/images/classifier/index.parquet")["image"])
+    wanted = set(labels.loc[labels["split"] == "test", "image"]) & cached
+    parts = dict(tuple(pd.read_parquet(project / "data/predictions.parquet").groupby("model")))
+    assert set(parts) == {"baseline", "trcgl"}
+    for part in parts.values():
+        assert set(part["image"]) == wanted

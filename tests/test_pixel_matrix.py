@@ -5,6 +5,7 @@ The greys of each cell come from how its file was made, or from another reader (
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,3 +63,12 @@ def test_pixels_become_square(height: float, width: float, tmp_path: Path):
     columns = round(WIDTH * width / height) if width > height else WIDTH
     expected = Image.fromarray(stored).resize((columns, rows), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(decode(tmp_path / "a"), np.asarray(expected), atol=1)
+
+
+@pytest.mark.parametrize(
+    "tag", ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"]
+)
+def test_every_tag_that_states_a_pixels_sides_counts(tag: str, tmp_path: Path):
+    tags: dict[str, Any] = {"BitsStored": 12, tag: ["2", "1"]}
+    (tmp_path / "a").write_bytes(dicom_files.dicom(film(4095), **tags))
+    assert decode(tmp_path / "a").shape == (2 * HEIGHT, WIDTH)

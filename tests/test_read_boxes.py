@@ -308,3 +308,14 @@ def test_the_stage_needs_no_image_without_boxes(made: Path):
     shutil.rmtree("images")
     script("read_boxes").main()
     assert pd.read_parquet("data/places/places.parquet").empty
+
+
+def test_a_saved_model_has_seen_what_its_initial_weights_have(tmp_path: Path):
+    made = training_project(tmp_path / "project", separable()) / "data"
+    files = TrainingFiles(made / "images/classifier", made / "labels/labels.parquet", made / "labels/classes.json")
+    knobs = classifier_params(
+        epochs=1, frozen_epochs=0, head="linear", extra_source="none", weights_have_seen=("mimic", "nih")
+    )
+    whole = load_params(ROOT / "params.yaml", {"compute.device": "cpu", "compute.threads": 1})
+    train_and_save("x", whole, knobs, files, model=tmp_path / "model", history=tmp_path / "history.csv")
+    assert Classifier.load(tmp_path / "model").config.weights_have_seen == ("mimic", "nih", "phantom")

@@ -3,6 +3,7 @@
 Processes as DVC starts them meet a good folder and one that is missing; for the rest, the scripts' `main` is enough.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_label_file_that_is_an_image(project: Path, capsys: pytest.CaptureFixt
     passes("scan_images")
     image = next((project.parent / "images").iterdir())
     set_params(project / "params.yaml", {"dataset.labels": str(image)})
-    assert str(image) in fails("parse_labels", capsys)
+    assert re.search(rf"{re.escape(str(image))}: .*(not text|image)", fails("parse_labels", capsys))
 
 
 def test_a_split_without_positives(project: Path, capsys: pytest.CaptureFixture[str]):
@@ -131,16 +132,14 @@ def test_a_split_without_positives(project: Path, capsys: pytest.CaptureFixture[
     rows = [line.replace("Mass|Nodule", "No Finding").replace("Mass", "No Finding")
             if line.split(",")[3] in ("2", "5") else line for line in text.splitlines()]  # fmt: skip
     (project.parent / "labels.csv").write_text("\n".join(rows) + "\n")
-    line = fails("parse_labels", capsys)
-    assert "test" in line
-    assert "positive" in line
+    assert re.search(r"the test split \(\d+ images\) has no positive of any class", fails("parse_labels", capsys))
 
 
 def test_a_patient_in_two_splits_of_a_split_file(project: Path, capsys: pytest.CaptureFixture[str]):
     passes("scan_images")
     with (project.parent / "splits.csv").open("a") as handle:
         handle.write("0,test\n")
-    assert "splits.csv" in fails("parse_labels", capsys)
+    assert re.search(r"splits\.csv: .*patient", fails("parse_labels", capsys))
 
 
 def test_missing_and_truncated_images_are_counted_rows(project: Path):
