@@ -28,12 +28,16 @@ from tests.diffusion_cases import (
     run,
     write_images,
 )
-from tests.tiny_base import SIZE, stock, tiny_base
+from tests.tiny_base import SIZE, shared_base, stock, tiny_base
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.diffusion.finetuning import adapt as adapt_module
 from trcgl.diffusion.finetuning import finetune as finetune_module
 from trcgl.diffusion.finetuning import loop
 from trcgl.diffusion.finetuning.adapt import adapt
+from trcgl.diffusion.finetuning.batches import Batches
+from trcgl.diffusion.finetuning.denoising import denoising_loss
+from trcgl.diffusion.finetuning.finetune import finetune
+from trcgl.diffusion.finetuning.heldout import TailQuestions, held_out_loss
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
 from trcgl.diffusion.finetuning.phase import Phase
@@ -664,3 +668,119 @@ def test_no_step_no_token_and_no_tail_finding_still_work(
     run(tmp_path / "untrained", common, images, base=str(base), steps=0)
     folder = run(tmp_path / "tokenless", common, images, base=str(base), prompt_tokens=0)
     assert load_generator(folder, CPU).tokens.of([[]]).shape == (1, 0, 16)
+
+
+def test_a_steps_noise_is_of_its_seed_phase_and_number_alone() -> None:
+    def seeds(**changes: Any) -> list[int]:
+        layer, seen = torch.nn.Linear(1, 1), list[int]()
+
+        def loss(x: Tensor, noise: torch.Generator) -> Tensor:
+            seen.append(noise.initial_seed())
+            return layer(x).sum()
+
+        train(toy(layer, loss_of=loss, **changes), Journal())
+        return seen
+
+    assert seeds() == seeds()
+    assert len({*seeds(), *seeds(seed=1), *seeds(name="other")}) == 6
+
+
+def test_each_group_follows_the_schedule_at_its_own_rate_and_the_average_is_kept() -> None:
+    """Where the slope stays the same, AdamW's step is as long as the learning rate."""
+    way, schedule = {}, Schedule(8, 3)
+    for decay in (0.0, 0.9):
+        layers = [torch.nn.Linear(1, 1, bias=False) for _ in range(2)]
+        begun = [float(layer.weight) for layer in layers]
+        groups = [
+            {"params": [part.weight], "lr": lr, "weight_decay": 0.0}
+            for part, lr in zip(layers, (0.1, 0.02), strict=True)
+        ]
+        phase = toy(
+            layers[0], modules=layers, groups=groups, schedule=schedule, ema_decay=decay,
+            loss_of=lambda x, noise, layers=layers: sum(part(x).sum() for part in layers),
+        )  # fmt: skip
+        train(phase, Journal())
+        way[decay] = [start - float(part.weight) for start, part in zip(begun, layers, strict=True)]
+    total = sum(schedule.factor(step) for step in range(8))
+    assert way[0.0] == pytest.approx([0.1 * total, 0.02 * total], rel=1e-3)
+    assert 0.9 * way[0.0][0] < way[0.9][0] < 0.99 * way[0.0][0]
+
+
+def test_fine_tuning_takes_the_knobs_of_their_names(
+    base: Path, rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases: list[Phase[Any]] = []
+    monkeypatch.setattr(adapt_module, "train", lambda phase, *_: phases.append(phase))
+    pipeline, prompts = load(base), prompts_of(rows, Wording.of(PARAMS), PHRASES)
+    knobs = replace(
+        PARAMS, lr=0.003, prompt_lr=0.07, lora_layers=("feed_forward",), lora_rank=3, ema_decay=0.25, seed=9
+    )
+    tokens = adapt(pipeline, LatentCache(pipeline.vae, images), knobs, rows, prompts, sorted(PHRASES), Journal())
+    (phase,), trained = phases, {n: p for n, p in pipeline.unet.named_parameters() if p.requires_grad}
+    assert [(group["lr"], group["weight_decay"]) for group in phase.groups] == [(0.003, 0.01), (0.07, 0.0)]
+    groups = [{id(part) for part in group["params"]} for group in phase.groups]
+    assert groups == [{id(part) for part in parts} for parts in (trained.values(), tokens.parameters())]
+    assert all(any(layer in name for layer in ("ff.net.", "proj_in", "proj_out")) for name in trained)
+    assert {part.shape[0] for name, part in trained.items() if "lora_A" in name} == {3}
+    assert (phase.seed, phase.ema_decay, phase.schedule) == (9, 0.25, Schedule(4, 1))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_the_loss_is_the_error_in_what_the_base_predicts(kind: str, gamma: float) -> None:
+    """By the formulas: noise, or velocity; equation 8 of Min-SNR. This network always says 0."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    unet: Any = torch.nn.Linear(1, 1)
+    unet.forward = lambda noisy, steps, *_, **__: seen.append((noisy, steps)) or (torch.zeros_like(noisy),)
+    latents, schedule = torch.randn(6, 4, 8, 8), stock.DDPMScheduler(prediction_type=kind)
+    drawn = [torch.Generator().manual_seed(3) for _ in range(2)]
+    loss = denoising_loss(unet, schedule, latents, torch.zeros(6, 1, 1), drawn[0], min_snr_gamma=gamma)
+    noise, ((noisy, steps),) = torch.randn(latents.shape, generator=drawn[1]), seen
+    kept = schedule.alphas_cumprod[steps].view(-1, 1, 1, 1)
+    torch.testing.assert_close(noisy, kept.sqrt() * latents + (1 - kept).sqrt() * noise)
+    target = noise if kind == "epsilon" else kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    snr = (kept / (1 - kept)).flatten()
+    weights = snr.clamp(max=gamma) / (snr + (kind != "epsilon")) if gamma else torch.ones(6)
+    assert float(loss) == pytest.approx(float((weights * target.square().mean(dim=(1, 2, 3))).mean()), rel=1e-4)
+
+
+def test_a_dropped_prompt_loses_its_tokens_and_tail_images_alone_are_shifted(rows: TrainingRows) -> None:
+    params = replace(PARAMS, steps=300, prompt_dropout=0.25, tail_fraction=0.75)
+    prompts, tail = (
+        prompts_of(rows, Wording.of(PARAMS), PHRASES),
+        {rows.images[i] for i in rows.carriers["azygos lobe"]},
+    )
+    batches, dropped = Batches(params, rows, prompts, SIZE), 0
+    for step, shown in enumerate(batches.shown):
+        for one, text, present in zip(shown, *batches.prompts(step), strict=True):
+            row = rows.images.index(one.image)
+            assert (text, present) == ((prompts[row], rows.findings[row]) if text else ("", ()))
+            dropped += not text
+    every = [one for shown in batches.shown for one in shown]
+    assert dropped / len(every) == pytest.approx(0.25, abs=0.05)
+    assert {one.image for one in every if one.right or one.down} == tail
+    assert np.mean([one.image in tail for one in every]) == pytest.approx(0.75 + 0.25 * 5 / 9, abs=0.05)
+
+
+def test_the_held_out_loss_is_of_the_base_and_then_of_the_generator_with_its_tokens(
+    rows: TrainingRows, held_out: TrainingRows, images: ShardedImages, tmp_path: Path
+) -> None:
+    params = replace(PARAMS, base=str(shared_base()), lr=0.1, prompt_lr=1.0)
+    found = finetune(params, rows, held_out, images, PHRASES, tmp_path, journal=Journal(), device=CPU, precision="fp32")
+    before, generator = load(shared_base()), load_generator(tmp_path)
+    cache, prompts = LatentCache(before.vae, images), prompts_of(held_out, Wording.of(params), PHRASES)
+    cache.add([Shown("9.png")])
+    assert (held_out.images, held_out.findings) == (("9.png",), (("effusion", "azygos lobe"),))
+    losses = [TailQuestions(held_out, prompts, cache).loss(before, None)]
+    told, _ = guided_embeddings(generator.pipeline, generator.tokens, prompts, held_out.findings)
+    losses.append(held_out_loss(generator.pipeline, cache.read([Shown("9.png")]), told, "held out"))
+    assert [found.base, found.finetuned] == pytest.approx(losses, rel=1e-4)
+    assert abs(losses[0] - losses[1]) > 0.005 * losses[0]
+
+
+def test_another_seed_is_another_generator(
+    model: Path, tmp_path: Path, rows: TrainingRows, images: ShardedImages
+) -> None:
+    other = run(tmp_path / "other", rows, images, seed=2)
+    for name in ("prompt_tokens.safetensors", "pytorch_lora_weights.safetensors"):
+        assert (other / name).read_bytes() != (model / name).read_bytes()

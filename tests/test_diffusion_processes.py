@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,14 +21,20 @@ from torch import Tensor
 from tests.diffusion_cases import CLASSES, label_table, write_images
 from tests.import_graph import ROOT
 from tests.stage_scripts import script
+from tests.tiny_base import shared_base
 from tests.tiny_project import set_params
 from trcgl.cli import main as command
+from trcgl.config import load_params
 from trcgl.diffusion.finetuning import loop
+from trcgl.diffusion.finetuning.heldout import HeldOut
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.finetuning.loop import train
 from trcgl.diffusion.finetuning.phase import Phase
 from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.finetuning.state import restore_average
+from trcgl.diffusion.pretraining import base_folder
+from trcgl.diffusion.pretraining.base_folder import pretrain_folder
+from trcgl.diffusion.pretraining.settings import load_pretrain_params
 from trcgl.numerics.processes import Processes
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import read_json, write_json
@@ -183,3 +191,39 @@ def test_a_kept_average_goes_to_the_weights_device():
     average = EMAModel(weights, decay=0.9)
     restore_average(average, state, weights[0].device)
     assert [shadow.device.type for shadow in average.shadow_params] == ["meta"]
+
+
+def test_the_stage_teaches_training_images_and_asks_of_validation_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project(tmp_path))
+    set_params(Path("params.yaml"), {"diffusion.base": str(shared_base())})
+    stage, given = script("finetune_diffusion"), list[Any]()
+
+    def noted(params: Any, rows: Any, held_out: Any, *_: Any, **__: Any) -> HeldOut:
+        given.extend([rows.images, held_out.images])
+        return HeldOut(0.5, 0.25, 1)
+
+    monkeypatch.setattr(stage, "finetune", noted)
+    stage.main()
+    assert given == [tuple(f"{k}.png" for k in range(9)), ("9.png",)]
+    assert read_json("metrics/diffusion.json")["held_out_tail_loss"] == {"base": 0.5, "finetuned": 0.25, "images": 1}
+
+
+def test_a_base_learns_training_images_the_rarer_the_oftener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """3.png has the rarest finding, 1.png the other, 2.png none; 9.png is the validation image."""
+    monkeypatch.chdir(project(tmp_path))
+    given: dict[str, Any] = {}
+
+    def judged_on(pipeline: Any, images: Any, held_out: Any) -> None:
+        given["held_out"] = held_out.images
+        raise Stopped(15)
+
+    monkeypatch.setattr(base_folder, "pretrain", lambda *_, **asked: given.update(asked))
+    monkeypatch.setattr(base_folder, "errors_of_base", judged_on)
+    with pytest.raises(Stopped):
+        pretrain_folder(
+            load_params(), replace(load_pretrain_params("pretrain.yaml"), repeat_threshold=1.0), Path("base")
+        )
+    assert (given["names"], given["held_out"]) == ([f"{k}.png" for k in range(9)], ["9.png"])
+    assert given["shares"][[3, 1, 2]] / given["shares"][2] == pytest.approx([np.sqrt(9 / 3), np.sqrt(9 / 5), 1])

@@ -19,18 +19,22 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 
-from tests.diffusion_cases import CLASSES, CPU, SAMPLING, label_table, load, run, write_images
+from tests.diffusion_cases import CLASSES, CPU, PARAMS, PRETRAIN, SAMPLING, label_table, load, run, write_images
 from tests.import_graph import ROOT
+from tests.stage_scripts import script
 from tests.tiny_base import SIZE, tiny_base
 from tests.tiny_project import set_params
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import SamplingParams
+from trcgl.diffusion.finetuning.journal import Journal
+from trcgl.diffusion.finetuning.phase import Phase
 from trcgl.diffusion.generator.base import latent_size
 from trcgl.diffusion.generator.latents import shifted
 from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
 from trcgl.diffusion.generator.saved import Generator, load_generator
 from trcgl.diffusion.generator.solver import use_solver
+from trcgl.diffusion.pretraining import pretrain as pretraining
 from trcgl.diffusion.sampling import micro_batches
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.counts import first_samples, images_of
@@ -38,8 +42,10 @@ from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.sample import denoise, draw, first_step, initial_noise
 from trcgl.diffusion.sampling.samples_file import write_samples
+from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_json
+from trcgl.runtime.stopping import Stopped
 
 TARGET = "azygos lobe"
 
@@ -473,3 +479,67 @@ def test_picture_shows_training_images_beside_drawn_ones(
     for name, shown, samples in (("some", rows, plan), ("undrawn", rows, []), ("none", replace(rows, carriers={}), [])):
         real_beside_synthetic(tmp_path / f"{name}.png", shown, images, samples, drawn)
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+def test_kept_images_are_those_of_this_generator_and_these_parameters(
+    rows: TrainingRows, images: ShardedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project(tmp_path / "project", run(tmp_path / "model", rows, images)))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    stage, folders = script("sample_tail"), []
+
+    def asked(name: str, **of: Any) -> None:
+        folders.append(ResumePoint(name, **of).folder)
+        raise Stopped(15)
+
+    monkeypatch.setattr(stage, "ResumePoint", asked)
+    tokens = Path("data/models/diffusion/prompt_tokens.safetensors")
+    changes = (
+        lambda: None,
+        lambda: None,
+        lambda: tokens.write_bytes(b""),
+        lambda: set_params(Path("params.yaml"), {"sampling.seed": 7}),
+    )
+    for change in changes:
+        change()
+        with pytest.raises(Stopped):
+            stage.main()
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 3
+
+
+def test_a_samples_story_is_written_row_by_row_and_its_prompt_is_of_its_carrier(
+    rows: TrainingRows, generator: Generator, tmp_path: Path
+) -> None:
+    card = replace(generator.card, prompt_template="{patient}, {view}, {findings}")
+    plan = plan_samples(rows, card, replace(SAMPLING, images_per_finding=20, label_sets="single", strength=0.5))
+    write_samples(tmp_path / "synthetic", plan, np.zeros((20, SIZE, SIZE), np.uint8), SIZE)
+    table = pd.read_parquet(tmp_path / "synthetic/samples.parquet")
+    for row, sample in zip(table.to_dict(orient="records"), plan, strict=True):
+        film = rows.images.index(row["carrier"])
+        told = f"{rows.patient_words[film]}, {rows.projections[film]}, azygos lobe"
+        assert (row["sample"], row["target"], row["seed"]) == (sample.sample, TARGET, sample.seed)
+        assert (row["prompt"], row["findings"].tolist()) == (told, [TARGET])
+        open_ = "effusion" in (*rows.findings[film], *rows.unknown[film])
+        assert row["unknown"].tolist() == (["effusion"] if open_ else [])
+    assert table["unknown"].str.len().nunique() == 2
+
+
+def test_a_base_learns_each_image_with_its_own_prompt_and_some_with_none(
+    rows: TrainingRows, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, told = [f"{letter}x" for letter in "abcdefghi"], list[tuple[str, int]]()
+
+    def record(phase: Phase[Any], *_: Any) -> None:
+        for step in range(200 if phase.name == "base" else 0):
+            told.extend(zip(phase.images_of(step), phase.batch_of(step)[1][:, 1].tolist(), strict=True))
+
+    monkeypatch.setattr(pretraining, "train", record)
+    pipeline = pretraining.pretrain(
+        PARAMS, PRETRAIN, images=images, names=rows.images, prompts=words, shares=np.full(9, 1 / 9), phrases=words,
+        journal=Journal(), device=CPU, dtype=torch.float32,
+    )  # fmt: skip
+    own = {image: pipeline.tokenizer(word).input_ids[1] for image, word in zip(rows.images, words, strict=True)}
+    assert all(token in (own[image], pipeline.tokenizer.eos_token_id) for image, token in told)
+    dropped = np.mean([token == pipeline.tokenizer.eos_token_id for _, token in told])
+    assert dropped == pytest.approx(PARAMS.prompt_dropout, abs=0.06)

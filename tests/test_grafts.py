@@ -17,14 +17,17 @@ from tests.tiny_base import SIZE
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import SamplingParams
 from trcgl.diffusion.generator.latents import shifted
+from trcgl.diffusion.generator.prompts import guided_embeddings
 from trcgl.diffusion.generator.rows import TrainingRows, training_rows
 from trcgl.diffusion.generator.saved import Generator, load_generator
-from trcgl.diffusion.sampling import grafted_plan
+from trcgl.diffusion.sampling import contact, grafted_plan
+from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.finding_map import NOISED, finding_map
 from trcgl.diffusion.sampling.graft import brightness, graft, region_of, soft_edged, surrounding
-from trcgl.diffusion.sampling.grafted_plan import Regions, find_share, plan_grafts, regions_seen
-from trcgl.diffusion.sampling.plan import Sample
+from trcgl.diffusion.sampling.grafted_plan import Regions, find_share, map_of, plan_grafts, regions_seen
+from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.sample import draw
+from trcgl.diffusion.sampling.samples_file import write_samples
 from trcgl.runtime.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -342,3 +345,54 @@ def test_regions_depend_on_the_film_and_the_finding_alone(
             regions.add(rows, row, TARGET)
     for row in order:
         np.testing.assert_array_equal(there[rows.images[row], TARGET], back[rows.images[row], TARGET])
+
+
+def test_the_two_prompts_differ_in_the_finding_alone(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.png is PA and has both findings."""
+    given: list[Any] = []
+    monkeypatch.setattr(grafted_plan, "finding_map", lambda pipeline, *asked, **_: given.extend(asked))
+    map_of(generator, rows, images, 0, TARGET, GRAFTED)
+    texts = [f"chest X-ray, PA view, pleural effusion{more}" for more in (", azygos lobe", "")]
+    told, _ = guided_embeddings(generator.pipeline, generator.tokens, texts, [("effusion", TARGET), ("effusion",)])
+    film, with_it, without = given
+    np.testing.assert_array_equal(film, images.read(["0.png"])[0])
+    assert torch.equal(torch.cat([with_it, without]), told)
+
+
+def test_another_seed_plans_other_images(rows: TrainingRows, generator: Generator, images: ShardedImages) -> None:
+    many = replace(SAMPLING, images_per_finding=12, carriers="normal", strength=0.8, shift=0.2)
+    plans = [plan_samples(rows, generator.card, replace(many, seed=seed)) for seed in (5, 6)]
+    grafts = [planned(rows, generator, images, seed=seed, shift=0.2) for seed in (5, 6)]
+    for one, other in (plans, grafts):
+        assert not {sample.seed for sample in one} & {sample.seed for sample in other}
+        assert [sample.carrier for sample in one] != [sample.carrier for sample in other]
+    assert [sample.source for sample in grafts[0]] != [sample.source for sample in grafts[1]]
+
+
+def test_the_picture_shows_each_finding_beside_its_own_images(
+    rows: TrainingRows, generator: Generator, images: ShardedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(contact, "save_figure", lambda figure, *_, **__: figures.append(figure))
+    many = replace(rows, carriers=rows.carriers | {"effusion": np.array([0, 3])})
+    plan = plan_samples(many, generator.card, SAMPLING)
+    pixels = np.random.default_rng(0).integers(0, 256, (len(plan), SIZE, SIZE), dtype=np.uint8)
+    write_samples(tmp_path / "synthetic", plan, pixels, SIZE)
+    real_beside_synthetic(tmp_path / "x.png", many, images, plan, ShardedImages(tmp_path / "synthetic"))
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figures[0].axes if axes.images]
+    expected = [
+        *images.read(["0.png", "1.png", "4.png", "5.png"]),
+        *pixels[:3],
+        *images.read(["0.png", "3.png"]),
+        *pixels[3:],
+    ]
+    np.testing.assert_array_equal(shown, expected)
+    titles = [axes.get_title(loc="left") for axes in figures[0].axes if axes.get_title(loc="left")]
+    assert titles == [
+        f"{TARGET}: 5 real training images",
+        "3 synthetic",
+        "effusion: 2 real training images",
+        "3 synthetic",
+    ]

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from tests.shipped import SHIPPED
-from trcgl.phantom import FINDINGS, View, make_phantom, render
+from trcgl.phantom import FINDINGS, View, dataset, make_phantom, render
 from trcgl.phantom.catalogue import HEAD, MEDIUM, TAIL, TAIL_NAMES
 from trcgl.phantom.population import SPOILED, Image, draw_population, joint_table
+from trcgl.phantom.render import SIZE
 from trcgl.phantom.table import COLUMNS, label_table, shares, split_table, written_findings
 from trcgl.runtime.errors import InputError
 
@@ -274,3 +275,44 @@ def test_numbers_of_tail_images_can_be_chosen() -> None:
 def test_numbers_of_tail_images_that_do_not_fit(given: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"train_tail_positives.*give 6 numbers of images, at least 0, .*dextrocardia"):
         draw_population(0, replace(DEFAULT, train_tail_positives=given))
+
+
+@pytest.mark.parametrize(
+    "finding", ["nodule", "pulmonary mass", "azygos lobe", "pneumothorax", "pneumoperitoneo", "pacemaker"]
+)
+def test_a_mask_lies_where_the_film_changes(finding: str) -> None:
+    for k in range(3):
+        view = View(3, f"p{k}", f"i{k}", "PA", female=False, age=60, findings=(finding,), hospital=DEFAULT.hospital)
+        (film, masks), (plain, _) = render(view), render(replace(view, findings=()))
+        change = np.abs(film.astype(float) - plain)
+        assert change[masks[finding]].mean() > 4 * change[~masks[finding]].mean()
+
+
+def test_two_films_of_a_patient_show_the_same_nodule() -> None:
+    centres: dict[tuple[str, str], np.ndarray] = {}
+    for patient in ("p0", "p1", "p2", "p3"):
+        for image in ("a", "b"):
+            view = View(3, patient, image, "PA", female=False, age=60, findings=("nodule",), hospital=DEFAULT.hospital)
+            centres[patient, image] = np.argwhere(render(view)[1]["nodule"]).mean(axis=0)
+        assert np.linalg.norm(centres[patient, "a"] - centres[patient, "b"]) < 25
+    assert np.linalg.norm(centres["p0", "a"] - centres["p1", "a"]) > 25
+
+
+def test_the_table_says_which_films_are_stored_inverted(
+    population: list[Image], table: pd.DataFrame, tmp_path: Path
+) -> None:
+    stated = dict(zip(table["ImageID"], table["PhotometricInterpretation_DICOM"], strict=True))
+    films = [film for film in population if film.spoiled is None]
+    turned = [film for film in films if stated[film.view.image] == "MONOCHROME1"]
+    assert 0.003 < len(turned) / len(films) < 0.03
+    for film in (next(film for film in films if film not in turned), turned[0]):
+        dataset._write_image(film, tmp_path, SIZE)
+        stored, (drawn, _) = cv2.imread(str(tmp_path / film.view.image), cv2.IMREAD_UNCHANGED), render(film.view)
+        np.testing.assert_array_equal(stored, (4095 << 4) - drawn if film is turned[0] else drawn)
+
+
+def test_the_seed_of_the_params_is_that_of_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "_write_images", lambda *_: [])
+    make_phantom(replace(TINY, seed=7), tmp_path / "phantom")
+    listed = pd.read_csv(tmp_path / "phantom/labels.csv", dtype=str)["ImageID"].tolist()
+    assert listed == [image.view.image for image in draw_population(7, TINY.phantom)]

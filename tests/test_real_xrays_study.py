@@ -1,5 +1,6 @@
 """The study on real X-rays: who is in which fold, what is scored, and the whole of it at a tiny scale."""
 
+import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,22 +19,27 @@ from comparison.folds import Pointing, differences, finished, finished_seeds, fo
 from comparison.folds_text import folds_block
 from comparison.intervals import t_interval
 from comparison.maps_sheet import maps_sheet
-from study import fold_grafts
+from study import fold_grafts, judged, runs
 from study.arms import Arm, LearningRates, Study
 from study.fold_grafts import MadeGrafts, count_grafts, seen_grafts
 from study.folds import kept_films, scored_images, splits_of
 from study.gathering import Source, gather
+from study.judged import FilmsWithBoxes, judged_places
 from study.pools import PoolImage
 from study.runs import fold_files
-from tests.import_graph import ROOT
+from tests.import_graph import ROOT, STUDIES
 from tests.labels_files import NIH_2020_COLUMNS, labels_params
 from tests.tiny_project import copy_project, copy_studies, run
 from trcgl.artifacts.places import encode_mask
 from trcgl.artifacts.shards import ShardedImages, ShardWriter
 from trcgl.config import Params, load_params
 from trcgl.evaluation.bootstrap import patient_weights
+from trcgl.evaluation.places import find_places
+from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json
 from trcgl.runtime.settings import read_yaml
+from trcgl.runtime.stopping import Stopped
 
 FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion")
 TINY = {
@@ -499,3 +505,56 @@ def test_the_whole_boxed_tail(tmp_path: Path):
         inside = (slice(20, 26), slice(5, 11))  # Effusion's square, a little smaller, at half the size
         assert drawing[inside].mean() > film[inside].mean() + 60
         assert abs(drawing[2:10, 20:30].mean() - film[2:10, 20:30].mean()) < 12  # shifted by a pixel at most
+
+
+def test_the_label_graph_of_a_fold_is_of_its_own_training_films(tmp_path: Path) -> None:
+    write_films(tmp_path / "films", 0, 80)
+    source = Source(tmp_path / "films/images", tmp_path / "films/labels.csv", scored=True)
+    gather([source], None, nih_params(), 2, tmp_path / "data", rare=4)
+    names = [entry["name"] for entry in read_json(tmp_path / "data/classes.json")["classes"]]
+    for place in (tmp_path / "data" / part for part in ("fold0", "fold1", "fold0/made_tail")):
+        table = pd.read_parquet(place / "labels.parquet")
+        shown = table.loc[table["split"] == "train", names].to_numpy(float)
+        assert 0 < len(shown) < len(table)
+        np.testing.assert_array_equal(Cooccurrence.load(place / "cooccurrence.npz").counts, shown.T @ shown)
+
+
+def test_a_made_tail_takes_the_steps_of_the_arm_with_all_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the script hands them to the trainer."""
+    entries = read_yaml(STUDIES / "real_xrays/made_tail/arms.yaml")
+    arms = {name: Arm(**{"overrides": {}, **entry}) for name, entry in entries.items()}
+    shipped = read_yaml(ROOT / "params.yaml")
+    study = Study("made_tail", tmp_path, tmp_path / "data", shipped, {}, arms, (7,), 0, LearningRates((), ()))
+    main, asked = runpy.run_path(str(STUDIES / "real_xrays/train_fold.py"))["main"], list[Any]()
+
+    def noted(*_: Any, steps_per_epoch: int | None = None, **__: Any) -> None:
+        asked.append(steps_per_epoch)
+        raise Stopped(15)
+
+    monkeypatch.setattr(runs, "steps_on_real_images", lambda knobs, files: f"{files.labels.relative_to(study.data)}")
+    for name, value in {
+        "load_study": lambda _: study,
+        "keep_state_in_studies": lambda: None,
+        "train_and_save": noted,
+    }.items():
+        monkeypatch.setitem(main.__globals__, name, value)
+    monkeypatch.chdir(tmp_path)
+    for arm in ("duplicates", "oracle"):
+        monkeypatch.setattr("sys.argv", ["train_fold.py", arm, "3", "7"])
+        with pytest.raises(Stopped):
+            main()
+    assert asked == ["fold3/labels.parquet", None]
+
+
+def test_the_mean_box_is_of_films_outside_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The boxes of both test films are on the left, that of the other film on the right."""
+    left, right = (np.zeros((256, 256), bool) for _ in range(2))
+    left[100:140, 20:60], right[100:140, 180:220] = True, True
+    boxes = [(name, "Mass", encode_mask(mask)) for name, mask in (("a", left), ("b", left), ("c", right))]
+    known = pd.DataFrame(boxes, columns=["image", "finding", "mask"])
+    real: Any = SimpleNamespace(names=["a", "b"], targets=np.ones((2, 1)), rows=pd.DataFrame({"patient": ["p", "q"]}))
+    places = find_places(known, real.names, real.targets, ["Mass"], "pad")
+    monkeypatch.setattr(judged, "judge_model", lambda *_: {})
+    nothing: Any = None
+    table = judged_places(nothing, FilmsWithBoxes(["Mass"], real, nothing, known, places, "pad"))
+    assert table.loc[table["method"] == "mean_box", "hit"].tolist() == [0, 0]
