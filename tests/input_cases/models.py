@@ -63,7 +63,8 @@ MODELS = (
         "options that the backbone does not take",
         BASELINE,
         params(baseline__backbone_options={"zzz": 1}),
-        "'baseline.backbone_options': 'resnet10t' cannot be built with the options {'zzz': 1} (...); change them or the backbone",
+        "'baseline.backbone_options': 'resnet10t' cannot be built with the options {'zzz': 1} (...); change them or the backbone "
+        "(dvc's -S only adds to them; -S '~SECTION.backbone_options.KEY' takes one away)",
     ),
     Case(
         "Model",
