@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision, binary_calibration_error
@@ -197,6 +198,23 @@ def test_an_interval_of_ap_needs_five_patients_with_the_finding_and_five_without
     labels[:, 2] = [*[np.nan] * 2, *[1] * 5, *[0] * 4]  # four patients without it
     enough = enough_patients(labels, patients)
     assert enough.tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("having", "covered"), [(1, 0.50), (2, 0.67), (8, 0.90)])
+def test_the_interval_of_ap_covers_less_where_few_patients_have_the_finding(having: int, covered: float):
+    """Beside 1,500 patients without it, whose logits are lower by two standard deviations."""
+    draw = np.random.default_rng(having)
+
+    def films(with_it: np.ndarray) -> np.ndarray:
+        return norm.cdf(draw.normal(size=len(with_it)) + 2 * with_it)
+
+    patients, y = np.arange(having + 1500), np.r_[np.ones(having), np.zeros(1500)]
+    many = (draw.random(400_000) < having / len(y)).astype(float)
+    truth, weights, hits = average_precision_score(many, films(many)), image_weights(patients, 200), 0
+    for _ in range(200):
+        found = bootstrap_interval(resample(y[:, None], films(y)[:, None], weights).ap[0])
+        hits += found.low <= truth <= found.high
+    assert hits / 200 == pytest.approx(covered, abs=0.1)
 
 
 def test_figures_show_only_findings_that_can_be_scored_and_name_the_models():

@@ -17,8 +17,8 @@ from trcgl.metrics import GROUPS, has_both
 from trcgl.runtime.figures import MODEL_COLOURS, columns_of, legend_in_first, save_figure
 
 LEAST_PATIENTS = 5
-"""Over fewer patients, an interval of one finding's AP covers far less than it says: simulated, 0.25 with one patient
-who has the finding, 0.67 with four, 0.87 with eight."""
+"""Over fewer patients, an interval of one finding's AP covers less than it says: simulated, 0.50 with one patient who
+has the finding, 0.67 with two, and about 0.90 with eight (`tests/test_evaluation_parts.py`)."""
 UNDEFINED = np.array([np.nan])
 
 
