@@ -35,7 +35,8 @@ from trcgl.diffusion.finetuning.adapt import adapt
 from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.latents import LatentCache, Shown
-from trcgl.diffusion.generator.lora import UNET_LAYERS, add_lora
+from trcgl.diffusion.generator.lora import add_lora
+from trcgl.diffusion.generator.lora_layers import UNET_LAYERS
 from trcgl.diffusion.generator.prompts import prompts_of
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.wording import UNKNOWN_PATIENT, Wording

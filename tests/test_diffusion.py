@@ -45,7 +45,8 @@ from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import load_pipeline
 from trcgl.diffusion.generator.latents import LatentCache, Shown, shifted
-from trcgl.diffusion.generator.lora import UNET_LAYERS, save_lora
+from trcgl.diffusion.generator.lora import save_lora
+from trcgl.diffusion.generator.lora_layers import UNET_LAYERS
 from trcgl.diffusion.generator.prompts import (
     PromptTokens,
     guided_embeddings,

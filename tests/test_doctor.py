@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -471,3 +473,8 @@ def test_what_a_run_would_stop_at_hours_later(
         file.write_text(file.read_text().replace("nodule", "rib fracture"))
     set_params(project / "params.yaml", settings)
     assert line in said_by_doctor(capsys)
+
+
+def test_doctor_starts_without_the_generators_libraries():
+    code = "import sys, trcgl.cli, trcgl.doctor.run; assert not {'torch', 'diffusers', 'peft'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="src")

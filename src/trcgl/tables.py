@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,16 @@ class _Form:
     lines_before: int
     header: list[str]
 
+    @cached_property
+    def named_columns(self) -> int:
+        """The number of columns up to the last one with a name."""
+        return max(place for place, name in enumerate(self.header, start=1) if name.strip())
+
+    @cached_property
+    def nameless(self) -> list[int]:
+        """The positions of columns that have no name, or one that pandas gave them, such as `Unnamed: 4`."""
+        return [place for place, name in enumerate(self.header) if INDEX_NAME.fullmatch(clean_text(name))]
+
 
 def read_header(path: Path) -> list[str]:
     """The column names of a CSV file, stripped and without invisible characters.
@@ -95,10 +106,12 @@ def read_columns(
     header = [clean_text(name) for name in form.header]
     wanted = _wanted(path, header, required, optional, what)
     content = _content(path, form)
-    table = _parse(path, form, [header.index(name) for name in wanted], content, uneven=uneven)
+    places = [header.index(name) for name in wanted]
+    table = _parse(path, form, sorted({*places, *form.nameless}), content, uneven=uneven)
     if table.num_rows == 0:
         raise InputError(f"{path}: has a header but no rows; expected {what}")
-    _check_nameless(path, form, content, uneven=uneven)
+    _check_nameless(path, form, table)
+    table = table.select([str(place) for place in places])
     _check_rows(path, table, wanted)
     _check_not_swallowed(path, form, header, table, content, uneven=uneven)
     frame = table.rename_columns(wanted).to_pandas()
@@ -260,14 +273,9 @@ def check_spelling(path: Path, others: Sequence[str], names: Sequence[str]) -> N
             )
 
 
-def _check_nameless(path: Path, form: _Form, content: bytes, *, uneven: bool) -> None:
+def _check_nameless(path: Path, form: _Form, table: pa.Table) -> None:
     """Stop if a column without a name holds something else than row numbers. pandas calls such columns `Unnamed: 4`."""
-    places = [place for place, name in enumerate(form.header) if INDEX_NAME.fullmatch(clean_text(name))]
-    if not places:
-        return
-    # One with a name, too: without any column, Arrow would read all
-    table = _parse(path, form, sorted({*places, _named_columns(form) - 1}), content, uneven=uneven)
-    for place in places:
+    for place in form.nameless:
         # Those at the end are left out if rows have more or fewer of them
         if str(place) not in table.column_names:
             continue
@@ -350,7 +358,7 @@ def _parse(
             return _parse(path, form, positions, content, uneven=uneven, again=True)
         ragged = RAGGED.search(reason)
         if ragged and not again and (text := _evened(path, form, uneven=uneven)) is not None:
-            header = form.header[: _named_columns(form)]
+            header = form.header[: form.named_columns]
             there = [position for position in positions if position < len(header)]
             return _parse(path, _Form(False, "utf-8", 0, header), there, text, uneven=uneven, again=True)
         if ragged:
@@ -360,11 +368,6 @@ def _parse(
                 "short or damaged, or a value with a comma or a quote in it is not quoted"
             ) from None
         raise InputError(f"{path}: damaged, cut short or not comma-separated UTF-8 text ({reason[:160]})") from None
-
-
-def _named_columns(form: _Form) -> int:
-    """The number of columns up to the last one with a name."""
-    return max(place for place, name in enumerate(form.header, start=1) if name.strip())
 
 
 def _evened(path: Path, form: _Form, *, uneven: bool) -> bytes | None:
@@ -377,7 +380,7 @@ def _evened(path: Path, form: _Form, *, uneven: bool) -> bytes | None:
     Args:
         uneven: see `read_columns`.
     """
-    width, changed = _named_columns(form), False
+    width, changed = form.named_columns, False
     text, evened = read_text(path), io.StringIO()
     writer = csv.writer(evened, lineterminator="\n")
     try:
@@ -445,7 +448,7 @@ def _check_not_swallowed(
     A report may have several lines as well, but hardly any whose cells look like those of the columns around it.
     """
     values = _values_of_several_lines(content, table.num_rows + 1 + form.lines_before)
-    if values is not None and all(value.count(b",") < _named_columns(form) - 1 for value in values):
+    if values is not None and all(value.count(b",") < form.named_columns - 1 for value in values):
         return
     every = _parse(path, form, list(range(len(header))), content, uneven=uneven)
     kinds = _Kinds(every)

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trcgl.config import Params
-from trcgl.diffusion.generator.base_files import WHOLE, check_base_files, check_untaught
-from trcgl.diffusion.generator.base_fit import sides_of
+from trcgl.diffusion.generator.base_files import WHOLE, check_base_files, check_untaught, sides_of
 from trcgl.diffusion.generator.hub import check_revision, is_hub_id
-from trcgl.diffusion.generator.lora import check_layers
+from trcgl.diffusion.generator.lora_layers import check_layers
 from trcgl.diffusion.generator.wording import Wording
 from trcgl.doctor.hub_cache import cached_file, download_command
 from trcgl.doctor.said import Said, problem, refused

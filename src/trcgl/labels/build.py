@@ -111,9 +111,11 @@ def build_labels(
 
 def _with_splits_of_patients(table: LabelTable) -> LabelTable:
     """The table with the split of its patient in every row; "" where no row of the patient states one."""
+    if (table.rows["split"] == "").all():
+        return table
     patients = table.rows["patient"]
     stated = stated_splits(patients, table.rows["split"], table.source)
-    split = pd.Series([stated.get(patient, "") for patient in patients], dtype="str")
+    split = pd.Series([stated.get(patient, "") for patient in patients.tolist()], dtype="str")
     return replace(table, rows=table.rows.assign(split=split))
 
 
@@ -206,11 +208,12 @@ def _metrics(
     contradicting: int,
     uncertain: int,
 ) -> dict[str, Any]:
-    reasons = table.rejected["reason"].map(_slug).value_counts().sort_index()
+    reasons = table.rejected["reason"].value_counts()
+    rejected = reasons.groupby(reasons.index.map(_slug)).sum()
     return {
         "rows": table.source_rows,
         "kept": len(table.rows),
-        "rejected": {"total": len(table.rejected)} | {str(reason): int(n) for reason, n in reasons.items()},
+        "rejected": {"total": len(table.rejected)} | {str(reason): int(n) for reason, n in rejected.items()},
         "images": {name: int((split == name).sum()) for name in SPLITS},
         "patients": {name: int(table.rows["patient"][split == name].nunique()) for name in SPLITS},
         "findings": {name: sum(entry["group"] == name for entry in classes) for name in GROUPS},

@@ -77,15 +77,16 @@ def choose_classes(
     Raises:
         InputError: no finding has enough training positives, or a finding with enough has no negative.
     """
-    positives = {name: (matrix[split == name] == 1).sum(axis=0) for name in SPLITS}
-    training = matrix[split == "train"]
-    known = (training != UNKNOWN).sum(axis=0)
+    members = {name: split == name for name in SPLITS}
+    positives = {name: _counts(matrix, 1, rows) for name, rows in members.items()}
+    training = int(members["train"].sum())
+    known = training - _counts(matrix, UNKNOWN, members["train"])
     trained = positives["train"]
     order = sorted(range(len(findings)), key=lambda i: (-trained[i], findings[i]))
     kept = [i for i in order if trained[i] >= params.min_positives]
     if not kept:
         raise InputError(
-            f"{source}: no finding has {params.min_positives} positives among {len(training)} training images; "
+            f"{source}: no finding has {params.min_positives} positives among {training} training images; "
             "lower 'labels.min_positives' or give more images"
         )
     for i in kept:
@@ -95,7 +96,7 @@ def choose_classes(
                 if params.findings is None
                 else f"remove '{findings[i]}' from 'labels.findings'"
             )
-            _say_no_negative(f"{source}: finding '{findings[i]}'", len(training), int(trained[i]), silent, dropping)
+            _say_no_negative(f"{source}: finding '{findings[i]}'", training, int(trained[i]), silent, dropping)
     classes = []
     for i in kept:
         prevalence = float(trained[i] / known[i])
@@ -123,6 +124,11 @@ def choose_classes(
         say(f"{source}: '{name}' of 'labels.findings' or 'labels.tail_findings' is no class: it has {dropped[name]} "
             f"positive training images, and 'labels.min_positives' is {params.min_positives}")  # fmt: skip
     return classes, dropped
+
+
+def _counts(matrix: np.ndarray, value: int, rows: np.ndarray) -> np.ndarray:
+    """In how many of the rows each finding has a value; a column at a time, as the matrix lies in memory."""
+    return np.array([np.count_nonzero((column == value) & rows) for column in matrix.T], np.int64)
 
 
 def _say_no_negative(finding: str, images: int, positives: int, silent: int, dropping: str) -> None:

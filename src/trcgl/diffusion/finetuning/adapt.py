@@ -22,7 +22,8 @@ from trcgl.diffusion.finetuning.schedule import Schedule
 from trcgl.diffusion.finetuning.seeded import seeded_generator
 from trcgl.diffusion.generator.base import noise_schedule
 from trcgl.diffusion.generator.latents import LatentCache
-from trcgl.diffusion.generator.lora import TEXT_LAYERS, UNET_LAYERS, add_lora
+from trcgl.diffusion.generator.lora import add_lora
+from trcgl.diffusion.generator.lora_layers import TEXT_LAYERS, UNET_LAYERS
 from trcgl.diffusion.generator.prompts import PromptTokens, text_embeddings, token_ids
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.numerics.processes import ALONE, Processes

@@ -17,7 +17,8 @@ from trcgl.diffusion.generator.base_files import check_untaught
 from trcgl.diffusion.generator.base_fit import check_answers
 from trcgl.diffusion.generator.hub import check_revision, is_hub_id
 from trcgl.diffusion.generator.latents import LatentCache
-from trcgl.diffusion.generator.lora import check_layers, check_matches, save_lora
+from trcgl.diffusion.generator.lora import check_matches, save_lora
+from trcgl.diffusion.generator.lora_layers import check_layers
 from trcgl.diffusion.generator.prompts import prompts_of, report_cut_prompts
 from trcgl.diffusion.generator.rows import TrainingRows
 from trcgl.diffusion.generator.saved import GeneratorCard

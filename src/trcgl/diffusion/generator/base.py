@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trcgl.diffusion.generator.base_files import check_base_files, single_variants
-from trcgl.diffusion.generator.base_fit import check_fit, sides_of
+from trcgl.diffusion.generator.base_files import check_base_files, sides_of, single_variants
+from trcgl.diffusion.generator.base_fit import check_fit
 from trcgl.diffusion.generator.base_parts import COMPONENTS, load_part, quiet_libraries
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.stock import DDPMScheduler, StableDiffusionPipeline

@@ -223,3 +223,8 @@ def single_variants(folder: Path, variants: dict[str, str | None]) -> Sequence[t
         if variant is not None and old.is_file():
             moves.append((old, folder / part / f"{STEMS[part]}.safetensors"))
     return moves
+
+
+def sides_of(sample_size: Any) -> tuple[Any, ...]:
+    """A U-Net's `sample_size` as height and width: some configurations give one number, some a list."""
+    return tuple(sample_size) if isinstance(sample_size, list | tuple) and sample_size else (sample_size, sample_size)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from trcgl.diffusion.generator.base_files import sides_of
 from trcgl.diffusion.generator.solver import solver_of
 from trcgl.diffusion.generator.stock import DDPMScheduler
 from trcgl.numerics.device import fp32_or, name_of
@@ -177,11 +178,6 @@ def _of_size(pipeline: Any, size: int) -> Iterator[str]:
     drawn = sides[0] * pipeline.vae_scale_factor
     if drawn != size:
         yield f"draws {drawn} px but 'images.diffusion_size' is {size}; set it to {drawn}"
-
-
-def sides_of(sample_size: Any) -> tuple[Any, ...]:
-    """A U-Net's `sample_size` as height and width: some configurations give one number, some a list."""
-    return tuple(sample_size) if isinstance(sample_size, list | tuple) and sample_size else (sample_size, sample_size)
 
 
 @torch.no_grad()
