@@ -106,6 +106,11 @@ class Run:
     extra: Extra
     targets: Tensor
 
+    @property
+    def finite_again(self) -> str:
+        """What to do when numbers are no longer finite."""
+        return fp32_or(pick_dtype(self.device, self.precision), lower_rates(section_of(self.params)))
+
 
 def train(
     params: TrainingParams,
@@ -363,14 +368,16 @@ def stop_unless_finite(run: Run, losses: Tensor, norms: Tensor, batches: list[np
     if bad:
         loss = losses[bad[0]].item()
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norms[bad[0]].item()}"
-        remedy = fp32_or(pick_dtype(run.device, run.precision), lower_rates(section_of(run.params)))
         images = some_of([run.data.names[row] for row in batches[bad[0]]])
-        raise NotFinite(f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; {remedy}; images of the batch: {images}")
+        raise NotFinite(
+            f"epoch {epoch + 1}, step {bad[0] + 1}: {what}; {run.finite_again}; images of the batch: {images}"
+        )
 
 
 def stop_unless_scaled(run: Run, state: TrainingState, epoch: int, step: int) -> None:
     """Stop if the loss scaler of float16 has skipped so many steps that no scale helps: the weights would stay as they
     are."""
     if state.scaler.is_enabled() and state.scaler.get_scale() < LEAST_SCALE:
-        remedy = fp32_or(pick_dtype(run.device, run.precision), lower_rates(section_of(run.params)))
-        raise NotFinite(f"epoch {epoch + 1}, step {step + 1}: the gradient is not finite at any scale; {remedy}")
+        raise NotFinite(
+            f"epoch {epoch + 1}, step {step + 1}: the gradient is not finite at any scale; {run.finite_again}"
+        )
