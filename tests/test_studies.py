@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from study import generator
 from study.arms import JUDGE, Chosen, Study, load_study
 from study.parameters import load_pipeline
 from study.workplace import run_stages
@@ -195,6 +196,40 @@ def test_real_xrays_ask_for_their_folder():
         load_study(STUDIES / "real_xrays")
 
 
+@pytest.mark.parametrize(
+    ("more", "boxes", "said"),
+    [
+        (
+            {"images": "/f", "labels": None, "scored": False},
+            "/b.csv",
+            "'more_films.labels' is empty beside 'more_films.im",
+        ),
+        (
+            {"images": None, "labels": "/l.csv", "scored": False},
+            None,
+            "'more_films.images' is empty beside 'more_films.la",
+        ),
+        (
+            {"images": None, "labels": None, "scored": True},
+            "/b.csv",
+            "'more_films.scored' is true, but 'more_films.images'",
+        ),
+        (
+            {"images": "/f", "labels": "/l.csv", "scored": True},
+            None,
+            "'boxes' is empty; a made tail of films with boxes",
+        ),
+    ],
+)
+def test_films_and_boxes_that_a_study_needs_are_asked_for(more: dict[str, object], boxes: str | None, said: str):
+    check = runpy.run_path(str(STUDIES / "real_xrays/gather_films.py"))["check_films"]
+    with pytest.raises(InputError, match=f"^params.yaml: {said}"):
+        check({"more_films": more, "boxes": boxes, "made_tail": 12}, "params.yaml")
+    check({"more_films": {"images": "/f", "labels": "/l.csv", "scored": True}, "boxes": "/b", "made_tail": 12}, "p")
+    for study in ("real_xrays", "real_xrays/made_tail"):
+        check(read_yaml(STUDIES / study / "params.yaml"), "p")
+
+
 def test_a_preset_lies_over_the_params_file_and_the_study_over_both(tmp_path: Path):
     study = tmp_path / "study"
     study.mkdir()
@@ -273,6 +308,40 @@ def test_stages_run_elsewhere_and_continue_where_they_stopped(tmp_path: Path, mo
     (project / "stages/second.py").write_text(second)
     assert (run() / "made").read_text() == os.pathsep.join([str(project / "src"), "/elsewhere"])
     assert (seen / "count").read_text() == "knob: 1\n"
+
+
+def test_another_asset_or_image_is_another_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A killed run must not sample from a generator that was fine-tuned from another base or other images."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(generator, "ROOT", tmp_path)
+    data, base, judge = tmp_path / "study/data", tmp_path / "data/assets/base/model.safetensors", tmp_path / "judge"
+    read = [*(data / part for part in generator.READ), base, judge / "model", tmp_path / "stages/sample_tail.py"]
+    for file in (*read, *(tmp_path / "stages" / f"{stage}.py" for stage in generator.STAGES)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("one")
+    study = replace(CORE, data=data)
+    folders = []
+
+    def stop(*arguments: object) -> Path:
+        folders.append(arguments[-1].folder)  # pyright: ignore[reportAttributeAccessIssue]
+        raise InputError("stopped")
+
+    monkeypatch.setattr(generator, "run_stages", stop)
+
+    def start() -> None:
+        with (
+            pytest.raises(InputError, match="stopped"),
+            generator.drawn_images("a", study, {}, judge, tmp_path / "out"),
+        ):
+            pass
+
+    start()
+    start()
+    assert folders[0] == folders[1]
+    for file in read:
+        file.write_text("another")
+        start()
+    assert len(set(folders)) == 1 + len(read)
 
 
 ROOT_PIPELINE = """

@@ -9,6 +9,7 @@ from study.places import keep_state_in_studies
 from study.pools import write_pool
 from study.runs import fold_files
 from trcgl.artifacts.places import read_place_table
+from trcgl.runtime.errors import InputError
 from trcgl.runtime.stage import run_stage
 
 ANY = "box_grafts_any"
@@ -23,6 +24,11 @@ def main() -> None:
     regions = box_regions(read_place_table(study.data / PLACES), films.images.size)
     carriers = without_tail(films.rows) if pool == ANY else None
     made = grafts_of_fold(films, params.sampling, regions, carriers)
+    if not made.entries:
+        raise InputError(
+            f"{study.data / PLACES}: no training film of fold {fold} has a box of a tail finding, so there is nothing "
+            f"to graft; give boxes of such films in {study.file}"
+        )
     write_pool(
         study.pool_of(pool, f"{fold}-{seed}"), pool.replace("_", "-"), made.entries, made.pictures, films.images.size
     )

@@ -14,6 +14,10 @@ from trcgl.runtime.files import directory_beside
 
 STAGES = ("finetune_diffusion", "sample_tail", "audit_synthetic")
 LINKED = ("images", "labels")
+READ = (
+    "images/diffusion/index.parquet", "images/classifier/index.parquet", "labels/labels.parquet", "labels/classes.json",
+)  # fmt: skip
+"""Of the study's data; the indices have the hashes of the images."""
 KEPT = ("data/synthetic", "data/synthetic_audit.parquet", "metrics/synthetic.json", "metrics/synthetic_per_class.csv")
 
 
@@ -28,7 +32,7 @@ def drawn_images(
         values: values of the params file that the stages read.
         judge: folder of the saved classifier that audits the generated images; it is not trained here.
         out: the folder that `KEPT` is copied to; it is replaced as a whole when the caller leaves the block.
-        inputs: what the result depends on besides the study's data, the judge and the scripts.
+        inputs: what the result depends on besides the study's data, the shipped assets, the judge and the scripts.
 
     Yields:
         The folder in which the stages ran, and the one that becomes `out`.
@@ -39,7 +43,8 @@ def drawn_images(
         params=values,
         inputs=[
             *(ROOT / "stages" / f"{stage}.py" for stage in STAGES),
-            *(study.data / part for part in ("images/diffusion/index.parquet", "labels/labels.parquet")),
+            *(study.data / part for part in READ),
+            ROOT / "data/assets",
             judge,
             *inputs,
         ],
