@@ -47,7 +47,7 @@ lint: $(BIN)/.installed-dev  ## ruff and pyright
 	pyright
 
 docs: $(BIN)/.installed-docs  ## build the documentation into site/
-	mkdocs build --quiet
+	mkdocs build
 
 requirements:  ## compile the pinned requirements from the .in files (needs uv)
 	uv pip compile -q --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" requirements.in -o requirements.txt
