@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from study import generator
 from study.arms import JUDGE, Chosen, Study, load_study
+from study.gathering import check_films
 from study.parameters import load_pipeline
 from study.workplace import run_stages
 from tests.import_graph import ROOT, STUDIES, all_imports, needed_rooms
@@ -222,12 +223,13 @@ def test_real_xrays_ask_for_their_folder():
     ],
 )
 def test_films_and_boxes_that_a_study_needs_are_asked_for(more: dict[str, object], boxes: str | None, said: str):
-    check = runpy.run_path(str(STUDIES / "real_xrays/gather_films.py"))["check_films"]
     with pytest.raises(InputError, match=f"^params.yaml: {said}"):
-        check({"more_films": more, "boxes": boxes, "made_tail": 12}, "params.yaml")
-    check({"more_films": {"images": "/f", "labels": "/l.csv", "scored": True}, "boxes": "/b", "made_tail": 12}, "p")
+        check_films({"more_films": more, "boxes": boxes, "made_tail": 12}, "params.yaml")
+    check_films(
+        {"more_films": {"images": "/f", "labels": "/l.csv", "scored": True}, "boxes": "/b", "made_tail": 12}, "p"
+    )
     for study in ("real_xrays", "real_xrays/made_tail"):
-        check(read_yaml(STUDIES / study / "params.yaml"), "p")
+        check_films(read_yaml(STUDIES / study / "params.yaml"), "p")
 
 
 def test_a_preset_lies_over_the_params_file_and_the_study_over_both(tmp_path: Path):

@@ -1,4 +1,7 @@
-"""Out-of-fold scores and pointing accuracy of all arms: metrics/<name>*.csv, tables, figures, docs/results.md."""
+"""Out-of-fold scores and pointing accuracy of all arms: metrics/<name>*.csv, tables, figures, docs/results.md.
+
+With an argument, the accuracy of the class maps also goes to metrics/<argument>*.csv and to a sheet of maps.
+"""
 
 import sys
 
@@ -24,7 +27,7 @@ SHEET = 56
 def main() -> None:
     planned = load_study(".")
     settings = read_yaml(planned.file)
-    folds, maps = settings["folds"], settings["localisation"]
+    folds = settings["folds"]
     study = finished(planned, folds)
     classes = pd.DataFrame(read_classes(study.data / CLASSES)["classes"])
     runs, places = load_folds(study, folds, scored_images(study.data), classes)
@@ -35,7 +38,7 @@ def main() -> None:
     write_csv(ROOT / f"metrics/{study.name}_summary.csv", summary)
     panels = {name: arm.panel for name, arm in study.arms.items()}
     save_figure(difference_forest(summary, settings["shown"], panels), ROOT / f"docs/figures/{study.name}.png")
-    if maps is not None:
+    for maps in sys.argv[1:]:
         means = table[table["finding"] == "(mean)"].drop(columns="finding")
         write_csv(ROOT / f"metrics/{maps}.csv", means)
         write_csv(ROOT / f"metrics/{maps}_findings.csv", table)

@@ -1,8 +1,9 @@
 """The images of a study in folds: folders of images and their label tables, read once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,23 @@ class Films:
         stacked = np.stack([columns.get(name, absent) for name in names], axis=1).astype(float)
         stacked[stacked == UNKNOWN] = np.nan
         return stacked
+
+
+def check_films(settings: Mapping[str, Any], file: str) -> None:
+    """Raise an InputError if films or boxes that other settings of the study need are not set."""
+    more = settings["more_films"]
+    if (more["images"] is None) != (more["labels"] is None):
+        given, lacking = ("labels", "images") if more["images"] is None else ("images", "labels")
+        raise InputError(f"{file}: 'more_films.{lacking}' is empty beside 'more_films.{given}'; set both, or neither")
+    if more["scored"] and more["images"] is None:
+        raise InputError(
+            f"{file}: 'more_films.scored' is true, but 'more_films.images' is empty; set it to a path on this machine, "
+            "or 'more_films.scored' to false"
+        )
+    if more["scored"] and settings["made_tail"] is not None and settings["boxes"] is None:
+        raise InputError(
+            f"{file}: 'boxes' is empty; a made tail of films with boxes needs it: set it to a path on this machine"
+        )
 
 
 def read_films(source: Source, params: Params) -> Films:
