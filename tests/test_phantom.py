@@ -130,6 +130,12 @@ def test_the_table_has_the_real_columns_in_their_order(tiny: Path) -> None:
     assert table["ImageID"].is_unique
 
 
+def test_sex_and_birth_are_those_of_the_patient_who_was_drawn(population: list[Image], table: pd.DataFrame) -> None:
+    assert table["PatientSex_DICOM"].tolist() == ["F" if image.view.female else "M" for image in population]
+    age = table["StudyDate_DICOM"].str[:4].astype(int) - table["PatientBirth"].astype(float)
+    assert age.tolist() == [int(image.view.age) for image in population]
+
+
 def test_the_dirt_of_the_real_table_is_there(table: pd.DataFrame) -> None:
     raw = [ast.literal_eval(text) for text in table["Labels"] if text]
     stripped = [[label.strip() for label in labels] for labels in raw]

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import runpy
 import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -12,10 +13,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.tiny_project import copy_project, stage
 from trcgl.config import load_params
+from trcgl.report import pictures
 from trcgl.report.page import PICTURES, params_hash, read_table, report_page
 from trcgl.report.pictures import classifier_curves, same_loss
 from trcgl.runtime.errors import InputError
@@ -166,6 +169,20 @@ def test_the_page_says_on_what_the_model_was_trained(finished: Path, tmp_path: P
     ):
         config.write_text(json.dumps({"extra_source": source, "extra_images": count, "known_places": 0}))
         assert f"trained a classifier on {said}" in report_page(root, load_params(root / "params.yaml"))
+
+
+def test_each_curve_is_under_the_name_of_its_model(finished: Path, monkeypatch: pytest.MonkeyPatch):
+    """In the histories that the stage reads, the baseline's loss ends at 1.5 and the classifier's at 1.4."""
+    drawn: dict[str, pd.DataFrame] = {}
+
+    def curves(histories: dict[str, pd.DataFrame], alike: bool) -> Figure:
+        drawn.update(histories)
+        return classifier_curves(histories, alike)
+
+    monkeypatch.setattr(pictures, "classifier_curves", curves)
+    monkeypatch.chdir(finished)
+    runpy.run_path("stages/report.py")["main"]()
+    assert {model: history["loss"].tolist()[-1] for model, history in drawn.items()} == {"baseline": 1.5, "trcgl": 1.4}
 
 
 def test_losses_of_two_kinds_are_said_to_be(finished: Path):
