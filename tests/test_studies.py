@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from study import generator
-from study.arms import JUDGE, Chosen, Study, load_study
+from study import generator, runs
+from study.arms import AS_SHIPPED, JUDGE, Chosen, Study, load_study
 from study.gathering import check_films
 from study.parameters import load_pipeline
 from study.workplace import run_stages
@@ -25,6 +25,7 @@ from trcgl.config import checked, load_params
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.settings import read_yaml
+from trcgl.runtime.stopping import Stopped
 
 CORE = load_study(STUDIES / "ablation")
 NAMES = (
@@ -230,6 +231,42 @@ def test_films_and_boxes_that_a_study_needs_are_asked_for(more: dict[str, object
     )
     for study in ("real_xrays", "real_xrays/made_tail"):
         check_films(read_yaml(STUDIES / study / "params.yaml"), "p")
+
+
+@pytest.mark.parametrize(
+    ("script", "arm", "steps"),
+    [
+        ("ablation/pretrain_backbone.py", "base_images", "data/labels/labels.parquet"),
+        ("stage_one/train_arm.py", "base_films", "data/labels/labels.parquet"),
+        ("stage_one/train_arm.py", "real_only", None),
+    ],
+)
+def test_a_training_on_other_films_takes_the_steps_of_the_real_ones(
+    script: str, arm: str, steps: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the script hands them to the trainer; where nothing is stated, the trainer counts its own images."""
+    of_study = load_study(STUDIES / script.partition("/")[0])
+    study = replace(of_study, folder=tmp_path, data=tmp_path / "data", base=tmp_path / "base")
+    asked: list[object] = []
+
+    def noted(*_: object, steps_per_epoch: object = None, **__: object) -> None:
+        asked.append(steps_per_epoch)
+        raise Stopped(15)
+
+    monkeypatch.setattr(runs, "steps_on_real_images", lambda knobs, files: f"{files.labels.relative_to(tmp_path)}")
+    monkeypatch.setattr(Study, "chosen", lambda study, arm: AS_SHIPPED)
+    main = runpy.run_path(str(STUDIES / script))["main"]
+    for name, value in {
+        "load_study": lambda *_: study,
+        "keep_state_in_studies": lambda: None,
+        "train_and_save": noted,
+    }.items():
+        monkeypatch.setitem(main.__globals__, name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [script, arm, "101"])
+    with pytest.raises(Stopped):
+        main()
+    assert asked == [steps]
 
 
 def test_a_preset_lies_over_the_params_file_and_the_study_over_both(tmp_path: Path):
