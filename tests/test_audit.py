@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,11 @@ from trcgl.audit.diversity import mean_similarity, scales_at
 from trcgl.audit.fidelity import kernel_distance, precision_recall
 from trcgl.audit.finding_tests import MIN_POSITIVES, finding_tests
 from trcgl.audit.judge import ZOOM, judge_scores
+from trcgl.audit.likeness import likeness_columns
 from trcgl.audit.limits import Limits
+from trcgl.audit.per_class import per_class_table
 from trcgl.audit.pictures import carriers_picture
+from trcgl.audit.real_images import RealImages
 from trcgl.audit.verdicts import COPY, NOT_JUDGED, NOT_SEEN, OUTLIER, TWIN, judge_samples, twins_rejected
 from trcgl.classifier.network.model import Classifier
 from trcgl.classifier.network.predict import predict
@@ -284,6 +288,51 @@ def test_tables_pictures_and_card_agree(project: Path, tmp_path: Path) -> None:
     draw_audit(audit, project / "synthetic", project / "images", tmp_path)
     pictures_left = {"carriers_beside_samples.png", "finding_tests.png", "nearest_real_images.png"}
     assert {file.name for file in tmp_path.iterdir()} == pictures_left
+
+
+def test_each_finding_is_counted_on_its_own_samples() -> None:
+    verdicts = pd.DataFrame(
+        {
+            "target": ["a", "b", "b", "b"],
+            "target_score": [0.9, 0.9, 0.1, 0.9],
+            "target_threshold": [0.5, 0.5, 0.5, 0.95],
+            "accepted": [True, True, False, False],
+            "flag": ["", NOT_JUDGED, "", ""],
+            "reason": ["", "", NOT_SEEN, NOT_SEEN],
+        }
+    )
+    tests = pd.DataFrame({"positives": [7, 3], "auc": [0.8, np.nan]}, index=pd.Index(["a", "b"]))
+    table = per_class_table(["b", "a"], tests, verdicts).set_index("finding")
+    counted = ["drawn", "seen", "accepted", "not_judged", "rejected_finding", "rejected_copy", "judge_positives"]
+    assert table.loc[["a", "b"], counted].to_numpy().tolist() == [[1, 1, 1, 0, 0, 0, 7], [3, 1, 1, 1, 2, 0, 3]]
+
+
+def test_likeness_of_a_finding_does_not_depend_on_other_findings_images() -> None:
+    """Neither on their samples nor on their real images."""
+    both = np.arange(40) % 2
+    accepted = np.arange(40) % 3 > 0
+
+    def likeness(kept: np.ndarray) -> pd.DataFrame:
+        def real(seed: int) -> Any:
+            found = RealImages.with_finding
+            images = SimpleNamespace(
+                pixels=pictures(40, seed, 48)[kept],
+                patients=np.array([f"p{number}" for number in range(40)], object)[kept],
+                labels=pd.DataFrame({"a": both[kept] == 0, "b": both[kept] == 1}).astype(float),
+            )
+            images.with_finding = lambda finding: found(images, finding)  # pyright: ignore[reportArgumentType]
+            return images
+
+        drawn: Any = SimpleNamespace(
+            pixels=pictures(40, 0, 48)[kept], samples=pd.DataFrame({"target": np.array(["a", "b"])[both[kept]]})
+        )
+        space: Any = lambda images: np.asarray(images)[:, ::6, ::6].reshape(len(images), -1) / 255.0  # noqa: E731
+        return likeness_columns(["a"], drawn, accepted[kept], real(1), real(2), space)
+
+    row = likeness(np.arange(40))
+    assert row.notna().to_numpy().all()
+    assert row["real_images"].tolist() == [20]
+    pd.testing.assert_frame_equal(row, likeness(np.flatnonzero(both == 0)))
 
 
 def test_without_a_detector_likeness_is_in_the_bases_features(project: Path) -> None:

@@ -158,7 +158,6 @@ def test_broken_yaml_names_the_line(tmp_path: Path):
         ("!!bool maybe", "a value is not what its form or tag says ('maybe')"),
         ("1" * 5000, "a value is not what its form or tag says (Exceeds the limit"),
         ("[" * 3000, "its lists or sections are nested too deeply"),
-        ("!!set 3", ""),
     ],
 )
 def test_a_value_that_yaml_cannot_convert_is_one_line(value: str, seen: str, comments: bool):
@@ -166,6 +165,15 @@ def test_a_value_that_yaml_cannot_convert_is_one_line(value: str, seen: str, com
         parse_yaml(f"dataset: {value}\n", "params.yaml", comments=comments)
     assert str(caught.value).startswith("params.yaml")
     assert seen in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("comments", "seen"), [(False, "params.yaml line 1: not valid YAML"), (True, "params.yaml: a value is not what")]
+)
+def test_a_set_that_is_none_is_one_line(comments: bool, seen: str):
+    with pytest.raises(InputError, match=f"^{seen}") as caught:
+        parse_yaml("dataset: !!set 3\n", "params.yaml", comments=comments)
     assert "\n" not in str(caught.value)
 
 

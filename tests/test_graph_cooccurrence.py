@@ -8,9 +8,11 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from tests.import_graph import ROOT
 from tests.stage_scripts import script
+from trcgl.graph import heatmap
 from trcgl.graph.cooccurrence import Cooccurrence, _pairs, count_cooccurrence
 from trcgl.graph.heatmap import draw_heatmap
 from trcgl.runtime.errors import InputError
@@ -101,6 +103,34 @@ def test_the_picture_is_the_same_every_time(tmp_path: Path):
     for name in ("a.png", "b.png"):
         draw_heatmap(found, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_picture_shows_the_shares_of_the_findings_with_the_closest_partners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of 45 findings the five that are never with another are left out; the order and the blank diagonal stay."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(heatmap, "save_figure", lambda figure, *_, **__: drawn.append(figure))
+    targets = np.zeros((450, 45))
+    targets[np.arange(450), np.arange(450) % 45] = 1
+    alone = [0, 7, 8, 20, 44]
+    for name in sorted(set(range(45)) - set(alone)):
+        targets[(np.arange(450) % 45 == name) & (np.arange(450) < 45 * (5 + name % 5)), 1] = 1
+    names = tuple(f"f{number}" for number in range(45))
+    found = count_cooccurrence(targets, names, 1.0)
+    draw_heatmap(found, tmp_path / "x.png")
+    axes = drawn[0].axes[0]
+    kept = [number for number in range(45) if number not in alone]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [names[number] for number in kept]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        f"{names[number]} ({found.counts[number, number]})" for number in kept
+    ]
+    shares = np.asarray(axes.images[0].get_array(), float)
+    wanted = found.conditional[np.ix_(kept, kept)]
+    assert np.isnan(np.diag(shares)).all()
+    off = ~np.eye(40, dtype=bool)
+    assert (shares[off] == wanted[off]).all()
+    assert "40 of 45 findings" in axes.get_title(loc="left")
 
 
 def test_the_stage_counts_training_images_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

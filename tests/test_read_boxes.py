@@ -241,7 +241,16 @@ def test_a_run_with_places_continues_bit_for_bit(tmp_path: Path, monkeypatch: py
     whole = train(knobs, found, CPU)
     with pytest.raises(KeyboardInterrupt):
         train(knobs, found, CPU, resume=Kills("train", params=knobs))
-    resumed = train(knobs, found, CPU, resume=ResumePoint("train", params=knobs))
+    saved: list[int] = []
+
+    class Notes(ResumePoint):
+        def save(self, state: dict[str, Any]) -> None:
+            super().save(state)
+            saved.append(state["epochs_done"])
+
+    resumed = train(knobs, found, CPU, resume=Notes("train", params=knobs))
+    assert saved  # It went on after the first epoch, which is not trained again
+    assert min(saved) > 1
     weights, others = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(weights[name], others[name]) for name in weights)
     assert whole.history.equals(resumed.history)
