@@ -226,11 +226,11 @@ class EvaluationParams:
 
 @section
 class ComputeParams:
-    threads: int = knob(low=1)
+    threads: int = knob(low=1, high=1024)  # OpenMP crashes without a message where it cannot start that many
     device: str
     precision: str = knob(choices=("auto", "fp32", "bf16", "fp16"))
     compile: bool
-    workers: int | None = knob(low=1)
+    workers: int | None = knob(low=1, high=1024)
 
 
 @section

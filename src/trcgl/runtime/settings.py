@@ -143,6 +143,13 @@ def read_section(kind: type, values: Any, file: str, prefix: str) -> Any:
     return kind(**read)
 
 
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # more than 308 digits
+        return math.inf
+
+
 def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: bool = False) -> Any:
     """`value` as `kind`, or an InputError. Kinds: int, float, str, bool, dict, tuple[x, ...], each optionally None.
 
@@ -166,7 +173,7 @@ def _value(kind: Any, value: Any, bounds: Any, file: str, key: str, *, in_list: 
     low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
     wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = _as_float(value)
     wrong = odd_letters(value) if in_list and isinstance(value, str) else ""
     if wrong:
         raise InputError(f"{file}: '{key}' is '{value}', which {wrong}")
