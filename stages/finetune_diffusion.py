@@ -19,7 +19,7 @@ from trcgl.diffusion.finetuning.journal import Journal
 from trcgl.diffusion.generator.base_files import own_folder
 from trcgl.diffusion.generator.rows import ABOUT, class_names, labelled_rows, training_rows
 from trcgl.diffusion.generator.saved import write_no_generator
-from trcgl.numerics.device import pick_device, use_threads
+from trcgl.numerics.device import computed_in, pick_device, use_threads
 from trcgl.numerics.processes import Processes, training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.files import directory_beside, read_parquet, write_csv, write_json
@@ -47,7 +47,7 @@ def run(params: Params, device: Any, processes: Processes) -> None:
     rows, held_out = training_rows(table, classes, available), labelled_rows(table, classes, available, "val")
     named = phrases(class_names(classes), params.labels.vocabulary)
     inputs = [f"{IMAGES}/index.parquet", LABELS, CLASSES, *own_folder(diffusion.base)]
-    of = (diffusion, params.compute, params.dataset, named)
+    of = (diffusion, params.compute, computed_in(device, params.compute.precision), params.dataset, named)
     resume = ResumePoint("finetune_diffusion", params=of, inputs=inputs)
     journal = Journal(resume, writes=processes.first, tell=lambda curve: write_csv(CURVE, curve))
     # All processes end with the same generator; only the first one saves it

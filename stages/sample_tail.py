@@ -10,13 +10,13 @@ from trcgl.artifacts.class_list import read_classes
 from trcgl.artifacts.shards import ShardedImages
 from trcgl.config import load_params
 from trcgl.diffusion.generator.rows import ABOUT, training_rows
-from trcgl.diffusion.generator.saved import has_generator, load_generator
+from trcgl.diffusion.generator.saved import base_outside, has_generator, load_generator
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.grafted_plan import find_share, plan_images, regions_seen
 from trcgl.diffusion.sampling.micro_batches import check_room, draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample
 from trcgl.diffusion.sampling.samples_file import write_samples
-from trcgl.numerics.device import pick_device, pick_dtype, use_threads
+from trcgl.numerics.device import computed_in, pick_device, pick_dtype, use_threads
 from trcgl.numerics.processes import join_processes
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.cores import warn_if_crowded
@@ -39,7 +39,8 @@ def main() -> None:
     rows = training_rows(labels, read_classes(CLASSES), list(images.index["image"]))
     resume, plan, drawn = None, list[Sample](), iter(())
     if has_generator(MODEL):
-        resume = ResumePoint("sample_tail", params=(params.sampling, params.compute), inputs=INPUTS)
+        of = (params.sampling, params.compute, computed_in(device, params.compute.precision))
+        resume = ResumePoint("sample_tail", params=of, inputs=(*INPUTS, *base_outside(MODEL)))
         dtype = pick_dtype(device, params.compute.precision)
         # Near white, bfloat16 distinguishes fewer values than an image has grey levels
         with naming_the_knob(None):
@@ -59,8 +60,7 @@ def main() -> None:
     if state.is_main_process:
         write_samples(SYNTHETIC, plan, drawn, images.size)
         with directory_beside("metrics/plots/sample_tail") as folder:
-            picture = folder / "real_beside_synthetic.png"
-            real_beside_synthetic(picture, rows, images, plan, ShardedImages(SYNTHETIC))
+            real_beside_synthetic(folder / "real_beside_synthetic.png", rows, images, plan, ShardedImages(SYNTHETIC))
         if resume is not None:
             resume.clear()
     state.destroy_process_group()

@@ -38,6 +38,7 @@ from trcgl.diffusion.pretraining import pretrain as pretraining
 from trcgl.diffusion.sampling import micro_batches
 from trcgl.diffusion.sampling.contact import real_beside_synthetic
 from trcgl.diffusion.sampling.counts import first_samples, images_of
+from trcgl.diffusion.sampling.kept import keep, kept
 from trcgl.diffusion.sampling.micro_batches import draw_share, kept_images
 from trcgl.diffusion.sampling.plan import Sample, plan_samples
 from trcgl.diffusion.sampling.sample import denoise, draw, first_step, initial_noise
@@ -355,6 +356,20 @@ def test_kept_micro_batches_are_not_drawn_again(
         assert np.array_equal(draw_plan(generator, plan, images, tmp_path), whole)
         assert drawn.pop() == 1
         assert not drawn
+
+
+def test_a_kept_part_that_is_damaged_anywhere_counts_as_not_made(tmp_path: Path) -> None:
+    """In the compressed data, too, where zipfile may raise an error of zlib's."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32)).astype(np.uint8)
+    keep(tmp_path / "a.npz", pixels)
+    whole, random = (tmp_path / "a.npz").read_bytes(), np.random.default_rng(1)
+    for _ in range(300):
+        content, length = bytearray(whole), int(random.integers(1, 600))
+        start = int(random.integers(0, len(whole) - length))
+        content[start : start + length] = random.bytes(length)
+        (tmp_path / "a.npz").write_bytes(content)
+        found = kept(tmp_path / "a.npz")
+        assert found is None or np.array_equal(found, pixels)
 
 
 def test_a_drawn_image_that_is_not_finite_is_named(

@@ -209,6 +209,38 @@ def test_mimic_label_sets_with_one_row_per_image(tmp_path: Path):
         read_mimic(tmp_path / "words.csv")
 
 
+def test_a_row_in_the_file_of_another_split_is_refused(tmp_path: Path):
+    """A whole table saved under the name of the training file would train on its test images."""
+    names = ("train.csv", "development.csv", "test.csv")
+    for name, split in zip(names, ("train", "validate", "train"), strict=True):
+        rows = [
+            {"dicom_id": f"{name[:2]}{n}", "subject_id": "1", "study_id": f"5{n}", "split": own, "Mass": str(n % 2)}
+            for n, own in enumerate(("", split))
+        ]
+        write_rows(tmp_path / name, ["dicom_id", "subject_id", "study_id", "split", "Mass"], rows)
+    with pytest.raises(InputError, match=r"test\.csv: row 2: split 'train', but this is the file of the test images"):
+        read_mimic(tmp_path)
+    text = (tmp_path / "test.csv").read_text()
+    (tmp_path / "test.csv").write_text(text.replace("train", "test"))
+    assert read_mimic(tmp_path).rows["split"].tolist() == ["train", "train", "val", "val", "test", "test"]
+
+
+def test_what_gives_no_age_is_said(tmp_path: Path, said: list[str]):
+    """What is blank, and CheXpert's 0, is unknown without a line."""
+    rows = [
+        chexpert_row(f"patient0000{n}/study1/view1_frontal.jpg", Edema="1", **{"Age": age, "AP/PA": "AP"})
+        for n, age in enumerate(("58", "058Y", "", "0", "old", "older"))
+    ]
+    write_rows(tmp_path / "train.csv", CHEXPERT_COLUMNS, rows)
+    table = read_chexpert(tmp_path / "train.csv")
+    assert table.rows["age"].tolist()[:2] == [58, 58]
+    assert table.rows["age"][2:].isna().all()
+    # Nothing says that they are lateral
+    assert table.rows["projection"].tolist() == ["AP"] * 6
+    assert len(said) == 1
+    assert "train.csv: row 5: Age 'old' (as are 1 more) is not an age, and counts as unknown" in said[0]
+
+
 def test_a_wrong_cell_of_several_files_is_named_by_its_own_file_and_row(tmp_path: Path, said: list[str]):
     columns = ["dicom_id", "subject_id", "study_id", "split", "Mass"]
     parts = ("train_labeled.csv", "development_labeled_task1.csv", "test_labeled_task1.csv")

@@ -260,6 +260,22 @@ def test_a_line_says_what_is_neither_kind_of_grey(photometric: str, line: str, t
     assert [found for found in said if line in found]
 
 
+def test_a_line_says_that_dates_give_no_age(tmp_path: Path, said: list[str]) -> None:
+    """As a spreadsheet writes them; blank ones are unknown without a line."""
+    rows = [
+        padchest_row(n, "['mass']", StudyDate_DICOM=date, PatientBirth=birth)
+        for n, (date, birth) in enumerate(
+            [("20100203", "1950.0"), ("03/02/2010", "1950.0"), ("", "1950.0"), ("nan", "")]
+        )
+    ]
+    table = read_padchest(write_padchest(tmp_path / "t.csv", rows))
+    assert table.rows["age"][0] == 60
+    assert table.rows["age"][1:].isna().all()
+    lines = [line for line in said if "PatientBirth" in line]
+    assert len(lines) == 1
+    assert "row 2: StudyDate_DICOM '03/02/2010' and PatientBirth '1950.0' give no age" in lines[0]
+
+
 def test_a_line_says_that_nobody_knows_which_pictures_are_inverted(tmp_path: Path, said: list[str]) -> None:
     row = padchest_row(1, "['mass']", PhotometricInterpretation_DICOM="")
     table = read_padchest(write_padchest(tmp_path / "t.csv", [row]))

@@ -79,6 +79,25 @@ def test_other_files_are_one_line(tmp_path: Path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("names", "vectors", "said"),
+    [
+        (["a", "b"], np.array([[1, 0], [0, np.nan]]), "the vector of 'b' has values that are not numbers"),
+        (["a", "b"], np.eye(1, 4), r"the shape \[1, 4\], and not a row for each of its 2 labels"),
+        (["a", "b"], np.ones(2), r"the shape \[2\], and not"),
+        (["a", "a", "b"], np.eye(3), "the label 'a' has 2 vectors"),
+        (5, np.eye(2), "its labels are not a list of names"),
+    ],
+)
+def test_vectors_that_do_not_belong_to_their_labels_are_one_line(
+    names: object, vectors: np.ndarray, said: str, tmp_path: Path
+):
+    metadata = {"labels": json.dumps({"encoder": "x", "names": names})}
+    save_file({"vectors": vectors.astype(np.float16)}, tmp_path / "v", metadata)
+    with pytest.raises(InputError, match=f"v: .*{said}"):
+        read_label_vectors(tmp_path / "v", ["a", "b"])
+
+
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
     """A random text encoder of nine words, saved as transformers saves one."""

@@ -3,8 +3,11 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from trcgl.artifacts.vocabulary import phrases
 from trcgl.labels.merging import read_class_table
+from trcgl.runtime.errors import InputError
 
 ASSETS = Path(__file__).parents[1] / "data" / "assets"
 VOCABULARY = ASSETS / "padchest_vocabulary.csv"
@@ -39,6 +42,22 @@ def test_labels_of_all_data_sets_have_entries() -> None:
     assert classes["class"].nunique() == 30
     assert labels >= set(classes["class"])
     assert labels >= set(classes["label"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("mass,lung mass\nnodule,\n", "row 2: label 'nodule' has no phrase"),
+        ("edema,nan\n", "row 1: label 'edema' has no phrase"),
+        ("mass,lung mass\n,nodule\n", "row 2: has no label"),
+        ("mass,lung mass\nnodule,nodule\nmass,other\n", "row 3: label 'mass' has a row already; keep one"),
+    ],
+)
+def test_a_vocabulary_with_a_gap_or_two_meanings_is_refused(rows: str, said: str, tmp_path: Path) -> None:
+    """A finding without a phrase would be drawn under the prompt of an image without findings."""
+    (tmp_path / "v.csv").write_text(f"label,phrase\n{rows}")
+    with pytest.raises(InputError, match=rf"v\.csv: {said}"):
+        phrases(["mass"], tmp_path / "v.csv")
 
 
 def test_phrases() -> None:

@@ -121,6 +121,16 @@ def test_an_old_folder_that_a_killed_process_has_put_aside_comes_back(tmp_path: 
     assert (tmp_path / "out" / "old").exists()
 
 
+def test_an_old_folder_of_a_killed_process_with_this_number_comes_back(tmp_path: Path):
+    """A container that starts again gives its processes the same numbers."""
+    (tmp_path / f".out.{files._here()}-{os.getpid()}.old").mkdir()
+    (tmp_path / f".out.{files._here()}-{os.getpid()}.old" / "old").touch()
+    files._tidy.cache_clear()
+    with pytest.raises(KeyError), directory_beside(tmp_path / "out"):
+        raise KeyError
+    assert (tmp_path / "out" / "old").exists()
+
+
 def test_what_another_process_tidies_and_a_folder_that_cannot_be_listed_stop_no_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -193,6 +203,11 @@ def test_state_is_found_again_only_for_the_same_everything(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(resume_folder, "PACKAGE", code)
         assert ResumePoint("train", params=("lr", 0.1), inputs=[data]).load() is None
+    script = tmp_path / "stage.py"
+    script.write_text("changed = True")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", [str(script)])
+        assert ResumePoint("train", params=("lr", 0.1), inputs=[data]).load() is None
     (data / "a").write_text("2")
     assert ResumePoint("train", params=("lr", 0.1), inputs=[data]).load() is None
 
@@ -202,6 +217,7 @@ def test_state_is_found_again_only_for_the_same_everything(tmp_path: Path, monke
 
 def test_a_second_run_of_the_same_has_a_state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["-c"])
     script = (
         "import os, sys, time; from trcgl.runtime.checkpoint import ResumePoint\n"
         "point = ResumePoint('train', params=1)\n"

@@ -1,5 +1,6 @@
 """What prompts say of an image: in the words of the base that reads them."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,13 @@ def test_prompt_names_view_and_findings() -> None:
         Wording.of(replace(PARAMS, prompt_template="{age} {findings}"))
     with pytest.raises(InputError, match=r"^'diffusion.prompt_template': no field '\{findings\}'"):
         Wording.of(replace(PARAMS, prompt_template="a chest X-ray"))
+
+
+@pytest.mark.parametrize("field", ["findings:d", "findings!r", "findings:{view}", "findings.upper", "findings[0]", ""])
+def test_a_field_with_anything_beside_its_name_is_unknown(field: str) -> None:
+    """It would fail at the first prompt, or put quotes into each."""
+    with pytest.raises(InputError, match=rf"unknown field '\{{{re.escape(field)}\}}'; the fields are"):
+        Wording.of(replace(PARAMS, prompt_template=f"{{findings}} {{{field}}}"))
 
 
 def test_prompts_of_roentgen_v2_name_the_patient_as_far_as_known() -> None:

@@ -28,6 +28,22 @@ from trcgl.runtime.file_kinds import OTHER_MAGICS, encoding_of, other_encoding, 
 from trcgl.runtime.letters import clean_text, letters_of, plainly, seen_as
 from trcgl.runtime.unexpanded import why_missing
 
+NOT_A_VALUE = (
+    "", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat", "none", "null", "<null>", "(null)", "nil", "\\n", "#n/a",
+    "#na", ".", "..", "''", '""', "unknown", "undefined", "missing", "not available", "(blank)",
+    "-9223372036854775808", "-2147483648",
+)  # fmt: skip
+"""Texts, in small letters, by which programs and people write that there is no value; the last are what becomes of it
+in a column of whole numbers."""
+NOT_A_NAME = (
+    *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
+    "#spill!", "#calc!", "#field!", "#busy!", "#blocked!", "#connect!", "#unknown!", "#getting_data", "#error!", "#ref",
+    "#value", "#nv", "#n/d", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#valor!", "#nom?", "#nome?", "#nombre!",
+    "#\u00a1ref!", "#\u00a1valor!", "#\u00a1div/0!", "#\u00a1num!", "#\u00bfnombre?", "#rif!",
+    "err:502", "err:508", "err:522",
+    "inf", "-inf", "infinity", "anonymous", "anonymized", "anonymised", "anon", *("#" * n for n in range(1, 21)),
+)  # fmt: skip
+"""And texts that name nothing, though as a code they might mean something; #### is a number in a narrow column."""
 GZIP_MAGIC = b"\x1f\x8b"
 HEADER_BYTES = 1 << 20
 HEADER_CHARACTERS = 10_000
@@ -45,6 +61,11 @@ WORD = re.compile(r"[^\W_]+")
 FREE_TEXT = 30
 """With more kinds of cells a column is free text."""
 RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+
+
+def names_nothing(text: str) -> bool:
+    """Whether one text stands for a missing value."""
+    return text.lower() in NOT_A_NAME
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ are written differs between processes.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
     """The vectors of `labels`, float32 [len(labels), d], looked up by exact name.
 
     Raises:
-        InputError: no such file, another kind of file, or a label without a vector; the message says how to create the
-            file.
+        InputError: no such file, another kind of file, names and vectors that do not belong together, values that are
+            not finite, or a label without a vector; the message says how to create the file.
     """
     try:
         with safe_open(path, "numpy") as file:
@@ -40,6 +41,8 @@ def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
             vectors = file.get_tensor(TENSOR)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a file of label vectors ({error}); for making one see {MAKE} --help") from None
+    if wrong := _wrong(names, vectors):
+        raise InputError(f"{path}: {wrong}; for making such a file see {MAKE} --help")
     row = {name: i for i, name in enumerate(names)}
     missing = [label for label in labels if label not in row]
     if missing:
@@ -49,3 +52,17 @@ def read_label_vectors(path: str | Path, labels: Sequence[str]) -> np.ndarray:
             f"{MAKE} --vocabulary FILE.csv --encoder NAME --out {path}"
         )
     return vectors[[row[label] for label in labels]].astype(np.float32)
+
+
+def _wrong(names: object, vectors: np.ndarray) -> str:
+    """What is wrong with the content of a file; an empty text if nothing is."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return "its labels are not a list of names"
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        return f"the label '{twice[0]}' has {names.count(twice[0])} vectors"
+    if vectors.ndim != 2 or len(vectors) != len(names):
+        return f"its vectors have the shape {list(vectors.shape)}, and not a row for each of its {len(names)} labels"
+    if not np.isfinite(vectors).all():
+        bad = names[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
+        return f"the vector of '{bad}' has values that are not numbers"
+    return ""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import clean_text, odd_letters
-from trcgl.tables import read_columns
+from trcgl.tables import names_nothing, read_columns
 
 
 def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
@@ -18,7 +18,8 @@ def phrases(labels: Iterable[str], vocabulary: str | Path) -> dict[str, str]:
             193 labels, then those of NIH ChestX-ray14 and of CXR-LT that PadChest does not have).
 
     Raises:
-        InputError: the file is not such a table, or contains letters that look like other letters.
+        InputError: the file is not such a table; a row lacks the label or the phrase; a label has two rows; a text
+            contains letters that look like other letters.
     """
     table = read_vocabulary(vocabulary)
     known = dict(zip(table["label"], table["phrase"], strict=True))
@@ -37,9 +38,20 @@ def read_vocabulary(path: str | Path) -> pd.DataFrame:
         InputError: see `phrases`.
     """
     table = read_columns(Path(path), ("label", "phrase"), what="a vocabulary")
+    seen: set[str] = set()
     for row, texts in enumerate(zip(table["label"], table["phrase"], strict=True), start=1):
         for text in map(clean_text, texts):
             wrong = odd_letters(text)
             if wrong:
                 raise InputError(f"{path}: row {row}: '{text}' {wrong}")
+        label, phrase = texts
+        if names_nothing(label):
+            raise InputError(f"{path}: row {row}: has no label; write the label table's name of the finding")
+        if names_nothing(phrase):
+            # A prompt with an empty phrase would be that of an image without findings
+            raise InputError(f"{path}: row {row}: label '{label}' has no phrase ('{phrase}'); write one, or leave the "
+                             "row out: the label itself is then the phrase")  # fmt: skip
+        if label in seen:
+            raise InputError(f"{path}: row {row}: label '{label}' has a row already; keep one")
+        seen.add(label)
     return table

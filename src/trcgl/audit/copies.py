@@ -94,7 +94,8 @@ def overlays(candidates: np.ndarray, references: np.ndarray, barred: Barred) -> 
             likeness[barred(np.array([row]))[0]] = -np.inf
             shortlist = np.argsort(-likeness, kind="stable")[:SHORTLIST]
             places = shortlist[np.isfinite(likeness[shortlist])]
-            found = [_overlay(candidates[row], references[place], int(place)) for place in places]
+            templates = _templates(candidates[row])
+            found = [_overlay(templates, references[place], int(place)) for place in places]
             yield sorted(found, key=lambda overlay: overlay.distance)
 
 
@@ -129,17 +130,26 @@ def _views(image: np.ndarray, windows: list[tuple[float, float, float]]) -> np.n
     return unit_vectors(views - views.mean(axis=1, keepdims=True))
 
 
-def _overlay(candidate: np.ndarray, reference: np.ndarray, place: int) -> Overlay:
-    """The best alignment of the candidate's centre with the reference, which has position `place`."""
-    soft, under = (cv2.GaussianBlur(image.astype(np.float32), (0, 0), FINE_BLUR) for image in (candidate, reference))
-    centre = soft[EDGE:-EDGE, EDGE:-EDGE]
-    best = Overlay(place, 1.0, mirrored=False, side=1 - 2 * MARGIN, left=MARGIN, top=MARGIN)
+def _templates(candidate: np.ndarray) -> list[tuple[bool, int, np.ndarray]]:
+    """The candidate's centre in all orientations and sizes that are compared: mirrored, size, float32 [size, size].
+
+    Empty for a blank picture, which template matching would find equal to everything.
+    """
+    centre = cv2.GaussianBlur(candidate.astype(np.float32), (0, 0), FINE_BLUR)[EDGE:-EDGE, EDGE:-EDGE]
     if np.ptp(centre) == 0:
-        # Template matching would find a blank picture equal to everything
-        return best
-    for mirrored, size in product((False, True), SIZES):
-        side = np.ascontiguousarray(centre[:, ::-1]) if mirrored else centre
-        over = cv2.resize(side, (size, size), interpolation=cv2.INTER_AREA)
+        return []
+    sides = {False: centre, True: np.ascontiguousarray(centre[:, ::-1])}
+    return [
+        (mirrored, size, cv2.resize(sides[mirrored], (size, size), interpolation=cv2.INTER_AREA))
+        for mirrored, size in product((False, True), SIZES)
+    ]
+
+
+def _overlay(templates: list[tuple[bool, int, np.ndarray]], reference: np.ndarray, place: int) -> Overlay:
+    """The best alignment of a candidate's centre with the reference, which has position `place`."""
+    under = cv2.GaussianBlur(reference.astype(np.float32), (0, 0), FINE_BLUR)
+    best = Overlay(place, 1.0, mirrored=False, side=1 - 2 * MARGIN, left=MARGIN, top=MARGIN)
+    for mirrored, size, over in templates:
         _, likeness, _, (left, top) = cv2.minMaxLoc(cv2.matchTemplate(under, over, cv2.TM_CCOEFF_NORMED))
         if 1 - likeness < best.distance:
             shares = (value / THUMBNAIL for value in (size, left, top))

@@ -14,27 +14,12 @@ from trcgl.runtime.errors import and_more, one_visible_line
 from trcgl.runtime.file_kinds import UTF_7
 from trcgl.runtime.letters import clean_text, disguise, plainly
 from trcgl.runtime.logging import get_logger
+from trcgl.tables import NOT_A_NAME
 
 _log = get_logger("labels")
 
-NOT_A_VALUE = (
-    "", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "nat", "none", "null", "<null>", "(null)", "nil", "\\n", "#n/a",
-    "#na", ".", "..", "''", '""', "unknown", "undefined", "missing", "not available", "(blank)",
-    "-9223372036854775808", "-2147483648",
-)  # fmt: skip
-"""Texts, in small letters, by which programs and people write that there is no value; the last are what becomes of it
-in a column of whole numbers."""
-NOT_A_NAME = (
-    *NOT_A_VALUE, "-", "--", "---", "?", "??", "*", "_", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!",
-    "#spill!", "#calc!", "#field!", "#busy!", "#blocked!", "#connect!", "#unknown!", "#getting_data", "#error!", "#ref",
-    "#value", "#nv", "#n/d", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#valor!", "#nom?", "#nome?", "#nombre!",
-    "#\u00a1ref!", "#\u00a1valor!", "#\u00a1div/0!", "#\u00a1num!", "#\u00bfnombre?", "#rif!",
-    "err:502", "err:508", "err:522",
-    "inf", "-inf", "infinity", "anonymous", "anonymized", "anonymised", "anon", *("#" * n for n in range(1, 21)),
-)  # fmt: skip
-"""And texts that name nothing, though as a code they might mean something; #### is a number in a narrow column."""
 NOT_A_FILE = ("", "nan", "na", "<na>", "none", "null", "#n/a")
-"""Those of them that are written where an image has no file."""
+"""Those of NOT_A_NAME that are written where an image has no file."""
 
 ACCENTS = re.compile("[\u0300-\u036f]")
 """Of Latin, Greek and Cyrillic letters; in other scripts marks make other letters."""
@@ -64,11 +49,6 @@ def is_missing(texts: pd.Series, words: tuple[str, ...] = NOT_A_NAME) -> np.ndar
     # Arrow's hash lookup takes a third of the time of pandas'
     found = pc.is_in(pa.array(texts), value_set=_WRITTEN[words])  # pyright: ignore[reportAttributeAccessIssue]
     return found.to_numpy(zero_copy_only=False)
-
-
-def names_nothing(text: str) -> bool:
-    """Whether one text stands for a missing value."""
-    return text.lower() in NOT_A_NAME
 
 
 def without_missing(texts: pd.Series) -> pd.Series:

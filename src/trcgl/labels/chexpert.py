@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trcgl.labels.ages import stated_ages
 from trcgl.labels.coded import ABSENT, PRESENT, UNSTATED, assemble_coded, read_codes, rows_of, warn_no_codes
 from trcgl.labels.file_names import check_apart
 from trcgl.labels.table import LabelTable
@@ -58,7 +59,7 @@ def read_chexpert(path: str | Path) -> LabelTable:
     files = (patient + "/" + study + "/" + view).where(known, "")
     check_apart(path, "Path", files, images)
     side = source["Frontal/Lateral"].str.capitalize()
-    age = pd.to_numeric(source["Age"], errors="coerce")
+    age = stated_ages(path, "Age", source["Age"])
     rows = pd.DataFrame(
         {
             "row": np.arange(1, len(source) + 1),
@@ -66,10 +67,11 @@ def read_chexpert(path: str | Path) -> LabelTable:
             "file": files,
             "patient": patient,
             "study": patient + "_" + study,
-            "projection": source["AP/PA"].where(side == "Frontal", side.replace("Lateral", "L")),
+            # Where the side is not stated, AP or PA says that the view is frontal
+            "projection": source["AP/PA"].where(side.isin(["Frontal", ""]), side.replace("Lateral", "L")),
             "sex": source["Sex"].replace(SEXES),
             # The file writes 0 for an unknown age
-            "age": age.where(age.between(1, 120)).round().astype("Int64"),
+            "age": age.where(age > 0),
         }
     )
     return assemble_coded(rows, codes, FINDINGS, source=path, normal=NO_FINDING)

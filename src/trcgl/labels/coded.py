@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import NOT_A_VALUE, first_twins, misread, name_key, say, say_disguised
+from trcgl.labels.cells import first_twins, misread, name_key, say, say_disguised
 from trcgl.labels.doubt import in_doubt
 from trcgl.labels.table import ROW_COLUMNS, LabelTable, assemble, first_reason
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.letters import odd_letters, seen_as
-from trcgl.tables import INDEX_NAME, check_spelling
+from trcgl.tables import INDEX_NAME, NOT_A_VALUE, check_spelling
 
 PRESENT, ABSENT, UNCERTAIN, UNSTATED, NO_CODE = 1, 0, -1, -2, -3
 SILENT = "no label"

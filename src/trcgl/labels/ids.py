@@ -10,10 +10,11 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import cleaned, names_nothing, say
+from trcgl.labels.cells import cleaned, say
 from trcgl.labels.placeholders import say_crowded
 from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import disguise, odd_letters, plainly, seen_as
+from trcgl.tables import names_nothing
 
 # 3.24E+38, 3,24e+38, 1E+15
 ROUNDED_NUMBER = re.compile(r"[+-]?(?:[0-9]*[.,][0-9]+[eE][+-]?[0-9]+|[0-9]+[.,]?[eE]\+[0-9]+)")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from trcgl.labels.cells import first_twins, misread, name_key, names_nothing, say, say_disguised
+from trcgl.labels.cells import first_twins, misread, name_key, say, say_disguised
 from trcgl.labels.doubt import WORD, in_doubt
 from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import clean_text, odd_letters, seen_as
+from trcgl.tables import names_nothing
 
 HAS_NO_NAME = ""
 """Stands for an entry that names nothing, such as NA."""

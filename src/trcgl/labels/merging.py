@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from trcgl.labels.cells import first_twins, name_key, names_nothing, say, say_disguised
+from trcgl.labels.cells import first_twins, name_key, say, say_disguised
 from trcgl.labels.table import LabelTable
 from trcgl.runtime.errors import InputError, and_more
 from trcgl.runtime.letters import clean_text, odd_letters, seen_as
-from trcgl.tables import read_columns
+from trcgl.tables import names_nothing, read_columns
 
 
 def read_class_table(path: str | Path) -> pd.DataFrame:

@@ -77,8 +77,23 @@ def _of_images(path: Path, files: list[Path], splits: tuple[str, ...]) -> LabelT
         for file, part in zip(files, parts, strict=True)
     ]
     split = pd.concat(stated, ignore_index=True)
+    _check_splits(files, parts, splits, stated)
     rows = _rows(source, split.where(source["part"] == "", source["part"]))
     return assemble_coded(rows, codes, classes, source=path, normal=normal)
+
+
+def _check_splits(
+    files: list[Path], parts: list[pd.DataFrame], splits: tuple[str, ...], stated: list[pd.Series]
+) -> None:
+    """Raise an InputError if a row states another split than that of its file."""
+    for file, part, of_file, own in zip(files, parts, splits, stated, strict=True):
+        other = np.flatnonzero((own != "") & (own != of_file)) if of_file else []
+        if len(other):
+            text = part["split"].iloc[other[0]]
+            raise InputError(
+                f"{file}: row {other[0] + 1}: split '{text}'{and_more(len(other) - 1)}, but this is the file of the "
+                f"{of_file} images; correct one of them, or give a single file of all images with its column split"
+            )
 
 
 def _part(file: Path, classes: list[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.ages import ages
+from trcgl.labels.ages import stated_ages
 from trcgl.labels.ids import read_ids
 from trcgl.labels.listed import assemble_listed
 from trcgl.labels.nih_lists import official_test
@@ -46,7 +46,7 @@ def read_nih(path: str | Path) -> LabelTable:
             "projection": source["View Position"],
             "sex": source["Patient Gender"].where(source["Patient Gender"] != "", source["Patient Sex"]),
             # Missing outside 0 to 120: the file has a 414
-            "age": ages(source["Patient Age"]),
+            "age": stated_ages(path, "Patient Age", source["Patient Age"]),
             "split": np.where(official_test(path, source["Image Index"], patients), "test", ""),
         }
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import say, without_missing
+from trcgl.labels.cells import is_missing, say, without_missing
 from trcgl.labels.ids import read_ids
 from trcgl.labels.label_text import parse_list
 from trcgl.labels.listed import assemble_listed
@@ -43,7 +43,7 @@ def read_padchest(path: str | Path) -> LabelTable:
             "study": source["StudyID"],
             "projection": source["Projection"],
             "sex": source["PatientSex_DICOM"],
-            "age": _age(source["StudyDate_DICOM"], source["PatientBirth"]),
+            "age": _age(path, source["StudyDate_DICOM"], source["PatientBirth"]),
             "photometric": _photometric(path, source[PHOTOMETRIC]),
             "method": source["MethodLabel"],
         }
@@ -69,10 +69,16 @@ def _photometric(path: Path, text: pd.Series) -> pd.Series:
     return found
 
 
-def _age(date: pd.Series, birth: pd.Series) -> pd.Series:
-    """Years from the year of birth to the study's date (yyyymmdd); missing outside 0 to 120."""
+def _age(path: Path, date: pd.Series, birth: pd.Series) -> pd.Series:
+    """Years from the year of birth to the study's date (yyyymmdd); missing outside 0 to 120, and a log line says so."""
     age = pd.Series(_numbers(date.str[:4]) - _numbers(birth))
-    return age.where(age.between(0, 120)).round().astype("Int64")
+    known = age.between(0, 120)
+    wrong = np.flatnonzero(~known & ~is_missing(date) & ~is_missing(birth))
+    if len(wrong):
+        say(f"{path}: row {wrong[0] + 1}: StudyDate_DICOM '{date.iloc[wrong[0]]}' and PatientBirth "
+            f"'{birth.iloc[wrong[0]]}'{and_more(len(wrong) - 1)} give no age from 0 to 120, which counts as unknown; a "
+            "date is written as yyyymmdd, a birth as its year")  # fmt: skip
+    return age.where(known).round().astype("Int64")
 
 
 def _numbers(text: pd.Series) -> np.ndarray:

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from trcgl.labels.cells import names_nothing, say
+from trcgl.labels.cells import say
+from trcgl.tables import names_nothing
 
 PLACEHOLDER = re.compile(
     r"0+|9{2,}|123(?:4(?:5(?:6(?:7(?:8(?:90?)?)?)?)?)?)?|true|false|x+|y|n|yes|no|test\w*|dummy|default|deleted|removed|redacted|withheld"

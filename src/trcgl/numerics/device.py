@@ -76,6 +76,11 @@ def pick_dtype(device: torch.device, precision: str) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
+def computed_in(device: torch.device, precision: str) -> str:
+    """Where and in which type a run computes, such as "cuda bfloat16": what `auto` means here, for resumable states."""
+    return f"{device.type} {name_of(pick_dtype(device, precision))}"
+
+
 def fp32_or(dtype: torch.dtype, otherwise: str) -> str:
     """The remedy for values that are not finite: float32 or `otherwise`; only `otherwise` if `dtype` is float32."""
     return otherwise if dtype == torch.float32 else f"set 'compute.precision' to fp32, or {otherwise}"

@@ -143,7 +143,10 @@ def _tidy(folder: Path) -> None:
         return
     for path in paths:
         found = left.fullmatch(path.name)
-        if found is None or psutil.pid_exists(int(found["process"])):
+        if found is None:
+            continue
+        # This process has left nothing yet: a container that starts again may have the number of the killed one
+        if (process := int(found["process"])) != os.getpid() and psutil.pid_exists(process):
             continue
         if found["kind"] == "old" and not (before := path.with_name(found["name"])).exists():
             with suppress(FileNotFoundError):

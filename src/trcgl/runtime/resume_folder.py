@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,8 @@ def resume_folder(stage: str, *, params: Any, inputs: Iterable[str | Path] = ())
         key.update(_tree_hash(Path(path)))
     # The whole package is hashed, because a module that matters is easily missed
     key.update(_tree_hash(PACKAGE, "*.py"))
+    if (script := Path(sys.argv[0])).is_file():
+        key.update(_tree_hash(script))
     return _reserved(resume_root() / stage / key.hexdigest()[:24])
 
 

@@ -14,7 +14,7 @@ from trcgl.classifier.training.train import Trained, train
 from trcgl.config import ClassifierParams, Params, TrainingParams
 from trcgl.graph.cooccurrence import Cooccurrence
 from trcgl.metrics import average_precision, group_means
-from trcgl.numerics.device import pick_device, use_threads
+from trcgl.numerics.device import computed_in, pick_device, use_threads
 from trcgl.numerics.processes import training_together
 from trcgl.runtime.checkpoint import ResumePoint
 from trcgl.runtime.compiling import naming_the_compiler
@@ -77,7 +77,8 @@ def train_and_save(
             `validation_figures`; None: they are not written.
         steps_per_epoch, start: see `train`.
     """
-    with training_together(pick_device(params.compute.device)) as processes:
+    device = pick_device(params.compute.device)
+    with training_together(device) as processes:
         use_threads(params.compute.threads)
         warn_if_seen(training.weights_have_seen, params.dataset.name)
         hashed = files.hashed()
@@ -86,7 +87,14 @@ def train_and_save(
         hashed += [] if start is None else [start]
         resume = ResumePoint(
             name,
-            params=(training, params.compute, params.images, params.dataset, steps_per_epoch),
+            params=(
+                training,
+                params.compute,
+                computed_in(device, params.compute.precision),
+                params.images,
+                params.dataset,
+                steps_per_epoch,
+            ),
             inputs=hashed,
         )
         data = load_training_data(

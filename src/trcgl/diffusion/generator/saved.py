@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trcgl.diffusion.generator.base import cast, load_pipeline
+from trcgl.diffusion.generator.base_files import own_folder
 from trcgl.diffusion.generator.hub import is_hub_id
 from trcgl.diffusion.generator.lora import load_lora
 from trcgl.diffusion.generator.prompts import PromptTokens, guided_embeddings
@@ -118,6 +119,12 @@ class Generator:
         prompts = [prompt_text(self.card.wording, view, names, phrases, patient) for names in findings]
         positive, negative = guided_embeddings(self.pipeline, self.tokens, prompts, findings)
         return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
+
+
+def base_outside(folder: str | Path) -> list[Path]:
+    """The folder of a base that is too large to be copied into the generator's, in a list; else an empty list."""
+    card = GeneratorCard.read(Path(folder))
+    return [] if card.base_inside else own_folder(card.base)
 
 
 def _check_files(folder: Path) -> None:

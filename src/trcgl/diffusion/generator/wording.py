@@ -55,12 +55,14 @@ def patient_words(age: int | None, sex: str) -> str:
 def check_template(template: str) -> None:
     """Raise an InputError unless the template contains {findings} and only known fields."""
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        parsed = [part for _, *part in Formatter().parse(template) if part[0] is not None]
     except ValueError as error:
         raise InputError(
             f"'diffusion.prompt_template': '{template}' cannot be parsed ({error}); {FIELDS_ARE}"
         ) from None
-    unknown = [field for field in fields if field not in FIELDS]
+    fields = [field for field, _, _ in parsed]
+    written = [f"{field}{f'!{as_}' if as_ else ''}{f':{how}' if how else ''}" for field, how, as_ in parsed]
+    unknown = [text for text in written if text not in FIELDS]
     if unknown or "findings" not in fields:
         wrong = f"unknown field '{{{unknown[0]}}}'" if unknown else "no field '{findings}'"
         raise InputError(f"'diffusion.prompt_template': {wrong}; {FIELDS_ARE}")

@@ -72,7 +72,15 @@ def _pretrain_folder(
     inputs += [Path(params.labels.vocabulary), *own_folder(sizes.start)]
     resume = ResumePoint(
         "pretrain",
-        params=(params.diffusion, sizes, params.compute, params.images, params.dataset, train.wordings),
+        params=(
+            params.diffusion,
+            sizes,
+            params.compute,
+            f"{device.type} {dtype}",
+            params.images,
+            params.dataset,
+            train.wordings,
+        ),
         inputs=inputs,
     )
     if processes.first:

@@ -3,12 +3,12 @@
 The files are .npz. Their checksum shows when a crash of the machine has damaged a file; such a part is made again.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from trcgl.runtime.files import written_beside
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_arrays, written_beside
 from trcgl.runtime.logging import get_logger
 
 log = get_logger("diffusion")
@@ -23,10 +23,9 @@ def keep(file: Path, pixels: np.ndarray) -> None:
 def kept(file: Path) -> np.ndarray | None:
     """Read what `keep` wrote; None if the file is missing, damaged or cut short."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return arrays["pixels"]
+        return read_arrays(file, ["pixels"])["pixels"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (InputError, OSError):
         log.warning("%s is damaged or cut short and counts as not made", file)
         return None
