@@ -1,5 +1,6 @@
 """Drawing: the plan, the denoising loop, and micro-batches that processes share and a killed run leaves behind."""
 
+import json
 import os
 import re
 import shutil
@@ -409,6 +410,30 @@ def project(folder: Path, model: Path) -> Path:
         | {f"compute.{name}": value for name, value in compute.items()},
     )
     return folder
+
+
+def test_a_state_is_not_that_of_another_precision_or_base(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is another precision on another machine; a base that is not copied may change where it is."""
+    stage, keys = script("sample_tail"), list[tuple[str, list[Path]]]()
+
+    def noted(_: str, *, params: object, inputs: Sequence[str | Path]) -> None:
+        keys.append((repr(params), [Path(name) for name in inputs]))
+        raise Stopped(15)
+
+    monkeypatch.chdir(project(tmp_path / "project", model))
+    set_params(Path("params.yaml"), {"compute.precision": "auto"})
+    monkeypatch.setattr(stage, "ResumePoint", noted)
+    card = Path("data/models/diffusion/trcgl.json")
+    for has_bfloat16, outside in ((True, {}), (False, {}), (False, {"base": str(tmp_path), "base_inside": False})):
+        card.write_text(json.dumps(json.loads(card.read_text()) | outside))
+        monkeypatch.setattr("trcgl.numerics.device._has_bfloat16", lambda _, has=has_bfloat16: has)
+        with pytest.raises(Stopped):
+            stage.main()
+    assert keys[0][0].replace("cpu bfloat16", "cpu float32") == keys[1][0] != keys[0][0]
+    assert keys[0][1] == keys[1][1] == keys[2][1][:-1]
+    assert keys[2][1][-1] == tmp_path
 
 
 def start(folder: Path, processes: int) -> "subprocess.Popen[str]":

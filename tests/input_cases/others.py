@@ -346,4 +346,30 @@ OTHERS = (
         "step 0 of phase '...' went wrong before any training: ...; give another base; images of the step: ...",
         "test_diffusion.py::test_a_gradient_that_is_not_finite_stops_and_names_the_step",
     ),
+    (
+        "Label file",
+        "a vocabulary whose label has no phrase, or two rows",
+        "v.csv: row 2: label 'nodule' has no phrase (''); write one, or leave the row out: the label itself is then the phrase",
+        "test_labels_vocabulary.py::test_a_vocabulary_with_a_gap_or_two_meanings_is_refused",
+    ),
+    (
+        "Label file",
+        "CXR-LT's files of three splits, with a row that states another split than its file",
+        "test.csv: row 2: split 'train', but this is the file of the test images; correct one of them, or give a single file of "
+        "all images with its column split",
+        "test_labels_adapters.py::test_a_row_in_the_file_of_another_split_is_refused",
+    ),
+    (
+        "Label file",
+        "CheXpert's ages or PadChest's dates that are not in their form",
+        "nothing: a log line names the first row, and the age counts as unknown",
+        "test_labels_adapters.py::test_what_gives_no_age_is_said",
+    ),
+    (
+        "Parameters",
+        "label vectors that are not numbers, or that do not belong to the file's labels",
+        "v.safetensors: the vector of 'b' has values that are not numbers; for making such a file see python -m "
+        "trcgl.labels.encode --help",
+        "test_labels_vectors.py::test_vectors_that_do_not_belong_to_their_labels_are_one_line",
+    ),
 )
