@@ -77,6 +77,21 @@ def test_paths_become_absolute(project: Path):
     assert dataset.labels == str(Path.home() / "labels.csv")
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x85b", "a\u2028b", "a\udcffb", "a\x1bb"])
+def test_a_path_that_no_yaml_file_can_hold_is_refused(name: str, project: Path, capsys: pytest.CaptureFixture[str]):
+    before = Path("params.yaml").read_text()
+    said = refused(capsys, "nih", "--images", f"/data/{name}", "--labels", "labels.csv")
+    path = f"/data/{name}"
+    assert f"--images {path!a}: params.yaml cannot hold a path with a line end" in said
+    assert Path("params.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["a b", "a\u00a0b", "a: b #c", "\u5f71\u50cf", "'a\"", "{a}", "a\\b"])
+def test_any_other_path_is_read_as_it_was_given(name: str, project: Path):
+    init("nih", "--images", f"/data/{name}", "--labels", "labels.csv")
+    assert load_params().dataset.images == f"/data/{name}"
+
+
 def test_boxes_are_named_too(project: Path, capsys: pytest.CaptureFixture[str]):
     init(*NIH, "--boxes", "boxes.csv", "--box-sizes", "~/my sizes.csv")
     dataset = load_params().dataset

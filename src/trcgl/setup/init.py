@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Self
+from unicodedata import category
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -30,6 +31,8 @@ COMMENTS_FROM = 40
 """The column in which params.yaml has its comments."""
 PATHS = ("images", "labels", "boxes", "box_sizes")
 """Keys of the section dataset that options give."""
+NOT_WRITABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Kinds of characters: control, half of a pair (for a byte that is not UTF-8), line and paragraph separators."""
 WRITTEN = re.compile(r"^# Written by `trcgl init (.*)`\.$", re.MULTILINE)
 
 
@@ -63,7 +66,8 @@ class Setup:
         """A setup from the user's options, with absolute paths and a default scale.
 
         Raises:
-            InputError: images or labels are missing; any path is given for the phantom; sizes are given without boxes.
+            InputError: images or labels are missing; any path is given for the phantom; sizes are given without boxes;
+                a path cannot be written into a YAML file.
         """
         given = {"--images": images, "--labels": labels, "--boxes": boxes, "--box-sizes": box_sizes}
         if dataset == SHIPPED and any(given.values()):
@@ -73,6 +77,12 @@ class Setup:
         if box_sizes and not boxes:
             raise InputError(f"trcgl init {dataset}: --box-sizes is given without --boxes; give both, or neither")
         paths = {name: _absolute(path) for name, path in zip(PATHS, given.values(), strict=True)}
+        for option, path in zip(given, paths.values(), strict=True):
+            if any(category(letter) in NOT_WRITABLE for letter in path or ""):
+                raise InputError(
+                    f"trcgl init {dataset}: {option} {path!a}: {FILE} cannot hold a path with a line end, another "
+                    "control character or bytes that are not UTF-8; rename the folder or file"
+                )
         return cls(dataset, scale=scale or usual_scale(dataset), **paths)
 
     @property
