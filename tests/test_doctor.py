@@ -263,7 +263,7 @@ def rubbish(name: str) -> Callable[[Path], None]:
             ["diffusion.base: 'nobody/nothing-at-all' is neither a folder nor in the local cache of the hub; run "
              "`hf download nobody/nothing-at-all --revision abc` first"],
         ),
-        (edit(compute__threads=4096), ["compute.threads: 4096, but only "]),
+        (edit(compute__threads=1000), ["compute.threads: 1000, but only "]),
         (edit(compute__device="tpu"), ["device: 'compute.device' is 'tpu', which cannot be used here"]),
         (rubbish("dvc.lock"), ["dvc: dvc.lock"]),
         (lambda project: Path("dvc.yaml").unlink(), ["is not the project's folder"]),
@@ -460,6 +460,7 @@ def said_by_doctor(capsys: pytest.CaptureFixture[str]) -> str:
         ({"diffusion.lora_layers": ["heads"]}, "diffusion.lora_layers: has 'heads'; use one or more of: "),
         ({"diffusion.prompt_template": "a film"}, "diffusion.prompt_template: no field '{findings}'"),
         ({"classifier.head": "trcgl", "classifier.label_vectors": "vectors.safetensors"}, "no vector for 'nodule'"),
+        ({"labels.vocabulary": "phrases.csv"}, "phrases.csv: row 1: label 'nodule' has no phrase"),
         ({"audit.detector": "detector"}, "audit.detector: 'detector' knows none of the findings"),
         ({"baseline.initial_weights": "~/w.safetensors"}, "'~/w.safetensors' does not exist: ~ is expanded by a shell"),
     ],
@@ -468,6 +469,7 @@ def test_what_a_run_would_stop_at_hours_later(
     project: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], line: str
 ):
     write_label_vectors("vectors.safetensors", "test", ["scar"], np.ones((1, 4)))
+    Path("phrases.csv").write_text("label,phrase\nnodule,\n")
     build().save("detector")
     for file in Path("detector").glob("*.json"):
         file.write_text(file.read_text().replace("nodule", "rib fracture"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from trcgl.artifacts.vocabulary import read_vocabulary
 from trcgl.config import Params
 from trcgl.diffusion.generator.base_files import WHOLE, check_base_files, check_untaught, sides_of
 from trcgl.diffusion.generator.hub import check_revision, is_hub_id
@@ -15,12 +16,16 @@ from trcgl.runtime.files import read_json
 
 
 def check_generator(params: Params) -> Iterator[Said]:
-    """A base that cannot be used as a folder or at this size; prompts and layers that stage one refuses."""
-    base, revision = params.diffusion.base, params.diffusion.base_revision
+    """A base that cannot be used as a folder or at this size; prompts, phrases and layers that stage one refuses.
+
+    A vocabulary that is missing is reported elsewhere.
+    """
+    base, revision, vocabulary = params.diffusion.base, params.diffusion.base_revision, params.labels.vocabulary
     if base is None:
         return
     for check in (
         lambda: Wording.of(params.diffusion),
+        lambda: read_vocabulary(vocabulary) if Path(vocabulary).exists() else None,
         lambda: check_layers(params.diffusion.lora_layers),
         lambda: check_revision(base, revision),
     ):
