@@ -217,7 +217,7 @@ class ClassifierParams(TrainingParams):
 
 @section
 class EvaluationParams:
-    bootstrap_samples: int = knob(high=100_000, low=10)
+    bootstrap_samples: int = knob(low=10, high=100_000)
     overlays_per_finding: int = knob(low=0)
     test_time_shift: float = knob(low=0.0, high=0.2)
     test_time_scale: float = knob(low=0.0, high=0.2)
