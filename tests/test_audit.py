@@ -305,12 +305,14 @@ def test_each_finding_is_counted_on_its_own_samples() -> None:
     table = per_class_table(["b", "a"], tests, verdicts).set_index("finding")
     counted = ["drawn", "seen", "accepted", "not_judged", "rejected_finding", "rejected_copy", "judge_positives"]
     assert table.loc[["a", "b"], counted].to_numpy().tolist() == [[1, 1, 1, 0, 0, 0, 7], [3, 1, 1, 1, 2, 0, 3]]
+    np.testing.assert_array_equal(table.loc[["a", "b"], "judge_auc"], [0.8, np.nan])
 
 
 def test_likeness_of_a_finding_does_not_depend_on_other_findings_images() -> None:
-    """Neither on their samples nor on their real images."""
+    """Neither on their samples nor on their real images. Samples are compared with images of validation."""
     both = np.arange(40) % 2
     accepted = np.arange(40) % 3 > 0
+    space: Any = lambda images: np.asarray(images)[:, ::6, ::6].reshape(len(images), -1) / 255.0  # noqa: E731
 
     def likeness(kept: np.ndarray) -> pd.DataFrame:
         def real(seed: int) -> Any:
@@ -326,13 +328,18 @@ def test_likeness_of_a_finding_does_not_depend_on_other_findings_images() -> Non
         drawn: Any = SimpleNamespace(
             pixels=pictures(40, 0, 48)[kept], samples=pd.DataFrame({"target": np.array(["a", "b"])[both[kept]]})
         )
-        space: Any = lambda images: np.asarray(images)[:, ::6, ::6].reshape(len(images), -1) / 255.0  # noqa: E731
         return likeness_columns(["a"], drawn, accepted[kept], real(1), real(2), space)
 
     row = likeness(np.arange(40))
     assert row.notna().to_numpy().all()
     assert row["real_images"].tolist() == [20]
     pd.testing.assert_frame_equal(row, likeness(np.flatnonzero(both == 0)))
+    samples, train, val = (space(pictures(40, seed, 48)) for seed in range(3))
+    shown = both == 0
+    compared = {"kid": samples[shown], "kid_accepted": samples[shown & accepted], "kid_real": train[shown]}
+    assert row[[*compared]].to_numpy().tolist() == [
+        [kernel_distance(val[shown], images) for images in compared.values()]
+    ]
 
 
 def test_without_a_detector_likeness_is_in_the_bases_features(project: Path) -> None:
