@@ -273,7 +273,7 @@ def test_a_saved_model_says_from_how_many_places_it_learned(weight: float, tmp_p
 
 
 def test_a_kept_state_is_not_that_of_other_places(tmp_path: Path):
-    """Neither of another table of places, nor of another weight."""
+    """Neither of another table of places, nor of another weight, nor of other images, labels or classes."""
     write_parquet(tmp_path / "places.parquet", no_places())
     for name in ("labels", "classes"):
         (tmp_path / name).touch()
@@ -286,7 +286,10 @@ def test_a_kept_state_is_not_that_of_other_places(tmp_path: Path):
     folders.add(ResumePoint("x", params=replace(knobs, place_weight=0.25), inputs=files.hashed()).folder)
     write_parquet(tmp_path / "places.parquet", pd.DataFrame({"image": ["a"], "finding": ["b"], "mask": [b"c"]}))
     folders.add(ResumePoint("x", params=knobs, inputs=files.hashed()).folder)
-    assert len(folders) == 3
+    for name in ("images/index.parquet", "labels", "classes"):
+        (tmp_path / name).write_text("other")
+        folders.add(ResumePoint("x", params=knobs, inputs=files.hashed()).folder)
+    assert len(folders) == 6
 
 
 def test_only_the_classifier_learns_from_places(made: Path, monkeypatch: pytest.MonkeyPatch):
