@@ -108,7 +108,10 @@ def test_the_picture_is_the_same_every_time(tmp_path: Path):
 def test_the_picture_shows_the_shares_of_the_findings_with_the_closest_partners(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Of 45 findings the five that are never with another are left out; the order and the blank diagonal stay."""
+    """Of 45 findings the five with at most four images in common with another are left out, even if these are all.
+
+    The order and the blank diagonal stay.
+    """
     drawn: list[Figure] = []
     monkeypatch.setattr(heatmap, "save_figure", lambda figure, *_, **__: drawn.append(figure))
     targets = np.zeros((450, 45))
@@ -116,6 +119,8 @@ def test_the_picture_shows_the_shares_of_the_findings_with_the_closest_partners(
     alone = [0, 7, 8, 20, 44]
     for name in sorted(set(range(45)) - set(alone)):
         targets[(np.arange(450) % 45 == name) & (np.arange(450) < 45 * (5 + name % 5)), 1] = 1
+    targets[:, 44] *= np.arange(450) < 4 * 45
+    targets[targets[:, 44] == 1, 20] = 1
     names = tuple(f"f{number}" for number in range(45))
     found = count_cooccurrence(targets, names, 1.0)
     draw_heatmap(found, tmp_path / "x.png")
@@ -131,6 +136,20 @@ def test_the_picture_shows_the_shares_of_the_findings_with_the_closest_partners(
     off = ~np.eye(40, dtype=bool)
     assert (shares[off] == wanted[off]).all()
     assert "40 of 45 findings" in axes.get_title(loc="left")
+    assert not axes.texts
+
+
+def test_the_numbers_in_the_picture_are_those_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A pair that no image shows has none."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(heatmap, "save_figure", lambda figure, *_, **__: drawn.append(figure))
+    found = count_cooccurrence(TARGETS[:2], NAMES, 1.0)
+    draw_heatmap(found, tmp_path / "x.png")
+    pairs = [(i, j) for i, j in np.ndindex(found.counts.shape) if i != j and found.counts[i, j]]
+    assert 0 < len(pairs) < len(NAMES) * (len(NAMES) - 1)
+    assert {text.get_position(): text.get_text() for text in drawn[0].axes[0].texts} == {
+        (j, i): f"{found.conditional[i, j]:.2f}" for i, j in pairs
+    }
 
 
 def test_the_stage_counts_training_images_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
