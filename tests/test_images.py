@@ -1,6 +1,5 @@
 """Decoding, windowing, resizing and the cache, against Pillow and NumPy."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -307,32 +306,51 @@ def damaged_tiff(path: Path) -> bytes:
 
 
 def odd_dicom(path: Path) -> bytes:
-    """pydicom warns of its window."""
-    return dicom(picture(), WindowCenter="2047.5", WindowWidth="4095").replace(b"2047.5", b"2047,5")
+    """It can be read, but pydicom warns of the unknown encoding of its text."""
+    content = dicom(picture(), SpecificCharacterSet="ISO_IR 100", PatientName="a")
+    return content.replace(b"ISO_IR 100", b"ISO_IR 999")
 
 
-@pytest.mark.parametrize("content", [damaged_png, damaged_jpeg, damaged_tiff, odd_dicom])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (damaged_png, "damaged image data"),
+        (damaged_jpeg, "damaged JPEG data (premature end of data segment)"),
+        (damaged_tiff, "damaged image data (decoder error -2)"),
+        (odd_dicom, None),
+    ],
+)
 @pytest.mark.parametrize("threads", [0, 3])
+@pytest.mark.filterwarnings("ignore:Unknown encoding")
 def test_a_damaged_image_is_our_line_only(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: Callable[[Path], bytes], threads: int
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    content: Callable[[Path], bytes],
+    reason: str | None,
+    threads: int,
 ):
     """The libraries' own lines name no file; those of others pass, and stderr is what it was afterwards."""
     path = tmp_path / "a.png"
     path.write_bytes(content(path))
 
-    def read() -> None:
-        with contextlib.suppress(UnreadableImage):
+    def read() -> str | None:
+        try:
             decode(path)
+        except UnreadableImage as error:
+            return str(error)
+        return None
 
     if threads:
         with ThreadPoolExecutor(threads) as pool:
+            reads = []
             for k in range(20):
-                pool.submit(read)
+                reads.append(pool.submit(read))
                 os.write(2, f"{k}\n".encode())
                 # Else one thread that is put to sleep in the middle of its line takes all of these along
                 time.sleep(0.002)
+        assert {done.result() for done in reads} == {reason}
     else:
-        read()
+        assert read() == reason
     os.write(2, b"still there")
     said = [f"{k}" for k in range(20 if threads else 0)]
     heard = [line for line in capfd.readouterr().err.split("\n") if line]
