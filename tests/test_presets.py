@@ -14,6 +14,7 @@ import pytest
 from tests.dataset_layouts import IMAGES, LAYOUTS, Layout
 from tests.import_graph import ROOT
 from tests.tiny_project import run, set_params
+from trcgl.classifier.training.data import load_training_data
 from trcgl.classifier.training.run import TrainingFiles, train_and_save
 from trcgl.cli import main
 from trcgl.config import DATASETS, Params, load_params
@@ -158,7 +159,13 @@ def test_a_preset_trains_a_model(ready: Ready, tmp_path: Path, monkeypatch: pyte
     assert labels.labels[list(names)].isna().any(axis=None) == unknown
     training = labels.labels.loc[labels.labels["split"] == "train", list(names)]
     counts = training.to_numpy(dtype=float, na_value=float("nan"))
-    count_cooccurrence(counts, names, params.graph.smoothing).save(data / "cooccurrence.npz")
+    found = count_cooccurrence(counts, names, params.graph.smoothing)
+    found.save(data / "cooccurrence.npz")
+    wanted = pd.DataFrame.from_dict(ready.layout.truth, orient="index", dtype="Int8")[list(names)]
+    stated = wanted.loc[labels.labels["image"]].to_numpy(dtype=float, na_value=np.nan)
+    of_training = stated[(labels.labels["split"] == "train").to_numpy()]
+    assert found.counts.diagonal().tolist() == (of_training == 1).sum(axis=0).tolist()
+    assert found.images.diagonal().tolist() == (~np.isnan(of_training)).sum(axis=0).tolist()
     monkeypatch.chdir(ready.project)
     files = TrainingFiles(
         images=data / "images/classifier",
@@ -166,10 +173,12 @@ def test_a_preset_trains_a_model(ready: Ready, tmp_path: Path, monkeypatch: pyte
         classes=data / "labels/classes.json",
         graph=data / "cooccurrence.npz",
     )
+    read = load_training_data(files.images, files.labels, files.classes)
+    np.testing.assert_array_equal(read.targets[read.train], of_training)
     trained = train_and_save(
         "preset", params, params.classifier, files, model=tmp_path / "model", history=tmp_path / "history.csv"
     )
     assert (tmp_path / "model/model.safetensors").exists()
     assert tuple(trained.model.config.class_names) == names
     history = pd.read_csv(tmp_path / "history.csv")
-    assert np.isfinite(history.select_dtypes("number").filter(like="loss").to_numpy()).all()
+    assert np.isfinite(history["loss"]).tolist() == [True]
