@@ -238,12 +238,25 @@ def test_boxes_of_nih(folder: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_run_without_boxes_leaves_no_table_of_an_earlier_one(folder: Path):
-    (folder / "out").mkdir()
+    assert evaluate(folder, "--out", str(folder / "out")) == 0
     (folder / "out/localisation.csv").write_text("of another run")
     (folder / "out/mine.csv").write_text("kept")
     assert evaluate(folder, "--out", str(folder / "out")) == 0
     assert not (folder / "out/localisation.csv").exists()
     assert (folder / "out/mine.csv").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["localisation.csv", "per_class.csv", "metrics.json"])
+def test_a_file_that_no_evaluation_wrote_is_neither_replaced_nor_removed(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Such as those of the pipeline in metrics/."""
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text('{"trcgl": {}}')
+    assert evaluate(folder, "--out", str(folder / "out")) == 1
+    assert f"out/{name}: was not written by trcgl evaluate, and would be overwritten" in capsys.readouterr().err
+    assert (folder / "out" / name).read_text() == '{"trcgl": {}}'
+    assert [file.name for file in (folder / "out").iterdir()] == [name]
 
 
 def test_boxes_are_refused_before_any_image_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -309,6 +322,19 @@ def test_images_labelled_so_are_left_out(folder: Path):
     found = json.loads((folder / "out" / "metrics.json").read_text())
     table = pd.read_csv(folder / "labels.csv")
     assert found["rejected"]["labelled scar"] == table["Labels"].str.contains("scar").sum()
+
+
+def test_a_list_that_is_given_in_parts_counts_as_a_whole(folder: Path):
+    """argparse alone keeps the last part, without a word."""
+    for name, given in (("one", ["scar", "nodule"]), ("two", ["scar", "--exclude", "nodule"])):
+        assert evaluate(folder, "--exclude", *given, "--out", str(folder / name)) == 0
+    one, two = (json.loads((folder / name / "metrics.json").read_text()) for name in ("one", "two"))
+    assert {"labelled scar", "labelled nodule"} <= one["rejected"].keys()
+    assert one == two
+
+
+def test_results_do_not_go_into_the_models_folder(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert "model/sub: is the model's folder" in fails(folder, capsys, "--out", str(folder / "model/sub"))
 
 
 def test_a_model_that_has_seen_the_data_set_is_said_aloud(folder: Path, monkeypatch: pytest.MonkeyPatch):

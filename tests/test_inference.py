@@ -194,6 +194,23 @@ def test_bad_requests_are_one_line_before_any_work(folder: Path, capsys: pytest.
             predict("--batch-size", value, "a.png")
 
 
+def test_a_table_does_not_replace_a_file_that_is_given_as_an_image(folder: Path, capsys: pytest.CaptureFixture[str]):
+    Path("notes.csv").write_text("precious")
+    said = fails(capsys, "--out", "notes.csv", "./notes.csv", "a.png")
+    assert said.startswith("notes.csv: is given as an image, and would be overwritten")
+    assert Path("notes.csv").read_text() == "precious"
+
+
+def test_batches_of_any_size_give_the_same_rows(folder: Path):
+    mixed_folder(folder / "scans")
+    model = trcgl.TRCGLNet.from_pretrained("model", device="cpu")
+    few, all_at_once = (model.predict("scans/c.jpg", batch_size=size) for size in (1, 2**63))
+    pd.testing.assert_frame_equal(few, all_at_once)
+    for size in (0, -1):
+        with pytest.raises(InputError, match=f"a batch of {size} images is asked for"):
+            model.predict("scans/c.jpg", batch_size=size)
+
+
 def test_files_are_found_in_order_and_once(folder: Path):
     names = mixed_folder(folder / "scans")
     (folder / "scans" / ".hidden").mkdir()

@@ -14,7 +14,7 @@ NIH = ("nih", "--images", "images", "--labels", "labels.csv")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that git does not know, without any image."""
     folder = bare_project(tmp_path / "project")
     monkeypatch.chdir(folder)
@@ -22,13 +22,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def cloned(project: Path) -> Path:
+def project(bare: Path) -> Path:
     """With git's history of the shipped params.yaml."""
-    run(project, "git", "init", "-q", "-b", "main")
-    run(project, "git", "config", "user.email", "test@example.org")
-    run(project, "git", "config", "user.name", "test")
-    commit(project, "shipped")
-    return project
+    run(bare, "git", "init", "-q", "-b", "main")
+    run(bare, "git", "config", "user.email", "test@example.org")
+    run(bare, "git", "config", "user.name", "test")
+    commit(bare, "shipped")
+    return bare
 
 
 def init(*arguments: str) -> str:
@@ -77,7 +77,7 @@ def test_paths_become_absolute(project: Path):
     assert dataset.labels == str(Path.home() / "labels.csv")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x85b", "a\u2028b", "a\udcffb", "a\x1bb"])
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x85b", "a\u2028b", "a\udcffb", "a\x1bb", "a\uffffb"])
 def test_a_path_that_no_yaml_file_can_hold_is_refused(name: str, project: Path, capsys: pytest.CaptureFixture[str]):
     before = Path("params.yaml").read_text()
     said = refused(capsys, "nih", "--images", f"/data/{name}", "--labels", "labels.csv")
@@ -92,6 +92,16 @@ def test_any_other_path_is_read_as_it_was_given(name: str, project: Path):
     assert load_params().dataset.images == f"/data/{name}"
 
 
+def test_a_folder_above_a_link_is_that_above_its_target(project: Path):
+    """As the system reaches it; without a link, `..` is collapsed."""
+    for name in ("real/deep", "real/b", "mine/b"):
+        (project / name).mkdir(parents=True)
+    (project / "mine/link").symlink_to(project / "real/deep")
+    init("nih", "--images", "mine/link/../b", "--labels", "mine/link/labels.csv")
+    dataset = load_params().dataset
+    assert (dataset.images, dataset.labels) == (f"{project}/real/b", f"{project}/mine/link/labels.csv")
+
+
 def test_boxes_are_named_too(project: Path, capsys: pytest.CaptureFixture[str]):
     init(*NIH, "--boxes", "boxes.csv", "--box-sizes", "~/my sizes.csv")
     dataset = load_params().dataset
@@ -102,50 +112,53 @@ def test_boxes_are_named_too(project: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
-def test_one_data_set_after_another_and_back(cloned: Path):
+def test_one_data_set_after_another_and_back(project: Path):
     shipped = Path("params.yaml").read_text()
     written = init(*NIH)
     assert init("padchest", *NIH[1:]) != written
     assert init(*NIH) == written, "nothing of the one is left in the other"
     assert init(*NIH, "--boxes", "boxes.csv", "--box-sizes", "sizes.csv") != written
     assert init(*NIH) == written, "nor boxes"
-    commit(cloned, "our run on NIH")
+    commit(project, "our run on NIH")
     assert init("vindr", *NIH[1:], "--scale", "cpu") != written
     assert init(*NIH) == written, "the shipped file is taken from git's history"
     assert init("phantom") == shipped
 
 
-def test_outside_of_git_it_starts_from_the_present_file(project: Path, capsys: pytest.CaptureFixture[str]):
-    """Which it may be once: what it was is then nowhere."""
-    init(*NIH)
+def test_outside_of_git_nothing_is_lost(bare: Path, capsys: pytest.CaptureFixture[str]):
+    """Nobody knows there whether params.yaml is the shipped one; overwritten by force, that is nowhere."""
+    assert "is in no commit that git finds here, and what it holds would be lost; commit it, or" in refused(
+        capsys, *NIH
+    )
+    init(*NIH, "--force")
     assert "the shipped one is neither here nor in git's history; run in the project's folder" in refused(capsys, *NIH)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [(), NIH])
-def test_changes_that_would_be_lost_are_kept(cloned: Path, capsys: pytest.CaptureFixture[str], first: tuple[str, ...]):
+def test_changes_that_would_be_lost_are_kept(project: Path, capsys: pytest.CaptureFixture[str], first: tuple[str, ...]):
     if first:
         init(*first)
-    set_params(cloned / "params.yaml", {"classifier.lr": 0.5})
+    set_params(project / "params.yaml", {"classifier.lr": 0.5})
     assert "params.yaml: has changes that are not committed and would be lost" in refused(capsys, *NIH)
     assert refused(capsys, "phantom") == refused(capsys, *NIH)
     changed = Path("params.yaml").read_text()
     assert init(*NIH, "--force") != changed
     assert load_params().classifier.lr == 0.0003
     Path("params.yaml").write_text(changed)
-    commit(cloned, "ours")
+    commit(project, "ours")
     init("chexpert", *NIH[1:])
     assert load_params().dataset.name == "chexpert", "what is committed is not lost"
 
 
-def test_a_header_that_somebody_edited_is_a_change(cloned: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_header_that_somebody_edited_is_a_change(project: Path, capsys: pytest.CaptureFixture[str]):
     written = init(*NIH)
     for old, new in (("--scale cpu", "--scale"), ("init nih", "init openi"), ("init nih", "init 'nih")):
         Path("params.yaml").write_text(written.replace(old, new))
         assert "has changes that are not committed" in refused(capsys, *NIH)
 
 
-def test_without_params_yaml_it_is_made_anew(cloned: Path):
+def test_without_params_yaml_it_is_made_anew(project: Path):
     written = init(*NIH)
     Path("params.yaml").unlink()
     assert init(*NIH) == written

@@ -316,19 +316,26 @@ def test_a_closed_folder_is_named_and_the_exit_code_is_1(folder: Path):
     (folder / "shut/closed").mkdir(parents=True)
     Image.fromarray(noise(2)).save("shut/closed/x.png")
     Image.fromarray(noise(2)).save("shut/ajar.png")
+    Path("shut/open").mkdir()
+    Image.fromarray(noise(2)).save("shut/open/x.png")
     Path("shut/behind").symlink_to(folder / "shut/closed/x.png")
     Image.fromarray(noise(2)).save("shut/locked", "PNG")
     script = (
-        "import os, sys; from trcgl.images.listing import list_images; os.setuid(65534); "
-        "found = list_images('shut'); print(found.images, found.closed)"
+        "import os, sys; from trcgl.images.listing import list_images; from trcgl.inference.files import find_images\n"
+        "os.setuid(65534)\n"
+        "found = list_images('shut'); print(found.images, found.closed)\n"
+        "found = find_images(['shut/*/*.png', 'shut/*.png'])\n"
+        "print([str(path) for path in found.images], found.closed)"
     )
     for path in [folder, *folder.parents][:3]:
         path.chmod(0o755)
     (folder / "shut/closed").chmod(0)
     (folder / "shut/locked").chmod(0)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == (
-        "['ajar.png'] [('behind', 'cannot be read: Permission denied'), "
+    whole, pattern = done.stdout.splitlines()
+    assert pattern == "['shut/open/x.png', 'shut/ajar.png'] [('shut/closed', 'cannot be listed: Permission denied')]"
+    assert whole == (
+        "['ajar.png', 'open/x.png'] [('behind', 'cannot be read: Permission denied'), "
         "('closed', 'cannot be listed: Permission denied'), "
         "('locked', 'cannot be read: Permission denied')]"
     )
@@ -355,6 +362,9 @@ def test_overlays_among_the_images_are_a_warning(folder: Path, monkeypatch: pyte
     assert not said
     assert main([*words, "scans/seen", "scans/deep/deeper"]) == 0
     assert not said
+    main([*words, "scans/deep/seen", "scans/**/*.png"])
+    assert "scans/deep/seen lies among the images: another run would read the overlays as images" in said
+    said.clear()
     assert main([*words, "scans/linked/seen", "elsewhere"]) == 0
     assert said == ["scans/linked/seen lies among the images: another run would read the overlays as images"]
 

@@ -79,7 +79,8 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     project = bare_project(work / "project")
     who = ("-c", "user.email=test@example.org", "-c", "user.name=test")
     run(project, "git", "init", "-q")
-    run(project, "git", *who, "commit", "-q", "--allow-empty", "-m", "Empty")
+    run(project, "git", "add", "params.yaml")
+    run(project, "git", *who, "commit", "-q", "-m", "Start")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
         patch.chdir(project)
         main(["init", name, "--images", str(layout.images), "--labels", str(layout.labels)])

@@ -145,7 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from trcgl.inference.external.defaults import how_to_evaluate
         from trcgl.inference.external.evaluate import evaluate_external
         from trcgl.inference.external.external_set import ExternalSet
-        from trcgl.inference.external.result import FILES
+        from trcgl.inference.external.result import FILES, written_before
         from trcgl.numerics.device import use_threads
         from trcgl.runtime.memory import naming_the_knob
         from trcgl.runtime.output_paths import check_output, check_output_folder
@@ -170,8 +170,17 @@ def _evaluate(options: argparse.Namespace) -> None:
         check_output_folder(options.out, "--out")
         inputs = {"--labels": external.labels, "--class-table": external.class_table, "--boxes": external.boxes}
         inputs["--box-sizes"] = external.box_sizes
+        for model in options.model:
+            if Path(os.path.realpath(options.out)).is_relative_to(os.path.realpath(model)):
+                raise InputError(f"{options.out}: is the model's folder; give another folder for --out")
         for name in FILES:
             check_output(options.out / name, "--out", inputs)
+        theirs = [name for name in FILES if (options.out / name).exists()]
+        if theirs and not written_before(options.out):
+            raise InputError(
+                f"{options.out / theirs[0]}: was not written by trcgl evaluate, and would be overwritten; give another "
+                "folder for --out"
+            )
     with naming_the_knob(None):
         result = evaluate_external(options.model, external, evaluation, compute, combine=options.combine)
     if options.out is not None:
@@ -342,8 +351,17 @@ COMMANDS = {
                 choices=("train", "val", "test"),
                 help="use the images of this split only, where the label table states splits",
             ),
-            _argument("--projections", nargs="+", metavar="VIEW", help="use these views only, such as PA AP"),
-            _argument("--exclude", nargs="+", default=[], metavar="LABEL", help="leave out images labelled so"),
+            _argument(
+                "--projections", action="extend", nargs="+", metavar="VIEW", help="use these views only, such as PA AP"
+            ),
+            _argument(
+                "--exclude",
+                action="extend",
+                nargs="+",
+                default=[],
+                metavar="LABEL",
+                help="leave out images labelled so",
+            ),
             _argument(
                 "--class-table",
                 type=_path,

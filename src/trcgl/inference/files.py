@@ -3,6 +3,7 @@
 Everything that is left out has a reason.
 """
 
+import errno
 import glob
 import os
 from collections.abc import Iterable, Sequence
@@ -60,11 +61,6 @@ def find_images(arguments: Iterable[str | Path]) -> Found:
     return found
 
 
-def absolute(path: Path) -> str:
-    """The path from the root, without `..`. Links are not followed, because the user gave their names."""
-    return os.path.abspath(path)  # noqa: PTH100 (pathlib removes `..` only where it also follows links)
-
-
 def _files(argument: str, found: Found) -> list[Path]:
     if not argument:
         raise InputError("an empty name ('') is given for an image; give files, folders or patterns")
@@ -81,6 +77,7 @@ def _files(argument: str, found: Found) -> list[Path]:
     if "**" in path.parts:
         return _at_any_depth(path, found)
     matches = [Path(match) for match in sorted(glob.glob(argument))]  # noqa: PTH207 (takes absolute ones)
+    found.closed.extend(_closed_on_the_way(path))
     folders = dict.fromkeys(match for match in matches if match.is_dir())
     images = [file for file in matches if file not in folders and _looks_like_an_image(file, found)]
     for folder in folders:
@@ -88,6 +85,18 @@ def _files(argument: str, found: Found) -> list[Path]:
     if not images:
         raise InputError(f"{argument}: no {'image' if matches else 'file'} matches this pattern")
     return images
+
+
+def _closed_on_the_way(pattern: Path) -> list[tuple[str, str]]:
+    """The folders that a pattern would look into, if they could be opened; glob leaves them out without a word."""
+    closed, parts = [], pattern.parts
+    for depth in range(1, len(parts)):
+        needed = os.R_OK | os.X_OK if glob.has_magic(parts[depth]) else os.X_OK
+        for match in sorted(glob.glob(str(Path(*parts[:depth])))):  # noqa: PTH207 (takes absolute ones)
+            # Not pathlib's, which raises an error at a link into a closed folder
+            if os.path.isdir(match) and not os.access(match, needed, effective_ids=True):  # noqa: PTH112
+                closed.append((match, f"cannot be listed: {os.strerror(errno.EACCES)}"))
+    return closed
 
 
 def _at_any_depth(pattern: Path, found: Found) -> list[Path]:

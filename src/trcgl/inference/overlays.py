@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from trcgl.classifier.network.receptive_field import receptive_shift
 from trcgl.classifier.network.spread_map import OPACITY, coloured_share
-from trcgl.inference.files import absolute
 from trcgl.inference.pretrained import ScoredBatch, TRCGLNet
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import written_beside
+from trcgl.runtime.plain_paths import plain_path
 
 SIDE = 512
 """Side of the image in an overlay, in pixels. It is larger than the input of most models, because people look at it."""
@@ -88,7 +88,7 @@ class OverlayWriter:
 
 def common_folder(paths: Sequence[Path]) -> str:
     """The deepest folder that contains all images."""
-    return os.path.commonpath({absolute(parent) for parent in {path.parent for path in paths}})
+    return os.path.commonpath({plain_path(parent) for parent in {path.parent for path in paths}})
 
 
 def overlay_folder(folder: Path, parent: Path, root: str) -> Path:
@@ -99,7 +99,7 @@ def overlay_folder(folder: Path, parent: Path, root: str) -> Path:
         parent: a folder of images.
         root: the folder that all images have in common.
     """
-    return folder / os.path.relpath(absolute(parent), root)
+    return folder / os.path.relpath(plain_path(parent), root)
 
 
 def overlay(picture: np.ndarray, class_map: np.ndarray, title: str, shift: tuple[float, float]) -> Image.Image:

@@ -1,11 +1,13 @@
 """`trcgl predict`: write a table and overlays for image files. Unreadable files are counted, the others processed."""
 
+import glob
 import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from trcgl.images.kinds import is_image
@@ -61,6 +63,8 @@ def predict_files(request: Request) -> None:
     found = find_images(request.images)
     log_left_out(found)
     paths = found.images
+    if request.out is not None and os.path.realpath(request.out) in {os.path.realpath(path) for path in paths}:
+        raise InputError(f"{request.out}: is given as an image, and would be overwritten; give another name for --out")
     if request.overlays is not None:
         _check_overlays(request.overlays, request, paths)
     if request.overlays is not None and _lies_among(request.overlays, request.images):
@@ -116,8 +120,12 @@ def _check_overlays(folder: Path, request: Request, paths: Sequence[Path]) -> No
 
 
 def _lies_among(folder: Path, arguments: Sequence[str]) -> bool:
+    """Whether another run with the same arguments would find the overlays, in a folder or by a pattern of any depth."""
     place = Path(os.path.realpath(folder))
-    return any(place.is_relative_to(os.path.realpath(given)) for given in arguments if Path(given).is_dir())
+    searched = [Path(given) for given in arguments if Path(given).is_dir()]
+    for pattern in (Path(given) for given in arguments if "**" in Path(given).parts and not os.path.lexists(given)):
+        searched.append(Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts)))
+    return any(place.is_relative_to(os.path.realpath(one)) for one in searched)
 
 
 def _overlays(request: Request, model: TRCGLNet, paths: Sequence[Path]) -> OverlayWriter | None:

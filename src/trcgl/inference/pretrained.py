@@ -129,6 +129,10 @@ class TRCGLNet:
         Raises:
             InputError: a batch does not fit into the device's memory, or the model's outputs are not finite.
         """
+        if batch_size < 1:
+            raise InputError(f"a batch of {batch_size} images is asked for; give a whole number above 0")
+        # A larger one would only be a larger number of files to look ahead
+        batch_size = min(batch_size, max(len(paths), 1))
         with progress((), total=len(paths), what="predict") as bar:
             for read in read_batches(paths, self.preparation, (self.size, *also), batch_size, inverted=inverted):
                 for path, reason in read.unreadable:

@@ -6,7 +6,6 @@ written by this module.
 """
 
 import io
-import os
 import re
 import shlex
 import subprocess
@@ -23,6 +22,7 @@ from ruamel.yaml.comments import CommentedMap
 from trcgl.config import overlay
 from trcgl.runtime.errors import InputError
 from trcgl.runtime.files import write_text
+from trcgl.runtime.plain_paths import plain_path
 from trcgl.runtime.settings import parse_yaml, read_text
 from trcgl.setup.presets import SHIPPED, overlay_files, usual_scale
 
@@ -78,7 +78,7 @@ class Setup:
             raise InputError(f"trcgl init {dataset}: --box-sizes is given without --boxes; give both, or neither")
         paths = {name: _absolute(path) for name, path in zip(PATHS, given.values(), strict=True)}
         for option, path in zip(given, paths.values(), strict=True):
-            if any(category(letter) in NOT_WRITABLE for letter in path or ""):
+            if any(category(letter) in NOT_WRITABLE or letter in "\ufffe\uffff" for letter in path or ""):
                 raise InputError(
                     f"trcgl init {dataset}: {option} {path!a}: {FILE} cannot hold a path with a line end, another "
                     "control character or bytes that are not UTF-8; rename the folder or file"
@@ -97,7 +97,7 @@ class Setup:
 
 def _absolute(path: Path | None) -> str | None:
     """The absolute path without resolving links: a link inside the project may lead to another disk tomorrow."""
-    return None if path is None else os.path.normpath(path.expanduser().absolute())
+    return None if path is None else plain_path(path.expanduser())
 
 
 def write_params(setup: Setup, *, force: bool = False) -> None:
@@ -105,14 +105,15 @@ def write_params(setup: Setup, *, force: bool = False) -> None:
 
     Raises:
         InputError: there is no shipped file to start from; an overlay is missing or wrong; or params.yaml has
-            uncommitted changes that would be lost (`force` overwrites them).
+            changes that are in no commit and would be lost (`force` overwrites them).
     """
-    present = FILE.read_text(encoding="utf-8") if FILE.exists() else None
+    present, committed = read_text(FILE) if FILE.exists() else None, _committed("HEAD")
     shipped = _shipped(present)
-    if not (force or present in (None, shipped, _committed("HEAD")) or _as_written(present, shipped)):
-        raise InputError(
-            f"{FILE}: has changes that are not committed and would be lost; commit them, or overwrite them with --force"
-        )
+    # The shipped file is the present one where git has none
+    in_git = present in (None, committed) or (committed is not None and present == shipped)
+    if not (force or in_git or _as_written(present or "", shipped)):
+        known = "has changes that are not committed" if committed is not None else "is in no commit that git finds here"
+        raise InputError(f"{FILE}: {known}, and what it holds would be lost; commit it, or overwrite it with --force")
     write_text(FILE, _text(setup, shipped))
 
 

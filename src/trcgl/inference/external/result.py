@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from trcgl.evaluation.localisation import ALL, MEAN
-from trcgl.runtime.files import write_csv, write_json
+from trcgl.runtime.errors import InputError
+from trcgl.runtime.files import read_json, write_csv, write_json
 
 FILES = ("metrics.json", "per_class.csv", "subgroups.csv", "rejected.csv", "localisation.csv")
 PART = "part of the images"
+MARK = "findings_without_labels"
+"""A key of metrics.json that the pipeline's own does not have."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,14 @@ class ExternalResult:
         If there is no localisation now, a table of it that an earlier run left there is removed.
         """
         metrics, per_class, subgroups, rejected, localisation = FILES
+        ours = written_before(folder)
         write_json(folder / metrics, self.metrics)
         write_csv(folder / per_class, self.per_class)
         write_csv(folder / subgroups, self.subgroups)
         write_csv(folder / rejected, self.rejected)
         if self.localisation is not None:
             write_csv(folder / localisation, self.localisation)
-        else:
+        elif ours:
             (folder / localisation).unlink(missing_ok=True)
 
     def __str__(self) -> str:
@@ -100,6 +104,15 @@ class ExternalResult:
             f"{row['centre']:.3f}, IoU {row['iou']:.3f} ({row['images']} positives)"
             for row in means.to_dict("records")
         ]
+
+
+def written_before(folder: Path) -> bool:
+    """Whether an evaluation has written its results into a folder, of which it may replace all."""
+    file = folder / FILES[0]
+    try:
+        return file.is_file() and MARK in read_json(file)
+    except InputError:
+        return False
 
 
 def _listed(what: str, names: Sequence[str]) -> str:
