@@ -140,7 +140,7 @@ def test_changes_that_would_be_lost_are_kept(project: Path, capsys: pytest.Captu
     if first:
         init(*first)
     set_params(project / "params.yaml", {"classifier.lr": 0.5})
-    assert "params.yaml: has changes that are not committed and would be lost" in refused(capsys, *NIH)
+    assert "params.yaml: has changes that are not committed, and what it holds would be lost" in refused(capsys, *NIH)
     assert refused(capsys, "phantom") == refused(capsys, *NIH)
     changed = Path("params.yaml").read_text()
     assert init(*NIH, "--force") != changed

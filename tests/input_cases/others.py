@@ -180,14 +180,14 @@ OTHERS = (
     (
         "trcgl init",
         "a params.yaml whose changes would be lost",
-        "params.yaml: has changes that are not committed and would be lost; commit them, or overwrite them with --force",
+        "params.yaml: has changes that are not committed, and what it holds would be lost; commit it, or overwrite it with --force",
         "test_init.py::test_changes_that_would_be_lost_are_kept",
     ),
     (
         "trcgl init",
         "no shipped params.yaml to start from",
         "params.yaml: the shipped one is neither here nor in git's history; run in the project's folder, or put it back",
-        "test_init.py::test_outside_of_git_it_starts_from_the_present_file",
+        "test_init.py::test_outside_of_git_nothing_is_lost",
     ),
     (
         "trcgl init",
