@@ -312,7 +312,9 @@ def test_likeness_of_a_finding_does_not_depend_on_other_findings_images() -> Non
     """Neither on their samples nor on their real images. Samples are compared with images of validation."""
     both = np.arange(40) % 2
     accepted = np.arange(40) % 3 > 0
-    space: Any = lambda images: np.asarray(images)[:, ::6, ::6].reshape(len(images), -1) / 255.0  # noqa: E731
+
+    def space(images: Any) -> np.ndarray:
+        return np.asarray(images)[:, ::6, ::6].reshape(len(images), -1) / 255.0
 
     def likeness(kept: np.ndarray) -> pd.DataFrame:
         def real(seed: int) -> Any:

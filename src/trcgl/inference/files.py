@@ -93,8 +93,8 @@ def _closed_on_the_way(pattern: Path) -> list[tuple[str, str]]:
     for depth in range(1, len(parts)):
         needed = os.R_OK | os.X_OK if glob.has_magic(parts[depth]) else os.X_OK
         for match in sorted(glob.glob(str(Path(*parts[:depth])))):  # noqa: PTH207 (takes absolute ones)
-            # Not pathlib's, which raises an error at a link into a closed folder
-            if os.path.isdir(match) and not os.access(match, needed, effective_ids=True):  # noqa: PTH112
+            folder = os.path.isdir(match)  # noqa: PTH112 (pathlib's raises an error at a link into a closed folder)
+            if folder and not os.access(match, needed, effective_ids=True):
                 closed.append((match, f"cannot be listed: {os.strerror(errno.EACCES)}"))
     return closed
 
